@@ -1,0 +1,457 @@
+/**
+ * \file maze.h
+ * \brief libmaze: ask a language model for code that provably obeys constraints.
+ *
+ * This header is the contract, and the one source of the layouts, defaults,
+ * versions and status codes of libmaze: the library, the Zig package and the
+ * Python package are checked against it.
+ *
+ * Lifecycle.  No call is required before maze_generate(): the first call
+ *   starts an embedded Python interpreter (tens of milliseconds) and reads the
+ *   configuration from the environment.  maze_init() sets it from the program
+ *   instead.  maze_shutdown() ends every call under way and drops the engine;
+ *   a call after it starts anew.  Nothing has to be called before exit().
+ *
+ * Ownership.  The caller owns everything it passes in and may free it as soon
+ *   as the call returns.  The library owns every GenerationResultFFI and all
+ *   that hangs from it; give each back once with maze_free_result().
+ *
+ * Threads.  Every function may be called from any thread at any time, with any
+ *   stack size the system allows.  A call waits without holding back others.
+ *
+ * Fork.  After the first call, a child made by fork() without exec() gets a
+ *   MAZE_FORKED error from every function.  A fork before the first call, and
+ *   fork followed by exec, are fine.
+ *
+ * Signals, locale, environment, stdout.  libmaze never changes or uses them.
+ *
+ * Strings.  All are NUL-terminated UTF-8.  Invalid UTF-8 is an error that
+ *   names the field and the byte offset, except in ConstraintIRFFI.name, which
+ *   is a label: bytes that are not UTF-8 are shown as U+FFFD there.
+ *
+ * ABI.  The structs are frozen for one MAZE_ABI_VERSION, which is also the
+ *   SONAME.  Structs that may grow begin with struct_size.
+ */
+#ifndef MAZE_H
+#define MAZE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define MAZE_API __attribute__((visibility("default")))
+#else
+#define MAZE_API
+#endif
+
+/** Version of the library as text; maze_version() returns it. */
+#define MAZE_VERSION "0.1.0"
+
+/* build_ffi.py declares everything from here to "cdef end" to cffi. */
+/* cdef begin */
+
+/** Incompatible changes of this header raise it; maze_abi_version() returns it. */
+#define MAZE_ABI_VERSION 1
+
+/** ConstraintIRFFI.magic of a live constraint: "ANKE_FFI" in ASCII. */
+#define MAZE_CONSTRAINT_MAGIC 0x414E4B455F464649
+
+/** ConstraintIRFFI.magic after Braid freed the constraint. */
+#define MAZE_CONSTRAINT_FREED_MAGIC 0xDEADDEADDEADDEAD
+
+/** Longest array of constraints, intents or strings a call takes; more is MAZE_LIMIT_EXCEEDED. */
+#define MAZE_MAX_ARRAY_LENGTH 1000000
+
+/** Longest text a call takes in one field, in bytes; more is MAZE_LIMIT_EXCEEDED. */
+#define MAZE_MAX_TEXT_BYTES 67108864
+
+/* ------------------------------------------------------------- Status -- */
+
+/** What became of a call: one value for each thing a caller can act on. */
+typedef enum MazeStatus {
+    /** Done; the code satisfies every constraint. */
+    MAZE_OK = 0,
+    /** An argument is wrong (null, magic, length, UTF-8, option): fix the call. */
+    MAZE_INVALID_ARGUMENT = 1,
+    /** A constraint cannot be read (broken JSON, bad regex, undefined symbol): fix the constraint. */
+    MAZE_INVALID_CONSTRAINT = 2,
+    /** A constraint can be neither enforced nor checked: drop it, or set on_unenforceable. */
+    MAZE_UNSUPPORTED_CONSTRAINT = 3,
+    /** No text can satisfy the constraints together: the error names them. */
+    MAZE_CONTRADICTION = 4,
+    /** The text does not satisfy a constraint; generate again or look at the validation. */
+    MAZE_CONSTRAINT_VIOLATED = 5,
+    /** The text was cut off before it was complete: raise max_tokens. The text is kept. */
+    MAZE_TRUNCATED = 6,
+    /** The configuration is wrong: the error names the variable or field. */
+    MAZE_CONFIGURATION = 7,
+    /** Python or a package could not be started: the error says what is missing. */
+    MAZE_STARTUP_FAILED = 8,
+    /** The engine cannot be reached, is loading, or failed after all retries: try later. */
+    MAZE_ENGINE_UNAVAILABLE = 9,
+    /** The engine refused the key: check MODAL_API_KEY. */
+    MAZE_UNAUTHORIZED = 10,
+    /** The engine asks for fewer requests: wait. */
+    MAZE_RATE_LIMITED = 11,
+    /** The engine refused the request itself: the error carries its reason. */
+    MAZE_REQUEST_REJECTED = 12,
+    /** The engine answered something that is not its protocol. */
+    MAZE_BAD_RESPONSE = 13,
+    /** The deadline passed. Text that had arrived is kept. */
+    MAZE_TIMED_OUT = 14,
+    /** The caller or maze_shutdown() ended the call. Text that had arrived is kept. */
+    MAZE_CANCELLED = 15,
+    /** An input or the work it asks for is over a documented limit. */
+    MAZE_LIMIT_EXCEEDED = 16,
+    /** Memory ran out. */
+    MAZE_OUT_OF_MEMORY = 17,
+    /** The process forked after libmaze had started; exec first. */
+    MAZE_FORKED = 18,
+    /** A defect in libmaze: please report it. */
+    MAZE_INTERNAL_ERROR = 19
+} MazeStatus;
+
+/* ------------------------------------------------ Structs shared with Braid -- */
+
+/** Token ids of the engine's vocabulary that the output may or must not contain. */
+typedef struct TokenMaskRulesFFI {
+    /** Only these ids may appear; NULL for no such rule. Borrowed during the call. */
+    const uint32_t *allowed_tokens;
+    /** Number of ids in allowed_tokens. */
+    size_t allowed_tokens_len;
+    /** These ids never appear; NULL for no such rule. Borrowed during the call. */
+    const uint32_t *forbidden_tokens;
+    /** Number of ids in forbidden_tokens. */
+    size_t forbidden_tokens_len;
+} TokenMaskRulesFFI;
+
+/**
+ * One compiled constraint set, as Braid makes it. Every pointer may be NULL;
+ * a NULL pointer with a length over 0 is an error. All of it is borrowed
+ * during the call.
+ */
+typedef struct ConstraintIRFFI {
+    /** MAZE_CONSTRAINT_MAGIC; anything else is MAZE_INVALID_ARGUMENT. */
+    uint64_t magic;
+    /** JSON Schema, plain or in Braid's shape ("schema_type"), as JSON text. */
+    const char *json_schema;
+    /** Grammar: Braid's JSON ("start_symbol"), Lark ("start:") or GBNF ("root ::="). */
+    const char *grammar;
+    /** Regular expressions; `^...$` describes the whole output, others something it contains. */
+    const char *const *regex_patterns;
+    /** Number of patterns in regex_patterns. */
+    size_t regex_patterns_len;
+    /** Token masks. */
+    const TokenMaskRulesFFI *token_masks;
+    /** Of constraints that cannot be enforced together, the highest is enforced, the others checked. */
+    uint32_t priority;
+    /** A label for error messages. */
+    const char *name;
+} ConstraintIRFFI;
+
+/** What is wanted. All strings are borrowed during the call. */
+typedef struct IntentFFI {
+    /** What the user said. Never NULL. */
+    const char *raw_input;
+    /** The prompt made from it; NULL for raw_input itself. */
+    const char *prompt;
+    /** Path of the file the code is for, told to the model and never opened; may be NULL. */
+    const char *current_file;
+    /**
+     * Programming language of the code: typescript, javascript, python, rust,
+     * go, java, c, cpp, csharp, kotlin, zig, php, ruby or swift; may be NULL
+     * unless a grammar in Braid's shape needs it.
+     */
+    const char *language;
+} IntentFFI;
+
+/**
+ * The answer of a call. Owned by the library until maze_free_result(); the
+ * strings live exactly as long as the result.
+ */
+typedef struct GenerationResultFFI {
+    /** The generated code; on failure empty, or the text that had arrived. Never NULL. */
+    const char *code;
+    /** True if the call did what it was asked to and every constraint is satisfied. */
+    bool success;
+    /** NULL on success, else a readable text that begins with "libmaze: ". */
+    const char *error;
+    /** Number of tokens the engine generated. */
+    size_t tokens_generated;
+    /** Time from the call to its result, in milliseconds. */
+    uint64_t generation_time_ms;
+} GenerationResultFFI;
+
+/* ----------------------------------------------------- Options and configuration -- */
+
+/** What to do with a constraint that can be neither enforced nor checked. */
+typedef enum MazeUnenforceable {
+    /** Fail with MAZE_UNSUPPORTED_CONSTRAINT before any request. */
+    MAZE_UNENFORCEABLE_ERROR = 0,
+    /** Generate without it and report it in the validation and the warnings. */
+    MAZE_UNENFORCEABLE_REPORT = 1
+} MazeUnenforceable;
+
+/**
+ * Options of one call. Begin with MAZE_OPTIONS_INIT, which leaves everything
+ * to the configuration, and set what you need.
+ */
+typedef struct MazeOptionsFFI {
+    /** sizeof(MazeOptionsFFI). */
+    size_t struct_size;
+    /** Most tokens to generate; 0 for the configured value. */
+    uint32_t max_tokens;
+    /** Time for the whole call with all retries, in milliseconds; 0 for the configured value. */
+    uint32_t timeout_ms;
+    /** Sampling temperature from 0 (always the likeliest token) to 2; below 0 for the configured value. */
+    double temperature;
+    /** Nucleus sampling: share of the probability mass to sample from, over 0 to 1; below 0 for 1. */
+    double top_p;
+    /** Sample from the top_k likeliest tokens; 0 for all. */
+    uint32_t top_k;
+    /** One of MazeUnenforceable. */
+    uint32_t on_unenforceable;
+    /** Seed of the sampler from 0 to 4294967295; below 0 for a random one. */
+    int64_t seed;
+    /** Model to use; NULL for the configured one. */
+    const char *model;
+    /** Texts that end the generation and are not part of the code; at most 4. */
+    const char *const *stop;
+    /** Number of texts in stop. */
+    size_t stop_len;
+} MazeOptionsFFI;
+
+/**
+ * Configuration of the process. Begin with MAZE_CONFIG_INIT, which leaves
+ * everything to the environment, and set what you need.
+ */
+typedef struct MazeConfigFFI {
+    /** sizeof(MazeConfigFFI). */
+    size_t struct_size;
+    /**
+     * URL of the inference service, or several with commas between; NULL for
+     * MODAL_ENDPOINT; "" for the embedded engine.
+     */
+    const char *endpoint;
+    /** Key of the service; NULL for MODAL_API_KEY. Appears in no log, error or result. */
+    const char *api_key;
+    /** Model name at the service; NULL for MODAL_MODEL. */
+    const char *model;
+    /** Path of a GGUF file for the embedded engine; NULL for MAZE_LOCAL_MODEL. */
+    const char *local_model;
+    /** What the service speaks: maze, vllm, sglang or llama.cpp; NULL for MAZE_DIALECT; "" to ask it. */
+    const char *dialect;
+    /** Log filter such as "maze=debug"; NULL for MAZE_LOG; "" for none. */
+    const char *log_filter;
+    /** Most tokens to generate where a call does not say; 0 for 2048. */
+    uint32_t max_tokens;
+    /** Time for a whole call where it does not say, in seconds; 0 for 300. */
+    uint32_t timeout_secs;
+    /** Sampling temperature where a call does not say; below 0 for 0.7. */
+    double temperature;
+    /** Keep compiled constraints: 1 yes, 0 no, below 0 for yes. */
+    int32_t enable_cache;
+    /** Compiled constraints kept; 0 for 1000. */
+    uint32_t cache_size_limit;
+} MazeConfigFFI;
+
+/** Counters of the cache of compiled constraints since the start or maze_init(). */
+typedef struct MazeCacheStatsFFI {
+    /** sizeof(MazeCacheStatsFFI), set by the caller. */
+    size_t struct_size;
+    /** Calls that found their constraints compiled. */
+    uint64_t hits;
+    /** Calls that had to compile them. */
+    uint64_t misses;
+    /** Entries dropped to make room. */
+    uint64_t evictions;
+    /** Entries held now. */
+    uint64_t entries;
+    /** Memory they hold, in bytes (estimated from the sizes of their texts and matchers). */
+    uint64_t bytes;
+} MazeCacheStatsFFI;
+
+/* ---------------------------------------------------------- Callbacks -- */
+
+/** Severity of a log line. */
+typedef enum MazeLogLevel {
+    MAZE_LOG_ERROR = 1,
+    MAZE_LOG_WARN = 2,
+    MAZE_LOG_INFO = 3,
+    MAZE_LOG_DEBUG = 4,
+    /** The only level that shows prompts and generated text. */
+    MAZE_LOG_TRACE = 5
+} MazeLogLevel;
+
+/**
+ * Receives log lines, from any thread and possibly from several at once.
+ * `target` (such as "maze.backends.http") and `message` are valid during the
+ * callback. Log lines caused by calls made from within it are dropped.
+ */
+typedef void (*MazeLogCallback)(MazeLogLevel level, const char *target, const char *message, void *user_data);
+
+/**
+ * Receives generated text as it arrives: `text_len` bytes of whole UTF-8
+ * characters, NUL-terminated, valid during the callback, on the thread that
+ * called maze_generate_stream() or, if that thread's stack is small, one that
+ * stands in for it. Return false to cancel the generation.
+ */
+typedef bool (*MazeTextCallback)(const char *text, size_t text_len, void *user_data);
+
+/* ---------------------------------------------------------- Functions -- */
+/* cdef end */
+
+/** MAZE_VERSION of the library that is loaded. Static; never NULL; starts nothing. */
+MAZE_API const char *maze_version(void);
+
+/** MAZE_ABI_VERSION of the library that is loaded. Starts nothing. */
+MAZE_API uint32_t maze_abi_version(void);
+
+/**
+ * Generate code for an intent under constraints that all hold, with the
+ * configured defaults.
+ *
+ * \param intent           What is wanted. Borrowed during the call.
+ * \param constraints      Array of structs (not of pointers). May be NULL when
+ *                         constraints_len is 0: an unconstrained request.
+ * \param constraints_len  Number of constraints.
+ * \return A result, never NULL; free it with maze_free_result(). Look at
+ *         `success` first. maze_result_status() tells what a failure means.
+ */
+MAZE_API GenerationResultFFI *maze_generate(const IntentFFI *intent, const ConstraintIRFFI *constraints,
+                                            size_t constraints_len);
+
+/** maze_generate() with options; NULL options are MAZE_OPTIONS_INIT. */
+MAZE_API GenerationResultFFI *maze_generate_with(const IntentFFI *intent, const ConstraintIRFFI *constraints,
+                                                 size_t constraints_len, const MazeOptionsFFI *options);
+
+/**
+ * maze_generate_with() that hands the text to `callback` as it arrives. The
+ * result is the same as without streaming, the pieces together its `code`.
+ * Text is handed out before it is complete, so before it can be checked in
+ * full: trust it when the result says success.
+ */
+MAZE_API GenerationResultFFI *maze_generate_stream(const IntentFFI *intent, const ConstraintIRFFI *constraints,
+                                                   size_t constraints_len, const MazeOptionsFFI *options,
+                                                   MazeTextCallback callback, void *user_data);
+
+/**
+ * Generate for several intents at once under the same constraints.
+ *
+ * \param results  Array of intents_len pointers that receives one result for
+ *                 each intent, in order, none NULL; free each with
+ *                 maze_free_result(). One failure does not touch the others.
+ * \return MAZE_OK if every result succeeded, else the status of the first that
+ *         did not. MAZE_INVALID_ARGUMENT with nothing written if `results` is NULL.
+ */
+MAZE_API MazeStatus maze_generate_batch(const IntentFFI *intents, size_t intents_len,
+                                        const ConstraintIRFFI *constraints, size_t constraints_len,
+                                        const MazeOptionsFFI *options, GenerationResultFFI **results);
+
+/**
+ * Compile constraints without generating; needs no engine.
+ *
+ * \param language  As IntentFFI.language; may be NULL.
+ * \param options   Only on_unenforceable counts; may be NULL.
+ * \return A result whose `code` is the grammar text that an engine would get
+ *         (empty if nothing is to be enforced) and whose maze_result_json()
+ *         lists what is enforced, checked and vacuous, and the warnings.
+ */
+MAZE_API GenerationResultFFI *maze_compile_constraints(const ConstraintIRFFI *constraints, size_t constraints_len,
+                                                       const char *language, const MazeOptionsFFI *options);
+
+/**
+ * Check a text against constraints without generating; needs no engine.
+ *
+ * \param text      The text; may hold NUL bytes. Borrowed during the call.
+ * \param text_len  Its length in bytes.
+ * \param language  As IntentFFI.language; may be NULL.
+ * \param options   Only on_unenforceable counts; may be NULL.
+ * \return A result with `success` true if every constraint is satisfied; else
+ *         the status is MAZE_CONSTRAINT_VIOLATED (or what kept it from being
+ *         checked). `code` is empty; maze_result_json() holds the validation
+ *         with offset, line and what was expected for each constraint.
+ */
+MAZE_API GenerationResultFFI *maze_validate(const char *text, size_t text_len, const ConstraintIRFFI *constraints,
+                                            size_t constraints_len, const char *language,
+                                            const MazeOptionsFFI *options);
+
+/**
+ * What became of the call that made `result`. MAZE_INVALID_ARGUMENT for NULL,
+ * a freed result or a foreign pointer.
+ */
+MAZE_API MazeStatus maze_result_status(const GenerationResultFFI *result);
+
+/**
+ * Provenance, validation and metadata of a result, or the report of the call
+ * that made it, as one JSON object. Owned by the result; never NULL; "{}" for
+ * NULL, a freed result or a foreign pointer.
+ */
+MAZE_API const char *maze_result_json(const GenerationResultFFI *result);
+
+/**
+ * Give a result back. A no-op on NULL. A result freed before and a pointer
+ * that is no result are left alone and logged. Any thread, also after
+ * maze_shutdown().
+ */
+MAZE_API void maze_free_result(GenerationResultFFI *result);
+
+/** Name of a status, such as "MAZE_TIMED_OUT"; static; "MAZE_UNKNOWN" for other numbers. Starts nothing. */
+MAZE_API const char *maze_status_name(MazeStatus status);
+
+/**
+ * Configure the process; optional. Fails if libmaze is configured already: by
+ * an earlier maze_init(), or by a call that read the environment. Then call
+ * maze_shutdown() first.
+ *
+ * \param config  NULL for the environment.
+ * \return A result with `success` true, or an error that names the field.
+ */
+MAZE_API GenerationResultFFI *maze_init(const MazeConfigFFI *config);
+
+/**
+ * End every call under way with MAZE_CANCELLED, drop the engine, the cache and
+ * the configuration. Results stay valid. The next call starts anew. A no-op
+ * if nothing was started.
+ */
+MAZE_API void maze_shutdown(void);
+
+/** Fill `stats`. MAZE_INVALID_ARGUMENT for NULL or a wrong struct_size. */
+MAZE_API MazeStatus maze_cache_stats(MazeCacheStatsFFI *stats);
+
+/** Drop all compiled constraints. The counters go on. */
+MAZE_API MazeStatus maze_clear_cache(void);
+
+/**
+ * Ask the engine whether it is ready; loads the embedded engine.
+ * \return `success` true if it is; maze_result_json() holds its report, by endpoint.
+ */
+MAZE_API GenerationResultFFI *maze_health_check(void);
+
+/** \return A result whose maze_result_json() is {"models": ["...", ...]}. */
+MAZE_API GenerationResultFFI *maze_list_models(void);
+
+/**
+ * Send log lines to `callback` in place of stderr; NULL to stop. The level is
+ * that of MAZE_LOG or MazeConfigFFI.log_filter. When it returns, the former
+ * callback is not running and will not be called again (except when called
+ * from within that callback itself).
+ */
+MAZE_API void maze_set_log_callback(MazeLogCallback callback, void *user_data);
+
+/** Initial value of a MazeOptionsFFI: all defaults. */
+#define MAZE_OPTIONS_INIT {sizeof(MazeOptionsFFI), 0, 0, -1.0, -1.0, 0, MAZE_UNENFORCEABLE_ERROR, -1, NULL, NULL, 0}
+
+/** Initial value of a MazeConfigFFI: all from the environment. */
+#define MAZE_CONFIG_INIT {sizeof(MazeConfigFFI), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, -1.0, -1, 0}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* MAZE_H */

@@ -1,0 +1,164 @@
+"""What every engine behind Maze looks like from above: compiled grammar and sampling options in, text out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from maze.errors import CancelledError, TimedOutError
+from maze.types import TokenMask
+
+
+class Deadline:
+    """The one point in time at which a call must have ended, however many attempts it took."""
+
+    __slots__ = ("at", "timeout_ms")
+
+    def __init__(self, timeout_ms: float) -> None:
+        self.timeout_ms = timeout_ms
+        self.at = time.monotonic() + timeout_ms / 1000
+
+    def remaining_secs(self) -> float:
+        """Seconds left; 0 once the deadline has passed."""
+        return max(0.0, self.at - time.monotonic())
+
+    def expired(self) -> bool:
+        return time.monotonic() >= self.at
+
+
+class Cancellation:
+    """Lets another thread end a call. `on_cancel` registers what wakes a waiting backend (closing its socket)."""
+
+    __slots__ = ("_callbacks", "_lock", "_reason")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._callbacks: list[Callable[[], None]] = []
+        self._reason: str | None = None
+
+    def cancel(self, reason: str) -> None:
+        """End the call; the first reason stays. Safe from any thread, and more than once."""
+        with self._lock:
+            if self._reason is not None:
+                return
+            self._reason = reason
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._reason is not None
+
+    def on_cancel(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` when cancelled (at once if it is already). Returns a function that takes it back."""
+        with self._lock:
+            if self._reason is None:
+                self._callbacks.append(callback)
+                return lambda: self._remove(callback)
+        callback()
+        return lambda: None
+
+    def _remove(self, callback: Callable[[], None]) -> None:
+        with self._lock:
+            if callback in self._callbacks:
+                self._callbacks.remove(callback)
+
+    def raise_if_cancelled(self, partial_text: str = "") -> None:
+        if self._reason is not None:
+            raise CancelledError(self._reason, partial_text=partial_text)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One generation as a backend sees it. Everything is explicit: engines' own defaults differ."""
+
+    prompt: str
+    grammar: str | None
+    token_mask: TokenMask | None
+    max_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    """0 for all tokens."""
+    seed: int
+    stop: tuple[str, ...]
+    model: str | None
+    """None for the engine's own."""
+    request_id: str
+    deadline: Deadline
+    cancellation: Cancellation
+
+    def raise_if_over(self, partial_text: str = "") -> None:
+        """Raise if the call was cancelled or its deadline has passed."""
+        self.cancellation.raise_if_cancelled(partial_text)
+        if self.deadline.expired():
+            raise TimedOutError(
+                f"no complete answer within {self.deadline.timeout_ms:.0f} ms; raise timeout_ms or lower max_tokens",
+                partial_text=partial_text,
+            )
+
+
+FINISHED_STOP = "stop"
+"""The grammar was complete, a stop text came, or the model ended its answer."""
+FINISHED_LENGTH = "length"
+"""max_tokens or the context was used up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What an engine answered."""
+
+    text: str
+    finish_reason: str
+    """FINISHED_STOP or FINISHED_LENGTH."""
+    tokens_generated: int
+    model: str
+    """The model that answered, as the engine calls it."""
+    prompt_tokens: int | None = None
+    first_token_ms: float | None = None
+    engine: dict[str, Any] = field(default_factory=dict)
+    """What the engine said of itself and of this call (version, endpoint, timings); goes into the provenance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether an engine is ready, by endpoint."""
+
+    ready: bool
+    backend: str
+    endpoints: tuple[dict[str, Any], ...]
+    """One object each: {"endpoint", "ready", "detail", ...}."""
+
+
+OnText = Callable[[str], bool]
+"""Receives text as it arrives, in whole characters; returns False to cancel."""
+
+
+class Backend(Protocol):
+    """An inference engine. Safe for use from many threads at once.
+
+    A backend never weakens a request: a grammar or mask that it cannot hand to its engine is an
+    UnsupportedConstraintError. It raises only errors of maze.errors, with the text that had arrived as `partial_text`.
+    """
+
+    name: str
+    """How provenance calls it: "llama_cpp", "modal", "vllm", ..."""
+
+    def generate(self, request: Request, on_text: OnText) -> Completion:
+        """Generate until the text is finished, handing each piece to `on_text` once.
+
+        Raises CancelledError if `on_text` returns False or the cancellation is set, TimedOutError at the deadline.
+        """
+
+    def health(self, deadline: Deadline) -> Health:
+        """Ask the engine whether it is ready; an engine that is not is a Health with `ready` False, not an error."""
+
+    def models(self, deadline: Deadline) -> tuple[str, ...]:
+        """Names of the models that can be asked for."""
+
+    def close(self) -> None:
+        """Release sockets, threads and memory. Calls under way are cancelled by their owner before."""

@@ -1,0 +1,214 @@
+"""What goes into Maze and what comes out: plain frozen dataclasses without behaviour beyond their own facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from maze.errors import Status
+
+# ------------------------------------------------------------------------------------------------ what goes in
+
+
+@dataclass(frozen=True, slots=True)
+class TokenMaskRules:
+    """Token ids of the engine's vocabulary that the output may (`allowed`) or must not (`forbidden`) contain.
+
+    `allowed=None` is no such rule; an empty `allowed` is no rule either, as Braid sends null with length 0.
+    """
+
+    allowed: tuple[int, ...] | None = None
+    forbidden: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConstraintIR:
+    """One compiled constraint set, as Braid makes it; `ConstraintIRFFI` of include/maze.h."""
+
+    json_schema: str | None = None
+    grammar: str | None = None
+    regex_patterns: tuple[str, ...] = ()
+    token_masks: TokenMaskRules | None = None
+    priority: int = 0
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is wanted; `IntentFFI` of include/maze.h. A missing `prompt` means `raw_input`."""
+
+    raw_input: str
+    prompt: str | None = None
+    current_file: str | None = None
+    language: str | None = None
+
+
+class OnUnenforceable(StrEnum):
+    """What to do with a constraint that can be neither enforced nor checked."""
+
+    ERROR = "error"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationOptions:
+    """Options of one call; None leaves a value to the configuration (`MazeOptionsFFI` of include/maze.h)."""
+
+    max_tokens: int | None = None
+    timeout_ms: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    seed: int | None = None
+    model: str | None = None
+    stop: tuple[str, ...] = ()
+    on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR
+
+
+# ------------------------------------------------------------------------------------------------ compiled constraints
+
+
+class ConstraintKind(StrEnum):
+    """The parts of a ConstraintIR that constrain; the values are the field names."""
+
+    JSON_SCHEMA = "json_schema"
+    GRAMMAR = "grammar"
+    REGEX = "regex_patterns"
+    TOKEN_MASK = "token_masks"
+
+
+class Handling(StrEnum):
+    """How one part of the constraints is seen to."""
+
+    ENFORCED = "enforced"
+    """The engine cannot produce a text that breaks it; the finished text is checked as well where it can be."""
+    CHECKED = "checked"
+    """Not enforced while decoding; a finished text that breaks it fails the call."""
+    VACUOUS = "vacuous"
+    """It says nothing, so there is nothing to enforce."""
+    UNENFORCEABLE = "unenforceable"
+    """Neither enforced nor checked, and reported because the caller chose OnUnenforceable.REPORT."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConstraintPart:
+    """One part (schema, grammar, single pattern, mask) of one ConstraintIR, and what the compiler made of it."""
+
+    path: str
+    """Where the caller finds it: `constraints[2].regex_patterns[1]`."""
+    name: str
+    """Label of the ConstraintIR."""
+    kind: ConstraintKind
+    priority: int
+    handling: Handling
+    reason: str = ""
+    """Why it is handled that way, where that is not plain."""
+    check_grammar: str | None = None
+    """llguidance grammar (Lark text) that accepts exactly the texts that satisfy this part, for the check."""
+    check_schema: str | None = None
+    """JSON Schema text (plain, normalised) that a finished JSON text must satisfy, for the check."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenMask:
+    """The token masks of all constraints together. `allowed=None`: every token not forbidden."""
+
+    allowed: frozenset[int] | None
+    forbidden: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledConstraints:
+    """What an array of ConstraintIR became."""
+
+    grammar: str | None
+    """Lark text beginning with `%llguidance`, or None where nothing is enforced by a grammar."""
+    token_mask: TokenMask | None
+    """Mask to enforce beside the grammar, or None."""
+    parts: tuple[ConstraintPart, ...]
+    """Every part in the caller's order."""
+    warnings: tuple[str, ...] = ()
+    digest: str = ""
+    """`sha256:<hex>` of grammar and mask, the same for equal constraints."""
+    compile_time_ms: float = 0.0
+    """How long compiling took; not part of equality with another compilation of the same constraints."""
+
+
+# ------------------------------------------------------------------------------------------------ what comes out
+
+
+@dataclass(frozen=True, slots=True)
+class ConstraintOutcome:
+    """What checking a finished text against one ConstraintPart found."""
+
+    path: str
+    name: str
+    kind: ConstraintKind
+    handling: Handling
+    satisfied: bool | None
+    """None where the part says nothing or cannot be checked on a text (vacuous, unenforceable, token masks)."""
+    offset: int | None = None
+    """Byte offset of the first violation in the UTF-8 text."""
+    line: int | None = None
+    """Line of that offset, from 1."""
+    column: int | None = None
+    """Column of that offset in characters, from 1."""
+    expected: str = ""
+    """What would have satisfied it there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationResult:
+    """The outcome for every part of the constraints, in the caller's order."""
+
+    all_satisfied: bool
+    """True if no part is violated and every part was enforced, checked or vacuous."""
+    outcomes: tuple[ConstraintOutcome, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What produced this code, enough to do it again."""
+
+    model: str
+    backend: str
+    timestamp: str
+    """RFC 3339 in UTC."""
+    constraints_applied: tuple[str, ...]
+    """Paths of the parts that were enforced or checked."""
+    original_intent: str
+    parameters: dict[str, Any]
+    versions: dict[str, str]
+    grammar_digest: str
+    code_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationMetadata:
+    """Counts and times of one generation."""
+
+    tokens_generated: int = 0
+    prompt_tokens: int | None = None
+    total_time_ms: float = 0.0
+    compile_time_ms: float = 0.0
+    first_token_ms: float | None = None
+    """From sending the request to the first text: queueing and prompt processing."""
+    time_per_token_us: float | None = None
+    validation_time_ms: float = 0.0
+    cache_hit: bool = False
+    finish_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationResult:
+    """The answer of a generation. `success` means: every constraint is satisfied."""
+
+    code: str
+    success: bool
+    status: Status
+    error: str | None = None
+    provenance: Provenance | None = None
+    validation: ValidationResult | None = None
+    metadata: GenerationMetadata = field(default_factory=GenerationMetadata)
