@@ -75,7 +75,7 @@ class ConstraintKind(StrEnum):
     JSON_SCHEMA = "json_schema"
     GRAMMAR = "grammar"
     REGEX = "regex_patterns"
-    TOKEN_MASK = "token_masks"
+    TOKEN_MASK = "token_masks"  # noqa: S105 - token of a vocabulary, not a password
 
 
 class Handling(StrEnum):

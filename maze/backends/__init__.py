@@ -1,0 +1,1 @@
+"""Engines behind Maze; base.py says what each of them looks like from above."""
