@@ -131,8 +131,10 @@ class CompiledConstraints:
     warnings: tuple[str, ...] = ()
     digest: str = ""
     """`sha256:<hex>` of grammar and mask, the same for equal constraints."""
-    compile_time_ms: float = 0.0
-    """How long compiling took; not part of equality with another compilation of the same constraints."""
+    report_json: bytes = b"{}"
+    """What maze_result_json() shows of a compilation, made once so that a cache hit costs no encoding."""
+    compile_time_ms: float = field(default=0.0, compare=False)
+    """How long compiling took."""
 
 
 # ------------------------------------------------------------------------------------------------ what comes out
