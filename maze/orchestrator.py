@@ -1,0 +1,477 @@
+"""Maze in one page: compile the constraints, generate, check the text, record how it came to be."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+import uuid
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from time import monotonic, perf_counter
+from types import TracebackType
+from typing import Self
+
+from maze.backends.base import FINISHED_LENGTH, Backend, Cancellation, Completion, Deadline, Health, OnText, Request
+from maze.cache import CacheStats, ConstraintCache
+from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MAX_SEED, MAX_STOP_TEXTS, MAX_TEMPERATURE, MazeConfig
+from maze.config import config_from_environment as read_environment
+from maze.errors import (
+    CancelledError,
+    ConstraintViolatedError,
+    InvalidArgumentError,
+    MazeError,
+    Status,
+    TruncatedError,
+)
+from maze.grammar import compile_constraints
+from maze.log import TRACE, configure_logging
+from maze.prompt import build_prompt
+from maze.provenance import record_provenance
+from maze.types import (
+    CompiledConstraints,
+    ConstraintIR,
+    GenerationMetadata,
+    GenerationOptions,
+    GenerationResult,
+    Handling,
+    Intent,
+    OnUnenforceable,
+    ValidationResult,
+)
+from maze.validation import validate
+
+_log = logging.getLogger(__name__)
+
+Constraints = Sequence[ConstraintIR] | Callable[[], Sequence[ConstraintIR]]
+"""The constraints, or what makes them: called only if they are not in the cache under their key."""
+
+MAX_CONCURRENT_BATCH = 32
+"""Generations of one batch under way at once; more wait their turn. Engines batch about as many well."""
+
+SHUTDOWN_GRACE_SECS = 1.0
+"""How long close() waits for cancelled calls to return before it takes the engine away."""
+
+
+class Orchestrator:
+    """A configured Maze: one engine and one cache of compiled constraints. Safe for use from many threads at once.
+
+    Without a `config` the environment decides (see maze.config); without a `backend`, the configuration does. The
+    engine is started by the first call that needs it.
+    """
+
+    def __init__(self, config: MazeConfig | None = None, *, backend: Backend | None = None) -> None:
+        self.config = config if config is not None else read_environment()
+        configure_logging(self.config.log_levels())
+        self._cache = ConstraintCache(self.config.cache_size_limit, enabled=self.config.enable_cache)
+        self._backend = backend
+        self._lock = threading.Lock()
+        self._calls: set[Cancellation] = set()
+        self._idle = threading.Condition(self._lock)
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -------------------------------------------------------------------------------------------- generating
+
+    def generate(
+        self,
+        intent: Intent,
+        constraints: Constraints = (),
+        options: GenerationOptions | None = None,
+        *,
+        on_text: OnText | None = None,
+        cancellation: Cancellation | None = None,
+        constraints_key: Hashable | None = None,
+    ) -> GenerationResult:
+        """Generate code for `intent` that satisfies every one of `constraints`.
+
+        Failures are results, not exceptions, so that text which had arrived is kept: look at `success`. `on_text`
+        receives the text as it arrives and may return False to cancel. `constraints_key` names the constraints in the
+        cache where the caller has something cheaper than themselves.
+        """
+        started = perf_counter()
+        metadata = GenerationMetadata()
+        try:
+            with self._call(cancellation) as cancellation:
+                options = options or GenerationOptions()
+                request = self._request(intent, options, cancellation)
+                compiled, hit = self.compile(
+                    constraints, intent.language, options.on_unenforceable, constraints_key=constraints_key
+                )
+                request = replace(request, grammar=compiled.grammar, token_mask=compiled.token_mask)
+                metadata = GenerationMetadata(cache_hit=hit, compile_time_ms=0.0 if hit else compiled.compile_time_ms)
+                return self._generate(intent, compiled, request, on_text or _take_all, metadata, started)
+        except MazeError as error:
+            _log.debug("generation failed: %s: %s", error.status.name, error)
+            return GenerationResult(
+                code=error.partial_text,
+                success=False,
+                status=error.status,
+                error=str(error),
+                metadata=replace(metadata, total_time_ms=_ms_since(started)),
+            )
+
+    def stream(
+        self, intent: Intent, constraints: Constraints = (), options: GenerationOptions | None = None
+    ) -> GenerationStream:
+        """Generate, giving the text as an iterator of pieces; its `result` holds the rest once they are read."""
+        return GenerationStream(self, intent, constraints, options)
+
+    def generate_batch(
+        self,
+        intents: Sequence[Intent],
+        constraints: Constraints = (),
+        options: GenerationOptions | None = None,
+        *,
+        constraints_key: Hashable | None = None,
+    ) -> list[GenerationResult]:
+        """Generate for several intents at once, one result each in their order; a failure touches no other."""
+        if not intents:
+            return []
+        with ThreadPoolExecutor(min(len(intents), MAX_CONCURRENT_BATCH), "maze-batch") as pool:
+            return list(
+                pool.map(
+                    lambda intent: self.generate(intent, constraints, options, constraints_key=constraints_key),
+                    intents,
+                )
+            )
+
+    # -------------------------------------------------------------------------------------------- without an engine
+
+    def compile(
+        self,
+        constraints: Constraints,
+        language: str | None = None,
+        on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR,
+        *,
+        constraints_key: Hashable | None = None,
+    ) -> tuple[CompiledConstraints, bool]:
+        """Compile `constraints`, or find them compiled: the second value says which. Raises MazeError."""
+        if constraints_key is None:
+            constraints = tuple(constraints()) if callable(constraints) else tuple(constraints)
+            constraints_key = constraints
+        source = constraints
+
+        def compile_now() -> CompiledConstraints:
+            return compile_constraints(source() if callable(source) else source, language, on_unenforceable)
+
+        return self._cache.get_or_compile((constraints_key, language, on_unenforceable), compile_now)
+
+    def validate(
+        self,
+        text: str | bytes,
+        constraints: Constraints,
+        language: str | None = None,
+        on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR,
+        *,
+        constraints_key: Hashable | None = None,
+    ) -> ValidationResult:
+        """Check `text` against every constraint. Raises MazeError where that cannot be done."""
+        compiled, _ = self.compile(constraints, language, on_unenforceable, constraints_key=constraints_key)
+        return validate(text.encode() if isinstance(text, str) else text, compiled)
+
+    def cache_stats(self) -> CacheStats:
+        """Counters of the cache of compiled constraints."""
+        return self._cache.stats()
+
+    def clear_cache(self) -> None:
+        """Drop all compiled constraints."""
+        self._cache.clear()
+
+    # -------------------------------------------------------------------------------------------- the engine
+
+    def health(self) -> Health:
+        """Ask the engine whether it is ready. Raises MazeError only where it cannot even be asked."""
+        return self._engine().health(Deadline(self.config.timeout_secs * 1000))
+
+    def models(self) -> tuple[str, ...]:
+        """Names of the models that the engine offers. Raises MazeError."""
+        return self._engine().models(Deadline(self.config.timeout_secs * 1000))
+
+    def close(self) -> None:
+        """Cancel every call under way, wait for them up to SHUTDOWN_GRACE_SECS, and let the engine go."""
+        with self._lock:
+            self._closed = True
+            calls = list(self._calls)
+        for call in calls:
+            call.cancel("cancelled: libmaze was shut down during the call")
+        ends_at = monotonic() + SHUTDOWN_GRACE_SECS
+        with self._idle:
+            while self._calls and (left := ends_at - monotonic()) > 0:
+                self._idle.wait(left)
+            backend, self._backend = self._backend, None
+        if backend is not None:
+            backend.close()
+        self._cache.clear()
+
+    # -------------------------------------------------------------------------------------------- inside
+
+    @contextmanager
+    def _call(self, cancellation: Cancellation | None) -> Iterator[Cancellation]:
+        """Keep account of a call while it is under way, so that close() can end it."""
+        cancellation = cancellation or Cancellation()
+        with self._lock:
+            if self._closed:
+                raise CancelledError("cancelled: this Orchestrator is closed; make a new one")
+            self._calls.add(cancellation)
+        try:
+            yield cancellation
+        finally:
+            with self._idle:
+                self._calls.discard(cancellation)
+                self._idle.notify_all()
+
+    def _engine(self) -> Backend:
+        with self._lock:
+            if self._closed:
+                raise CancelledError("cancelled: this Orchestrator is closed; make a new one")
+            if self._backend is None:
+                self._backend = _backend_for(self.config)
+            return self._backend
+
+    def _request(self, intent: Intent, options: GenerationOptions, cancellation: Cancellation) -> Request:
+        """Make everything of a request but its constraints, checking the options."""
+        _check(options)
+        timeout_ms = options.timeout_ms if options.timeout_ms is not None else self.config.timeout_secs * 1000
+        # A seed is always sent and recorded, so that every generation can be done again.
+        seed = options.seed if options.seed is not None else random.getrandbits(32)
+        return Request(
+            prompt=build_prompt(intent),
+            grammar=None,
+            token_mask=None,
+            max_tokens=options.max_tokens if options.max_tokens is not None else self.config.max_tokens,
+            temperature=options.temperature if options.temperature is not None else self.config.temperature,
+            top_p=options.top_p if options.top_p is not None else DEFAULT_TOP_P,
+            top_k=options.top_k if options.top_k is not None else DEFAULT_TOP_K,
+            seed=seed,
+            stop=options.stop,
+            model=options.model,
+            request_id=uuid.uuid4().hex,
+            deadline=Deadline(timeout_ms),
+            cancellation=cancellation,
+        )
+
+    def _generate(
+        self,
+        intent: Intent,
+        compiled: CompiledConstraints,
+        request: Request,
+        on_text: OnText,
+        metadata: GenerationMetadata,
+        started: float,
+    ) -> GenerationResult:
+        backend = self._engine()
+        _log.log(TRACE, "request %s to %s: %s", request.request_id, backend.name, request.prompt)
+        sent = perf_counter()
+        completion = backend.generate(request, on_text)
+        generated_ms = _ms_since(sent)
+        _log.log(TRACE, "request %s answered: %s", request.request_id, completion.text)
+
+        checked = perf_counter()
+        validation = _validate(completion, compiled)
+        tokens = completion.tokens_generated
+        after_first_ms = generated_ms - (completion.first_token_ms or 0.0)
+        metadata = replace(
+            metadata,
+            tokens_generated=tokens,
+            prompt_tokens=completion.prompt_tokens,
+            first_token_ms=completion.first_token_ms,
+            time_per_token_us=after_first_ms * 1000 / (tokens - 1) if tokens > 1 else None,
+            validation_time_ms=_ms_since(checked),
+            finish_reason=completion.finish_reason,
+        )
+        failure = _failure(validation, completion, request)
+        provenance = record_provenance(intent, compiled, request, completion, backend.name)
+        metadata = replace(metadata, total_time_ms=_ms_since(started))
+        _log.debug(
+            "request %s: %s, %d tokens, %.0f ms",
+            request.request_id,
+            failure.status.name if failure else "OK",
+            tokens,
+            metadata.total_time_ms,
+        )
+        return GenerationResult(
+            code=completion.text,
+            success=failure is None,
+            status=failure.status if failure else Status.OK,
+            error=str(failure) if failure else None,
+            provenance=provenance,
+            validation=validation,
+            metadata=metadata,
+        )
+
+
+class GenerationStream:
+    """The text of one generation as it arrives: iterate, then look at `result`. Leaving it early cancels.
+
+    The engine is driven by a thread of its own, at the pace of the reader.
+    """
+
+    _QUEUED_PIECES = 64
+    """Pieces the engine may be ahead of the reader."""
+
+    def __init__(
+        self,
+        orchestrator: Orchestrator,
+        intent: Intent,
+        constraints: Constraints,
+        options: GenerationOptions | None,
+    ) -> None:
+        self._pieces: queue.Queue[str | GenerationResult | BaseException] = queue.Queue(self._QUEUED_PIECES)
+        self._cancellation = Cancellation()
+        self._result: GenerationResult | None = None
+        self._thread = threading.Thread(
+            target=self._run, args=(orchestrator, intent, constraints, options), name="maze-stream", daemon=True
+        )
+        self._thread.start()
+
+    def _run(
+        self,
+        orchestrator: Orchestrator,
+        intent: Intent,
+        constraints: Constraints,
+        options: GenerationOptions | None,
+    ) -> None:
+        end: GenerationResult | BaseException
+        try:
+            end = orchestrator.generate(
+                intent, constraints, options, on_text=self._hand_over, cancellation=self._cancellation
+            )
+        except BaseException as error:  # noqa: BLE001 - raised again in the reader's thread
+            end = error
+        self._put(end)
+
+    def _hand_over(self, piece: str) -> bool:
+        self._put(piece)
+        return not self._cancellation.cancelled
+
+    def _put(self, item: str | GenerationResult | BaseException) -> None:
+        """Wait for room, but not for a reader that has gone: a cancelled stream keeps its end and drops pieces."""
+        while True:
+            try:
+                self._pieces.put(item, timeout=0.1)
+            except queue.Full:
+                if not self._cancellation.cancelled:
+                    continue
+                if isinstance(item, str):
+                    return
+                self._drop_pieces()
+            else:
+                return
+
+    def _drop_pieces(self) -> None:
+        while not self._pieces.empty():
+            self._pieces.get_nowait()
+
+    def __iter__(self) -> Iterator[str]:
+        while self._result is None:
+            item = self._pieces.get()
+            if isinstance(item, BaseException):
+                raise item
+            if isinstance(item, GenerationResult):
+                self._result = item
+            else:
+                yield item
+
+    @property
+    def result(self) -> GenerationResult:
+        """The result, as of Orchestrator.generate(); reads the rest of the text first."""
+        for _ in self:
+            pass
+        assert self._result is not None  # noqa: S101 - the loop above ends with a result or raises
+        return self._result
+
+    def close(self) -> None:
+        """Cancel what is still to come. `result` then tells that it was cancelled, with the text so far."""
+        self._cancellation.cancel("cancelled: the stream was closed before its end")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _take_all(_: str) -> bool:
+    return True
+
+
+def _ms_since(start: float) -> float:
+    return (perf_counter() - start) * 1000
+
+
+def _backend_for(config: MazeConfig) -> Backend:
+    """Make the engine that the configuration asks for; imported here because each takes a while to import."""
+    if config.modal is not None:
+        from maze.backends import connect
+
+        return connect(config.modal)
+    from maze.backends.llama_cpp import LlamaCppBackend
+
+    return LlamaCppBackend(config.local_model)
+
+
+def _check(options: GenerationOptions) -> None:
+    """Raise InvalidArgumentError for an option out of range."""
+    ranges: tuple[tuple[str, float | None, float, float], ...] = (
+        ("max_tokens", options.max_tokens, 1, 2**32 - 1),
+        ("timeout_ms", options.timeout_ms, 1, 2**32 - 1),
+        ("temperature", options.temperature, 0, MAX_TEMPERATURE),
+        ("top_k", options.top_k, 0, 2**31 - 1),
+        ("seed", options.seed, 0, MAX_SEED),
+    )
+    for name, value, lowest, highest in ranges:
+        if value is not None and not lowest <= value <= highest:
+            raise InvalidArgumentError(f"options.{name} is {value}; it must lie between {lowest} and {highest:g}")
+    if options.top_p is not None and not 0 < options.top_p <= 1:
+        raise InvalidArgumentError(f"options.top_p is {options.top_p}; it must be over 0 and at most 1")
+    if len(options.stop) > MAX_STOP_TEXTS:
+        raise InvalidArgumentError(f"options.stop has {len(options.stop)} texts; engines take {MAX_STOP_TEXTS}")
+    if not all(options.stop):
+        raise InvalidArgumentError("options.stop holds an empty text, which would end every generation at once")
+
+
+def _validate(completion: Completion, compiled: CompiledConstraints) -> ValidationResult:
+    try:
+        return validate(completion.text.encode(), compiled)
+    except MazeError as error:
+        # The text was paid for: it goes back with the error even if it cannot be checked.
+        error.partial_text = completion.text
+        raise
+
+
+def _failure(validation: ValidationResult, completion: Completion, request: Request) -> MazeError | None:
+    """Say why a finished text is not a success, or None if it is one."""
+    violated = next((outcome for outcome in validation.outcomes if outcome.satisfied is False), None)
+    if violated is None:
+        return None
+    where = f"{violated.path} ({violated.name})" if violated.name else violated.path
+    what = f"{where} is not satisfied at byte {violated.offset}"
+    if violated.line is not None:
+        what += f" (line {violated.line}, column {violated.column})"
+    if violated.expected:
+        what += f": expected {violated.expected}"
+    if completion.finish_reason == FINISHED_LENGTH:
+        return TruncatedError(
+            f"the text was cut off after {completion.tokens_generated} tokens before it was complete: {what}; "
+            f"raise max_tokens (it was {request.max_tokens}), or use a model with a longer context"
+        )
+    if request.stop and violated.handling is Handling.ENFORCED:
+        what += "; a stop text may have ended it early"
+    elif violated.handling is Handling.CHECKED:
+        what += "; this part could only be checked afterwards: generate again, or relax the constraints"
+    else:
+        what += "; the engine did not enforce it, so do not trust this engine with constraints"
+    return ConstraintViolatedError(f"the generated text breaks its constraints: {what}")

@@ -1,0 +1,57 @@
+"""What produced a piece of code: enough to tell it apart, and to do it again."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata
+from typing import Any
+
+from maze._version import __version__
+from maze.backends.base import Completion, Request
+from maze.types import CompiledConstraints, Handling, Intent, Provenance
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """Versions of what decides the outcome on our side."""
+    return {
+        "libmaze": __version__,
+        "llguidance": metadata.version("llguidance"),
+        "python": platform.python_version(),
+    }
+
+
+def record_provenance(
+    intent: Intent, compiled: CompiledConstraints, request: Request, completion: Completion, backend: str
+) -> Provenance:
+    """Record how `completion` came to be. Holds what the caller sent and the engine said, never a key."""
+    parameters: dict[str, Any] = {
+        "prompt": request.prompt,
+        "language": intent.language,
+        "current_file": intent.current_file,
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "top_k": request.top_k,
+        "seed": request.seed,
+        "stop": request.stop,
+        "model": request.model,
+        "timeout_ms": request.deadline.timeout_ms,
+        "request_id": request.request_id,
+    }
+    return Provenance(
+        model=completion.model,
+        backend=backend,
+        timestamp=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        constraints_applied=tuple(
+            part.path for part in compiled.parts if part.handling in (Handling.ENFORCED, Handling.CHECKED)
+        ),
+        original_intent=intent.raw_input,
+        parameters=parameters,
+        versions={**library_versions(), **{f"engine.{name}": str(value) for name, value in completion.engine.items()}},
+        grammar_digest=compiled.digest,
+        code_digest="sha256:" + hashlib.sha256(completion.text.encode()).hexdigest(),
+    )
