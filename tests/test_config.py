@@ -1,0 +1,124 @@
+"""maze.config: the environment, defaults and what is wrong with a value."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, ModalConfig, Secret, config_from_environment
+from maze.errors import ConfigurationError
+
+SOURCES = (Path(__file__).parent.parent / "maze").rglob("*.py")
+
+
+def test_an_empty_environment_means_the_embedded_engine_and_the_documented_defaults() -> None:
+    config = config_from_environment({})
+    assert config == MazeConfig(
+        max_tokens=2048,
+        temperature=0.7,
+        enable_cache=True,
+        cache_size_limit=1000,
+        timeout_secs=300,
+        modal=None,
+        local_model=None,
+        log_filter="",
+    )
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert config_from_environment(dict.fromkeys(ENVIRONMENT_VARIABLES, "")) == config_from_environment({})
+
+
+def test_every_variable_of_the_service_arrives() -> None:
+    config = config_from_environment(
+        {
+            "MODAL_ENDPOINT": " https://one.example/ , http://127.0.0.1:8000/base/",
+            "MODAL_API_KEY": "key\n",
+            "MODAL_MODEL": "a-model",
+            "MODAL_KEY": "proxy",
+            "MODAL_SECRET": "hidden",
+            "MAZE_DIALECT": "vllm",
+        }
+    )
+    assert config.modal == ModalConfig(
+        endpoints=("https://one.example", "http://127.0.0.1:8000/base"),
+        api_key=Secret("key"),
+        model="a-model",
+        dialect="vllm",
+        proxy_key=Secret("proxy"),
+        proxy_secret=Secret("hidden"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "complaint"),
+    [
+        ("MODAL_ENDPOINT", ",", "names no URL"),
+        ("MODAL_ENDPOINT", "example.com", "begins with http"),
+        ("MODAL_ENDPOINT", "ftp://example.com", "begins with http"),
+        ("MODAL_ENDPOINT", "http://", "names a host"),
+        ("MODAL_ENDPOINT", "http://h:99999", "is not a URL"),
+        ("MODAL_ENDPOINT", "http://h:0", "is not a URL"),
+        ("MODAL_ENDPOINT", "http://[::1", "is not a URL"),
+        ("MODAL_ENDPOINT", "https://user:word@example.com", "MODAL_API_KEY"),
+        ("MODAL_ENDPOINT", "https://example.com?a=b", "query"),
+        ("MODAL_ENDPOINT", "https://good.example,bad", "URL 2 of MODAL_ENDPOINT"),
+        ("MODAL_API_KEY", "two words", "header"),
+        ("MODAL_API_KEY", "schlüssel", "header"),
+        ("MODAL_SECRET", "a\r\nX-Other: b", "header"),
+        ("MAZE_DIALECT", "grpc", "one of maze, vllm, sglang, llama.cpp"),
+        ("MAZE_LOCAL_MODEL", "/nowhere/model.gguf", "is not a file"),
+        ("MAZE_LOG", "maze=loud", "maze=debug"),
+        ("MAZE_LOG", "what ever", "maze=debug"),
+    ],
+)
+def test_a_wrong_value_is_an_error_that_names_the_variable(variable: str, value: str, complaint: str) -> None:
+    environment = {"MODAL_ENDPOINT": "https://example.com", variable: value}
+    with pytest.raises(ConfigurationError, match=re.escape(complaint)) as caught:
+        config_from_environment(environment)
+    assert variable in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", ["MODAL_ENDPOINT", "MODAL_API_KEY", "MODAL_KEY", "MODAL_SECRET"])
+def test_no_secret_appears_in_an_error_or_a_repr(variable: str) -> None:
+    environment = {
+        "MODAL_ENDPOINT": "https://example.com",
+        "MODAL_API_KEY": "hunter2",
+        variable: "https://u:hunter2@h x",
+    }
+    with pytest.raises(ConfigurationError) as caught:
+        config_from_environment(environment)
+    assert "hunter2" not in str(caught.value)
+    good = config_from_environment({"MODAL_ENDPOINT": "https://example.com", "MODAL_API_KEY": "hunter2"})
+    assert "hunter2" not in repr(good)
+    assert good.modal is not None
+    assert f"{good.modal.api_key}" == "Secret(...)"
+    assert good.modal.api_key.reveal() == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("max_tokens", 0),
+        ("temperature", -0.1),
+        ("temperature", float("nan")),
+        ("temperature", 2.1),
+        ("cache_size_limit", 0),
+        ("timeout_secs", 0),
+        ("timeout_secs", float("inf")),
+    ],
+)
+def test_a_field_out_of_range_is_an_error_that_names_it(field: str, value: float) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{field} is "):
+        MazeConfig(**{field: value})  # type: ignore[arg-type]
+
+
+def test_the_log_filter_takes_levels_by_target() -> None:
+    assert MazeConfig(log_filter="info, maze.backends=TRACE").log_levels() == {"": "info", "maze.backends": "trace"}
+
+
+def test_only_config_reads_the_environment() -> None:
+    readers = {path.name for path in SOURCES if re.search(r"\bos\.(environ|getenv)\b", path.read_text())}
+    assert readers <= {"config.py", "modal_app.py"}, "modal_app.py configures a deployment, not the library"
