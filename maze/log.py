@@ -25,6 +25,7 @@ _PYTHON_LEVELS = {
 }
 
 _ROOT = logging.getLogger("maze")
+_ROOT.addHandler(logging.NullHandler())  # without any handler, Python writes warnings to stderr
 
 Sink = Callable[[int, str, str], None]
 """Receives (MazeLogLevel of include/maze.h, logger name, message)."""
@@ -67,6 +68,7 @@ class _SinkHandler(logging.Handler):
 
 
 _HANDLER = _SinkHandler()
+_levelled_targets: list[str] = []
 
 
 def configure_logging(levels: Mapping[str, str]) -> None:
@@ -75,18 +77,18 @@ def configure_logging(levels: Mapping[str, str]) -> None:
     The level of target "" or "maze" holds for all of libmaze, that of a longer name for that part. Without any, the
     loggers stay as they are: a Python program that configures `logging` itself keeps its say.
     """
+    for target in _levelled_targets:
+        logging.getLogger(target).setLevel(logging.NOTSET)
+    _levelled_targets.clear()
     if not levels:
-        if _HANDLER in _ROOT.handlers:
-            _ROOT.removeHandler(_HANDLER)
-            _ROOT.setLevel(logging.NOTSET)
-            _ROOT.propagate = True
+        _ROOT.removeHandler(_HANDLER)
+        _ROOT.propagate = True
         return
-    _ROOT.setLevel(_PYTHON_LEVELS[levels.get("maze", levels.get("", "off"))])
-    for target, level in levels.items():
-        if target.startswith("maze."):
-            logging.getLogger(target).setLevel(_PYTHON_LEVELS[level])
-    if _HANDLER not in _ROOT.handlers:
-        _ROOT.addHandler(_HANDLER)
+    wanted = {"maze": levels.get("", "off"), **{target: level for target, level in levels.items() if target}}
+    for target, level in wanted.items():
+        logging.getLogger(target).setLevel(_PYTHON_LEVELS[level])
+        _levelled_targets.append(target)
+    _ROOT.addHandler(_HANDLER)
     _ROOT.propagate = False
 
 

@@ -1,0 +1,42 @@
+"""A backend that plays a script, for what happens around an engine; the real ones have tests of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from maze.backends.base import FINISHED_STOP, Completion, Deadline, Health, OnText, Request
+from maze.errors import CancelledError
+
+
+class ScriptedBackend:
+    """Answers each request with the pieces of its script; a callable in it runs between pieces and may raise."""
+
+    name = "scripted"
+
+    def __init__(self, script: Sequence[str | Callable[[Request], None]], finish_reason: str = FINISHED_STOP) -> None:
+        self.script = script
+        self.finish_reason = finish_reason
+        self.requests: list[Request] = []
+        self.closed = False
+
+    def generate(self, request: Request, on_text: OnText) -> Completion:
+        self.requests.append(request)
+        text = ""
+        for step in self.script:
+            request.raise_if_over(text)
+            if isinstance(step, str):
+                text += step
+                if not on_text(step):
+                    raise CancelledError("cancelled by the caller", partial_text=text)
+            else:
+                step(request)
+        return Completion(text, self.finish_reason, len(self.script), "a-model", 3, 0.5, {"version": "1"})
+
+    def health(self, deadline: Deadline) -> Health:
+        return Health(ready=deadline.remaining_secs() > 0, backend=self.name, endpoints=())
+
+    def models(self, deadline: Deadline) -> tuple[str, ...]:
+        return () if deadline.expired() else ("a-model",)
+
+    def close(self) -> None:
+        self.closed = True

@@ -1,0 +1,271 @@
+"""maze.orchestrator: compile, generate, validate, record; and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+
+import pytest
+from scripted_backend import ScriptedBackend
+
+from maze.backends.base import FINISHED_LENGTH, Request
+from maze.config import MazeConfig
+from maze.errors import EngineUnavailableError, InvalidConstraintError, Status, TimedOutError
+from maze.orchestrator import MAX_CONCURRENT_BATCH, Orchestrator
+from maze.types import ConstraintIR, GenerationOptions, Handling, Intent
+
+INTENT = Intent("write it")
+DIGITS = ConstraintIR(regex_patterns=("^[0-9]+$",), name="digits")
+
+
+def orchestrator(backend: ScriptedBackend) -> Orchestrator:
+    return Orchestrator(MazeConfig(), backend=backend)
+
+
+def test_a_result_that_satisfies_its_constraints_succeeds_and_says_how_it_came_to_be() -> None:
+    backend = ScriptedBackend(["12", "34"])
+    result = orchestrator(backend).generate(
+        Intent("a number", language="python", current_file="n.py"), [DIGITS], GenerationOptions(seed=7, max_tokens=9)
+    )
+    assert (result.code, result.success, result.status, result.error) == ("1234", True, Status.OK, None)
+    assert result.validation is not None
+    assert result.validation.all_satisfied
+    (outcome,) = result.validation.outcomes
+    assert (outcome.path, outcome.handling, outcome.satisfied) == (
+        "constraints[0].regex_patterns[0]",
+        Handling.ENFORCED,
+        True,
+    )
+    provenance = result.provenance
+    assert provenance is not None
+    assert provenance.original_intent == "a number"
+    assert provenance.code_digest == "sha256:" + hashlib.sha256(b"1234").hexdigest()
+    assert provenance.constraints_applied == ("constraints[0].regex_patterns[0]",)
+    assert (provenance.backend, provenance.model) == ("scripted", "a-model")
+    assert provenance.parameters["seed"] == 7
+    assert set(provenance.versions) == {"libmaze", "llguidance", "python", "engine.version"}
+    (request,) = backend.requests
+    assert request.prompt == "a number\n\nLanguage: python\nFile: n.py"
+    assert request.grammar is not None
+    assert request.grammar.startswith("%llguidance")
+    assert (request.max_tokens, request.temperature, request.top_p) == (9, 0.7, 1.0)
+    assert result.metadata.tokens_generated == 2
+    assert result.metadata.cache_hit is False
+
+
+def test_the_prompt_goes_before_the_raw_input() -> None:
+    backend = ScriptedBackend(["x"])
+    orchestrator(backend).generate(Intent("raw", prompt="made from it"))
+    assert backend.requests[0].prompt == "made from it"
+
+
+def test_the_same_constraints_are_compiled_once() -> None:
+    maze = orchestrator(ScriptedBackend(["1"]))
+    assert [maze.generate(INTENT, [DIGITS]).metadata.cache_hit for _ in range(3)] == [False, True, True]
+
+
+def test_a_text_that_breaks_its_constraints_is_no_success_however_the_engine_ended() -> None:
+    result = orchestrator(ScriptedBackend(["12", "ab"])).generate(INTENT, [DIGITS])
+    assert (result.code, result.success, result.status) == ("12ab", False, Status.CONSTRAINT_VIOLATED)
+    assert result.error is not None
+    assert "constraints[0].regex_patterns[0] (digits) is not satisfied at byte 2 (line 1, column 3)" in result.error
+    assert result.validation is not None
+    assert not result.validation.all_satisfied
+    assert result.provenance is not None
+
+
+def test_an_empty_answer_is_checked_like_any_other() -> None:
+    assert orchestrator(ScriptedBackend([])).generate(INTENT, [DIGITS]).status is Status.CONSTRAINT_VIOLATED
+    assert orchestrator(ScriptedBackend([])).generate(INTENT).success
+
+
+def test_a_text_cut_off_before_it_satisfies_its_constraints_says_what_to_raise_and_is_kept() -> None:
+    schema = ConstraintIR(json_schema='{"type":"array","items":{"type":"integer"}}')
+    backend = ScriptedBackend(["[1,", "2"], FINISHED_LENGTH)
+    result = orchestrator(backend).generate(INTENT, [schema], GenerationOptions(max_tokens=2))
+    assert (result.code, result.status) == ("[1,2", Status.TRUNCATED)
+    assert result.error is not None
+    assert "cut off after 2 tokens" in result.error
+    assert "raise max_tokens (it was 2)" in result.error
+
+
+def test_a_text_cut_off_that_satisfies_its_constraints_all_the_same_is_a_success() -> None:
+    result = orchestrator(ScriptedBackend(["12"], FINISHED_LENGTH)).generate(INTENT, [DIGITS])
+    assert result.success
+    assert result.metadata.finish_reason == FINISHED_LENGTH
+
+
+def test_text_that_arrived_before_a_failure_is_kept() -> None:
+    def fail(_: Request) -> None:
+        raise EngineUnavailableError("gone", partial_text="12")
+
+    result = orchestrator(ScriptedBackend(["12", fail])).generate(INTENT, [DIGITS])
+    assert (result.code, result.status, result.error) == ("12", Status.ENGINE_UNAVAILABLE, "gone")
+
+
+def test_a_bad_constraint_never_reaches_the_engine() -> None:
+    backend = ScriptedBackend(["x"])
+    result = orchestrator(backend).generate(INTENT, [ConstraintIR(json_schema="{")])
+    assert result.status is Status.INVALID_CONSTRAINT
+    assert backend.requests == []
+    with pytest.raises(InvalidConstraintError, match=r"constraints\[0\]\.json_schema"):
+        orchestrator(backend).compile([ConstraintIR(json_schema="{")])
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (GenerationOptions(max_tokens=0), "options.max_tokens"),
+        (GenerationOptions(timeout_ms=0), "options.timeout_ms"),
+        (GenerationOptions(temperature=2.5), "options.temperature"),
+        (GenerationOptions(temperature=float("nan")), "options.temperature"),
+        (GenerationOptions(top_p=0.0), "options.top_p"),
+        (GenerationOptions(top_k=-1), "options.top_k"),
+        (GenerationOptions(seed=2**32), "options.seed"),
+        (GenerationOptions(stop=("a", "b", "c", "d", "e")), "options.stop"),
+        (GenerationOptions(stop=("",)), "options.stop"),
+    ],
+)
+def test_an_option_out_of_range_is_named(options: GenerationOptions, named: str) -> None:
+    result = orchestrator(ScriptedBackend(["x"])).generate(INTENT, options=options)
+    assert result.status is Status.INVALID_ARGUMENT
+    assert result.error is not None
+    assert named in result.error
+
+
+@pytest.mark.parametrize(
+    ("intent", "named"), [(Intent(" "), "intent.raw_input"), (Intent("x", prompt=""), "intent.prompt")]
+)
+def test_an_empty_intent_is_named(intent: Intent, named: str) -> None:
+    result = orchestrator(ScriptedBackend(["x"])).generate(intent)
+    assert result.status is Status.INVALID_ARGUMENT
+    assert named in str(result.error)
+
+
+def test_a_seed_is_always_sent_and_recorded() -> None:
+    backend = ScriptedBackend(["x"])
+    maze = orchestrator(backend)
+    results = [maze.generate(INTENT) for _ in range(2)]
+    seeds = [request.seed for request in backend.requests]
+    assert seeds[0] != seeds[1]
+    assert [r.provenance.parameters["seed"] for r in results if r.provenance] == seeds
+
+
+def test_the_callback_gets_every_piece_and_may_cancel() -> None:
+    pieces: list[str] = []
+
+    def take_two(piece: str) -> bool:
+        pieces.append(piece)
+        return len(pieces) < 2
+
+    result = orchestrator(ScriptedBackend(["1", "2", "3"])).generate(INTENT, on_text=take_two)
+    assert pieces == ["1", "2"]
+    assert (result.code, result.status) == ("12", Status.CANCELLED)
+
+
+def test_a_deadline_ends_the_call_and_keeps_its_text() -> None:
+    waited = threading.Event()
+
+    def outwait(request: Request) -> None:
+        waited.wait(request.deadline.remaining_secs() + 0.01)
+
+    backend = ScriptedBackend(["1", outwait, "2"])
+    result = orchestrator(backend).generate(INTENT, options=GenerationOptions(timeout_ms=20))
+    assert (result.code, result.status) == ("1", Status.TIMED_OUT)
+    assert TimedOutError.status is result.status
+
+
+def test_close_cancels_calls_under_way_and_refuses_new_ones() -> None:
+    started, go = threading.Event(), threading.Event()
+
+    def wait(request: Request) -> None:
+        request.cancellation.on_cancel(go.set)
+        started.set()
+        assert go.wait(10)
+
+    backend = ScriptedBackend(["1", wait, "2"])
+    maze = orchestrator(backend)
+    results = []
+    caller = threading.Thread(target=lambda: results.append(maze.generate(INTENT)))
+    caller.start()
+    assert started.wait(10)
+    maze.close()
+    caller.join(10)
+    assert [(r.code, r.status) for r in results] == [("1", Status.CANCELLED)]
+    assert backend.closed
+    assert maze.generate(INTENT).status is Status.CANCELLED
+
+
+def test_a_stream_gives_the_pieces_and_then_the_same_result() -> None:
+    maze = orchestrator(ScriptedBackend(["1", "2"]))
+    with maze.stream(INTENT, [DIGITS]) as stream:
+        assert list(stream) == ["1", "2"]
+        assert (stream.result.code, stream.result.success) == ("12", True)
+
+
+def test_leaving_a_stream_early_cancels_the_generation() -> None:
+    endless = ScriptedBackend(["1"] * 10_000)
+    with orchestrator(endless).stream(INTENT) as stream:
+        first = next(iter(stream))
+    assert first == "1"
+    assert stream.result.status is Status.CANCELLED
+    assert len(stream.result.code) < 10_000
+
+
+def test_a_fault_in_the_engine_reaches_the_reader_of_a_stream() -> None:
+    def fail(_: Request) -> None:
+        raise ZeroDivisionError
+
+    with orchestrator(ScriptedBackend([fail])).stream(INTENT) as stream, pytest.raises(ZeroDivisionError):
+        list(stream)
+
+
+def test_a_batch_gives_every_intent_its_own_result() -> None:
+    def refuse_odd(request: Request) -> None:
+        if int(request.prompt) % 2:
+            raise EngineUnavailableError(f"not {request.prompt}")
+
+    count = MAX_CONCURRENT_BATCH + 5
+    backend = ScriptedBackend([refuse_odd, "1"])
+    results = orchestrator(backend).generate_batch([Intent(str(number)) for number in range(count)], [DIGITS])
+    assert [result.success for result in results] == [number % 2 == 0 for number in range(count)]
+    assert results[3].error == "not 3"
+    assert orchestrator(backend).generate_batch([]) == []
+
+
+def test_constraints_behind_a_key_are_decoded_only_once() -> None:
+    calls = 0
+
+    def decode() -> list[ConstraintIR]:
+        nonlocal calls
+        calls += 1
+        return [DIGITS]
+
+    maze = orchestrator(ScriptedBackend(["1"]))
+    hits = [maze.compile(decode, constraints_key=b"raw")[1] for _ in range(3)]
+    assert (hits, calls) == ([False, True, True], 1)
+    assert maze.cache_stats().hits == 2
+    maze.clear_cache()
+    assert maze.compile(decode, constraints_key=b"raw")[1] is False
+
+
+@pytest.mark.parametrize("text", ["12", b"12"])
+def test_a_text_is_checked_without_an_engine(text: str | bytes) -> None:
+    maze = orchestrator(ScriptedBackend([]))
+    assert maze.validate(text, [DIGITS]).all_satisfied
+    assert not maze.validate("1x", [DIGITS]).all_satisfied
+
+
+def test_health_and_models_are_the_engines() -> None:
+    maze = orchestrator(ScriptedBackend([]))
+    assert maze.health().ready
+    assert maze.models() == ("a-model",)
+
+
+@pytest.mark.parametrize("ask", [Orchestrator.health, Orchestrator.models])
+def test_nothing_is_asked_of_a_closed_engine(ask: Callable[[Orchestrator], object]) -> None:
+    maze = orchestrator(ScriptedBackend([]))
+    maze.close()
+    with pytest.raises(Exception, match="closed"):
+        ask(maze)
