@@ -1,0 +1,61 @@
+"""Token masks: many rules to one mask. Ids are numbers of an engine's vocabulary, which is not known here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from maze.errors import ContradictionError, InvalidConstraintError
+from maze.types import TokenMask, TokenMaskRules
+
+MAX_TOKEN_ID = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class MaskPart:
+    """The rules of one constraint and where the caller finds them."""
+
+    rules: TokenMaskRules
+    path: str
+
+
+def is_vacuous(rules: TokenMaskRules) -> bool:
+    """Whether the rules say nothing: Braid sends both arrays null where it found no token to speak of."""
+    return not rules.allowed and not rules.forbidden
+
+
+def combine_masks(parts: Sequence[MaskPart]) -> TokenMask | None:
+    """One mask that obeys all rules: forbidden are united, allowed are intersected. None if no rule says anything.
+
+    Raises InvalidConstraintError for an id that is no 32-bit number, ContradictionError if no token is left, naming the
+    rules that leave none.
+    """
+    for part in parts:
+        for token in (*(part.rules.allowed or ()), *part.rules.forbidden):
+            if not 0 <= token <= MAX_TOKEN_ID:
+                raise InvalidConstraintError(f"{part.path}: {token} is no token id; ids are 0 to {MAX_TOKEN_ID}")
+    allowing = [part for part in parts if part.rules.allowed]
+    forbidding = [part for part in parts if part.rules.forbidden]
+    if not allowing and not forbidding:
+        return None
+
+    forbidden = frozenset(token for part in forbidding for token in part.rules.forbidden)
+    if not allowing:
+        return TokenMask(allowed=None, forbidden=forbidden)
+    allowed = frozenset.intersection(*(frozenset(part.rules.allowed or ()) for part in allowing))
+    if not allowed:
+        raise ContradictionError(
+            f"no token is allowed by all of {_paths(allowing)}: their allowed_tokens have no id in common; "
+            "drop one of them"
+        )
+    if not allowed - forbidden:
+        raise ContradictionError(
+            f"every token that {_paths(allowing)} allow is forbidden by {_paths(forbidding)}; drop one of them"
+        )
+    return TokenMask(allowed=allowed - forbidden, forbidden=forbidden)
+
+
+def _paths(parts: Sequence[MaskPart]) -> str:
+    paths = sorted({part.path for part in parts})
+    shown = ", ".join(paths[:10])
+    return shown if len(paths) <= 10 else f"{shown} and {len(paths) - 10} more"
