@@ -1,0 +1,833 @@
+"""JSON Schema -> llguidance.
+
+Three readings of one schema meet here. `schema` is what the caller means, in plain JSON Schema. `check_schema` is its
+text for jsonschema_rs, which decides about finished texts. `grammar_schema` is what llguidance gets to enforce while
+decoding: where llguidance cannot enforce a keyword it is left out, the grammar accepts too much, and `reasons` says so;
+the check closes the gap.
+
+Every reference is resolved here and moved into `$defs`, so the grammar schema stands on its own: no `$id`, `$anchor`,
+draft or annotation is left that an older llguidance could read differently.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from urllib.parse import unquote, urldefrag, urljoin
+
+import jsonschema_rs
+from llguidance import LLMatcher, LLTokenizer
+
+from maze.errors import (
+    ContradictionError,
+    InvalidConstraintError,
+    LimitExceededError,
+    MazeError,
+    UnsupportedConstraintError,
+)
+from maze.grammar.big_stack import run_with_big_stack
+from maze.grammar.json_text import JsonTextError, JsonValue, TooDeepError, depth, parse
+
+MAX_SCHEMA_BYTES = 2 * 1024 * 1024
+"""Longest schema text; 2 MiB take about a second to compile."""
+MAX_DEPTH = 64
+"""Deepest nesting of objects and arrays in a schema; vLLM refuses more, and deeper ones overflow small stacks."""
+MAX_REFERENCE_CHAIN = 64
+"""Most references that lead from one to the next before anything else is said."""
+MAX_ENUM_VALUES = 50_000
+"""Most values of one enum; llguidance takes 65,000 and calls 100,000 too big."""
+MAX_OPTIONAL_PROPERTIES = 4_000
+"""Most properties of one object that are not required; 4,000 compile in 0.9 s, 10,000 in over a minute."""
+MAX_PATTERN_PROPERTIES = 64
+"""Most patternProperties of one object; 256 compile in 5 s."""
+MAX_COUNTED_ITEMS = 10_000
+"""minItems and maxItems of all arrays together that are enforced while decoding; llguidance before 1.9 writes out each
+item and dies at 65,535 symbols. Larger bounds are checked on the finished text."""
+MAX_EXACT_INTEGER = 2**53
+"""llguidance holds bounds as 64-bit floats."""
+
+_DRAFTS = {
+    "http://json-schema.org/draft-04/schema": 4,
+    "http://json-schema.org/draft-06/schema": 6,
+    "http://json-schema.org/draft-07/schema": 7,
+    "https://json-schema.org/draft/2019-09/schema": 2019,
+    "https://json-schema.org/draft/2020-12/schema": 2020,
+}
+_LATEST_DRAFT = 2020
+_GUESSED_DRAFTS = ("http://json-schema.org/draft-07/schema#", "http://json-schema.org/draft-04/schema#")
+"""Tried in this order for a schema without `$schema` that is no valid 2020-12 schema."""
+
+_ENFORCED_FORMATS = frozenset(
+    {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"},
+)
+"""Formats that llguidance 1.0.1 (llama.cpp), 1.7 (vLLM) and 1.9 all know; 1.0.1 lacks uri."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoweredSchema:
+    """One schema, or several that all hold, ready to be enforced and checked."""
+
+    paths: tuple[str, ...]
+    """Where the caller finds the schemas that went into it: `constraints[0].json_schema`."""
+    schema: JsonValue
+    """Plain JSON Schema with the meaning that the caller gave it."""
+    check_schema: str
+    """The same as JSON text, for the check of finished texts."""
+    grammar_schema: JsonValue
+    """What llguidance enforces: accepts every text that satisfies `schema`, in the order of its properties, without
+    white space."""
+    vacuous: bool = False
+    """It says nothing; only a schema in Braid's shape can be vacuous."""
+    fully_enforced: bool = True
+    """No text of the grammar breaks `schema`. If False the check has to decide."""
+    reasons: tuple[str, ...] = ()
+    """Why it is not fully enforced: keywords with their JSON pointers."""
+    warnings: tuple[str, ...] = ()
+    """What a caller should know though it is no error."""
+
+
+def lower_schema(text: str, path: str) -> LoweredSchema:
+    """Read one schema, plain or in Braid's shape; `path` is what errors call it.
+
+    Raises InvalidConstraintError for text that is not JSON or not a schema, UnsupportedConstraintError for what can be
+    neither enforced nor checked (references that lead outside, an unknown `$schema`), ContradictionError for a schema
+    that no text satisfies, LimitExceededError.
+    """
+    return run_with_big_stack(lambda: _lower(text, path))
+
+
+def combine_schemas(schemas: Sequence[LoweredSchema]) -> LoweredSchema:
+    """One schema that holds where all of `schemas` hold; their order and duplicates change nothing.
+
+    Raises ContradictionError naming the paths if no text can satisfy them together, UnsupportedConstraintError or
+    LimitExceededError if llguidance cannot intersect them: each can then still be enforced alone.
+    """
+    return run_with_big_stack(lambda: _combine(schemas))
+
+
+def schema_to_lark(lowered: LoweredSchema) -> str:
+    """The `%json` expression that stands for the schema in a Lark grammar: one line of ASCII."""
+    guidance = {"whitespace_flexible": False, "coerce_one_of": True}
+    return "%json " + _dump({**_as_object(lowered.grammar_schema), "x-guidance": guidance})
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+def _lower(text: str, path: str) -> LoweredSchema:
+    schema = _parsed(text, path)
+    if isinstance(schema, dict) and ("schema_type" in schema or "additional_properties" in schema):
+        schema = _plain_from_braid(schema, path)
+        text = _dump(schema)
+        if _is_vacuous(schema):
+            return LoweredSchema((path,), schema, text, True, vacuous=True)
+    if not isinstance(schema, dict | bool):
+        raise InvalidConstraintError(f"{path} is not a JSON Schema: it must be an object, true or false")
+
+    draft_uri, warnings = _valid_draft(schema, text, path)
+    if isinstance(schema, dict) and "$schema" not in schema and draft_uri is not None:
+        schema = {"$schema": draft_uri, **schema}
+        text = _dump(schema)
+    grammar_schema, reasons = _enforceable(_References(schema, _draft_of(schema, path), path))
+    return LoweredSchema(
+        paths=(path,),
+        schema=schema,
+        check_schema=text,
+        grammar_schema=grammar_schema,
+        fully_enforced=not reasons,
+        reasons=reasons,
+        warnings=warnings,
+    )
+
+
+def _parsed(text: str, path: str) -> JsonValue:
+    size = len(text.encode())
+    if size > MAX_SCHEMA_BYTES:
+        raise LimitExceededError(f"{path} has {size} bytes; a schema may have {MAX_SCHEMA_BYTES}")
+    try:
+        schema = parse(text)
+    except TooDeepError:
+        raise LimitExceededError(f"{path} is nested over 900 deep; a schema may be nested {MAX_DEPTH} deep") from None
+    except JsonTextError as error:
+        before = text[: error.offset]
+        line, column = before.count("\n") + 1, error.offset - before.rfind("\n")
+        raise InvalidConstraintError(
+            f"{path} is not JSON: {error.message} at byte {len(before.encode())} (line {line}, column {column}); "
+            "are quotes and backslashes in names and texts escaped?"
+        ) from None
+    if (nesting := depth(schema)) > MAX_DEPTH:
+        raise LimitExceededError(f"{path} is nested {nesting} deep; a schema may be nested {MAX_DEPTH} deep")
+    return schema
+
+
+def _plain_from_braid(schema: dict[str, JsonValue], path: str) -> dict[str, JsonValue]:
+    """Braid spells two keywords of the top level its own way, and writes null for what it does not know."""
+    plain: dict[str, JsonValue] = {}
+    for braid_name, value in schema.items():
+        name = {"schema_type": "type", "additional_properties": "additionalProperties"}.get(braid_name, braid_name)
+        if value is None and name in ("type", "properties", "required", "additionalProperties"):
+            continue
+        if name in plain and plain[name] != value:
+            raise InvalidConstraintError(f"{path} gives {name!r} twice, in Braid's spelling and in JSON Schema's")
+        plain[name] = value
+    return plain
+
+
+def _is_vacuous(schema: dict[str, JsonValue]) -> bool:
+    """What Braid adds to every source file that it read: any object, which would refuse every program."""
+    return (
+        schema.get("type") == "object"
+        and not schema.get("properties")
+        and not schema.get("required")
+        and schema.get("additionalProperties", True) is True
+        and schema.keys() <= {"type", "properties", "required", "additionalProperties"}
+    )
+
+
+def _draft_of(schema: JsonValue, path: str) -> int:
+    uri = schema.get("$schema") if isinstance(schema, dict) else None
+    if uri is None:
+        return _LATEST_DRAFT
+    draft = _DRAFTS.get(uri.rstrip("#")) if isinstance(uri, str) else None
+    if draft is None:
+        raise UnsupportedConstraintError(
+            f"{path} names the draft {_shown(uri)} at #/$schema, which is not known; "
+            "use draft-04, draft-06, draft-07, 2019-09 or 2020-12"
+        )
+    return draft
+
+
+def _valid_draft(schema: JsonValue, text: str, path: str) -> tuple[str | None, tuple[str, ...]]:
+    """The draft to read a schema in: its own, or an older one if it names none and is valid only there."""
+    _References(schema, _draft_of(schema, path), path).resolve_all()
+    try:
+        make_validator(text)
+    except jsonschema_rs.ValidationError as error:
+        failure = error
+    except (jsonschema_rs.ReferencingError, ValueError) as error:
+        raise UnsupportedConstraintError(f"{path} cannot be checked: {_first_line(error)}") from None
+    else:
+        return None, ()
+    if isinstance(schema, dict) and "$schema" not in schema:
+        for uri in _GUESSED_DRAFTS:
+            try:
+                make_validator(_dump({"$schema": uri, **schema}))
+            except ValueError:
+                continue
+            return uri, (f"{path} is no valid 2020-12 schema; it is read as {uri}. Give it a $schema",)
+    pointer = "#" + "".join(f"/{_escaped(str(step))}" for step in failure.instance_path)
+    raise InvalidConstraintError(f"{path} is not a valid JSON Schema at {pointer}: {_first_line(failure)}")
+
+
+def make_validator(check_schema: str) -> jsonschema_rs.Validator:
+    """What decides about finished texts: formats are asserted, and nothing is fetched from the network or a file.
+
+    Raises ValueError (jsonschema_rs.ValidationError) for what is no schema. Call it with a big stack.
+    """
+    return jsonschema_rs.validator_for(check_schema, validate_formats=True, offline=True)
+
+
+# ------------------------------------------------------------------------------------------------ references
+
+
+_ONE_SCHEMA = frozenset(
+    {
+        "additionalItems",
+        "additionalProperties",
+        "contains",
+        "contentSchema",
+        "else",
+        "if",
+        "items",
+        "not",
+        "propertyNames",
+        "then",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+    }
+)
+_LIST_OF_SCHEMAS = frozenset({"allOf", "anyOf", "items", "oneOf", "prefixItems"})
+_MAP_OF_SCHEMAS = frozenset(
+    {"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"}
+)
+_IN_PLACE = frozenset({"allOf", "anyOf", "dependencies", "dependentSchemas", "else", "if", "not", "oneOf", "then"})
+"""Keywords whose schemas apply to the same value, so that a circle of them never ends."""
+
+
+def _subschemas(schema: dict[str, JsonValue]) -> Iterator[tuple[str, JsonValue]]:
+    for keyword, value in schema.items():
+        if keyword in _ONE_SCHEMA and isinstance(value, dict):
+            yield keyword, value
+        elif keyword in _LIST_OF_SCHEMAS and isinstance(value, list):
+            yield from ((keyword, item) for item in value if isinstance(item, dict))
+        elif keyword in _MAP_OF_SCHEMAS and isinstance(value, dict):
+            yield from ((keyword, item) for item in value.values() if isinstance(item, dict))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A schema inside the document, and the URI that references in it are relative to."""
+
+    schema: JsonValue
+    base: str
+
+
+class _References:
+    """Finds what the references of one document lead to. Only the document itself is looked at."""
+
+    def __init__(self, root: JsonValue, draft: int, path: str) -> None:
+        self.draft = draft
+        self.path = path
+        self._resources: dict[str, JsonValue] = {"": root}
+        self._anchors: dict[tuple[str, str], JsonValue] = {}
+        self._bases: dict[int, str] = {}
+        self._referring: list[_Place] = []
+        pending = [(root, "")]
+        while pending:
+            schema, base = pending.pop()
+            if not isinstance(schema, dict):
+                continue
+            base = self._register(schema, base)
+            pending.extend((child, base) for _, child in _subschemas(schema))
+        self.root = _Place(root, self._bases.get(id(root), ""))
+
+    def _register(self, schema: dict[str, JsonValue], base: str) -> str:
+        if isinstance(schema.get("$ref"), str):
+            self._referring.append(_Place(schema, base))
+            if self.draft <= 7:
+                return base
+        own_id = schema.get("id" if self.draft == 4 else "$id")
+        if isinstance(own_id, str):
+            base_with_id, fragment = urldefrag(_joined(base, own_id))
+            if fragment:
+                self._anchors[base_with_id, fragment] = schema
+            else:
+                base = base_with_id
+                self._resources.setdefault(base, schema)
+                self._bases[id(schema)] = base
+        for keyword in ("$anchor", "$dynamicAnchor"):
+            if isinstance(schema.get(keyword), str):
+                self._anchors[base, schema[keyword]] = schema
+        return base
+
+    def resolve(self, reference: str, base: str) -> _Place:
+        """What a reference leads to.
+
+        Raises UnsupportedConstraintError for another document, InvalidConstraintError for what this one does not have.
+        """
+        uri, fragment = urldefrag(_joined(base, reference))
+        if uri not in self._resources:
+            raise UnsupportedConstraintError(
+                f"{self.path} refers to {_shown(reference)}, which is not part of it; nothing is fetched: "
+                "put the schema under $defs and refer to it there"
+            )
+        fragment = unquote(fragment)
+        target, base = self._resources[uri], uri
+        if fragment and not fragment.startswith("/"):
+            if (uri, fragment) not in self._anchors:
+                raise self._dangling(reference)
+            return _Place(self._anchors[uri, fragment], base)
+        for step in fragment.split("/")[1:]:
+            step = step.replace("~1", "/").replace("~0", "~")
+            if isinstance(target, dict) and step in target:
+                target = target[step]
+            elif isinstance(target, list) and step.isdecimal() and int(step) < len(target):
+                target = target[int(step)]
+            else:
+                raise self._dangling(reference)
+            base = self._bases.get(id(target), base)
+        return _Place(target, base)
+
+    def _dangling(self, reference: str) -> InvalidConstraintError:
+        return InvalidConstraintError(f"{self.path} refers to {_shown(reference)}, which is not there")
+
+    def resolve_all(self) -> None:
+        """Raise for a reference that leads nowhere, a circle of them that says nothing, and too long a chain."""
+        for place in self._referring:
+            self.resolve(place.schema["$ref"], place.base)
+        lengths: dict[int, int] = {}
+        for place in self._referring:
+            self._chain_length(place, lengths)
+
+    def _chain_length(self, start: _Place, lengths: dict[int, int]) -> None:
+        """Depth-first over references and in-place keywords, without recursion: chains may be as long as the document."""
+        under_way: list[tuple[_Place, Iterator[_Place]]] = []
+        on_stack: set[int] = set()
+
+        def enter(place: _Place) -> None:
+            on_stack.add(id(place.schema))
+            under_way.append((place, self._in_place(place)))
+
+        if id(start.schema) not in lengths:
+            enter(start)
+        while under_way:
+            place, children = under_way[-1]
+            child = next(children, None)
+            if child is None:
+                under_way.pop()
+                on_stack.discard(id(place.schema))
+                length = 1 + max((lengths[id(item.schema)] for item in self._in_place(place)), default=0)
+                if length > MAX_REFERENCE_CHAIN:
+                    raise LimitExceededError(
+                        f"{self.path} has a chain of over {MAX_REFERENCE_CHAIN} references, each leading to the next; "
+                        f"{MAX_REFERENCE_CHAIN} are allowed"
+                    )
+                lengths[id(place.schema)] = length
+            elif id(child.schema) in on_stack:
+                raise InvalidConstraintError(
+                    f"{self.path} has a reference that leads back to itself and says nothing on the way: "
+                    f"{_shown(child.schema.get('$ref', place.schema.get('$ref')))}"
+                )
+            elif id(child.schema) not in lengths:
+                enter(child)
+
+    def _in_place(self, place: _Place) -> Iterator[_Place]:
+        schema = place.schema
+        if isinstance(schema.get("$ref"), str):
+            target = self.resolve(schema["$ref"], place.base)
+            if isinstance(target.schema, dict):
+                yield target
+            if self.draft <= 7:
+                return
+        for keyword, child in _subschemas(schema):
+            if keyword in _IN_PLACE:
+                yield _Place(child, self._bases.get(id(child), place.base))
+
+    def inside(self, child: JsonValue, base: str) -> _Place:
+        """A direct part of a schema whose base is `base`."""
+        return _Place(child, self._bases.get(id(child), base))
+
+
+def _joined(base: str, reference: str) -> str:
+    if base.startswith("urn:"):  # urljoin knows no references relative to a URN
+        return base + reference if reference.startswith("#") or not reference else reference
+    return urljoin(base, reference)
+
+
+# ------------------------------------------------------------------------------------------------ what can be enforced
+
+
+def _enforceable(references: _References) -> tuple[JsonValue, tuple[str, ...]]:
+    """The grammar schema, and why it accepts too much."""
+    lowering = _Lowering(references, frozenset())
+    grammar_schema = lowering.run()
+    failure = _compile_failure(grammar_schema)
+    if failure and not _means_contradiction(failure):
+        refused = frozenset(
+            text
+            for text, probe in lowering.probes.items()
+            if (reason := _compile_failure(probe)) and not _means_contradiction(reason)
+        )
+        lowering = _Lowering(references, refused)
+        grammar_schema = lowering.run()
+        failure = _compile_failure(grammar_schema)
+    if failure:
+        raise _error_of(failure, references.path)
+    if lowering.one_of_pointers and _compile_failure(grammar_schema, coerce_one_of=False):
+        for pointer in lowering.one_of_pointers:
+            lowering.note("oneOf", "that exactly one branch fits", pointer)
+    return grammar_schema, lowering.reasons()
+
+
+class _Lowering:
+    """One pass over a schema that builds the grammar schema.
+
+    `refused` holds texts of probes that llguidance cannot compile; what they stand for is left to the check.
+    """
+
+    def __init__(self, references: _References, refused: frozenset[str]) -> None:
+        self._references = references
+        self._draft = references.draft
+        self._path = references.path
+        self._refused = refused
+        self._notes: dict[tuple[str, str], list[str]] = {}
+        self._definitions: dict[str, JsonValue] = {}
+        self._names: dict[int, str] = {}
+        self._pending: list[tuple[str, _Place, str]] = []
+        self._counted_items = 0
+        self.probes: dict[str, JsonValue] = {}
+        self.one_of_pointers: list[str] = []
+
+    def run(self) -> JsonValue:
+        root = self._references.root
+        grammar_schema = self._schema(root, "#")
+        while self._pending:
+            name, place, pointer = self._pending.pop()
+            self._definitions[name] = self._schema(place, pointer)
+        if not self._definitions:
+            return grammar_schema
+        return {**_as_object(grammar_schema), "$defs": self._definitions}
+
+    def note(self, keyword: str, what: str, pointer: str) -> None:
+        self._notes.setdefault((keyword, what), []).append(pointer)
+
+    def reasons(self) -> tuple[str, ...]:
+        return tuple(
+            f"{what} is checked on the finished text only: {keyword} at {_listed(pointers)}"
+            for (keyword, what), pointers in self._notes.items()
+        )
+
+    def _is_refused(self, probe: JsonValue) -> bool:
+        text = _dump(probe)
+        self.probes[text] = probe
+        return text in self._refused
+
+    def _schema(self, place: _Place, pointer: str) -> JsonValue:
+        schema = place.schema
+        if not isinstance(schema, dict):
+            return schema is not False
+        result: dict[str, JsonValue] = {}
+        if "$ref" in schema:
+            result["$ref"] = self._reference(schema["$ref"], place.base)
+            if self._draft <= 7:
+                return result
+        if "type" in schema:
+            result["type"] = schema["type"]
+        self._values(schema, pointer, result)
+        self._combinations(place, pointer, result)
+        self._numbers(schema, pointer, result)
+        self._strings(schema, pointer, result)
+        self._arrays(place, pointer, result)
+        self._objects(place, pointer, result)
+        self._note_unenforced(schema, pointer)
+        return result
+
+    def _reference(self, reference: str, base: str) -> str:
+        target = self._references.resolve(reference, base)
+        name = self._names.get(id(target.schema))
+        if name is None:
+            name = self._names[id(target.schema)] = str(len(self._names))
+            if not isinstance(target.schema, dict):
+                # true and false are the same object wherever they stand, which does no harm
+                self._definitions[name] = target.schema is not False
+            else:
+                self._pending.append((name, target, reference))
+        return f"#/$defs/{name}"
+
+    def _children(self, schemas: list[JsonValue], place: _Place, pointer: str) -> list[JsonValue]:
+        return [self._child(child, place, f"{pointer}/{index}") for index, child in enumerate(schemas)]
+
+    def _child(self, child: JsonValue, place: _Place, pointer: str) -> JsonValue:
+        return self._schema(self._references.inside(child, place.base), pointer)
+
+    def _values(self, schema: dict[str, JsonValue], pointer: str, result: dict[str, JsonValue]) -> None:
+        if "enum" in schema:
+            values = schema["enum"]
+            if len(values) > MAX_ENUM_VALUES:
+                raise LimitExceededError(
+                    f"{self._path} has an enum of {len(values)} values at {pointer}/enum; {MAX_ENUM_VALUES} are allowed"
+                )
+            result["enum"] = values
+        if "const" in schema and self._draft >= 6:
+            result["const"] = schema["const"]
+        if any(not _survives_as_json(result[keyword]) for keyword in ("enum", "const") if keyword in result):
+            self.note("enum or const", "a number that 64 bits cannot hold", pointer)
+            result.pop("enum", None)
+            result.pop("const", None)
+
+    def _combinations(self, place: _Place, pointer: str, result: dict[str, JsonValue]) -> None:
+        for keyword in ("allOf", "anyOf", "oneOf"):
+            if keyword in place.schema:
+                branches = place.schema[keyword]
+                result[keyword] = self._children(branches, place, f"{pointer}/{keyword}")
+                if keyword == "oneOf" and len(branches) > 1:
+                    self.one_of_pointers.append(f"{pointer}/oneOf")
+        if place.schema.get("not") in (True, {}) and "not" in place.schema:
+            result.setdefault("allOf", []).append(False)
+
+    def _numbers(self, schema: dict[str, JsonValue], pointer: str, result: dict[str, JsonValue]) -> None:
+        bounds: dict[str, JsonValue] = {
+            name: schema[name]
+            for name in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+            if name in schema
+        }
+        for inclusive, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+            if isinstance(bounds.get(exclusive), bool) and bounds.pop(exclusive) and inclusive in bounds:
+                bounds[exclusive] = bounds.pop(inclusive)
+        for name, value in bounds.items():
+            number = float(value)
+            if not math.isfinite(number):
+                self.note(name, "a bound beyond 64-bit floats", f"{pointer}/{name}")
+                continue
+            if abs(value) > MAX_EXACT_INTEGER or Decimal(repr(number)) != value:
+                self.note(name, "the last digits of a bound", f"{pointer}/{name}")
+            result[name] = value
+        if "multipleOf" in schema:
+            if self._is_refused({"type": "number", "multipleOf": schema["multipleOf"]}):
+                self.note("multipleOf", "a multiple", f"{pointer}/multipleOf")
+            else:
+                result["multipleOf"] = schema["multipleOf"]
+
+    def _strings(self, schema: dict[str, JsonValue], pointer: str, result: dict[str, JsonValue]) -> None:
+        facets: dict[str, JsonValue] = {name: schema[name] for name in ("minLength", "maxLength") if name in schema}
+        if schema.get("format") in _ENFORCED_FORMATS:
+            facets["format"] = schema["format"]
+        elif "format" in schema and _may_be(schema, "string"):
+            self.note("format", f"format {_shown(schema['format'])}", f"{pointer}/format")
+        if "pattern" in schema:
+            pattern = schema["pattern"]
+            if self._is_refused({"type": "string", "pattern": pattern}):
+                self.note("pattern", "a pattern that no automaton decides", f"{pointer}/pattern")
+            else:
+                facets["pattern"] = pattern
+                if not _pattern_is_exact(pattern):
+                    self.note("pattern", "an escaped character in a pattern", f"{pointer}/pattern")
+        if len(facets) > 1 and self._is_refused({"type": "string", **facets}):
+            for name in ("pattern", "format"):
+                if facets.pop(name, None) is not None:
+                    self.note(name, "a combination of pattern, format and length", f"{pointer}/{name}")
+        result.update(facets)
+
+    def _arrays(self, place: _Place, pointer: str, result: dict[str, JsonValue]) -> None:
+        schema = place.schema
+        if self._draft < 2020 and isinstance(schema.get("items"), list):
+            result["prefixItems"] = self._children(schema["items"], place, f"{pointer}/items")
+            rest = "additionalItems"
+        else:
+            if "prefixItems" in schema and self._draft >= 2020:
+                result["prefixItems"] = self._children(schema["prefixItems"], place, f"{pointer}/prefixItems")
+            rest = "items"
+        if rest in schema:
+            result["items"] = self._child(schema[rest], place, f"{pointer}/{rest}")
+        counts = {name: int(schema[name]) for name in ("minItems", "maxItems") if name in schema}
+        if counts:
+            most = max(counts.values())
+            if self._counted_items + most > MAX_COUNTED_ITEMS:
+                for name in counts:
+                    self.note(name, "a large number of items", f"{pointer}/{name}")
+            else:
+                self._counted_items += most
+                result.update(counts)
+
+    def _objects(self, place: _Place, pointer: str, result: dict[str, JsonValue]) -> None:
+        schema = place.schema
+        properties = schema.get("properties", {})
+        patterns = schema.get("patternProperties", {})
+        required = schema.get("required", [])
+        optional = len(properties.keys() - set(required))
+        if optional > MAX_OPTIONAL_PROPERTIES:
+            raise LimitExceededError(
+                f"{self._path} has {optional} properties that are not required at {pointer}/properties; "
+                f"{MAX_OPTIONAL_PROPERTIES} are allowed"
+            )
+        if len(patterns) > MAX_PATTERN_PROPERTIES:
+            raise LimitExceededError(
+                f"{self._path} has {len(patterns)} patternProperties at {pointer}/patternProperties; "
+                f"{MAX_PATTERN_PROPERTIES} are allowed"
+            )
+        if properties:
+            result["properties"] = {
+                name: self._child(child, place, f"{pointer}/properties/{_escaped(name)}")
+                for name, child in properties.items()
+            }
+        if required:
+            result["required"] = required
+        others_are_enforced = True
+        if patterns:
+            if self._is_refused({"type": "object", "patternProperties": dict.fromkeys(patterns, True)}):
+                self.note("patternProperties", "names by pattern", f"{pointer}/patternProperties")
+                others_are_enforced = False
+            else:
+                result["patternProperties"] = {
+                    pattern: self._child(child, place, f"{pointer}/patternProperties/{_escaped(pattern)}")
+                    for pattern, child in patterns.items()
+                }
+                if not all(map(_pattern_is_exact, patterns)):
+                    self.note("patternProperties", "an escaped character in a name", f"{pointer}/patternProperties")
+        if "additionalProperties" in schema:
+            if others_are_enforced:
+                child = schema["additionalProperties"]
+                result["additionalProperties"] = self._child(child, place, f"{pointer}/additionalProperties")
+            else:
+                self.note("additionalProperties", "other names", f"{pointer}/additionalProperties")
+        self._property_counts(schema, pointer, result)
+
+    def _property_counts(self, schema: dict[str, JsonValue], pointer: str, result: dict[str, JsonValue]) -> None:
+        properties, required = schema.get("properties", {}), set(schema.get("required", []))
+        closed = schema.get("additionalProperties") is False and not schema.get("patternProperties")
+        for name in ("minProperties", "maxProperties"):
+            if name not in schema:
+                continue
+            count = int(schema[name])
+            implied = count <= len(required) if name == "minProperties" else closed and count >= len(properties)
+            if implied:
+                continue
+            if (
+                properties.keys() <= required
+                and not schema.get("patternProperties")
+                and count <= MAX_PATTERN_PROPERTIES
+            ):
+                result[name] = count
+            else:
+                self.note(name, "the number of properties", f"{pointer}/{name}")
+
+    def _note_unenforced(self, schema: dict[str, JsonValue], pointer: str) -> None:
+        for keyword, says_something in _CHECKED_KEYWORDS.items():
+            if keyword in schema and says_something(schema, schema[keyword]):
+                self.note(keyword, f"`{keyword}`", f"{pointer}/{keyword}")
+
+
+_CHECKED_KEYWORDS: dict[str, Callable[[dict[str, JsonValue], JsonValue], bool]] = {
+    "$dynamicRef": lambda _schema, _value: True,
+    "$recursiveRef": lambda _schema, _value: True,
+    "contains": lambda schema, _value: schema.get("minContains") != 0 or "maxContains" in schema,
+    "dependencies": lambda _schema, value: bool(value),
+    "dependentRequired": lambda _schema, value: any(value.values()),
+    "dependentSchemas": lambda _schema, value: any(map(_restricts, value.values())),
+    "if": lambda schema, _value: _restricts(schema.get("then", True)) or _restricts(schema.get("else", True)),
+    "not": lambda _schema, value: value is not False and _restricts(value),
+    "propertyNames": lambda _schema, value: _restricts(value),
+    "unevaluatedItems": lambda _schema, value: _restricts(value),
+    "unevaluatedProperties": lambda _schema, value: _restricts(value),
+    "uniqueItems": lambda _schema, value: value is True,
+}
+"""Keywords that llguidance cannot enforce, with the test whether they say anything; jsonschema_rs checks them all."""
+
+
+def _restricts(schema: JsonValue) -> bool:
+    return schema is not True and schema != {}
+
+
+def _may_be(schema: dict[str, JsonValue], kind: str) -> bool:
+    types = schema.get("type", kind)
+    return kind in ([types] if isinstance(types, str) else types)
+
+
+def _pattern_is_exact(pattern: str) -> bool:
+    """Whether llguidance enforces a JSON `pattern` to the letter.
+
+    It accepts an escaped quote or backslash where a negated class leaves the character itself out.
+    """
+    return not any(piece in pattern for piece in ("[^", "\\D", "\\S", "\\W", "\\P"))
+
+
+# ------------------------------------------------------------------------------------------------ several schemas
+
+
+def _combine(schemas: Sequence[LoweredSchema]) -> LoweredSchema:
+    by_text = {
+        _dump(lowered.grammar_schema) + lowered.check_schema: lowered for lowered in schemas if not lowered.vacuous
+    }
+    paths = tuple(path for lowered in schemas for path in lowered.paths)
+    distinct = [by_text[text] for text in sorted(by_text)]
+    if not distinct:
+        return LoweredSchema(paths, True, "true", True, vacuous=True)
+    grammar_parts = {_dump(lowered.grammar_schema): lowered.grammar_schema for lowered in distinct}
+    if len(grammar_parts) == 1:
+        grammar_schema = next(iter(grammar_parts.values()))
+    else:
+        definitions: dict[str, JsonValue] = {}
+        branches = []
+        for index, part in enumerate(grammar_parts.values()):
+            branch = _as_object(part)
+            own = branch.pop("$defs", {})
+            definitions.update({f"{index}.{name}": _rebased(value, index) for name, value in own.items()})
+            branches.append(_rebased(branch, index))
+        grammar_schema = {"allOf": branches, **({"$defs": definitions} if definitions else {})}
+        if failure := _compile_failure(grammar_schema):
+            raise _error_of(failure, " and ".join(paths))
+    return LoweredSchema(
+        paths=paths,
+        schema={"allOf": [lowered.schema for lowered in distinct]} if len(distinct) > 1 else distinct[0].schema,
+        check_schema="",
+        grammar_schema=grammar_schema,
+        fully_enforced=all(lowered.fully_enforced for lowered in distinct),
+        reasons=tuple(dict.fromkeys(reason for lowered in distinct for reason in lowered.reasons)),
+        warnings=tuple(dict.fromkeys(warning for lowered in distinct for warning in lowered.warnings)),
+    )
+
+
+def _rebased(schema: JsonValue, index: int) -> JsonValue:
+    """Point the references of a grammar schema to where its definitions are in the combination."""
+    if isinstance(schema, list):
+        return [_rebased(item, index) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result: dict[str, JsonValue] = {}
+    for keyword, value in schema.items():
+        if keyword == "$ref":
+            result[keyword] = value.replace("#/$defs/", f"#/$defs/{index}.", 1)
+        elif keyword in ("properties", "patternProperties"):  # a property may be called $ref
+            result[keyword] = {name: _rebased(child, index) for name, child in value.items()}
+        else:
+            result[keyword] = value if keyword in ("enum", "const", "required") else _rebased(value, index)
+    return result
+
+
+# ------------------------------------------------------------------------------------------------ llguidance
+
+_tokenizer = LLTokenizer("byte")
+
+
+def _compile_failure(grammar_schema: JsonValue, *, coerce_one_of: bool = True) -> str:
+    """What llguidance, with the limits that engines use, says against a grammar schema; empty if nothing."""
+    guidance = {"whitespace_flexible": False, "coerce_one_of": coerce_one_of}
+    text = _dump({**_as_object(grammar_schema), "x-guidance": guidance})
+    matcher = LLMatcher(_tokenizer, f"%llguidance {{}}\nstart: %json {text}\n", log_level=0)
+    if not matcher.is_error():
+        matcher.compute_bitmask()  # only this finds out that no text at all is possible, or that the lexer is too big
+    return matcher.get_error() if matcher.is_error() else ""
+
+
+def _means_contradiction(failure: str) -> bool:
+    return "Unsatisfiable schema" in failure
+
+
+def _error_of(failure: str, path: str) -> MazeError:
+    message = failure.split("failed to compile JSON schema: ")[-1].split("\n")[0]
+    if _means_contradiction(failure):
+        return ContradictionError(f"{path}: no text satisfies the schema: {message}")
+    if any(piece in failure for piece in ("too large", "too big", "fuel", "panic", "TooComplex")):
+        return LimitExceededError(f"{path} makes too large a grammar ({message}); make the schema smaller")
+    return UnsupportedConstraintError(f"{path} cannot be enforced: {message}")
+
+
+# ------------------------------------------------------------------------------------------------ texts
+
+
+def _as_object(schema: JsonValue) -> dict[str, JsonValue]:
+    if isinstance(schema, dict):
+        return dict(schema)
+    return {} if schema else {"enum": []}
+
+
+def _dump(value: JsonValue) -> str:
+    """Compact JSON in ASCII, in the order of the keys; numbers as they were written, up to the digits of a float."""
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=_number, allow_nan=False)
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, Decimal):
+        raise TypeError(type(value))
+    return float(value)
+
+
+def _survives_as_json(value: JsonValue) -> bool:
+    """Whether every number in a value is kept by a reader that has 64-bit integers and floats."""
+    if isinstance(value, dict | list):
+        return all(map(_survives_as_json, value.values() if isinstance(value, dict) else value))
+    if isinstance(value, Decimal):
+        return math.isfinite(float(value)) and Decimal(repr(float(value))) == value
+    return not isinstance(value, int) or -(2**63) <= value < 2**64
+
+
+def _escaped(step: str) -> str:
+    return step.replace("~", "~0").replace("/", "~1")
+
+
+def _listed(pointers: Sequence[str]) -> str:
+    shown = ", ".join(pointers[:3])
+    return shown if len(pointers) <= 3 else f"{shown} and {len(pointers) - 3} more"
+
+
+def _shown(value: JsonValue) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 100 else f"{text[:100]}..."
+
+
+def _first_line(error: Exception) -> str:
+    line = str(error).split("\n")[0]
+    return line if len(line) <= 300 else f"{line[:300]}..."
