@@ -1,0 +1,1 @@
+"""The Maze service: any Backend behind HTTP. Needs the extra `service`."""

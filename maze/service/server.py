@@ -1,0 +1,74 @@
+"""Runs the service under uvicorn, with a stop that keeps answering until what is under way has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from contextlib import suppress
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+
+from maze.service.app import CANCEL_GRACE_SECS, Service
+
+KEEP_ALIVE_SECS = 30
+"""How long an idle connection is kept; clients of Maze let go of theirs sooner."""
+
+
+class ServiceServer(uvicorn.Server):
+    """uvicorn for an app of create_app().
+
+    uvicorn itself stops listening first; here the service goes on listening while generations end, so that new
+    requests get a clear 503 and a load balancer can see it. A second signal cancels what is under way.
+    """
+
+    def __init__(self, app: Starlette) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="h11",
+                ws="none",
+                loop="asyncio",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_SECS,
+                timeout_graceful_shutdown=round(CANCEL_GRACE_SECS),
+            )
+        )
+        self.stopped_by: signal.Signals | None = None
+        """The signal that ended it."""
+        self._service: Service = app.state.service
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Take a signal. It is not raised again afterwards: the one who runs the server decides what it means."""
+        self.stopped_by = signal.Signals(sig)
+        self.stop()
+
+    def stop(self) -> None:
+        """Begin to stop, from any thread; the second time, cancel what is under way."""
+        if self._loop is None:
+            self.should_exit = True
+        else:
+            with suppress(RuntimeError):  # the loop is closed: it has stopped
+                self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        if self._stopping is None:
+            self._service.begin_stop()
+            self._stopping = asyncio.create_task(self._exit_when_drained())
+        else:
+            self._service.cancel_all()
+
+    async def _exit_when_drained(self) -> None:
+        await self._service.drained()
+        self.should_exit = True
