@@ -1,0 +1,176 @@
+"""Build libmaze.so into the environment of the Python that runs this: `make` does it as `.venv/bin/python build_ffi.py`.
+
+cffi generates the part between C and Python. Its declarations come from include/maze.h and maze/abi/entry.h, so nothing
+is written twice; all other C is in maze/abi/*.c.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import cffi
+
+ROOT = Path(__file__).resolve().parent
+HEADER = ROOT / "include" / "maze.h"
+ABI = ROOT / "maze" / "abi"
+BUILD = ROOT / "build" / "abi"
+
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wstrict-prototypes", "-Werror"]
+COMPILE = ["-std=gnu11", "-O2", "-g", "-fPIC", "-pthread", "-fvisibility=hidden"]
+
+
+class MissingError(Exception):
+    """Something that the build needs is not on this machine; the message says how to get it."""
+
+
+def between_marks(path: Path, mark: str) -> str:
+    """The lines of a header between `/* <mark> begin */` and `/* <mark> end */`."""
+    match = re.search(rf"/\* {mark} begin \*/\n(.*?)/\* {mark} end \*/", path.read_text(), re.DOTALL)
+    if match is None:
+        raise ValueError(f"{path} has no part between '{mark} begin' and '{mark} end'")
+    return match[1]
+
+
+def generate_bridge() -> Path:
+    """Let cffi write the C code that calls Python."""
+    ffi = cffi.FFI()
+    ffi.embedding_api("")  # makes it an embedding module; the exported functions are C, in api.c
+    ffi.cdef(between_marks(HEADER, "cdef"))
+    entry = ABI / "entry.h"
+    ffi.cdef(f'extern "Python+C" {{\n{between_marks(entry, "python")}\n}}\n{between_marks(entry, "c")}')
+    ffi.embedding_init_code("")  # embed.c attaches entry.py, where a failure can be reported
+    ffi.set_source("_libmaze", '#include "bridge.h"', compiler_verbose=False)
+    generated = BUILD / "_libmaze.c"
+    ffi.emit_c_code(str(generated))
+    return generated
+
+
+def find_compiler() -> list[str]:
+    """$CC, the system's compiler, or the one that comes with Zig."""
+    if os.environ.get("CC"):
+        return shlex.split(os.environ["CC"])
+    for name in ("cc", "gcc", "clang"):
+        if path := shutil.which(name):
+            return [path]
+    if subprocess.run([sys.executable, "-m", "ziglang", "version"], capture_output=True, check=False).returncode == 0:
+        return [sys.executable, "-m", "ziglang", "cc"]
+    raise MissingError("no C compiler: install gcc (Debian, Ubuntu, Fedora), or `pip install ziglang`, or set CC")
+
+
+def find_headers() -> Path:
+    """The folder with Python.h."""
+    include = Path(sysconfig.get_path("include"))
+    if not (include / "Python.h").is_file():
+        version = sysconfig.get_python_version()
+        raise MissingError(
+            f"the headers of Python {version} are missing ({include / 'Python.h'}): "
+            f"install python{version}-dev (Debian, Ubuntu) or python3-devel (Fedora)"
+        )
+    return include
+
+
+def find_shared_python() -> Path:
+    """The shared library of the Python that runs this."""
+    version = sysconfig.get_python_version()
+    names = [f"libpython{sysconfig.get_config_var('LDVERSION')}.so.1.0"]
+    if ".so" in (installed_as := sysconfig.get_config_var("INSTSONAME") or ""):
+        names.insert(0, installed_as)
+    libraries = Path(sysconfig.get_config_var("LIBDIR"))
+    folders = [libraries, libraries / (sysconfig.get_config_var("MULTIARCH") or ""), Path(sys.base_prefix) / "lib"]
+    for folder in folders:
+        for name in names:
+            if (folder / name).is_file():
+                return folder / name
+    raise MissingError(
+        f"the shared library of Python {version} ({names[0]}) is missing: install libpython{version} (Debian, Ubuntu) "
+        "or python3-libs (Fedora); a pyenv Python must be built with PYTHON_CONFIGURE_OPTS=--enable-shared"
+    )
+
+
+def run(command: list[str]) -> None:
+    """Run a compiler, showing what it says only if it fails."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{done.stdout}\nbuild_ffi.py: this command failed: {shlex.join(command)}")
+
+
+def build(prefix: Path) -> Path:
+    """Compile and link `prefix`/lib/libmaze.so.<ABI version> with its link and pkg-config file; return the library."""
+    compiler, headers, python = find_compiler(), find_headers(), find_shared_python()
+    BUILD.mkdir(parents=True, exist_ok=True)
+    flags = [*COMPILE, *shlex.split(os.environ.get("CFLAGS", "")), f"-I{HEADER.parent}", f"-I{ABI}", f"-I{headers}"]
+
+    generated = generate_bridge()
+    objects = []
+    for source in [generated, *sorted(ABI.glob("*.c"))]:
+        objects.append(str(BUILD / f"{source.stem}.o"))
+        ours = WARNINGS if source is not generated else []
+        run([*compiler, *flags, *ours, "-c", str(source), "-o", objects[-1]])
+
+    abi_version = re.search(r"#define MAZE_ABI_VERSION (\d+)", HEADER.read_text())
+    assert abi_version is not None  # noqa: S101 - cffi has read it before
+    name = f"libmaze.so.{abi_version[1]}"
+    library = prefix / "lib" / name
+    fresh = library.with_name(f".{name}.new")  # processes that have the old one mapped keep it
+    run(
+        [
+            *compiler,
+            *flags,
+            "-shared",
+            f"-Wl,-soname,{name}",
+            "-Wl,-z,defs",
+            "-Wl,-z,nodelete",  # dlclose() must not unmap the code under a living Python
+            f"-Wl,--version-script={ABI / 'libmaze.map'}",
+            f"-Wl,-rpath,{python.parent}",
+            *objects,
+            str(python),
+            "-ldl",
+            "-o",
+            str(fresh),
+        ]
+    )
+    fresh.replace(library)
+    link = library.with_name("libmaze.so")
+    link.unlink(missing_ok=True)
+    link.symlink_to(name)
+    write_pkg_config(prefix)
+    return library
+
+
+def write_pkg_config(prefix: Path) -> None:
+    """Describe the library in the environment and the header in the source tree, relative to each other."""
+    version = re.search(r'#define MAZE_VERSION "(.+)"', HEADER.read_text())
+    assert version is not None  # noqa: S101 - tests hold it
+    folder = prefix / "lib" / "pkgconfig"
+    folder.mkdir(exist_ok=True)
+    include = os.path.relpath(HEADER.parent, folder)
+    (folder / "maze.pc").write_text(
+        f"""libdir=${{pcfiledir}}/..
+includedir=${{pcfiledir}}/{include}
+
+Name: maze
+Description: Ask a language model for code that provably obeys constraints
+Version: {version[1]}
+Libs: -L${{libdir}} -lmaze
+Cflags: -I${{includedir}}
+"""
+    )
+
+
+def main() -> None:
+    try:
+        library = build(Path(sys.prefix))
+    except MissingError as missing:
+        raise SystemExit(f"build_ffi.py: {missing}") from None
+    print(f"built {os.path.relpath(library)}")
+
+
+if __name__ == "__main__":
+    main()

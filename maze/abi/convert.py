@@ -1,0 +1,310 @@
+"""Reads the structs of include/maze.h, trusting nothing: null pointers, magic, lengths and UTF-8 are checked here.
+
+Constraints are read in two steps. `Reader.constraints_key` copies their raw bytes into a tuple, which is all that a
+cache hit needs; `decode_constraints` makes ConstraintIR of that tuple.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from maze.config import (
+    DEFAULT_CACHE_SIZE_LIMIT,
+    DEFAULT_MAX_TOKENS,
+    DEFAULT_TEMPERATURE,
+    DEFAULT_TIMEOUT_SECS,
+    MAX_SEED,
+    MAX_STOP_TEXTS,
+    MAX_TEMPERATURE,
+    MazeConfig,
+    ModalConfig,
+    checked_dialect,
+    checked_secret,
+    parse_endpoints,
+)
+from maze.errors import ConfigurationError, InvalidArgumentError, LimitExceededError
+from maze.types import ConstraintIR, GenerationOptions, Intent, OnUnenforceable, TokenMaskRules
+
+Pointer = Any
+"""A pointer of cffi, whose types exist only at run time."""
+
+ConstraintKey = tuple[int, bytes | None, bytes | None, tuple[bytes, ...], bytes, bytes, bytes]
+"""priority, json_schema, grammar, regex_patterns, allowed tokens, forbidden tokens, name: as they lay in memory."""
+
+_MAX_STRUCT_SIZE = 4096
+"""A `struct_size` over this is not a later version of a struct but garbage."""
+
+_TOKEN_ID = "I"
+"""Type code of a token id (uint32_t) in an array."""
+
+
+def decode_text(raw: bytes, path: str) -> str:
+    """Decode a text of the caller. Raises InvalidArgumentError with the place of the first byte that is not UTF-8."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidArgumentError(
+            f"{path}: invalid UTF-8 at byte {error.start} (0x{raw[error.start]:02x}); encode the text as UTF-8"
+        ) from None
+
+
+def decode_constraints(key: tuple[ConstraintKey, ...]) -> tuple[ConstraintIR, ...]:
+    """Make ConstraintIR of what `Reader.constraints_key` read. Raises InvalidArgumentError for invalid UTF-8."""
+    return tuple(_decode_constraint(f"constraints[{index}]", *parts) for index, parts in enumerate(key))
+
+
+def _decode_constraint(
+    path: str,
+    priority: int,
+    json_schema: bytes | None,
+    grammar: bytes | None,
+    regex_patterns: tuple[bytes, ...],
+    allowed: bytes,
+    forbidden: bytes,
+    name: bytes,
+) -> ConstraintIR:
+    return ConstraintIR(
+        json_schema=None if json_schema is None else decode_text(json_schema, f"{path}.json_schema"),
+        grammar=None if grammar is None else decode_text(grammar, f"{path}.grammar"),
+        regex_patterns=tuple(
+            decode_text(pattern, f"{path}.regex_patterns[{index}]") for index, pattern in enumerate(regex_patterns)
+        ),
+        token_masks=_decode_masks(allowed, forbidden),
+        priority=priority,
+        name=name.decode(errors="replace"),
+    )
+
+
+def _decode_masks(allowed: bytes, forbidden: bytes) -> TokenMaskRules | None:
+    if not allowed and not forbidden:
+        return None
+    return TokenMaskRules(
+        allowed=tuple(array(_TOKEN_ID, allowed)) if allowed else None,
+        forbidden=tuple(array(_TOKEN_ID, forbidden)),
+    )
+
+
+class Reader:
+    """Reads what the host hands over. `ffi` and `lib` are cffi's view of the library."""
+
+    def __init__(self, ffi: Any, lib: Any) -> None:
+        self._ffi = ffi
+        self._null = ffi.NULL
+        self._string: Callable[[Pointer, int], bytes] = ffi.string
+        self._magic = lib.MAZE_CONSTRAINT_MAGIC
+        self._freed_magic = lib.MAZE_CONSTRAINT_FREED_MAGIC
+        self._max_array = lib.MAZE_MAX_ARRAY_LENGTH
+        self._max_text = lib.MAZE_MAX_TEXT_BYTES
+
+    # ------------------------------------------------------------------------------------------ texts and arrays
+
+    def _raw(self, text: Pointer, path: str) -> bytes:
+        """Copy a text that is not NULL, reading no further than its limit."""
+        raw = self._string(text, self._max_text + 1)
+        if len(raw) > self._max_text:
+            raise LimitExceededError(f"{path} is longer than {self._max_text} bytes, or not NUL-terminated")
+        return raw
+
+    def text(self, text: Pointer, path: str) -> str | None:
+        """Decode a text that may be NULL."""
+        return None if text == self._null else decode_text(self._raw(text, path), path)
+
+    def _check_array(self, pointer: Pointer, length: int, path: str) -> None:
+        if length > self._max_array:
+            raise LimitExceededError(f"{path}_len is {length}; at most {self._max_array} are taken")
+        if pointer == self._null:
+            raise InvalidArgumentError(f"{path} is NULL, but {path}_len is {length}; give the array or length 0")
+
+    def _texts(self, pointer: Pointer, length: int, path: str) -> tuple[bytes, ...]:
+        self._check_array(pointer, length, path)
+        texts = []
+        for index in range(length):
+            if pointer[index] == self._null:
+                raise InvalidArgumentError(f"{path}[{index}] is NULL; give a text")
+            texts.append(self._raw(pointer[index], f"{path}[{index}]"))
+        return tuple(texts)
+
+    def _tokens(self, pointer: Pointer, length: int, path: str) -> bytes:
+        self._check_array(pointer, length, path)
+        return bytes(self._ffi.buffer(pointer, length * 4))
+
+    def validated_text(self, text: Pointer, length: int) -> bytes:
+        """Copy the text of maze_validate()."""
+        if length > self._max_text:
+            raise LimitExceededError(f"text_len is {length}; at most {self._max_text} bytes are taken")
+        if text == self._null:
+            if length > 0:
+                raise InvalidArgumentError(f"text is NULL, but text_len is {length}; give the text or length 0")
+            return b""
+        return bytes(self._ffi.buffer(text, length))
+
+    # ------------------------------------------------------------------------------------------ constraints
+
+    def constraints_key(self, constraints: Pointer, length: int) -> tuple[ConstraintKey, ...]:
+        """Copy the raw bytes of an array of constraints."""
+        if length == 0:
+            return ()
+        self._check_array(constraints, length, "constraints")
+        return tuple([self._constraint_key(constraints[index], index) for index in range(length)])
+
+    def _constraint_key(self, constraint: Pointer, index: int) -> ConstraintKey:
+        null = self._null
+        magic = constraint.magic
+        if magic != self._magic:
+            what = (
+                "was freed before (its magic is 0xDEADDEADDEADDEAD); keep it until the call returns"
+                if magic == self._freed_magic
+                else f"is no constraint (its magic is 0x{magic:016X}, not 0x{self._magic:016X}); "
+                "pass an array of ConstraintIRFFI structs, not of pointers to them"
+            )
+            raise InvalidArgumentError(f"constraints[{index}] {what}")
+        schema, grammar, name = constraint.json_schema, constraint.grammar, constraint.name
+        patterns_len, masks = constraint.regex_patterns_len, constraint.token_masks
+        allowed = forbidden = b""
+        if masks != null:
+            if allowed_len := masks.allowed_tokens_len:
+                path = f"constraints[{index}].token_masks.allowed_tokens"
+                allowed = self._tokens(masks.allowed_tokens, allowed_len, path)
+            if forbidden_len := masks.forbidden_tokens_len:
+                path = f"constraints[{index}].token_masks.forbidden_tokens"
+                forbidden = self._tokens(masks.forbidden_tokens, forbidden_len, path)
+        return (
+            constraint.priority,
+            None if schema == null else self._raw(schema, f"constraints[{index}].json_schema"),
+            None if grammar == null else self._raw(grammar, f"constraints[{index}].grammar"),
+            self._texts(constraint.regex_patterns, patterns_len, f"constraints[{index}].regex_patterns")
+            if patterns_len
+            else (),
+            allowed,
+            forbidden,
+            b"" if name == null else self._raw(name, f"constraints[{index}].name"),
+        )
+
+    # ------------------------------------------------------------------------------------------ intents and options
+
+    def intent(self, intent: Pointer, path: str = "intent") -> Intent:
+        """Read an intent."""
+        if intent == self._null:
+            raise InvalidArgumentError(f"{path} is NULL; give an IntentFFI")
+        raw_input = self.text(intent.raw_input, f"{path}.raw_input")
+        if raw_input is None:
+            raise InvalidArgumentError(f"{path}.raw_input is NULL; give what the user said")
+        return Intent(
+            raw_input=raw_input,
+            prompt=self.text(intent.prompt, f"{path}.prompt"),
+            current_file=self.text(intent.current_file, f"{path}.current_file"),
+            language=self.text(intent.language, f"{path}.language"),
+        )
+
+    def intents(self, intents: Pointer, length: int) -> tuple[Intent, ...]:
+        """Read the array of a batch."""
+        if length == 0:
+            return ()
+        self._check_array(intents, length, "intents")
+        return tuple(self.intent(intents + index, f"intents[{index}]") for index in range(length))
+
+    def _check_struct_size(self, pointer: Pointer, path: str, init: str) -> None:
+        """A struct of a later version is taken if it uses nothing that this one does not know."""
+        given = pointer.struct_size
+        known = self._ffi.sizeof(self._ffi.typeof(pointer).item)
+        if known <= given <= _MAX_STRUCT_SIZE:
+            unknown = bytes(self._ffi.buffer(self._ffi.cast("char *", pointer) + known, given - known))
+            if not any(unknown):
+                return
+            raise InvalidArgumentError(
+                f"{path} sets a field that this version of libmaze does not have: "
+                f"struct_size is {given}, known are {known} bytes; update libmaze, or leave later fields 0"
+            )
+        raise InvalidArgumentError(f"{path}.struct_size is {given}; begin with {init}, which makes it {known}")
+
+    def on_unenforceable(self, options: Pointer) -> OnUnenforceable:
+        """Read the one option that counts for compiling and checking."""
+        if options == self._null:
+            return OnUnenforceable.ERROR
+        self._check_struct_size(options, "options", "MAZE_OPTIONS_INIT")
+        value = options.on_unenforceable
+        if value > 1:
+            raise InvalidArgumentError(f"options.on_unenforceable is {value}; give one of MazeUnenforceable")
+        return OnUnenforceable.REPORT if value else OnUnenforceable.ERROR
+
+    def options(self, options: Pointer) -> GenerationOptions:
+        """Read the options of a generation; NULL is MAZE_OPTIONS_INIT."""
+        if options == self._null:
+            return GenerationOptions()
+        on_unenforceable = self.on_unenforceable(options)
+        return GenerationOptions(
+            max_tokens=options.max_tokens or None,
+            timeout_ms=options.timeout_ms or None,
+            temperature=_at_least_0(options.temperature, "options.temperature", MAX_TEMPERATURE),
+            top_p=_at_least_0(options.top_p, "options.top_p", 1.0),
+            top_k=options.top_k or None,
+            seed=_at_least_0(options.seed, "options.seed", MAX_SEED),
+            model=self.text(options.model, "options.model") or None,
+            stop=self._stop(options.stop, options.stop_len),
+            on_unenforceable=on_unenforceable,
+        )
+
+    def _stop(self, stop: Pointer, length: int) -> tuple[str, ...]:
+        if length == 0:
+            return ()
+        if length > MAX_STOP_TEXTS:
+            raise InvalidArgumentError(f"options.stop_len is {length}; engines take at most {MAX_STOP_TEXTS} stop texts")
+        texts = self._texts(stop, length, "options.stop")
+        return tuple(decode_text(text, f"options.stop[{index}]") for index, text in enumerate(texts))
+
+    # ------------------------------------------------------------------------------------------ configuration
+
+    def config(self, config: Pointer, environment: dict[str, str]) -> MazeConfig:
+        """Read the configuration of the process; what it leaves open comes from `environment`."""
+        self._check_struct_size(config, "config", "MAZE_CONFIG_INIT")
+
+        def choose(field: str, variable: str) -> tuple[str, str]:
+            """The text of a field or else of its variable, and where it came from."""
+            text = self.text(getattr(config, field), f"config.{field}")
+            return (environment.get(variable, ""), variable) if text is None else (text, f"config.{field}")
+
+        endpoint, endpoint_source = choose("endpoint", "MODAL_ENDPOINT")
+        local_model, local_model_source = choose("local_model", "MAZE_LOCAL_MODEL")
+        log_filter, log_filter_source = choose("log_filter", "MAZE_LOG")
+        modal = None
+        if endpoint.strip():
+            modal = ModalConfig(
+                endpoints=parse_endpoints(endpoint, endpoint_source),
+                api_key=checked_secret(*choose("api_key", "MODAL_API_KEY")),
+                model=choose("model", "MODAL_MODEL")[0] or None,
+                dialect=checked_dialect(*choose("dialect", "MAZE_DIALECT")),
+                proxy_key=checked_secret(environment.get("MODAL_KEY", ""), "MODAL_KEY"),
+                proxy_secret=checked_secret(environment.get("MODAL_SECRET", ""), "MODAL_SECRET"),
+            )
+        temperature = config.temperature
+        return MazeConfig(
+            max_tokens=config.max_tokens or DEFAULT_MAX_TOKENS,
+            temperature=DEFAULT_TEMPERATURE if temperature < 0 else temperature,
+            enable_cache=config.enable_cache != 0,
+            cache_size_limit=config.cache_size_limit or DEFAULT_CACHE_SIZE_LIMIT,
+            timeout_secs=config.timeout_secs or DEFAULT_TIMEOUT_SECS,
+            modal=modal,
+            local_model=Path(local_model) if local_model else None,
+            log_filter=log_filter,
+            sources={
+                "temperature": "config.temperature",
+                "local_model": local_model_source,
+                "log_filter": log_filter_source,
+            },
+        )
+
+
+def _at_least_0(value: Any, path: str, highest: float) -> Any:
+    """An option for which a negative number stands for the default."""
+    if value < 0:
+        return None
+    if not value <= highest:  # also for NaN
+        raise InvalidArgumentError(f"{path} is {value}; give a number up to {highest:g}, or below 0 for the default")
+    return value
+
+
+__all__ = ["ConstraintKey", "Reader", "decode_constraints", "decode_text"]

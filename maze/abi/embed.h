@@ -1,0 +1,37 @@
+/* Python inside somebody else's process, and the memory of results. Internal to libmaze. */
+#ifndef MAZE_EMBED_H
+#define MAZE_EMBED_H
+
+#include "entry.h"
+
+/* Why a call could not be made; `text` begins with "libmaze: ". */
+typedef struct EmbedProblem {
+    MazeStatus status;
+    char text[4096];
+} EmbedProblem;
+
+/*
+ * Run `run(arguments)` where Python may be called: Python is started if it has to be, the process is not a forked
+ * child, and the stack is deep enough (else another thread stands in while this one waits). errno is kept. False, with
+ * `problem` filled in and `run` not called, if that cannot be had.
+ */
+bool embed_call(void (*run)(void *), void *arguments, EmbedProblem *problem);
+
+/* Whether Python is up and embed_call() would not have to start it. False in a forked child. */
+bool embed_is_running(void);
+
+/* Whether libmaze was in use in the process that this one was forked from: no lock of ours can be trusted then. */
+bool embed_is_forked_child(void);
+
+/* Give up the interpreter lock if this thread holds it (a Python host without ctypes' release); for embed_take_back. */
+void *embed_release_interpreter(void);
+void embed_take_back_interpreter(void *released);
+
+/* bridge.h: let cffi attach to the running Python. False if it could not. */
+bool bridge_start_cffi(void);
+
+/* results.c: static results that are never freed. */
+GenerationResultFFI *result_forked(void);
+GenerationResultFFI *result_of_problem(const EmbedProblem *problem);
+
+#endif /* MAZE_EMBED_H */
