@@ -1,4 +1,4 @@
-"""Build libmaze.so into the environment of the Python that runs this: `make` does it as `.venv/bin/python build_ffi.py`.
+"""Build libmaze.so into the environment of the Python that runs this; `make` runs it as the one in .venv.
 
 cffi generates the part between C and Python. Its declarations come from include/maze.h and maze/abi/entry.h, so nothing
 is written twice; all other C is in maze/abi/*.c.
@@ -165,6 +165,7 @@ Cflags: -I${{includedir}}
 
 
 def main() -> None:
+    """Build, or say in one line what is missing."""
     try:
         library = build(Path(sys.prefix))
     except MissingError as missing:

@@ -6,11 +6,10 @@ cache hit needs; `decode_constraints` makes ConstraintIR of that tuple.
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from maze.config import (
     DEFAULT_CACHE_SIZE_LIMIT,
@@ -26,20 +25,50 @@ from maze.config import (
     checked_secret,
     parse_endpoints,
 )
-from maze.errors import ConfigurationError, InvalidArgumentError, LimitExceededError
+from maze.errors import InvalidArgumentError, LimitExceededError
 from maze.types import ConstraintIR, GenerationOptions, Intent, OnUnenforceable, TokenMaskRules
 
 Pointer = Any
 """A pointer of cffi, whose types exist only at run time."""
 
+
+class Ffi(Protocol):
+    """What is used of cffi's `ffi` object of the library."""
+
+    NULL: Pointer
+    typeof: Callable[[Pointer], Any]
+    sizeof: Callable[[Any], int]
+    cast: Callable[[str, Pointer], Pointer]
+    string: Callable[..., bytes]
+    buffer: Callable[[Pointer, int], Any]
+    def_extern: Callable[..., Callable[[Callable[..., Any]], object]]
+
+
+class Lib(Protocol):
+    """The constants of include/maze.h, and the C functions of maze/abi/entry.h."""
+
+    MAZE_CONSTRAINT_MAGIC: int
+    MAZE_CONSTRAINT_FREED_MAGIC: int
+    MAZE_MAX_ARRAY_LENGTH: int
+    MAZE_MAX_TEXT_BYTES: int
+    host_new_result: Callable[..., Pointer]
+    host_has_log_callback: Callable[[], bool]
+    host_emit_log: Callable[[int, bytes, bytes], None]
+    host_interrupt_after_call: Callable[[], None]
+    host_python_ends: Callable[[], None]
+    getenv: Callable[[bytes], Pointer]
+
+
 ConstraintKey = tuple[int, bytes | None, bytes | None, tuple[bytes, ...], bytes, bytes, bytes]
 """priority, json_schema, grammar, regex_patterns, allowed tokens, forbidden tokens, name: as they lay in memory."""
+
+_Number = TypeVar("_Number", int, float)
 
 _MAX_STRUCT_SIZE = 4096
 """A `struct_size` over this is not a later version of a struct but garbage."""
 
-_TOKEN_ID = "I"
-"""Type code of a token id (uint32_t) in an array."""
+_UINT32 = "I"
+"""Type code of a token id in an array."""
 
 
 def decode_text(raw: bytes, path: str) -> str:
@@ -83,18 +112,18 @@ def _decode_masks(allowed: bytes, forbidden: bytes) -> TokenMaskRules | None:
     if not allowed and not forbidden:
         return None
     return TokenMaskRules(
-        allowed=tuple(array(_TOKEN_ID, allowed)) if allowed else None,
-        forbidden=tuple(array(_TOKEN_ID, forbidden)),
+        allowed=tuple(array(_UINT32, allowed)) if allowed else None,
+        forbidden=tuple(array(_UINT32, forbidden)),
     )
 
 
 class Reader:
-    """Reads what the host hands over. `ffi` and `lib` are cffi's view of the library."""
+    """Reads what the host hands over."""
 
-    def __init__(self, ffi: Any, lib: Any) -> None:
+    def __init__(self, ffi: Ffi, lib: Lib) -> None:
         self._ffi = ffi
         self._null = ffi.NULL
-        self._string: Callable[[Pointer, int], bytes] = ffi.string
+        self._string = ffi.string
         self._magic = lib.MAZE_CONSTRAINT_MAGIC
         self._freed_magic = lib.MAZE_CONSTRAINT_FREED_MAGIC
         self._max_array = lib.MAZE_MAX_ARRAY_LENGTH
@@ -239,10 +268,10 @@ class Reader:
         return GenerationOptions(
             max_tokens=options.max_tokens or None,
             timeout_ms=options.timeout_ms or None,
-            temperature=_at_least_0(options.temperature, "options.temperature", MAX_TEMPERATURE),
-            top_p=_at_least_0(options.top_p, "options.top_p", 1.0),
+            temperature=_unless_negative(options.temperature, "options.temperature", MAX_TEMPERATURE),
+            top_p=_unless_negative(options.top_p, "options.top_p", 1.0),
             top_k=options.top_k or None,
-            seed=_at_least_0(options.seed, "options.seed", MAX_SEED),
+            seed=_unless_negative(options.seed, "options.seed", MAX_SEED),
             model=self.text(options.model, "options.model") or None,
             stop=self._stop(options.stop, options.stop_len),
             on_unenforceable=on_unenforceable,
@@ -252,7 +281,9 @@ class Reader:
         if length == 0:
             return ()
         if length > MAX_STOP_TEXTS:
-            raise InvalidArgumentError(f"options.stop_len is {length}; engines take at most {MAX_STOP_TEXTS} stop texts")
+            raise InvalidArgumentError(
+                f"options.stop_len is {length}; engines take at most {MAX_STOP_TEXTS} stop texts"
+            )
         texts = self._texts(stop, length, "options.stop")
         return tuple(decode_text(text, f"options.stop[{index}]") for index, text in enumerate(texts))
 
@@ -298,7 +329,7 @@ class Reader:
         )
 
 
-def _at_least_0(value: Any, path: str, highest: float) -> Any:
+def _unless_negative(value: _Number, path: str, highest: float) -> _Number | None:
     """An option for which a negative number stands for the default."""
     if value < 0:
         return None

@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from maze.abi.convert import Pointer, Reader, decode_constraints
+from maze.abi.convert import Ffi, Lib, Pointer, Reader, decode_constraints
 from maze.config import ENVIRONMENT_VARIABLES, config_from_environment
 from maze.errors import ConfigurationError, MazeError, Status
 from maze.log import set_sink
@@ -34,7 +34,7 @@ that computes takes 0.6 ms in the median, with Python's own 5 ms it takes 5.1 ms
 _STATUS_JSON = {status: orjson.dumps({"status": f"MAZE_{status.name}"}) for status in Status}
 
 
-def attach(ffi: Any, lib: Any, own_interpreter: bool) -> None:
+def attach(ffi: Ffi, lib: Lib, own_interpreter: bool) -> None:
     """Define the entry functions. `own_interpreter`: libmaze started this Python, and is alone in it."""
     if own_interpreter:
         sys.setswitchinterval(SWITCH_INTERVAL_SECS)
@@ -55,14 +55,26 @@ def attach(ffi: Any, lib: Any, own_interpreter: bool) -> None:
         library.log_callback_changed,
         library.log_misuse,
     )
-    for functions, failed in ((results, ffi.NULL), (statuses, -1)):
+    for functions, on_error, failed in ((results, library.failure, ffi.NULL), (statuses, library.status, -1)):
         for function in functions:
-            # api.c reports a `failed` value; cffi itself would print.
+            # api.c reports a `failed` value, which comes only if on_error itself fails; cffi would print.
             define = ffi.def_extern(name=f"entry_{function.__name__}", error=failed, onerror=_say_nothing)
-            define(function)
+            define(_guarded(function, on_error))
     library.log_callback_changed()
     if not own_interpreter:
         atexit.register(library.python_ends)
+
+
+def _guarded(function: Callable[..., Any], on_error: Callable[[BaseException], object]) -> Callable[..., object]:
+    """Make a result or status of whatever `function` raises: nothing may pass into C."""
+
+    def guarded(*arguments: object) -> object:
+        try:
+            return function(*arguments)
+        except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt and Rust's panics as well
+            return on_error(error)
+
+    return guarded
 
 
 def _say_nothing(*_: object) -> None:
@@ -72,7 +84,7 @@ def _say_nothing(*_: object) -> None:
 class _Library:
     """The state of libmaze in this process: one Orchestrator, made when it is first needed."""
 
-    def __init__(self, ffi: Any, lib: Any) -> None:
+    def __init__(self, ffi: Ffi, lib: Lib) -> None:
         self._ffi = ffi
         self._lib = lib
         self._reader = Reader(ffi, lib)
@@ -90,19 +102,16 @@ class _Library:
         callback: Pointer,
         user_data: Pointer,
     ) -> Pointer:
-        try:
-            read = self._reader
-            key = read.constraints_key(constraints, constraints_len)
-            result = self._running().generate(
-                read.intent(intent),
-                lambda: decode_constraints(key),
-                read.options(options),
-                on_text=self._text_sink(callback, user_data) if callback else None,
-                constraints_key=key,
-            )
-            return self._generation(result)
-        except BaseException as error:  # noqa: BLE001 - nothing may pass into C
-            return self._failure(error)
+        read = self._reader
+        key = read.constraints_key(constraints, constraints_len)
+        result = self._running().generate(
+            read.intent(intent),
+            lambda: decode_constraints(key),
+            read.options(options),
+            on_text=self._text_sink(callback, user_data) if callback else None,
+            constraints_key=key,
+        )
+        return self._generation(result)
 
     def _text_sink(self, callback: Pointer, user_data: Pointer) -> Callable[[str], bool]:
         def on_text(text: str) -> bool:
@@ -131,11 +140,11 @@ class _Library:
             )
             for index, result in enumerate(generated):
                 results[index] = self._generation(result)
-        except BaseException as error:  # noqa: BLE001 - nothing may pass into C
+        except BaseException as error:  # noqa: BLE001 - see _guarded
             for index in range(intents_len):
                 if not results[index]:
-                    results[index] = self._failure(error)
-            return _status_of(error)
+                    results[index] = self.failure(error)
+            return self.status(error)
         return Status.OK
 
     # ------------------------------------------------------------------------------------------ without an engine
@@ -143,18 +152,15 @@ class _Library:
     def compile_constraints(
         self, constraints: Pointer, constraints_len: int, language: Pointer, options: Pointer
     ) -> Pointer:
-        try:
-            read = self._reader
-            key = read.constraints_key(constraints, constraints_len)
-            compiled, _ = self._running().compile(
-                lambda: decode_constraints(key),
-                read.text(language, "language"),
-                read.on_unenforceable(options),
-                constraints_key=key,
-            )
-            return self._result(Status.OK, code=compiled.grammar or "", report=compiled.report_json)
-        except BaseException as error:  # noqa: BLE001 - nothing may pass into C
-            return self._failure(error)
+        read = self._reader
+        key = read.constraints_key(constraints, constraints_len)
+        compiled, _ = self._running().compile(
+            lambda: decode_constraints(key),
+            read.text(language, "language"),
+            read.on_unenforceable(options),
+            constraints_key=key,
+        )
+        return self._result(Status.OK, code=compiled.grammar or "", report=compiled.report_json)
 
     def validate(
         self,
@@ -165,80 +171,62 @@ class _Library:
         language: Pointer,
         options: Pointer,
     ) -> Pointer:
-        try:
-            read = self._reader
-            key = read.constraints_key(constraints, constraints_len)
-            validation = self._running().validate(
-                read.validated_text(text, text_len),
-                lambda: decode_constraints(key),
-                read.text(language, "language"),
-                read.on_unenforceable(options),
-                constraints_key=key,
-            )
-            status, error = _judge(validation)
-            return self._result(status, error=error, report=_encode(validation))
-        except BaseException as error:  # noqa: BLE001 - nothing may pass into C
-            return self._failure(error)
+        read = self._reader
+        key = read.constraints_key(constraints, constraints_len)
+        validation = self._running().validate(
+            read.validated_text(text, text_len),
+            lambda: decode_constraints(key),
+            read.text(language, "language"),
+            read.on_unenforceable(options),
+            constraints_key=key,
+        )
+        status, error = _judge(validation)
+        return self._result(status, error=error, report=_encode(validation))
 
     def cache_stats(self, stats: Pointer) -> int:
-        try:
-            counted = self._running().cache_stats()
-            for field in ("hits", "misses", "evictions", "entries", "bytes"):
-                setattr(stats, field, getattr(counted, field))
-        except BaseException as error:  # noqa: BLE001 - nothing may pass into C
-            return self._status(error)
+        counted = self._running().cache_stats()
+        for field in ("hits", "misses", "evictions", "entries", "bytes"):
+            setattr(stats, field, getattr(counted, field))
         return Status.OK
 
     def clear_cache(self) -> int:
-        try:
-            self._running().clear_cache()
-        except BaseException as error:  # noqa: BLE001 - nothing may pass into C
-            return self._status(error)
+        self._running().clear_cache()
         return Status.OK
 
     # ------------------------------------------------------------------------------------------ the engine
 
     def health_check(self) -> Pointer:
-        try:
-            health = self._running().health()
-            report = _encode(health)
-            if health.ready:
-                return self._result(Status.OK, report=report)
-            details = "; ".join(
-                f"{endpoint.get('endpoint', health.backend)}: {endpoint.get('detail', 'not ready')}"
-                for endpoint in health.endpoints
-                if not endpoint.get("ready")
-            )
-            error = f"the engine is not ready: {details or health.backend}"
-            return self._result(Status.ENGINE_UNAVAILABLE, error=error, report=report)
-        except BaseException as error:  # noqa: BLE001 - nothing may pass into C
-            return self._failure(error)
+        health = self._running().health()
+        report = _encode(health)
+        if health.ready:
+            return self._result(Status.OK, report=report)
+        details = "; ".join(
+            f"{endpoint.get('endpoint', health.backend)}: {endpoint.get('detail', 'not ready')}"
+            for endpoint in health.endpoints
+            if not endpoint.get("ready")
+        )
+        error = f"the engine is not ready: {details or health.backend}"
+        return self._result(Status.ENGINE_UNAVAILABLE, error=error, report=report)
 
     def list_models(self) -> Pointer:
-        try:
-            return self._result(Status.OK, report=_encode({"models": self._running().models()}))
-        except BaseException as error:  # noqa: BLE001 - nothing may pass into C
-            return self._failure(error)
+        return self._result(Status.OK, report=_encode({"models": self._running().models()}))
 
     # ------------------------------------------------------------------------------------------ life
 
     def init(self, config: Pointer) -> Pointer:
-        try:
-            with self._lock:
-                if self._orchestrator is not None:
-                    raise ConfigurationError(
-                        "libmaze is configured already, by maze_init() or by a call that read the environment; "
-                        "call maze_shutdown() first"
-                    )
-                environment = self._environment()
-                self._orchestrator = Orchestrator(
-                    config_from_environment(environment)
-                    if config == self._ffi.NULL
-                    else self._reader.config(config, environment)
+        with self._lock:
+            if self._orchestrator is not None:
+                raise ConfigurationError(
+                    "libmaze is configured already, by maze_init() or by a call that read the environment; "
+                    "call maze_shutdown() first"
                 )
-            return self._result(Status.OK)
-        except BaseException as error:  # noqa: BLE001 - nothing may pass into C
-            return self._failure(error)
+            environment = self._environment()
+            self._orchestrator = Orchestrator(
+                config_from_environment(environment)
+                if config == self._ffi.NULL
+                else self._reader.config(config, environment)
+            )
+        return self._result(Status.OK)
 
     def _running(self) -> Orchestrator:
         """The Orchestrator, made from the environment if there is none."""
@@ -256,13 +244,10 @@ class _Library:
         return {name: os.fsdecode(self._ffi.string(value)) for name, value in values.items() if value}
 
     def shutdown(self) -> int:
-        try:
-            with self._lock:
-                orchestrator, self._orchestrator = self._orchestrator, None
-            if orchestrator is not None:
-                orchestrator.close()
-        except BaseException as error:  # noqa: BLE001 - nothing may pass into C
-            return self._status(error)
+        with self._lock:
+            orchestrator, self._orchestrator = self._orchestrator, None
+        if orchestrator is not None:
+            orchestrator.close()
         return Status.OK
 
     def python_ends(self) -> None:
@@ -303,9 +288,9 @@ class _Library:
             raw_code, unfit = code[: failure.start].encode(), f"a lone surrogate, U+{ord(code[failure.start]):04X}"
         if unfit is not None:
             raw_code = raw_code.partition(b"\0")[0]
-            status = Status.BAD_RESPONSE
-            error = f"the text holds {unfit} after {len(raw_code)} bytes, which C cannot be given; what came before is kept"
-            report = None
+            if status is Status.OK:
+                status, report = Status.BAD_RESPONSE, None
+                error = f"the text holds {unfit} at byte {len(raw_code)}, which C cannot be given; it is cut off there"
         raw_error = self._ffi.NULL if error is None else _c_text(f"libmaze: {error}")
         raw_report = _STATUS_JSON[status] if report is None else report
         return self._lib.host_new_result(
@@ -336,9 +321,9 @@ class _Library:
             generation_time_ms=result.metadata.total_time_ms,
         )
 
-    def _failure(self, error: BaseException) -> Pointer:
+    def failure(self, error: BaseException) -> Pointer:
         """Make the result of a call that ended with an exception."""
-        status = self._status(error)
+        status = self.status(error)
         if isinstance(error, MazeError):
             return self._result(status, code=error.partial_text, error=str(error))
         if isinstance(error, KeyboardInterrupt):
@@ -351,7 +336,7 @@ class _Library:
         _log.error("internal error", exc_info=error)
         return self._result(status, error=f"internal error, please report it: {type(error).__name__}: {error}")
 
-    def _status(self, error: BaseException) -> Status:
+    def status(self, error: BaseException) -> Status:
         if isinstance(error, KeyboardInterrupt):
             self._lib.host_interrupt_after_call()
         return _status_of(error)
@@ -395,11 +380,7 @@ def _encode(value: object) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError:
-        return json.dumps(value, default=_as_plain).encode()
-
-
-def _as_plain(value: Any) -> Any:
-    return asdict(value)
+        return json.dumps(value, default=asdict).encode()
 
 
 def _c_text(text: str) -> bytes:
