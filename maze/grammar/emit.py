@@ -1,0 +1,251 @@
+"""A context-free grammar to Lark text for llguidance 1.0.1 and later."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+
+from maze.errors import LimitExceededError
+from maze.grammar.symbols import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal, escaped
+
+MAX_DEPTH = 500
+"""Most rules in one chain of references, as llguidance recurses over them when it compiles: 3,000 overflow the stack of
+8 MB that a llama.cpp server compiles on."""
+MAX_ALTERNATIVES = 1_500
+"""Most alternatives of one rule after folding; llguidance fails while decoding over 2,000 items at one place."""
+
+_HEADER = "%llguidance {}\n"
+_FOLD_FROM = 8
+"""Alternatives of one literal each that are folded into one terminal from this number on."""
+
+
+def cfg_to_lark(cfg: Cfg) -> str:
+    """Lark text that accepts exactly the texts of a grammar, beginning with `%llguidance`.
+
+    Raises LimitExceededError where llguidance could not work with the text.
+    """
+    return _Writer(_inlined(cfg)).write()
+
+
+# ------------------------------------------------------------------------------------------------ shape
+
+
+def _inlined(cfg: Cfg) -> Cfg:
+    """The same language, with rules replaced by their one production where that is no longer than the reference.
+
+    That takes chains of rules, and the depth of recursion with them, out of the text, and brings recursion through a rule
+    of its own (`expression: binary` and `binary: expression op expression`) to where it can be written as repetition.
+    """
+    uses: dict[str, int] = {}
+    for productions in cfg.rules.values():
+        for production in productions:
+            for symbol in production:
+                if isinstance(symbol, Nonterminal):
+                    uses[symbol.name] = uses.get(symbol.name, 0) + 1
+    single = {
+        name: productions[0]
+        for name, productions in cfg.rules.items()
+        if name != cfg.start and len(productions) == 1 and (uses.get(name, 0) == 1 or len(productions[0]) <= 1)
+    }
+    _without_cycles(single)
+
+    def body(production: Production) -> Production:
+        if not any(isinstance(symbol, Nonterminal) and symbol.name in single for symbol in production):
+            return production
+        flat: list[Symbol] = []
+        todo: list[Symbol] = list(reversed(production))
+        while todo:
+            symbol = todo.pop()
+            if isinstance(symbol, Nonterminal) and symbol.name in single:
+                todo += reversed(single[symbol.name])
+            else:
+                flat.append(symbol)
+        return tuple(flat)
+
+    rules = {
+        name: tuple(dict.fromkeys(map(body, productions)))
+        for name, productions in cfg.rules.items()
+        if name not in single
+    }
+    return Cfg(cfg.start, rules)
+
+
+def _without_cycles(single: dict[str, Production]) -> None:
+    """Take one rule out of `single` for each circle of references within it."""
+    state: dict[str, int] = {}
+    for root in list(single):
+        if root in state:
+            continue
+        stack = [(root, iter(single[root]))]
+        state[root] = 1
+        while stack:
+            name, symbols = stack[-1]
+            for symbol in symbols:
+                if not isinstance(symbol, Nonterminal) or symbol.name not in single:
+                    continue
+                if state.get(symbol.name) == 1:
+                    del single[symbol.name]
+                    state[symbol.name] = 2
+                elif symbol.name not in state:
+                    state[symbol.name] = 1
+                    stack.append((symbol.name, iter(single[symbol.name])))
+                    break
+            else:
+                state[name] = 2
+                stack.pop()
+
+
+# ------------------------------------------------------------------------------------------------ text
+
+
+class _Names:
+    """Valid Lark names, one for each thing, that still remind of the caller's."""
+
+    def __init__(self, reserved: Iterable[str]) -> None:
+        self._taken = set(reserved)
+        self._next: dict[str, int] = {}
+
+    def new(self, wanted: str, *, upper: bool) -> str:
+        plain = re.sub(r"[^A-Za-z0-9]+", "_", wanted).strip("_")[:40] or "x"
+        plain = f"x_{plain}" if plain[0].isdigit() else plain
+        plain = plain.upper() if upper else plain.lower()
+        name = plain
+        while name in self._taken:
+            self._next[plain] = number = self._next.get(plain, 1) + 1
+            name = f"{plain}_{number}"
+        self._taken.add(name)
+        return name
+
+
+class _Writer:
+    """Writes one grammar: rules as they come, direct recursion as repetition, patterns as named terminals."""
+
+    def __init__(self, cfg: Cfg) -> None:
+        self._cfg = cfg
+        names = _Names(("start",))
+        self._rule_names = {name: names.new(name, upper=False) for name in cfg.rules}
+        self._names = names
+        self._terminal_names: dict[Terminal, str] = {}
+        self._terminals: list[str] = []
+        self._rules: list[str] = []
+        self._references: dict[str, list[str]] = {}
+
+    def write(self) -> str:
+        for name, productions in self._cfg.rules.items():
+            self._write_rule(name, productions)
+        start = self._rule_names[self._cfg.start]
+        self._check_depth(start)
+        return f"{_HEADER}start: {start}\n" + "".join(self._rules) + "".join(self._terminals)
+
+    def _write_rule(self, name: str, productions: tuple[Production, ...]) -> None:
+        """One rule. Every recursion at the ends of its productions becomes repetition, which engines read in one step.
+
+        The texts of `a: z a | a d | a g a | b` are items `z* b d*` with `g` between them.
+        """
+        myself = Nonterminal(name)
+        before: list[Production] = []
+        after: list[Production] = []
+        between: list[Production] = []
+        others: list[Production] = []
+        for production in productions:
+            if production == (myself,):
+                continue
+            begins = bool(production) and production[0] == myself
+            ends = len(production) > 1 and production[-1] == myself
+            if begins and ends:
+                between.append(production[1:-1])
+            elif begins:
+                after.append(production[1:])
+            elif ends:
+                before.append(production[:-1])
+            else:
+                others.append(production)
+        if len(others) > MAX_ALTERNATIVES:
+            others = _folded(others)
+        own = self._rule_names[name]
+        item = " ".join(
+            part
+            for part in (
+                self._alternatives(before) + "*" if before else "",
+                self._alternatives(others, bare=not (before or after)),
+                self._alternatives(after) + "*" if after else "",
+            )
+            if part
+        )
+        if between:
+            item_name = self._names.new(f"{name} item", upper=False)
+            self._add_rule(item_name, item, [*before, *others, *after])
+            reference = Nonterminal(item_name)
+            self._rule_names[item_name] = item_name
+            item = f"{item_name} {self._alternatives([(*separator, reference) for separator in between])}*"
+            self._add_rule(own, item, [(reference,), *between])
+        else:
+            self._add_rule(own, item, [*before, *others, *after])
+
+    def _add_rule(self, own: str, body: str, productions: Iterable[Production]) -> None:
+        self._rules.append(f"{own}: {body}\n")
+        self._references[own] = list(
+            dict.fromkeys(
+                self._rule_names[symbol.name]
+                for production in productions
+                for symbol in production
+                if isinstance(symbol, Nonterminal)
+            )
+        )
+
+    def _alternatives(self, productions: list[Production], *, bare: bool = False) -> str:
+        """The productions as one expression; `bare` leaves out parentheses that nothing follows or precedes."""
+        texts = [" ".join(map(self._symbol, production)) for production in _folded(productions) if production]
+        optional = len(texts) < len(set(productions)) and () in productions
+        if not texts:
+            return '""'
+        if bare and not optional:
+            return "\n  | ".join(texts)
+        return f"({' | '.join(texts)})" + ("?" if optional else "")
+
+    def _symbol(self, symbol: Symbol) -> str:
+        if isinstance(symbol, Nonterminal):
+            return self._rule_names[symbol.name]
+        if isinstance(symbol, Literal):
+            return json.dumps(symbol.text, ensure_ascii=False)
+        if symbol not in self._terminal_names:
+            name = self._names.new(symbol.name, upper=True)
+            self._terminal_names[symbol] = name
+            parts = [f"/{_in_slashes(regex)}/" for regex in symbol.all_of]
+            parts += [f"~/{_in_slashes(regex)}/" for regex in symbol.none_of]
+            self._terminals.append(f"{name}: {' & '.join(parts)}\n")
+        return self._terminal_names[symbol]
+
+    def _check_depth(self, start: str) -> None:
+        """Refuse what would overflow the stack of an engine that goes through the references depth first."""
+        seen = {start}
+        stack = [iter(self._references[start])]
+        while stack:
+            if len(stack) > MAX_DEPTH:
+                raise LimitExceededError(
+                    f"the rules of the grammar refer to each other in a chain of over {MAX_DEPTH:,}, which is the limit; "
+                    "make the chain shorter"
+                )
+            following = next((name for name in stack[-1] if name not in seen), None)
+            if following is None:
+                stack.pop()
+            else:
+                seen.add(following)
+                stack.append(iter(self._references[following]))
+
+
+def _folded(productions: list[Production]) -> list[Production]:
+    """The same alternatives, those of one literal each as one terminal if they are many."""
+    single = [rhs[0] for rhs in productions if len(rhs) == 1 and isinstance(rhs[0], Literal)]
+    if len(single) < _FOLD_FROM:
+        return list(dict.fromkeys(productions))
+    texts = [literal.text for literal in single if isinstance(literal, Literal)]
+    folded = Pattern("one of many", ("|".join(map(escaped, dict.fromkeys(texts))),))
+    rest = [rhs for rhs in productions if not (len(rhs) == 1 and isinstance(rhs[0], Literal))]
+    return [(folded,), *dict.fromkeys(rest)]
+
+
+def _in_slashes(regex: str) -> str:
+    """A regular expression as it must stand between slashes."""
+    return re.sub(r"\\.|/|\n", lambda match: {"/": r"\/", "\n": r"\n"}.get(match[0], match[0]), regex, flags=re.DOTALL)
