@@ -1,4 +1,8 @@
-"""Build libmaze.so into the environment of the Python that runs this; `make` runs it as the one in .venv.
+"""Build libmaze.so into the environment of the Python that runs this; `make` runs it with the one of .venv.
+
+    build_ffi.py                    build
+    build_ffi.py check              only say what is missing on this machine; needs no package
+    build_ffi.py install <prefix>   put what was built, and the header, under a prefix
 
 cffi generates the part between C and Python. Its declarations come from include/maze.h and maze/abi/entry.h, so nothing
 is written twice; all other C is in maze/abi/*.c.
@@ -14,8 +18,6 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
-
-import cffi
 
 ROOT = Path(__file__).resolve().parent
 HEADER = ROOT / "include" / "maze.h"
@@ -40,6 +42,8 @@ def between_marks(path: Path, mark: str) -> str:
 
 def generate_bridge() -> Path:
     """Let cffi write the C code that calls Python."""
+    import cffi  # here, because `check` runs before it is installed
+
     ffi = cffi.FFI()
     ffi.embedding_api("")  # makes it an embedding module; the exported functions are C, in api.c
     ffi.cdef(between_marks(HEADER, "cdef"))
@@ -101,9 +105,23 @@ def run(command: list[str]) -> None:
         raise SystemExit(f"{done.stdout}\nbuild_ffi.py: this command failed: {shlex.join(command)}")
 
 
-def build(prefix: Path) -> Path:
-    """Compile and link `prefix`/lib/libmaze.so.<ABI version> with its link and pkg-config file; return the library."""
+def declared(macro: str) -> str:
+    """The value of a macro of include/maze.h, without quotes."""
+    match = re.search(rf'^#define {macro} "?([^"\s]+)"?$', HEADER.read_text(), re.MULTILINE)
+    if match is None:
+        raise ValueError(f"{HEADER} does not define {macro}")
+    return match[1]
+
+
+def library_name() -> str:
+    """The file name, which is also the SONAME."""
+    return f"libmaze.so.{declared('MAZE_ABI_VERSION')}"
+
+
+def build(prefix: Path) -> None:
+    """Compile and link `prefix`/lib/libmaze.so with its pkg-config file."""
     compiler, headers, python = find_compiler(), find_headers(), find_shared_python()
+    print("building libmaze.so ...", flush=True)
     BUILD.mkdir(parents=True, exist_ok=True)
     flags = [*COMPILE, *shlex.split(os.environ.get("CFLAGS", "")), f"-I{HEADER.parent}", f"-I{ABI}", f"-I{headers}"]
 
@@ -114,17 +132,14 @@ def build(prefix: Path) -> Path:
         ours = WARNINGS if source is not generated else []
         run([*compiler, *flags, *ours, "-c", str(source), "-o", objects[-1]])
 
-    abi_version = re.search(r"#define MAZE_ABI_VERSION (\d+)", HEADER.read_text())
-    assert abi_version is not None  # noqa: S101 - cffi has read it before
-    name = f"libmaze.so.{abi_version[1]}"
-    library = prefix / "lib" / name
-    fresh = library.with_name(f".{name}.new")  # processes that have the old one mapped keep it
+    library = prefix / "lib" / library_name()
+    fresh = library.with_name(f".{library.name}.new")  # processes that have the old one mapped keep it
     run(
         [
             *compiler,
             *flags,
             "-shared",
-            f"-Wl,-soname,{name}",
+            f"-Wl,-soname,{library.name}",
             "-Wl,-z,defs",
             "-Wl,-z,nodelete",  # dlclose() must not unmap the code under a living Python
             f"-Wl,--version-script={ABI / 'libmaze.map'}",
@@ -137,27 +152,46 @@ def build(prefix: Path) -> Path:
         ]
     )
     fresh.replace(library)
-    link = library.with_name("libmaze.so")
-    link.unlink(missing_ok=True)
-    link.symlink_to(name)
-    write_pkg_config(prefix)
-    return library
+    link(library.with_name("libmaze.so"), library.name)
+    write_pkg_config(prefix / "lib", HEADER.parent)
 
 
-def write_pkg_config(prefix: Path) -> None:
-    """Describe the library in the environment and the header in the source tree, relative to each other."""
-    version = re.search(r'#define MAZE_VERSION "(.+)"', HEADER.read_text())
-    assert version is not None  # noqa: S101 - tests hold it
-    folder = prefix / "lib" / "pkgconfig"
+def install(prefix: Path) -> None:
+    """Make what was built usable under `prefix`, whose lib/maze/ is an environment with the Python part in it."""
+    environment = prefix / "lib" / "maze"
+    library = environment / "lib" / library_name()
+    shutil.copy2(Path(sys.prefix) / "lib" / library.name, library)
+    # Links, so that the library finds the environment that it lies in.
+    link(prefix / "lib" / library.name, os.path.relpath(library, prefix / "lib"))
+    link(prefix / "lib" / "libmaze.so", library.name)
+    shutil.copy2(HEADER, prefix / "include" / HEADER.name)
+    write_pkg_config(prefix / "lib", prefix / "include")
+    command = prefix / "bin" / "maze"
+    command.write_text(
+        """#!/bin/sh
+exec "$(dirname "$(readlink -f "$0")")/../lib/maze/bin/python3" -I -m maze "$@"
+"""
+    )
+    command.chmod(0o755)
+
+
+def link(path: Path, target: str) -> None:
+    """Make or renew a symbolic link."""
+    path.unlink(missing_ok=True)
+    path.symlink_to(target)
+
+
+def write_pkg_config(libraries: Path, headers: Path) -> None:
+    """Describe library and header by their places relative to the description, so that both can be moved."""
+    folder = libraries / "pkgconfig"
     folder.mkdir(exist_ok=True)
-    include = os.path.relpath(HEADER.parent, folder)
     (folder / "maze.pc").write_text(
         f"""libdir=${{pcfiledir}}/..
-includedir=${{pcfiledir}}/{include}
+includedir=${{pcfiledir}}/{os.path.relpath(headers, folder)}
 
 Name: maze
 Description: Ask a language model for code that provably obeys constraints
-Version: {version[1]}
+Version: {declared("MAZE_VERSION")}
 Libs: -L${{libdir}} -lmaze
 Cflags: -I${{includedir}}
 """
@@ -165,12 +199,20 @@ Cflags: -I${{includedir}}
 
 
 def main() -> None:
-    """Build, or say in one line what is missing."""
+    """Do what the command line asks for, or say in one line what is missing."""
     try:
-        library = build(Path(sys.prefix))
+        match sys.argv[1:]:
+            case []:
+                build(Path(sys.prefix))
+            case ["check"]:
+                find_headers()
+                find_shared_python()
+            case ["install", prefix]:
+                install(Path(prefix))
+            case _:
+                raise SystemExit(__doc__)
     except MissingError as missing:
         raise SystemExit(f"build_ffi.py: {missing}") from None
-    print(f"built {os.path.relpath(library)}")
 
 
 if __name__ == "__main__":

