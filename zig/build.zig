@@ -58,6 +58,10 @@ pub fn build(b: *std.Build) void {
             },
         }),
     });
+    const package = b.addOptions();
+    package.addOption([]const u8, "version", @import("build.zig.zon").version);
+    tests.root_module.addOptions("package", package);
+
     const run_tests = b.addRunArtifact(tests);
     // They test the library and the model behind it too, and the build system does not see those change.
     run_tests.has_side_effects = true;
@@ -72,10 +76,17 @@ pub fn build(b: *std.Build) void {
 /// The absolute path of lib/ under a prefix. A path relative to the package would become an rpath relative to whatever
 /// directory the program is started in.
 fn libraryDirectory(b: *std.Build, prefix: []const u8) std.Build.LazyPath {
+    const io = b.graph.io;
     const arena = b.graph.arena;
-    // The cache of the configuration does not notice a source tree that has moved.
+    // The cache of the configuration would not notice a source tree that has moved, nor a library that was removed.
     b.graph.poisonCache();
-    const root = b.root.root_dir.handle.realPathFileAlloc(b.graph.io, b.root.subPathOrDot(), arena) catch |err|
+    const root = b.root.root_dir.handle.realPathFileAlloc(io, b.root.subPathOrDot(), arena) catch |err|
         std.debug.panic("cannot find the directory of build.zig: {t}", .{err});
-    return b.graph.cwdRelativePath(std.fs.path.resolve(arena, &.{ root, prefix, "lib" }) catch @panic("OOM"));
+    const directory = std.fs.path.resolve(arena, &.{ root, prefix, "lib" }) catch @panic("OOM");
+
+    std.Io.Dir.cwd().access(io, b.pathJoin(&.{ directory, "libmaze.so" }), .{}) catch std.log.warn(
+        "there is no libmaze.so in {s}: run `make` in libmaze's source tree, or give its prefix with -Dmaze-prefix",
+        .{directory},
+    );
+    return b.graph.cwdRelativePath(directory);
 }

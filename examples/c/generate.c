@@ -1,11 +1,12 @@
 /*
  * Ask a language model for code that obeys a JSON Schema, and print it as it arrives.
  *
- *     cc -std=c99 generate.c -o generate $(pkg-config --cflags --libs maze)
+ *     cc -std=c99 generate.c -o generate $(pkg-config --cflags --libs maze) \
+ *         -Wl,-rpath,$(pkg-config --variable=libdir maze)
  *     ./generate "Plan a function that parses a date."
  *
- * For a libmaze that is not installed system-wide, set PKG_CONFIG_PATH to its lib/pkgconfig. Without MODAL_ENDPOINT in
- * the environment the embedded model is used.
+ * PKG_CONFIG_PATH leads to a libmaze that is not installed system-wide: $PWD/.venv/lib/pkgconfig in the source tree.
+ * Without MODAL_ENDPOINT in the environment the embedded model is used.
  */
 #include <maze.h>
 #include <stdio.h>

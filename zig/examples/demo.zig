@@ -86,7 +86,7 @@ pub fn main(init: std.process.Init) !void {
     var stdout = std.Io.File.stdout().writerStreaming(init.io, &buffer);
     const terminal: Terminal = .{ .writer = &stdout.interface, .mode = mode };
 
-    run(init.gpa, terminal) catch |err| switch (err) {
+    run(init.io, init.gpa, terminal) catch |err| switch (err) {
         // The reason is on the terminal already.
         error.DemoFailed => {
             try terminal.writer.flush();
@@ -97,16 +97,18 @@ pub fn main(init: std.process.Init) !void {
     try terminal.writer.flush();
 }
 
-fn run(gpa: std.mem.Allocator, terminal: Terminal) !void {
+fn run(io: std.Io, gpa: std.mem.Allocator, terminal: Terminal) !void {
     const out = terminal.writer;
     try out.print("libmaze {s}: code from a language model that provably obeys constraints\n\n", .{maze.version()});
 
     try out.writeAll("Loading the model ... ");
     try out.flush();
+    const started: std.Io.Timestamp = .now(io, .awake);
     var health = maze.healthCheck();
     defer health.deinit();
     health.check() catch return fail(terminal, health);
-    try out.print("ready after {d:.1} s\n", .{@as(f64, @floatFromInt(health.timeMs())) / 1000});
+    const loading_ms = started.durationTo(.now(io, .awake)).toMilliseconds();
+    try out.print("ready after {d} ms\n", .{loading_ms});
 
     for (tasks, 1..) |task, number| {
         try heading(terminal, "{d}. {s}", .{ number, task.title });

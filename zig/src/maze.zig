@@ -378,13 +378,16 @@ pub const Batch = struct {
 };
 
 /// Generate for several intents at once under the same constraints. One failure does not touch the others. `gpa` holds
-/// `Batch.results`.
+/// `Batch.results`. `error.LimitExceeded` for more than `c.MAZE_MAX_ARRAY_LENGTH` intents.
 pub fn generateBatch(
     gpa: Allocator,
     intents: []const Intent,
     constraints: Constraints,
     options: Options,
-) CallError!Batch {
+) (CallError || error{LimitExceeded})!Batch {
+    // The library would write no results, as it cannot know how much memory there is.
+    if (intents.len > c.MAZE_MAX_ARRAY_LENGTH) return error.LimitExceeded;
+
     var copies: Copies = .init(gpa);
     defer copies.deinit();
     const arena = copies.arena.allocator();
@@ -530,8 +533,8 @@ pub fn setLogCallback(
     c.maze_set_log_callback(callback, if (Context == void) null else @ptrCast(@constCast(context)));
 }
 
-/// Stop the log callback. When this returns, it is not running and will not be called again (except when called from
-/// within that callback itself).
+/// Take the log callback away; log lines go to stderr again. When this returns, it is not running and will not be called
+/// again (except when called from within that callback itself).
 pub fn clearLogCallback() void {
     c.maze_set_log_callback(null, null);
 }

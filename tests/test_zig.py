@@ -1,0 +1,126 @@
+"""The Zig package in zig/: its own tests, the demo, a package that depends on it, and its hold on include/maze.h."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ZIG = ROOT / "zig"
+EXAMPLE = ROOT / "examples" / "zig"
+
+
+def run_zig(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `zig` with the caches of the source tree, so that every build finds what others have compiled."""
+    return subprocess.run(
+        [sys.executable, "-m", "ziglang", *arguments],
+        cwd=cwd,
+        env={**os.environ, "ZIG_LOCAL_CACHE_DIR": str(ZIG / ".zig-cache"), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def run_zig_well(*arguments: str, cwd: Path) -> str:
+    done = run_zig(*arguments, cwd=cwd)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def blocks(text: str, label: str) -> list[str]:
+    """What the demo shows under each `label`: the lines up to the next empty one."""
+    return re.findall(rf"^{re.escape(label)}\n(.*?)\n(?:\n|\Z)", text, re.MULTILINE | re.DOTALL)
+
+
+def test_the_zig_tests_pass() -> None:
+    run_zig_well("build", "test", cwd=ZIG)
+
+
+def test_every_step_and_option_is_explained() -> None:
+    steps = run_zig_well("build", "-l", cwd=ZIG)
+    assert re.search(r"^ +run +\w+", steps, re.MULTILINE)
+    assert re.search(r"^ +test +\w+", steps, re.MULTILINE)
+    assert re.search(r"-Dmaze-prefix=\[string\] +\w+", run_zig_well("build", "--help", cwd=ZIG))
+
+
+def test_the_demo_shows_code_that_independent_validators_accept() -> None:
+    shown = run_zig_well("build", "run", cwd=ZIG)
+
+    [schema] = blocks(shown, "Constraint: JSON Schema")
+    [pattern] = blocks(shown, "Constraint: regular expression")
+    plan, function = blocks(shown, "Generated")
+    jsonschema.Draft202012Validator(json.loads(schema)).validate(json.loads(plan))
+    assert re.fullmatch(pattern, function)
+
+    for outcomes in blocks(shown, "Validation"):
+        assert outcomes.startswith("satisfied  constraints[0].")
+    for times in blocks(shown, "Time"):
+        assert re.fullmatch(r"( +[\d.]+ ms  .+\n?){5}", times)
+
+
+def test_the_installed_demo_runs_from_anywhere_and_says_what_is_wrong(tmp_path: Path) -> None:
+    run_zig_well("build", "--prefix", str(tmp_path), cwd=ZIG)
+    done = subprocess.run(
+        [tmp_path / "bin" / "maze-demo"],
+        cwd=tmp_path,
+        env={**os.environ, "MODAL_ENDPOINT": "nowhere"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "\nlibmaze: MODAL_ENDPOINT " in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_package_that_depends_on_it_builds_and_generates() -> None:
+    code = run_zig_well("build", "run", "--", "Plan a function that adds two numbers.", cwd=EXAMPLE)
+    assert set(json.loads(code)) == {"name", "returns"}
+
+
+def test_an_installed_library_is_found_under_its_prefix(tmp_path: Path) -> None:
+    nowhere = run_zig("build", "-Dmaze-prefix=/nowhere", "--prefix", str(tmp_path), cwd=ZIG)
+    assert nowhere.returncode != 0
+    assert "there is no libmaze.so in /nowhere/lib: run `make`" in nowhere.stderr
+    run_zig_well("build", f"-Dmaze-prefix={sys.prefix}", "--prefix", str(tmp_path), cwd=ZIG)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "complaint"),
+    [
+        ("uint32_t priority;", "uint64_t priority;", "differ in ConstraintIRFFI.priority: type"),
+        ("uint32_t priority;", "int32_t priority;", "differ in ConstraintIRFFI.priority: type"),
+        ("const char *prompt;", "char *prompt;", "differ in IntentFFI.prompt: constness"),
+        ("bool success;", "bool succeeded;", "does not have GenerationResultFFI.success"),
+        ("size_t stop_len;", "size_t stop_len;\n    int more;", "differ in MazeOptionsFFI: size"),
+        ("MAZE_TIMED_OUT = 14", "MAZE_TIMED_OUT = 24", "differ in MAZE_TIMED_OUT: value"),
+        ("MAZE_FORKED = 18,", "MAZE_FORKED = 18,\n    MAZE_NEW = 20,", "does not declare MAZE_NEW"),
+        ("MAZE_API void maze_shutdown(void);", "", "does not declare maze_shutdown"),
+        ("maze_shutdown(void);", "maze_shutdown(void);\nvoid maze_new(void);", "does not declare maze_new"),
+        ("maze_shutdown(void);", "maze_shutdown(int hard);", "differ in maze_shutdown: number of parameters"),
+        ("#define MAZE_ABI_VERSION 1", "#define MAZE_ABI_VERSION 2", "differ in MAZE_ABI_VERSION: value"),
+        ('#define MAZE_VERSION "', '#define MAZE_VERSION "9', "differ in MAZE_VERSION: value"),
+        ("0, 0, -1.0, -1, 0}", "0, 0, -1.0, 1, 0}", "the defaults of the option and configuration structs"),
+    ],
+)
+def test_a_changed_header_fails_the_build(tmp_path: Path, before: str, after: str, complaint: str) -> None:
+    shutil.copytree(ZIG, tmp_path / "zig", ignore=shutil.ignore_patterns(".zig-cache", "zig-out"))
+    header = (ROOT / "include" / "maze.h").read_text()
+    assert before in header
+    (tmp_path / "include").mkdir()
+    (tmp_path / "include" / "maze.h").write_text(header.replace(before, after))
+
+    # Only the comparison, without the tests that call the library.
+    (tmp_path / "zig" / "tests" / "tests.zig").write_text('test {\n    _ = @import("layout.zig");\n}\n')
+    done = run_zig("build", "test", f"-Dmaze-prefix={sys.prefix}", cwd=tmp_path / "zig")
+    assert done.returncode != 0
+    assert complaint in done.stderr
