@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import signal
 import socket
 import ssl
 import threading
@@ -207,7 +208,12 @@ def _resolve(
         answer.clear()
         wake.clear()
         forget = call.cancellation.on_cancel(wake.set)
-        threading.Thread(target=look_up, name="maze-resolve", daemon=True).start()
+        # A thread inherits the signals that are blocked: those of the host are for its own threads.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            threading.Thread(target=look_up, name="maze-resolve", daemon=True).start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         wake.wait(limit - time.monotonic())
         forget()
     if not answer:

@@ -1,0 +1,171 @@
+"""What tells one inference service from another: how a request is written and how its answer is read."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Request
+from maze.errors import UnsupportedConstraintError
+from maze.types import TokenMask
+
+Event = dict[str, Any]
+"""One JSON object of an answer."""
+
+
+class MalformedError(Exception):
+    """An answer is not what the protocol says; the message is the end of "the answer of <endpoint> is wrong: ..."."""
+
+
+class Dialect(Protocol):
+    """One way to speak to an inference service."""
+
+    name: str
+    """As in MAZE_DIALECT."""
+    backend: str
+    """How provenance calls it."""
+    generate_path: str
+    """Where a request is posted to; its answer is a stream of server-sent events."""
+    whole_path: str | None
+    """Where services that do not stream take the same request, if there are such."""
+    ready_path: str
+    models_path: str
+    version_path: str | None
+    """Where the service tells its version, in the field `version_field`."""
+    version_field: str
+    describes_models: bool
+    """Whether its list of models is needed before the first request: for a default, or for the vocabulary."""
+    needs_model: bool
+    """Whether a request must name its model."""
+    ends_with_done: bool
+    """Whether `data: [DONE]` ends a stream; otherwise the event that finishes the answer does."""
+
+    def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:
+        """The JSON object of a request. `vocabulary` is the size of the model's, where the service told it.
+
+        Raises UnsupportedConstraintError if the service cannot enforce the grammar or the mask.
+        """
+
+    def reader(self, request: Request) -> Reader:
+        """A reader for the answer to that request."""
+
+    def model_names(self, answer: object) -> tuple[str, ...]:
+        """The models that the answer of `models_path` names."""
+
+
+class Reader:
+    """Reads one answer, event by event. What it learns stays in its attributes."""
+
+    def __init__(self) -> None:
+        self.finish_reason: str | None = None
+        """None until the answer says that the text is finished."""
+        self.tokens_generated: int | None = None
+        self.prompt_tokens: int | None = None
+        self.model: str | None = None
+        self.stopped_by_text = False
+        """Whether the engine says that one of the stop texts ended the generation."""
+        self.engine: dict[str, Any] = {}
+        """What else the service said of this call, for the provenance."""
+
+    def feed(self, event: Event) -> str:
+        """Read an event of the stream; returns the text in it. Raises MalformedError."""
+        raise NotImplementedError
+
+    def feed_whole(self, answer: Event) -> str:
+        """Read an answer that is one JSON object, not a stream; returns its text. Raises MalformedError."""
+        del answer
+        raise MalformedError("it is one JSON object, not a stream of events")
+
+    def check(self, text: str) -> None:
+        """Look at the whole: raises MalformedError or a MazeError if what was read cannot be trusted."""
+        if self.finish_reason is None:
+            raise MalformedError("it ended without saying that the text is finished")
+        if not text and self.finish_reason == FINISHED_STOP and not self.stopped_by_text:
+            # What vLLM does when a grammar dies inside it.
+            raise MalformedError("it is an empty text, and claims to be finished")
+
+
+# ------------------------------------------------------------------------------------------------ reading fields
+
+
+def text_of(event: Event, field: str) -> str:
+    """A field that must be a text."""
+    value = event.get(field)
+    if type(value) is not str:
+        raise MalformedError(f"its field {field!r} is {_kind(value)}, not a text")
+    return value
+
+
+def count_of(event: Event, field: str) -> int | None:
+    """A field that must be a whole number from 0, or absent."""
+    value = event.get(field)
+    if value is not None and (type(value) is not int or value < 0):
+        raise MalformedError(f"its field {field!r} is {_kind(value)}, not a count")
+    return value
+
+
+def optional_text_of(event: Event, field: str) -> str | None:
+    """A field that must be a text, or absent."""
+    return None if event.get(field) is None else text_of(event, field)
+
+
+def finish_reason_of(value: object) -> str:
+    """A finish reason that can be one of a finished text."""
+    if value in (FINISHED_STOP, FINISHED_LENGTH):
+        return str(value)
+    shown = repr(value)[:60] if isinstance(value, str) else _kind(value)
+    raise MalformedError(f"its finish reason is {shown}, neither 'stop' nor 'length'")
+
+
+def _kind(value: object) -> str:
+    kinds = {str: "a text", int: "a number", float: "a number", bool: "a boolean", list: "an array", dict: "an object"}
+    return "missing" if value is None else kinds.get(type(value), "something else")
+
+
+# ------------------------------------------------------------------------------------------------ token masks
+
+
+def check_vocabulary(mask: TokenMask, vocabulary: int | None) -> None:
+    """Refuse ids that the model does not have, where the size of its vocabulary is known."""
+    if vocabulary is None:
+        return
+    unknown = sorted(token for token in (mask.allowed or frozenset()) | mask.forbidden if token >= vocabulary)
+    if unknown:
+        shown = ", ".join(map(str, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
+        raise UnsupportedConstraintError(
+            f"token_masks names ids that the model does not have: {shown} (its vocabulary has {vocabulary} tokens)"
+        )
+
+
+def mask_grammar(allowed: frozenset[int]) -> str:
+    """A grammar of llguidance whose texts consist of the allowed tokens only."""
+    if not allowed:
+        raise UnsupportedConstraintError("token_masks forbids every token that it allows; no text can be generated")
+    return f"%llguidance {{}}\nstart: <[{id_ranges(allowed)}]>*\n"
+
+
+def id_ranges(ids: frozenset[int]) -> str:
+    """Ids as llguidance writes them: `1-3,7`."""
+    ranges: list[list[int]] = []
+    for token in sorted(ids):
+        if ranges and ranges[-1][1] == token - 1:
+            ranges[-1][1] = token
+        else:
+            ranges.append([token, token])
+    return ",".join(f"{first}-{last}" if last > first else f"{first}" for first, last in ranges)
+
+
+def check_tokens(ids: list[int], mask: TokenMask) -> None:
+    """Raise if a token that the engine says it generated breaks the mask: the engine then ignored it."""
+    for token in ids:
+        if token in mask.forbidden or (mask.allowed is not None and token not in mask.allowed):
+            raise MalformedError(
+                f"it holds token {token}, which token_masks does not allow: the engine ignored the mask"
+            )
+
+
+def token_ids_of(event: Event, field: str) -> list[int]:
+    """A field that must be an array of token ids; without it a mask cannot be checked."""
+    value = event.get(field)
+    if type(value) is not list or not all(type(token) is int for token in value):
+        raise MalformedError(f"it does not tell its token ids ({field!r}), so token_masks cannot be checked")
+    return value

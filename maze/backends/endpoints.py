@@ -1,0 +1,122 @@
+"""Several endpoints of one service: whose turn it is, who rests after a failure, and how many calls are under way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection, Sequence
+
+from maze.backends.base import Cancellation, Deadline
+from maze.backends.dialect import Dialect
+
+FIRST_REST_SECS = 1.0
+"""How long an endpoint rests after its first failure; each further one doubles it."""
+LONGEST_REST_SECS = 60.0
+
+
+class Permits:
+    """A semaphore whose waiting ends at the deadline of a call and when the call is cancelled."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._changed = threading.Condition(threading.Lock())
+        self._waiting = 0
+
+    def acquire(self, deadline: Deadline, cancellation: Cancellation) -> bool:
+        """Take a permit; False if the call was over before there was one."""
+        with self._changed:
+            if self._free and not self._waiting:
+                self._free -= 1
+                return True
+        forget = cancellation.on_cancel(self._wake)
+        try:
+            with self._changed:
+                self._waiting += 1
+                try:
+                    self._changed.wait_for(
+                        lambda: self._free or cancellation.cancelled, timeout=deadline.remaining_secs()
+                    )
+                finally:
+                    self._waiting -= 1
+                if not self._free or cancellation.cancelled:
+                    return False
+                self._free -= 1
+                return True
+        finally:
+            forget()
+
+    def release(self) -> None:
+        """Give the permit back."""
+        with self._changed:
+            self._free += 1
+            if self._waiting:
+                self._changed.notify()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+
+class Endpoint:
+    """One base URL, and what is known of the service behind it."""
+
+    def __init__(self, url: str, dialect: Dialect | None) -> None:
+        self.url = url
+        self.dialect = dialect
+        """None until the service was asked."""
+        self.described = False
+        """Whether models, vocabulary and version were asked for."""
+        self.models: tuple[str, ...] = ()
+        self.vocabulary: int | None = None
+        """Size of the vocabulary of the model, where the service tells it."""
+        self.version: str | None = None
+        self.streams = True
+        """False for an older Maze service without /generate/stream."""
+        self.asking = Permits(1)
+        """Held by the one call that asks the service what it is."""
+        self.failures = 0
+        """How often in a row it failed."""
+        self.rests_until = 0.0
+
+
+class Endpoints:
+    """Picks an endpoint for each attempt. Safe for use from many threads."""
+
+    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
+        self.all = tuple(endpoints)
+        self._lock = threading.Lock()
+        self._turn = 0
+
+    def choose(self, tried: Collection[Endpoint] = ()) -> Endpoint | None:
+        """The next endpoint that was not tried and does not rest.
+
+        If all of those that were not tried rest, the one whose rest ends first, but only for the first try of a call:
+        a call is never refused because of a rest. None if nothing is left to try.
+        """
+        if len(self.all) == 1:
+            return None if tried else self.all[0]
+        now = time.monotonic()
+        with self._lock:
+            self._turn += 1
+            count = len(self.all)
+            turns = [self.all[(self._turn + offset) % count] for offset in range(count)]
+            for endpoint in turns:
+                if endpoint not in tried and endpoint.rests_until <= now:
+                    return endpoint
+            if tried:
+                return None
+            return min(turns, key=lambda endpoint: endpoint.rests_until)
+
+    def failed(self, endpoint: Endpoint, rest_secs: float | None = None) -> None:
+        """Let an endpoint rest: for `rest_secs` if it said so, else for a time that grows with each failure."""
+        with self._lock:
+            endpoint.failures += 1
+            growing = min(LONGEST_REST_SECS, FIRST_REST_SECS * 2 ** min(endpoint.failures - 1, 10))
+            endpoint.rests_until = time.monotonic() + (growing if rest_secs is None else rest_secs)
+
+    def succeeded(self, endpoint: Endpoint) -> None:
+        """The endpoint answered: it is in order."""
+        if endpoint.failures:
+            with self._lock:
+                endpoint.failures = 0
+                endpoint.rests_until = 0.0
