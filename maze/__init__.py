@@ -1,4 +1,99 @@
 """Ask a language model for code that provably obeys constraints.
 
-Everything that the C API of libmaze does, with the same names: see include/maze.h.
+Everything that the C API of libmaze does (include/maze.h), Python can do with the same names:
+
+    from maze import ConstraintIR, Intent, Orchestrator
+
+    with Orchestrator() as maze:
+        result = maze.generate(Intent("Name a colour."), [ConstraintIR(json_schema='{"enum": ["red", "blue"]}')])
+        print(result.code if result.success else result.error)
 """
+
+from maze._version import __version__
+from maze.backends.base import Backend, Cancellation, Health
+from maze.cache import CacheStats
+from maze.config import MazeConfig, ModalConfig, Secret
+from maze.errors import (
+    BadResponseError,
+    CancelledError,
+    ConfigurationError,
+    ConstraintViolatedError,
+    ContradictionError,
+    EngineUnavailableError,
+    InternalError,
+    InvalidArgumentError,
+    InvalidConstraintError,
+    LimitExceededError,
+    MazeError,
+    RateLimitedError,
+    RequestRejectedError,
+    Status,
+    TimedOutError,
+    TruncatedError,
+    UnauthorizedError,
+    UnsupportedConstraintError,
+)
+from maze.orchestrator import GenerationStream, Orchestrator
+from maze.types import (
+    CompiledConstraints,
+    ConstraintIR,
+    ConstraintKind,
+    ConstraintOutcome,
+    ConstraintPart,
+    GenerationMetadata,
+    GenerationOptions,
+    GenerationResult,
+    Handling,
+    Intent,
+    OnUnenforceable,
+    Provenance,
+    TokenMask,
+    TokenMaskRules,
+    ValidationResult,
+)
+
+__all__ = [
+    "Backend",
+    "BadResponseError",
+    "CacheStats",
+    "Cancellation",
+    "CancelledError",
+    "CompiledConstraints",
+    "ConfigurationError",
+    "ConstraintIR",
+    "ConstraintKind",
+    "ConstraintOutcome",
+    "ConstraintPart",
+    "ConstraintViolatedError",
+    "ContradictionError",
+    "EngineUnavailableError",
+    "GenerationMetadata",
+    "GenerationOptions",
+    "GenerationResult",
+    "GenerationStream",
+    "Handling",
+    "Health",
+    "Intent",
+    "InternalError",
+    "InvalidArgumentError",
+    "InvalidConstraintError",
+    "LimitExceededError",
+    "MazeConfig",
+    "MazeError",
+    "ModalConfig",
+    "OnUnenforceable",
+    "Orchestrator",
+    "Provenance",
+    "RateLimitedError",
+    "RequestRejectedError",
+    "Secret",
+    "Status",
+    "TimedOutError",
+    "TokenMask",
+    "TokenMaskRules",
+    "TruncatedError",
+    "UnauthorizedError",
+    "UnsupportedConstraintError",
+    "ValidationResult",
+    "__version__",
+]

@@ -51,7 +51,8 @@ def record_provenance(
         ),
         original_intent=intent.raw_input,
         parameters=parameters,
-        versions={**library_versions(), **{f"engine.{name}": str(value) for name, value in completion.engine.items()}},
+        versions=library_versions(),
+        engine=completion.engine,
         grammar_digest=compiled.digest,
         code_digest="sha256:" + hashlib.sha256(completion.text.encode()).hexdigest(),
     )

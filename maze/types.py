@@ -183,6 +183,9 @@ class Provenance:
     original_intent: str
     parameters: dict[str, Any]
     versions: dict[str, str]
+    """Of libmaze and what it checks with."""
+    engine: dict[str, Any]
+    """What the engine said of itself and of this generation."""
     grammar_digest: str
     code_digest: str
 

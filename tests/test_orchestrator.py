@@ -44,7 +44,8 @@ def test_a_result_that_satisfies_its_constraints_succeeds_and_says_how_it_came_t
     assert provenance.constraints_applied == ("constraints[0].regex_patterns[0]",)
     assert (provenance.backend, provenance.model) == ("scripted", "a-model")
     assert provenance.parameters["seed"] == 7
-    assert set(provenance.versions) == {"libmaze", "llguidance", "python", "engine.version"}
+    assert set(provenance.versions) == {"libmaze", "llguidance", "python"}
+    assert provenance.engine == {"version": "1"}
     (request,) = backend.requests
     assert request.prompt == "a number\n\nLanguage: python\nFile: n.py"
     assert request.grammar is not None
