@@ -39,7 +39,8 @@ ENVIRONMENT_VARIABLES = (
     "MAZE_LOCAL_MODEL",
     "MAZE_LOG",
 )
-"""Every variable that libmaze reads, but for MAZE_PYTHON, which the C part reads before Python runs."""
+"""Every variable that a host of libmaze may set, but for MAZE_PYTHON, which the C part reads before Python runs.
+The service has one of its own: MAZE_API_KEY."""
 
 
 class Secret:
@@ -180,14 +181,7 @@ def config_from_environment(environment: Mapping[str, str] | None = None) -> Maz
 
     modal = None
     if values.get("MODAL_ENDPOINT", "").strip():
-        modal = ModalConfig(
-            endpoints=parse_endpoints(values["MODAL_ENDPOINT"], "MODAL_ENDPOINT"),
-            api_key=checked_secret(values.get("MODAL_API_KEY", ""), "MODAL_API_KEY"),
-            model=values.get("MODAL_MODEL") or None,
-            dialect=checked_dialect(values.get("MAZE_DIALECT", ""), "MAZE_DIALECT"),
-            proxy_key=checked_secret(values.get("MODAL_KEY", ""), "MODAL_KEY"),
-            proxy_secret=checked_secret(values.get("MODAL_SECRET", ""), "MODAL_SECRET"),
-        )
+        modal = modal_config_from_environment(parse_endpoints(values["MODAL_ENDPOINT"], "MODAL_ENDPOINT"), values)
     local_model = values.get("MAZE_LOCAL_MODEL")
     return MazeConfig(
         modal=modal,
@@ -195,3 +189,29 @@ def config_from_environment(environment: Mapping[str, str] | None = None) -> Maz
         log_filter=values.get("MAZE_LOG", ""),
         sources={"local_model": "MAZE_LOCAL_MODEL", "log_filter": "MAZE_LOG"},
     )
+
+
+def modal_config_from_environment(
+    endpoints: tuple[str, ...], environment: Mapping[str, str] | None = None
+) -> ModalConfig:
+    """How to reach `endpoints`, with the keys, model and dialect that the environment has for a service."""
+    values = os.environ if environment is None else environment
+    return ModalConfig(
+        endpoints=endpoints,
+        api_key=checked_secret(values.get("MODAL_API_KEY", ""), "MODAL_API_KEY"),
+        model=values.get("MODAL_MODEL") or None,
+        dialect=checked_dialect(values.get("MAZE_DIALECT", ""), "MAZE_DIALECT"),
+        proxy_key=checked_secret(values.get("MODAL_KEY", ""), "MODAL_KEY"),
+        proxy_secret=checked_secret(values.get("MODAL_SECRET", ""), "MODAL_SECRET"),
+    )
+
+
+def service_key_from_environment(environment: Mapping[str, str] | None = None) -> Secret:
+    """The key that `maze serve` and the Modal app ask their clients for (MAZE_API_KEY); empty for none."""
+    values = os.environ if environment is None else environment
+    return checked_secret(values.get("MAZE_API_KEY", ""), "MAZE_API_KEY")
+
+
+def set_variables(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the variables `names` that are set to something; their values are not told, some are keys."""
+    return tuple(name for name in names if os.environ.get(name, "").strip())

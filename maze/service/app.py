@@ -33,6 +33,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from maze._version import __version__
 from maze.backends.base import Backend, Cancellation, Deadline
 from maze.backends.base import Request as EngineRequest
 from maze.cache import ConstraintCache
@@ -172,7 +173,8 @@ class Service:
         except MazeError as error:
             _log.warning("health: %s: %s", error.status.name, error)
             return self._not_ready("unavailable", "the engine cannot be reached; the log of the service tells why")
-        return _json({"status": "ok", "model": models[0] if models else None, "backend": self._backend.name})
+        model = models[0] if models else None
+        return _json({"status": "ok", "model": model, "backend": self._backend.name, "version": __version__})
 
     async def models(self, _: Request) -> Response:
         return _json(list(await self._models.ask()))
@@ -337,9 +339,12 @@ class Service:
 
     def _compile(self, ask: Ask) -> CompiledConstraints:
         constraints = [] if ask.constraints is None else [ask.constraints]
-        compiled, _ = self._cache.get_or_compile(
-            ask.constraints_key, lambda: compile_constraints(constraints, ask.language)
-        )
+        try:
+            compiled, _ = self._cache.get_or_compile(
+                ask.constraints_key, lambda: compile_constraints(constraints, ask.language)
+            )
+        except MazeError as error:
+            raise refusal_of(error, "constraints") from error
         return compiled
 
 
@@ -432,11 +437,14 @@ class _Slots:
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
 
-        def give_up() -> None:
+        def end_wait() -> None:
             if not turn.done():
                 turn.set_exception(CancelledError("cancelled while waiting for the engine"))
 
-        forget = cancellation.on_cancel(lambda: loop.call_soon_threadsafe(give_up))
+        def wake() -> None:
+            loop.call_soon_threadsafe(end_wait)
+
+        forget = cancellation.on_cancel(wake)
         self._waiting.append(turn)
         try:
             async with asyncio.timeout(deadline.remaining_secs()):

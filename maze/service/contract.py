@@ -366,6 +366,7 @@ class Answer:
         return {
             "generated_text": self.text,
             "tokens_generated": self.tokens_generated,
+            "prompt_tokens": self.prompt_tokens,
             "model": self.model,
             "model_name": self.model,
             "finish_reason": self.finish_reason,
@@ -377,7 +378,6 @@ class Answer:
                 "time_per_token_us": round(per_token_us),
                 "constraint_checks": None,
                 "avg_constraint_check_us": None,
-                "prompt_tokens": self.prompt_tokens,
                 "queue_time_ms": round(self.queue_ms, 3),
                 "compile_time_ms": round(self.compile_ms, 3),
                 "first_token_ms": None if self.first_token_ms is None else round(self.first_token_ms, 3),

@@ -1,0 +1,476 @@
+"""The command `maze`: generate, compile, validate, serve, health, models, doctor.
+
+Text for people goes to stdout and stderr with colours on a terminal only; `--json` prints one JSON object to stdout.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import orjson
+import typer
+from rich.console import Console
+from rich.status import Status as Spinner
+from rich.text import Text
+from typer.main import get_command
+
+from maze._version import __version__
+from maze.backends.base import Backend, Health
+from maze.config import (
+    MazeConfig,
+    config_from_environment,
+    modal_config_from_environment,
+    parse_endpoints,
+    service_key_from_environment,
+)
+from maze.errors import (
+    ConfigurationError,
+    ConstraintViolatedError,
+    EngineUnavailableError,
+    InvalidArgumentError,
+    MazeError,
+    Status,
+)
+from maze.log import configure_logging
+from maze.orchestrator import Orchestrator
+from maze.types import ConstraintIR, GenerationOptions, Intent, OnUnenforceable
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+BROKEN_PIPE = 141
+"""Exit code when the reader of our output has gone, as shells have it."""
+
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 wrong arguments; 2 bad constraint; 3 unsupported constraint; 4 contradiction; "
+    "5 constraint violated; 6 text cut off; 7 configuration; 8 start-up; 9 engine unavailable; 10 key refused; "
+    "11 rate limited; 12 request rejected; 13 bad response; 14 timed out; 15 cancelled; 16 over a limit; "
+    "17 out of memory; 19 defect in libmaze; 130 interrupted; 141 reader of the output gone. "
+    "1 to 19 are the numbers of MazeStatus in include/maze.h."
+)
+
+app = typer.Typer(
+    name="maze",
+    help="Ask a language model for code that provably obeys constraints.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code (see EXIT_CODES)."""
+    try:
+        code = get_command(app).main(args=arguments, prog_name="maze", standalone_mode=False)
+        sys.stdout.flush()
+    except typer.TyperException as error:
+        _say_error(error.format_message())
+        return int(Status.INVALID_ARGUMENT)
+    except BrokenPipeError:
+        # Python would complain once more when it flushes stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+# ------------------------------------------------------------------------------------------------ options
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+SchemaFile = Annotated[
+    Path | None, typer.Option("--schema", metavar="FILE", help="JSON Schema that the text must satisfy; - for stdin.")
+]
+GrammarFile = Annotated[
+    Path | None,
+    typer.Option("--grammar", metavar="FILE", help="Grammar: Lark, GBNF, or Braid's JSON (needs --language)."),
+]
+Regexes = Annotated[
+    list[str] | None,
+    typer.Option("--regex", metavar="PATTERN", help="Pattern: ^...$ is the whole text, others are contained in it."),
+]
+Language = Annotated[str | None, typer.Option("--language", help="Programming language, such as python.")]
+Report = Annotated[
+    bool,
+    typer.Option("--report", help="Report constraints that can be neither enforced nor checked instead of failing."),
+]
+
+
+def _constraints(schema: Path | None, grammar: Path | None, regexes: list[str] | None) -> list[ConstraintIR]:
+    constraints = []
+    if schema is not None:
+        constraints.append(ConstraintIR(json_schema=_read(schema, "--schema"), name=f"--schema {schema}"))
+    if grammar is not None:
+        constraints.append(ConstraintIR(grammar=_read(grammar, "--grammar"), name=f"--grammar {grammar}"))
+    if regexes:
+        constraints.append(ConstraintIR(regex_patterns=tuple(regexes), name="--regex"))
+    return constraints
+
+
+def _read(path: Path, option: str) -> str:
+    try:
+        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        return content.decode()
+    except OSError as error:
+        raise InvalidArgumentError(f"{option}: {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InvalidArgumentError(f"{option}: {path} is not UTF-8 at byte {error.start}") from None
+
+
+def _on_unenforceable(report: bool) -> OnUnenforceable:
+    return OnUnenforceable.REPORT if report else OnUnenforceable.ERROR
+
+
+# ------------------------------------------------------------------------------------------------ output
+
+
+def _say_error(message: str) -> None:
+    _stderr().print(Text("libmaze: ", "bold red") + Text(message))
+
+
+def _stdout() -> Console:
+    return Console(soft_wrap=True, highlight=False)
+
+
+def _stderr() -> Console:
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(orjson.dumps(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def _failing(as_json: bool) -> Iterator[None]:
+    """Turn a MazeError into its message and exit code."""
+    try:
+        yield
+    except MazeError as error:
+        _fail(error, as_json)
+
+
+def _fail(error: MazeError, as_json: bool, **more: object) -> NoReturn:
+    if as_json:
+        _print_json({"status": f"MAZE_{error.status.name}", "error": str(error), **more})
+    else:
+        _say_error(str(error))
+    raise typer.Exit(int(error.status))
+
+
+@contextmanager
+def _spinner(what: str, as_json: bool) -> Iterator[Spinner | None]:
+    """Show on stderr that something goes on, if that is a terminal."""
+    console = _stderr()
+    if as_json or not console.is_terminal:
+        yield None
+        return
+    with console.status(what) as spinner:
+        yield spinner
+
+
+# ------------------------------------------------------------------------------------------------ commands
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"maze {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Ask a language model for code that provably obeys constraints."""
+
+
+@app.command(epilog=EXIT_CODES)
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What to generate; - reads it from stdin.")],
+    schema: SchemaFile = None,
+    grammar: GrammarFile = None,
+    regex: Regexes = None,
+    language: Language = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Most tokens to generate. [default: 2048]")] = None,
+    temperature: Annotated[float | None, typer.Option(help="From 0 to 2. [default: 0.7]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the sampler. [default: random]")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds for everything. [default: 300]")] = None,
+    stop: Annotated[list[str] | None, typer.Option(help="Text that ends the generation; up to 4 times.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model to ask for.")] = None,
+    report: Report = False,
+    as_json: Json = False,
+) -> None:
+    """Generate text under constraints that all hold; it appears as it comes."""
+    with _failing(as_json):
+        if prompt == "-":
+            if "-" in (str(schema), str(grammar)):
+                raise InvalidArgumentError("prompt and a constraint cannot both come from stdin")
+            prompt = _read(Path("-"), "PROMPT")
+        options = GenerationOptions(
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed,
+            timeout_ms=None if timeout is None else round(timeout * 1000),
+            stop=tuple(stop or ()),
+            model=model,
+            on_unenforceable=_on_unenforceable(report),
+        )
+        intent = Intent(prompt, language=language)
+        constraints = _constraints(schema, grammar, regex)
+        with Orchestrator() as maze, _spinner("waiting for the model", as_json) as spinner:
+
+            def show(piece: str) -> bool:
+                if spinner is not None:
+                    spinner.stop()
+                sys.stdout.write(piece)
+                sys.stdout.flush()
+                return True
+
+            result = maze.generate(intent, constraints, options, on_text=None if as_json else show)
+    if as_json:
+        _print_json(
+            {
+                "status": f"MAZE_{result.status.name}",
+                "success": result.success,
+                "code": result.code,
+                "error": result.error,
+                "provenance": result.provenance,
+                "validation": result.validation,
+                "metadata": result.metadata,
+            }
+        )
+    else:
+        if result.code and not result.code.endswith("\n"):
+            sys.stdout.write("\n")
+        for warning in result.validation.warnings if result.validation else ():
+            _stderr().print(Text(f"warning: {warning}", "yellow"))
+        if result.error is not None:
+            _say_error(result.error)
+    raise typer.Exit(int(result.status))
+
+
+@app.command("compile", epilog=EXIT_CODES)
+def compile_(
+    schema: SchemaFile = None,
+    grammar: GrammarFile = None,
+    regex: Regexes = None,
+    language: Language = None,
+    report: Report = False,
+    as_json: Json = False,
+) -> None:
+    """Compile constraints: the grammar goes to stdout, what is enforced and what is checked to stderr."""
+    with _failing(as_json), Orchestrator() as maze:
+        constraints = _constraints(schema, grammar, regex)
+        compiled, _ = maze.compile(constraints, language, _on_unenforceable(report))
+    if as_json:
+        sys.stdout.write(compiled.report_json.decode() + "\n")
+        return
+    if compiled.grammar is not None:
+        sys.stdout.write(compiled.grammar.rstrip("\n") + "\n")
+    console = _stderr()
+    for part in compiled.parts:
+        console.print(Text(f"{part.handling.value}: {part.path} ({part.name}) {part.reason}".rstrip(), "dim"))
+    for warning in compiled.warnings:
+        console.print(Text(f"warning: {warning}", "yellow"))
+
+
+@app.command(epilog=EXIT_CODES)
+def validate(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The text to check; - for stdin.")],
+    schema: SchemaFile = None,
+    grammar: GrammarFile = None,
+    regex: Regexes = None,
+    language: Language = None,
+    report: Report = False,
+    as_json: Json = False,
+) -> None:
+    """Check a text against constraints, without an engine; exit code 5 if it breaks one."""
+    with _failing(as_json), Orchestrator() as maze:
+        if [str(file), str(schema), str(grammar)].count("-") > 1:
+            raise InvalidArgumentError("only one of text, --schema and --grammar can come from stdin")
+        constraints = _constraints(schema, grammar, regex)
+        text = _read(file, "FILE")
+        validation = maze.validate(text, constraints, language, _on_unenforceable(report))
+    status = Status.OK if validation.all_satisfied else ConstraintViolatedError.status
+    if as_json:
+        _print_json({"status": f"MAZE_{status.name}", "validation": validation})
+        raise typer.Exit(int(status))
+    console = _stdout()
+    for outcome in validation.outcomes:
+        verdict, style = {
+            True: ("satisfied", "green"),
+            False: ("violated", "red"),
+            None: (outcome.handling.value, "yellow"),
+        }[outcome.satisfied]
+        where = "" if outcome.line is None else f" at {file}:{outcome.line}:{outcome.column} (byte {outcome.offset})"
+        expected = f": expected {outcome.expected}" if outcome.expected else ""
+        console.print(Text(verdict, style) + Text(f" {outcome.path} ({outcome.name}){where}{expected}", "default"))
+    for warning in validation.warnings:
+        _stderr().print(Text(f"warning: {warning}", "yellow"))
+    raise typer.Exit(int(status))
+
+
+@app.command(epilog=EXIT_CODES)
+def health(as_json: Json = False) -> None:
+    """Ask the engine whether it is ready; exit code 9 if not."""
+    with _failing(as_json), Orchestrator() as maze, _spinner("asking the engine", as_json):
+        found = maze.health()
+    status = Status.OK if found.ready else EngineUnavailableError.status
+    if as_json:
+        _print_json({"status": f"MAZE_{status.name}", **_fields_of(found)})
+    else:
+        for endpoint in found.endpoints:
+            ready = bool(endpoint.get("ready"))
+            word = Text("ready", "green") if ready else Text("not ready", "red")
+            detail = f" {found.backend} {endpoint.get('endpoint', '')}: {endpoint.get('detail', '')}"
+            _stdout().print(word + Text(detail, "default"))
+    raise typer.Exit(int(status))
+
+
+def _fields_of(found: Health) -> dict[str, object]:
+    return {"ready": found.ready, "backend": found.backend, "endpoints": list(found.endpoints)}
+
+
+@app.command(epilog=EXIT_CODES)
+def models(as_json: Json = False) -> None:
+    """List the models that the engine offers."""
+    with _failing(as_json), Orchestrator() as maze, _spinner("asking the engine", as_json):
+        names = maze.models()
+    if as_json:
+        _print_json({"status": "MAZE_OK", "models": names})
+    else:
+        sys.stdout.write("".join(f"{name}\n" for name in names))
+
+
+@app.command(epilog=EXIT_CODES)
+def doctor(as_json: Json = False) -> None:
+    """Look at what is installed, found, configured and reachable, with a fix for each problem; exit code 7 if any."""
+    from maze.doctor import Check, Verdict, examine
+
+    marks = {Verdict.OK: Text("ok     ", "green"), Verdict.NOTE: Text("note   ", "yellow")}
+    console = _stdout()
+    checks: list[Check] = []
+    with _spinner("looking", as_json):
+        for check in examine():
+            checks.append(check)
+            if not as_json:
+                mark = marks.get(check.verdict, Text("problem", "bold red"))
+                console.print(mark + Text(f"  {check.name}: {check.detail}", "default"))
+                if check.fix:
+                    console.print(Text(f"         {check.fix}", "cyan"))
+    failed = any(check.verdict is Verdict.PROBLEM for check in checks)
+    status = ConfigurationError.status if failed else Status.OK
+    if as_json:
+        _print_json({"status": f"MAZE_{status.name}", "checks": checks})
+    raise typer.Exit(int(status))
+
+
+# ------------------------------------------------------------------------------------------------ serve
+
+
+@app.command(epilog=EXIT_CODES)
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; one that others reach needs a key.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 8000,
+    upstream: Annotated[
+        str | None,
+        typer.Option(
+            help="URL of the engine to offer (vLLM, SGLang, llama.cpp, Maze), or several with commas between."
+        ),
+    ] = None,
+    max_concurrent: Annotated[
+        int | None, typer.Option(min=1, help="Generations at once. [default: 4 embedded, 32 upstream]")
+    ] = None,
+    max_queue: Annotated[int, typer.Option(min=0, help="Generations that may wait; more get 429.")] = 64,
+    max_tokens: Annotated[int, typer.Option(min=1, help="The most one request may ask for.")] = 8192,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for one request, waiting included.")] = 300,
+    grace: Annotated[float, typer.Option(min=0, help="Seconds for requests to end when the service stops.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Offer the embedded engine, or an upstream, over HTTP.
+
+    The key that clients must send comes from MAZE_API_KEY; the key for an upstream from MODAL_API_KEY, as for a client.
+    MODAL_ENDPOINT is not looked at: a service that offers itself would go round in circles.
+    """
+    with _failing(as_json):
+        key = service_key_from_environment()
+        if not key and not _is_loopback(host):
+            raise ConfigurationError(
+                f"--host {host} can be reached from elsewhere, so a key is needed: set MAZE_API_KEY, "
+                "or listen on 127.0.0.1"
+            )
+        config = config_from_environment()
+        # A service is watched through its log, so it has one unless the environment says otherwise.
+        configure_logging(replace(config, log_filter=config.log_filter or "info").log_levels())
+        try:
+            from maze.service.app import ServiceSettings, create_app
+            from maze.service.server import ServiceServer
+        except ImportError as error:
+            raise ConfigurationError(f"maze serve needs a package ({error}): install libmaze[service]") from None
+
+        settings = ServiceSettings(
+            api_key=key,
+            max_concurrent=max_concurrent or (4 if upstream is None else 32),
+            max_queue=max_queue,
+            max_tokens=max_tokens,
+            request_timeout_secs=timeout,
+            stop_grace_secs=grace,
+        )
+        listener = _listen(host, port)
+        backend = _backend(config, upstream)
+        url = _url_of(listener)
+        if as_json:
+            _print_json({"status": "MAZE_OK", "url": url, "backend": backend.name, "pid": os.getpid()})
+        else:
+            _stderr().print(Text(f"{backend.name} at {url}; Ctrl-C stops"))
+        server = ServiceServer(create_app(backend, settings))
+        try:
+            server.run([listener])
+        finally:
+            backend.close()
+    raise typer.Exit(INTERRUPTED if server.stopped_by is signal.SIGINT else 0)
+
+
+def _backend(config: MazeConfig, upstream: str | None) -> Backend:
+    if upstream is not None:
+        from maze.backends import connect
+
+        return connect(modal_config_from_environment(parse_endpoints(upstream, "--upstream")))
+    from maze.backends.llama_cpp import LlamaCppBackend
+
+    return LlamaCppBackend(config.local_model)
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine can connect to what listens on `host`."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise InvalidArgumentError(f"--host {host} is no address of this machine: {error}") from None
+    return bool(host) and all(ipaddress.ip_address(str(address[4][0])).is_loopback for address in found)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise InvalidArgumentError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+
+
+def _url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,170 @@
+"""What `maze doctor` looks at: whether everything that libmaze needs is installed, found, configured and reachable."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import importlib.metadata
+import importlib.util
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from maze._version import __version__
+from maze.backends.llama_cpp import bundled_model
+from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environment, set_variables
+from maze.errors import MazeError
+from maze.orchestrator import Orchestrator
+
+ABI_VERSION = 1
+"""MAZE_ABI_VERSION of include/maze.h (a test holds the two together)."""
+LIBRARY_NAME = f"libmaze.so.{ABI_VERSION}"
+ENGINE_TIMEOUT_SECS = 20
+_GGUF_MAGIC = b"GGUF"
+
+_NEEDED_PACKAGES = ("cachetools", "cffi", "httpx", "interegular", "jsonschema-rs", "llguidance", "orjson")
+_PACKAGES_OF_EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "embedded": ("xllamacpp",),
+    "service": ("starlette", "uvicorn", "prometheus-client"),
+    "modal": ("modal",),
+}
+
+
+class Verdict(StrEnum):
+    """What a check found."""
+
+    OK = "ok"
+    NOTE = "note"
+    """Something is missing that only some uses need."""
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at, and what to do about it where it is not right."""
+
+    name: str
+    verdict: Verdict
+    detail: str
+    fix: str = ""
+
+
+def examine() -> Iterator[Check]:
+    """Look at everything, one after the other; the last checks may take a while."""
+    yield _python()
+    yield _library()
+    yield from _packages()
+    try:
+        config = config_from_environment()
+    except MazeError as error:
+        yield Check("configuration", Verdict.PROBLEM, str(error), "correct or unset the variable")
+        return
+    yield from _configuration(config)
+    if config.modal is None:
+        model = _model(config)
+        yield model
+        if model.verdict is Verdict.PROBLEM or importlib.util.find_spec("xllamacpp") is None:
+            return
+    yield from _engine(config)
+
+
+def _python() -> Check:
+    found = f"{platform.python_version()} at {sys.executable}, libmaze {__version__} at {Path(__file__).parent}"
+    return Check("python", Verdict.OK, found)
+
+
+def _library() -> Check:
+    path = _find_library()
+    if path is None:
+        return Check(
+            "library",
+            Verdict.NOTE,
+            f"{LIBRARY_NAME} was not found; C and Zig programs need it, Python does not",
+            "run make in the source tree, or make install PREFIX=...",
+        )
+    try:
+        library = ctypes.CDLL(path)
+        library.maze_version.restype = ctypes.c_char_p
+        library.maze_abi_version.restype = ctypes.c_uint32
+        version, abi_version = library.maze_version().decode(), library.maze_abi_version()
+    except (OSError, AttributeError) as error:
+        return Check("library", Verdict.PROBLEM, f"{path} cannot be loaded: {error}", "build it again: make clean all")
+    found = f"{path}, version {version}, ABI {abi_version}"
+    if (version, abi_version) != (__version__, ABI_VERSION):
+        wanted = f"this package is version {__version__}, ABI {ABI_VERSION}"
+        return Check("library", Verdict.PROBLEM, f"{found}; {wanted}", "build or install both again: make")
+    return Check("library", Verdict.OK, found)
+
+
+def _find_library() -> str | None:
+    # A source tree has it in .venv/lib; an installation has it in PREFIX/lib, beside the environment PREFIX/lib/maze.
+    for folder in (Path(sys.prefix) / "lib", Path(sys.prefix).parent):
+        if (folder / LIBRARY_NAME).is_file():
+            return str(folder / LIBRARY_NAME)
+    return ctypes.util.find_library("maze")
+
+
+def _packages() -> Iterator[Check]:
+    missing = [package for package in _NEEDED_PACKAGES if _version_of(package) is None]
+    if missing:
+        yield Check("packages", Verdict.PROBLEM, f"missing: {', '.join(missing)}", "install libmaze again: make")
+    else:
+        yield Check("packages", Verdict.OK, _versions(_NEEDED_PACKAGES))
+    for extra, packages in _PACKAGES_OF_EXTRAS.items():
+        missing = [package for package in packages if _version_of(package) is None]
+        if missing:
+            detail, fix = f"missing: {', '.join(missing)}", f"install libmaze[{extra}] if you need it"
+            yield Check(f"packages [{extra}]", Verdict.NOTE, detail, fix)
+        else:
+            yield Check(f"packages [{extra}]", Verdict.OK, _versions(packages))
+
+
+def _version_of(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _versions(packages: tuple[str, ...]) -> str:
+    return ", ".join(f"{package} {_version_of(package)}" for package in packages)
+
+
+def _configuration(config: MazeConfig) -> Iterator[Check]:
+    found = ", ".join(set_variables(ENVIRONMENT_VARIABLES)) or "no variable"
+    engine = "embedded" if config.modal is None else ", ".join(config.modal.endpoints)
+    yield Check("configuration", Verdict.OK, f"set: {found}; engine: {engine}")
+    if config.modal is not None and not config.modal.api_key:
+        yield Check("key", Verdict.NOTE, "MODAL_API_KEY is not set", "set it if the service asks for a key")
+
+
+def _model(config: MazeConfig) -> Check:
+    try:
+        path = config.local_model or bundled_model()
+        with path.open("rb") as file:
+            magic = file.read(len(_GGUF_MAGIC))
+    except (MazeError, OSError) as error:
+        return Check("model", Verdict.PROBLEM, str(error), "run make, or set MAZE_LOCAL_MODEL to a readable GGUF file")
+    if magic != _GGUF_MAGIC:
+        return Check("model", Verdict.PROBLEM, f"{path} is not a GGUF file", "set MAZE_LOCAL_MODEL to one")
+    return Check("model", Verdict.OK, f"{path}, {path.stat().st_size / 1e6:.0f} MB")
+
+
+def _engine(config: MazeConfig) -> Iterator[Check]:
+    fix = "look at the log of the service, and at MODAL_ENDPOINT" if config.modal else "see the check of the model"
+    try:
+        with Orchestrator(replace(config, timeout_secs=ENGINE_TIMEOUT_SECS)) as maze:
+            health = maze.health()
+            for endpoint in health.endpoints:
+                detail = f"{endpoint.get('endpoint', health.backend)}: {endpoint.get('detail', '')}".rstrip(": ")
+                if endpoint.get("ready"):
+                    yield Check("engine", Verdict.OK, detail)
+                else:
+                    yield Check("engine", Verdict.PROBLEM, detail, fix)
+            if health.ready:
+                yield Check("models", Verdict.OK, ", ".join(maze.models()))
+    except MazeError as error:
+        yield Check("engine", Verdict.PROBLEM, str(error), fix)
