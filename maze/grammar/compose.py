@@ -9,17 +9,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import orjson
 
-from maze.errors import ContradictionError, LimitExceededError, UnsupportedConstraintError
+from maze.errors import ContradictionError, InternalError, LimitExceededError, UnsupportedConstraintError
+from maze.grammar.analysis import pruned
+from maze.grammar.automaton import OverBudgetError, is_empty
 from maze.grammar.big_stack import run_with_big_stack
-from maze.grammar.probe import OWN_LIMITS, Verdict, probe
-from maze.grammar.regex import Node, Pattern, both, parse_pattern, to_terminal
+from maze.grammar.cfg import cfg_to_lark, lower_grammar
+from maze.grammar.json_shape import texts_of_type
+from maze.grammar.naming import apply_naming, describes_names
+from maze.grammar.probe import ENGINE_LIMITS, OWN_LIMITS, Verdict, probe
+from maze.grammar.product import intersect_grammar, overlaps
+from maze.grammar.regex import NOTHING, Node, both, is_plain, parse_pattern, to_terminal
 from maze.grammar.schema import LoweredSchema, combine_schemas, lower_schema, schema_to_lark
+from maze.grammar.symbols import Cfg, LoweredGrammar
 from maze.grammar.token_mask import MaskPart, combine_masks, is_vacuous
 from maze.types import (
     CompiledConstraints,
@@ -33,8 +40,17 @@ from maze.types import (
 
 MAX_PARTS = 10_000
 """Most schemas, grammars, patterns and masks of one array together."""
+MAX_PATTERN_CHARACTERS_TOGETHER = 1_000_000
+"""Most characters of all different patterns of one array; reading as many takes about 3 s."""
+MAX_SCHEMA_ATTEMPTS = 16
+"""Most schemas that are tried together one after the other where all of them at once are too much."""
+
+MAX_NAMED_IN_CONFLICT = 20
+"""Most parts that the error of a contradiction names."""
 
 _HEADER = "%llguidance {}\n"
+_KIND_ORDER = (ConstraintKind.JSON_SCHEMA, ConstraintKind.GRAMMAR, ConstraintKind.REGEX)
+"""Which kind is enforced first where priorities are equal: the one that says most about the structure of a text."""
 
 
 def compile_constraints(
@@ -50,8 +66,7 @@ def compile_constraints(
     started = perf_counter()
     compilation = _Compilation(language, on_unenforceable)
     compiled = run_with_big_stack(lambda: compilation.run(constraints)) if constraints else compilation.run(())
-    object.__setattr__(compiled, "compile_time_ms", (perf_counter() - started) * 1000)
-    return compiled
+    return replace(compiled, compile_time_ms=(perf_counter() - started) * 1000)
 
 
 @dataclass(slots=True)
@@ -83,6 +98,62 @@ class _Part:
 _Meaning = TypeVar("_Meaning")
 
 
+@dataclass(slots=True)
+class _Group:
+    """Parts that mean the same. `text` is the canonical text of their meaning, the same in whatever order they came."""
+
+    kind: ConstraintKind
+    text: str
+    parts: list[_Part] = field(default_factory=list)
+
+    @property
+    def priority(self) -> int:
+        return max(part.priority for part in self.parts)
+
+    @property
+    def rank(self) -> tuple[int, int, str]:
+        """Smaller is enforced first."""
+        return (-self.priority, _KIND_ORDER.index(self.kind), self.text)
+
+    @property
+    def path(self) -> str:
+        """The first of the parts, for errors and reasons."""
+        return self.parts[0].path
+
+    def mark(self, handling: Handling, reason: str = "") -> None:
+        for part in self.parts:
+            part.handling = handling
+            part.reason = reason
+
+
+@dataclass(slots=True)
+class _SchemaGroup(_Group):
+    lowered: LoweredSchema = field(kw_only=True)
+
+
+@dataclass(slots=True)
+class _PatternGroup(_Group):
+    language: Node = field(kw_only=True)
+
+
+@dataclass(slots=True)
+class _GrammarGroup(_Group):
+    lowered: LoweredGrammar = field(kw_only=True)
+    naming: dict[str, _PatternGroup] = field(default_factory=dict)
+    """Patterns that describe the names in this grammar, by their text."""
+
+    @property
+    def cfg(self) -> Cfg | None:
+        """The grammar with its names as the naming patterns want them; None for Lark text, which is not taken apart."""
+        if self.lowered.cfg is None or not self.naming:
+            return self.lowered.cfg
+        named = apply_naming(self.lowered, [group.language for _, group in sorted(self.naming.items())])
+        if not pruned(named).rules[named.start]:
+            paths = ", ".join([self.path, *(group.path for _, group in sorted(self.naming.items()))])
+            raise ContradictionError(f"no text has names as {paths} together want them; change or drop one of them")
+        return pruned(named)
+
+
 class _Compilation:
     """One call of compile_constraints()."""
 
@@ -91,15 +162,19 @@ class _Compilation:
         self._on_unenforceable = on_unenforceable
         self._parts: list[_Part] = []
         self._warnings: dict[str, None] = {}
-        self._schemas: list[tuple[_Part, LoweredSchema]] = []
-        self._patterns: list[tuple[_Part, Pattern]] = []
+        self._schemas: dict[str, _SchemaGroup] = {}
+        self._grammars: dict[str, _GrammarGroup] = {}
+        self._patterns: dict[str, _PatternGroup] = {}
         self._masks: list[MaskPart] = []
+        self._languages: dict[str, Node] = {}
+        """What patterns that were read mean, by their text: Braid repeats them."""
 
     def run(self, constraints: Sequence[ConstraintIR]) -> CompiledConstraints:
-        _check_number_of_parts(constraints)
+        _check_amount(constraints)
         for index, constraint in enumerate(constraints):
             self._read(index, constraint)
         mask = combine_masks(self._masks)
+        self._refuse_contradictions()
         grammar = self._compose()
         digest = _digest(grammar, mask)
         parts = tuple(part.finished() for part in self._parts)
@@ -117,25 +192,28 @@ class _Compilation:
 
     def _read(self, index: int, constraint: ConstraintIR) -> None:
         def part(kind: ConstraintKind, where: str) -> _Part:
-            return _Part(f"constraints[{index}].{where}", constraint.name, kind, constraint.priority)
+            made = _Part(f"constraints[{index}].{where}", constraint.name, kind, constraint.priority)
+            self._parts.append(made)
+            return made
 
+        grammar: _GrammarGroup | None = None
         if constraint.json_schema is not None:
             self._read_schema(part(ConstraintKind.JSON_SCHEMA, "json_schema"), constraint.json_schema)
+        if constraint.grammar is not None:
+            grammar = self._read_grammar(part(ConstraintKind.GRAMMAR, "grammar"), constraint.grammar)
         for number, text in enumerate(constraint.regex_patterns):
-            self._read_pattern(part(ConstraintKind.REGEX, f"regex_patterns[{number}]"), text)
+            self._read_pattern(part(ConstraintKind.REGEX, f"regex_patterns[{number}]"), text, grammar)
         if constraint.token_masks is not None:
             mask_part = part(ConstraintKind.TOKEN_MASK, "token_masks")
-            self._parts.append(mask_part)
             if is_vacuous(constraint.token_masks):
                 mask_part.handling = Handling.VACUOUS
-                mask_part.reason = "it allows and forbids nothing in particular"
+                mask_part.reason = "it names no token"
             else:
                 mask_part.handling = Handling.ENFORCED
                 self._masks.append(MaskPart(constraint.token_masks, mask_part.path))
 
     def _lowered(self, part: _Part, lower: Callable[[], _Meaning]) -> _Meaning | None:
         """What `lower` makes of the part; None if it can be neither enforced nor checked and that is to be reported."""
-        self._parts.append(part)
         try:
             return lower()
         except UnsupportedConstraintError as error:
@@ -152,45 +230,277 @@ class _Compilation:
         self._warnings.update(dict.fromkeys(lowered.warnings))
         if lowered.vacuous:
             part.handling = Handling.VACUOUS
-            part.reason = "; ".join(lowered.reasons) or "it allows every object, which says nothing about code"
+            part.reason = "every object satisfies it: Braid adds it to whatever it extracts, and it says nothing"
             return
         part.check_schema = lowered.check_schema
-        self._schemas.append((part, lowered))
+        canonical = lowered.check_schema
+        self._schemas.setdefault(
+            canonical, _SchemaGroup(ConstraintKind.JSON_SCHEMA, canonical, lowered=lowered)
+        ).parts.append(part)
 
-    def _read_pattern(self, part: _Part, text: str) -> None:
-        pattern = self._lowered(part, lambda: parse_pattern(text, part.path))
-        if pattern is None:
+    def _read_grammar(self, part: _Part, text: str) -> _GrammarGroup | None:
+        lowered = self._lowered(part, lambda: lower_grammar(text, self._language, part.path))
+        if lowered is None:
+            return None
+        self._warnings.update(dict.fromkeys(lowered.warnings))
+        part.check_grammar = _lark_of(lowered, part.path)
+        group = self._grammars.setdefault(
+            part.check_grammar, _GrammarGroup(ConstraintKind.GRAMMAR, part.check_grammar, lowered=lowered)
+        )
+        group.parts.append(part)
+        return group
+
+    def _read_pattern(self, part: _Part, text: str, grammar: _GrammarGroup | None) -> None:
+        language = self._languages.get(text) or self._lowered(part, lambda: parse_pattern(text, part.path))
+        if language is None:
             return
-        part.check_grammar = _grammar_of(pattern.language)
-        self._patterns.append((part, pattern))
+        self._languages[text] = language
+        canonical = to_terminal(language)
+        new = _PatternGroup(ConstraintKind.REGEX, canonical, language=language)
+        if grammar is not None and describes_names(grammar.lowered, language):
+            named = self._lowered(part, lambda: apply_naming(grammar.lowered, [language]))
+            if named is not None:
+                part.check_grammar = cfg_to_lark(named)
+                grammar.naming.setdefault(canonical, new).parts.append(part)
+            return
+        part.check_grammar = _grammar_of(language)
+        self._patterns.setdefault(canonical, new).parts.append(part)
+
+    # -------------------------------------------------------------------------------------------- contradictions
+
+    def _refuse_contradictions(self) -> None:
+        """Find two or more parts that no text satisfies together, as far as that can be decided within the budget."""
+        for pattern in self._patterns.values():
+            if _is_empty(pattern.language):
+                raise ContradictionError(f"{pattern.path}: no text matches the pattern; change or drop it")
+        regular = [_Regular(group, group.language) for group in self._patterns.values()]
+        regular += [_Regular(group, texts_of_type(group.lowered.schema)) for group in self._schemas.values()]
+        regular.sort(key=lambda each: each.group.rank)
+        if _is_empty(_language(regular)):
+            _refuse_together(_smallest_conflict(regular, lambda some: _is_empty(_language(some))))
+        for grammar in sorted(self._grammars.values(), key=lambda group: group.rank):
+            cfg = grammar.cfg
+            if cfg is not None and regular:
+                _refuse_conflict_with_grammar(grammar, cfg, regular)
 
     # -------------------------------------------------------------------------------------------- composing
 
     def _compose(self) -> str | None:
-        if self._schemas:
-            combined = combine_schemas([lowered for _, lowered in self._schemas])
-            grammar = f"{_HEADER}start: {schema_to_lark(combined)}\n"
-            for part, _ in self._schemas:
-                part.handling = Handling.ENFORCED
-        elif self._patterns:
-            language = both(*(pattern.language for _, pattern in self._patterns))
-            grammar = _grammar_of(language)
-            for part, _ in self._patterns:
-                part.handling = Handling.ENFORCED
-        else:
+        """Enforce the constraint of the highest rank with everything that can be intersected with it."""
+        groups = sorted(
+            [*self._schemas.values(), *self._grammars.values(), *self._patterns.values()], key=lambda group: group.rank
+        )
+        if not groups:
             return None
-        finding = probe(grammar)
-        if finding.verdict is Verdict.TOO_HARD:
-            finding = probe(grammar, OWN_LIMITS)
-        if finding.verdict is Verdict.EMPTY:
-            paths = ", ".join(part.path for part in self._parts if part.handling is Handling.ENFORCED)
-            raise ContradictionError(f"no text satisfies {paths} together; change or drop one of them")
-        if finding.verdict is not Verdict.USABLE:
-            raise LimitExceededError(f"llguidance does not take the grammar of the constraints: {finding.message}")
+        for grammar in self._grammars.values():
+            for naming in grammar.naming.values():
+                naming.mark(Handling.CHECKED)
+        first = groups[0]
+        for group in groups[1:]:
+            group.mark(Handling.CHECKED, f"it cannot be intersected with {first.path}, which is enforced")
+
+        patterns = [group for group in groups if isinstance(group, _PatternGroup)]
+        grammars = [group for group in groups if isinstance(group, _GrammarGroup)]
+        if isinstance(first, _SchemaGroup):
+            return self._enforce_schemas([group for group in groups if isinstance(group, _SchemaGroup)])
+        if isinstance(first, _GrammarGroup):
+            return self._enforce_grammar(first, patterns)
+        cfg = grammars[0].cfg if grammars else None
+        if cfg is not None and _text_of_product(cfg, patterns[:1]) is not None:
+            return self._enforce_grammar(grammars[0], patterns)
+        return self._enforce_patterns(patterns)
+
+    def _enforce_schemas(self, groups: list[_SchemaGroup]) -> str:
+        chosen, combined = _combined(groups)
+        for group in groups:
+            if group not in chosen:
+                group.mark(Handling.CHECKED, f"llguidance cannot intersect it with {chosen[0].path}, which is enforced")
+            elif combined.fully_enforced:
+                group.mark(Handling.ENFORCED)
+            else:
+                reasons = "; ".join(combined.reasons)
+                group.mark(
+                    Handling.CHECKED, f"enforced while decoding but for what llguidance cannot express: {reasons}"
+                )
+        return _usable(f"{_HEADER}start: {schema_to_lark(combined)}\n", chosen)
+
+    def _enforce_patterns(self, groups: list[_PatternGroup]) -> str | None:
+        chosen, grammar = _most(groups, _text_of_patterns)
+        for group in groups:
+            if group in chosen:
+                group.mark(Handling.ENFORCED)
+            else:
+                group.mark(Handling.CHECKED, "with it the patterns would be too much work for an engine")
         return grammar
 
+    def _enforce_grammar(self, grammar: _GrammarGroup, patterns: list[_PatternGroup]) -> str:
+        """The grammar, with as many patterns, from the first on, as the budget of the product allows."""
+        cfg = grammar.cfg
+        chosen: list[_PatternGroup] = []
+        lark = None
+        if cfg is None:
+            reason = "the grammar is Lark text, which is not intersected with patterns"
+        else:
+            reason = "its product with the grammar is over the budget"
+            chosen, lark = _most(patterns, lambda some: _text_of_product(cfg, some))
+        grammar.mark(Handling.ENFORCED)
+        for naming in grammar.naming.values():
+            naming.mark(Handling.ENFORCED, f"it describes names, so it is applied to every name in {grammar.path}")
+        for group in patterns:
+            if group in chosen:
+                group.mark(Handling.ENFORCED)
+            else:
+                group.mark(Handling.CHECKED, f"{reason}; {grammar.path} is enforced")
+        if lark is None:
+            lark = _lark_of(grammar.lowered, grammar.path) if cfg is None else cfg_to_lark(cfg)
+        return _usable(lark, [grammar, *chosen])
 
-def _check_number_of_parts(constraints: Sequence[ConstraintIR]) -> None:
+
+# ------------------------------------------------------------------------------------------------ intersections
+
+
+def _most(
+    groups: list[_PatternGroup], attempt: Callable[[Sequence[_PatternGroup]], str | None]
+) -> tuple[list[_PatternGroup], str | None]:
+    """The longest run of `groups`, from the first on, that `attempt` makes something of, and what it makes."""
+    made = attempt(groups) if groups else None
+    if made is not None or not groups:
+        return groups, made
+    few, many = 0, len(groups)  # what is known to work, and not to work
+    while many - few > 1:
+        middle = (few + many) // 2
+        text = attempt(groups[:middle])
+        if text is None:
+            many = middle
+        else:
+            few, made = middle, text
+    return groups[:few], made
+
+
+def _intersection(groups: Sequence[_PatternGroup]) -> Node:
+    return both(*(group.language for group in sorted(groups, key=lambda group: group.text)))
+
+
+def _text_of_patterns(groups: Sequence[_PatternGroup]) -> str | None:
+    """The grammar of the texts that match all patterns; None if it is too much for an engine."""
+    grammar = _grammar_of(_intersection(groups))
+    return grammar if probe(grammar, ENGINE_LIMITS).verdict is Verdict.USABLE else None
+
+
+def _text_of_product(cfg: Cfg, groups: Sequence[_PatternGroup]) -> str | None:
+    """The grammar of the texts of `cfg` that match all patterns; None if it is over the budget."""
+    try:
+        product = intersect_grammar(cfg, _intersection(groups))
+        lark = None if product is None else cfg_to_lark(product)
+    except (OverBudgetError, LimitExceededError):
+        return None
+    return lark if lark is not None and probe(lark, ENGINE_LIMITS).verdict is Verdict.USABLE else None
+
+
+def _grammar_of(language: Node) -> str:
+    return f"{_HEADER}start: OUTPUT\nOUTPUT: {to_terminal(language)}\n"
+
+
+def _lark_of(lowered: LoweredGrammar, path: str) -> str:
+    if lowered.cfg is None:
+        if lowered.lark is None:
+            raise InternalError(f"{path}: the grammar was read as nothing at all")
+        return lowered.lark
+    try:
+        return cfg_to_lark(lowered.cfg)
+    except LimitExceededError as error:
+        raise LimitExceededError(f"{path}: {error}") from None
+
+
+def _combined(groups: list[_SchemaGroup]) -> tuple[list[_SchemaGroup], LoweredSchema]:
+    """The schemas that llguidance can intersect, from the first on, as one."""
+    try:
+        return groups, combine_schemas([group.lowered for group in groups])
+    except (LimitExceededError, UnsupportedConstraintError):
+        chosen, combined = groups[:1], combine_schemas([groups[0].lowered])
+    for group in groups[1:MAX_SCHEMA_ATTEMPTS]:
+        try:
+            combined = combine_schemas([each.lowered for each in (*chosen, group)])
+        except (LimitExceededError, UnsupportedConstraintError):
+            continue
+        chosen = [*chosen, group]
+    return chosen, combined
+
+
+def _usable(grammar: str, groups: Sequence[_Group]) -> str:
+    """`grammar`, if an engine will take it and some text begins to satisfy it."""
+    finding = probe(grammar, ENGINE_LIMITS)
+    paths = ", ".join(group.path for group in groups)
+    if finding.verdict is Verdict.EMPTY:
+        raise ContradictionError(f"no text satisfies {paths}{' together' if len(groups) > 1 else ''}")
+    if finding.verdict is not Verdict.USABLE:
+        raise LimitExceededError(f"{paths}: llguidance cannot enforce this: {finding.message}; make it simpler")
+    return grammar
+
+
+# ------------------------------------------------------------------------------------------------ contradictions
+
+
+@dataclass(frozen=True, slots=True)
+class _Regular:
+    """A regular language that holds every text which satisfies a group."""
+
+    group: _Group
+    language: Node
+
+
+def _language(regular: Iterable[_Regular]) -> Node:
+    return both(*(each.language for each in sorted(regular, key=lambda each: each.group.text)))
+
+
+def _is_empty(language: Node) -> bool:
+    """Whether no text is in the language; False also where that is too much work to find out."""
+    if is_plain(language):
+        return language == NOTHING
+    try:
+        return is_empty(language)
+    except OverBudgetError:
+        return probe(_grammar_of(language), OWN_LIMITS).verdict is Verdict.EMPTY
+
+
+def _refuse_conflict_with_grammar(grammar: _GrammarGroup, cfg: Cfg, regular: list[_Regular]) -> None:
+    def conflicts(some: Sequence[_Regular]) -> bool:
+        try:
+            return not overlaps(cfg, _language(some))
+        except OverBudgetError:
+            return False
+
+    if conflicts(regular):
+        _refuse_together([grammar, *_smallest_conflict(regular, conflicts)])
+    for each in regular[:MAX_NAMED_IN_CONFLICT]:
+        # All of them at once can be over a budget that one alone is not.
+        if len(regular) > 1 and conflicts([each]):
+            _refuse_together([grammar, each.group])
+
+
+def _smallest_conflict(regular: list[_Regular], conflicts: Callable[[Sequence[_Regular]], bool]) -> list[_Group]:
+    """Of languages that conflict, the groups of some that still do."""
+    needed = regular
+    for each in regular[:MAX_NAMED_IN_CONFLICT]:
+        without = [other for other in needed if other is not each]
+        if without and conflicts(without):
+            needed = without
+    return [each.group for each in needed]
+
+
+def _refuse_together(groups: Sequence[_Group]) -> NoReturn:
+    shown = " and ".join(group.path for group in groups[:MAX_NAMED_IN_CONFLICT])
+    more = f" and {len(groups) - MAX_NAMED_IN_CONFLICT} more" if len(groups) > MAX_NAMED_IN_CONFLICT else ""
+    raise ContradictionError(
+        f"{shown}{more} contradict each other: no text satisfies {'both' if len(groups) == 2 else 'all'}; "
+        "change or drop one of them"
+    )
+
+
+# ------------------------------------------------------------------------------------------------ results
+
+
+def _check_amount(constraints: Sequence[ConstraintIR]) -> None:
     number = sum(
         len(constraint.regex_patterns)
         + (constraint.json_schema is not None)
@@ -198,14 +508,16 @@ def _check_number_of_parts(constraints: Sequence[ConstraintIR]) -> None:
         + (constraint.token_masks is not None)
         for constraint in constraints
     )
+    characters = sum(len(pattern) for pattern in {text for each in constraints for text in each.regex_patterns})
+    if characters > MAX_PATTERN_CHARACTERS_TOGETHER:
+        raise LimitExceededError(
+            f"the regex_patterns of all constraints have {characters} characters; at most "
+            f"{MAX_PATTERN_CHARACTERS_TOGETHER} are taken"
+        )
     if number > MAX_PARTS:
         raise LimitExceededError(
             f"the constraints have {number} parts (schemas, grammars, patterns, masks); at most {MAX_PARTS} are taken"
         )
-
-
-def _grammar_of(language: Node) -> str:
-    return f"{_HEADER}start: OUTPUT\nOUTPUT: {to_terminal(language)}\n"
 
 
 def _mask_object(mask: TokenMask | None) -> dict[str, list[int] | None] | None:

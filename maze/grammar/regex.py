@@ -368,21 +368,23 @@ def nullable(node: Node) -> bool:
     raise AssertionError(node)
 
 
+def size_of(node: Node) -> int:
+    """Number of nodes and of ranges in them: about what printing or reading the tree costs."""
+    match node:
+        case Chars(ranges):
+            return len(ranges)
+        case Cat(items) | Alt(items) | Both(items):
+            return 1 + sum(size_of(item) for item in items)
+        case Repeat(item, _, _) | Not(item):
+            return 1 + size_of(item)
+    raise AssertionError(node)
+
+
 # ------------------------------------------------------------------------------------------------ parsing
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """A caller's pattern and the texts it asks for."""
-
-    text: str
-    path: str
-    language: Node
-    """Whole outputs that satisfy the pattern; free of Edge and Look."""
-
-
-def parse_pattern(text: str, path: str) -> Pattern:
-    """Read one pattern as Braid and other callers send it.
+def parse_pattern(text: str, path: str) -> Node:
+    """The whole outputs that satisfy a pattern as Braid and other callers send it; free of Edge and Look.
 
     Raises InvalidConstraintError for a broken pattern, UnsupportedConstraintError for what cannot be said exactly as a
     regular language, LimitExceededError for one too large; each with `path` and the position.
@@ -393,8 +395,13 @@ def parse_pattern(text: str, path: str) -> Pattern:
         )
     body, start, flags = _split_flags(text, path)
     tree = _Parser(body, start, text, path, flags).parse()
-    language = _resolve(tree, text, path, left_open=True, right_open=True)
-    return Pattern(text, path, language)
+    return _resolve(tree, text, path, left_open=True, right_open=True)
+
+
+def parse_whole(regex: str) -> Node:
+    """Read a regular expression that describes whole texts as it stands, such as that of a terminal."""
+    tree = _Parser(regex, 0, regex, "a terminal", frozenset()).parse()
+    return _resolve(tree, regex, "a terminal", left_open=False, right_open=False)
 
 
 _IGNORED_FLAGS = frozenset("guy")
@@ -450,10 +457,9 @@ class _Parser:
         self._flags = flags
 
     def parse(self) -> Node:
-        tree, size = self._alternation()
+        tree, _ = self._alternation()
         if self._at < len(self._body):
             self._invalid("unbalanced )", self._at)
-        del size
         return tree
 
     # -- errors
@@ -1035,14 +1041,14 @@ def to_terminal(node: Node) -> str:
 def _terminal(node: Node, *, nested: bool) -> str:
     if node == EMPTY:
         return '""'
-    if _is_plain(node):
+    if is_plain(node):
         return f"/{_regex(node)}/"
     match node:
         case Cat(items):
             parts: list[str] = []
             run: list[Node] = []
             for item in (*items, None):
-                if item is not None and _is_plain(item):
+                if item is not None and is_plain(item):
                     run.append(item)
                     continue
                 if run:
@@ -1063,12 +1069,18 @@ def _terminal(node: Node, *, nested: bool) -> str:
     return f"({text})" if nested else text
 
 
-def _is_plain(node: Node) -> bool:
+def to_regex(node: Node) -> str:
+    """The tree as a regular expression without slashes; for trees without Both and Not."""
+    return _regex(node)
+
+
+def is_plain(node: Node) -> bool:
+    """Whether the tree is without Both and Not, so that it prints as one regular expression."""
     match node:
         case Cat(items) | Alt(items):
-            return all(_is_plain(item) for item in items)
+            return all(is_plain(item) for item in items)
         case Repeat(item, _, _):
-            return _is_plain(item)
+            return is_plain(item)
         case Chars():
             return True
     return False

@@ -1,0 +1,53 @@
+"""Naming patterns: `^[a-z][a-zA-Z0-9]*$` beside a grammar describes its names, not the whole output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from maze.errors import UnsupportedConstraintError
+from maze.grammar.automaton import OverBudgetError, is_empty, without_intersections
+from maze.grammar.product import terminal_node
+from maze.grammar.regex import Node, both, negation, to_regex
+from maze.grammar.symbols import Cfg, LoweredGrammar, Pattern, Symbol
+
+
+def describes_names(lowered: LoweredGrammar, language: Node) -> bool:
+    """Whether every text of the language is a name in the grammar's language, keywords left aside."""
+    if lowered.cfg is None or not lowered.identifier_terminals:
+        return False
+    try:
+        return not is_empty(language) and all(
+            is_empty(both(language, negation(terminal_node(Pattern(terminal.name, terminal.all_of)))))
+            for terminal in lowered.identifier_terminals
+        )
+    except OverBudgetError:
+        return False
+
+
+def apply_naming(lowered: LoweredGrammar, languages: Sequence[Node]) -> Cfg:
+    """The grammar with only such names as all languages have. It has no text if it needs a name and none is left.
+
+    Raises UnsupportedConstraintError if a language cannot be written as a regular expression of bearable size.
+    """
+    if lowered.cfg is None:
+        raise AssertionError(lowered)
+    named: dict[Symbol, Pattern | None] = {}
+    try:
+        regexes = tuple(to_regex(without_intersections(language)) for language in languages)
+        for terminal in lowered.identifier_terminals:
+            narrowed = Pattern(terminal.name, (*terminal.all_of, *regexes), terminal.none_of)
+            named[terminal] = None if is_empty(terminal_node(narrowed)) else narrowed
+    except OverBudgetError:
+        raise UnsupportedConstraintError(
+            "a pattern that describes names is too complicated to be applied to them; make it simpler"
+        ) from None
+    # An alternative with a name that cannot be is dropped: llguidance would offer its beginning and then be stuck.
+    rules = {
+        name: tuple(
+            tuple(named.get(symbol) or symbol for symbol in production)
+            for production in productions
+            if not any(symbol in named and named[symbol] is None for symbol in production)
+        )
+        for name, productions in lowered.cfg.rules.items()
+    }
+    return Cfg(lowered.cfg.start, rules)
