@@ -35,7 +35,6 @@ pub fn build(b: *std.Build) void {
     b.installArtifact(demo);
 
     const run_demo = b.addRunArtifact(demo);
-    run_demo.addPassthruArgs();
     b.step("run", "Generate code with a real model under constraints, and show every stage").dependOn(&run_demo.step);
 
     const test_step = b.step("test", "Run the tests: layouts, ownership, errors, threads, a real generation");
@@ -66,11 +65,6 @@ pub fn build(b: *std.Build) void {
     // They test the library and the model behind it too, and the build system does not see those change.
     run_tests.has_side_effects = true;
     test_step.dependOn(&run_tests.step);
-
-    const formatting = b.addFmt(.{ .paths = &.{
-        b.path("build.zig"), b.path("build.zig.zon"), b.path("src"), b.path("examples"), b.path("tests"),
-    }, .check = true });
-    test_step.dependOn(&formatting.step);
 }
 
 /// The absolute path of lib/ under a prefix. A path relative to the package would become an rpath relative to whatever

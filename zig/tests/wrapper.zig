@@ -28,6 +28,12 @@ const braid = struct {
     };
 };
 
+fn expectSuccess(result: maze.Result) !void {
+    // Compared before it is checked, so that a failure shows its reason.
+    try testing.expectEqualStrings("", result.message());
+    try result.check();
+}
+
 fn validateColour(text: []const u8) !maze.Result {
     return maze.validate(gpa, text, .{ .list = &.{.{ .json_schema = colour_schema }} }, .{});
 }
@@ -96,6 +102,7 @@ test "constraints may be freed straight after the call, and the result stays rea
     gpa.free(schema);
 
     defer result.deinit();
+    try expectSuccess(result);
     try testing.expect(std.mem.find(u8, try result.code(), "green") != null);
     try testing.expect(std.mem.find(u8, result.json(), "colour") != null);
 }
@@ -108,7 +115,7 @@ test "constraints that Braid made are taken unchanged, and its mark of a freed o
 
     var satisfied = try maze.validate(gpa, "\"red\"", .braid(&irs), .{});
     defer satisfied.deinit();
-    try satisfied.check();
+    try expectSuccess(satisfied);
 
     var violated = try maze.validate(gpa, "\"blue\"", .braid(irs[0..1]), .{});
     defer violated.deinit();
@@ -144,7 +151,7 @@ test "a validated text may hold NUL bytes, and the report tells where it breaks 
     const text = "abc\x00def";
     var contained = try maze.validate(gpa, text, .{ .list = &.{.{ .regex_patterns = &.{"def"} }} }, .{});
     defer contained.deinit();
-    try contained.check();
+    try expectSuccess(contained);
 
     var violated = try validateColour("\"rot\"");
     defer violated.deinit();
@@ -227,7 +234,7 @@ test "the language decides what a grammar of Braid's means" {
         const language, const text = case;
         var result = try maze.validate(gpa, text, constraints, .{ .language = language });
         defer result.deinit();
-        try result.check();
+        try expectSuccess(result);
     }
     var wrong = try maze.validate(gpa, "fn f", constraints, .{ .language = "python" });
     defer wrong.deinit();
@@ -261,7 +268,7 @@ test "a configuration is checked, taken once, and given up by shutdown" {
 
     var first = try maze.init(gpa, .{ .endpoint = "", .max_tokens = 7, .enable_cache = false });
     defer first.deinit();
-    try first.check();
+    try expectSuccess(first);
 
     var second = try maze.init(gpa, .{});
     defer second.deinit();
@@ -279,7 +286,7 @@ test "results outlive a shutdown" {
     var result = try validateColour("\"red\"");
     defer result.deinit();
     maze.shutdown();
-    try result.check();
+    try expectSuccess(result);
     try testing.expect(result.json().len > 2);
 }
 
@@ -313,7 +320,7 @@ test "log lines go to the callback that was set last, with its context" {
     maze.setLogCallback(&first, Lines.take);
     var started = try maze.init(gpa, .{ .log_filter = "maze=debug" });
     defer started.deinit();
-    try started.check();
+    try expectSuccess(started);
     try first.expectMore();
 
     var second: Lines = .{};
@@ -340,7 +347,7 @@ test "many threads may call at once, each getting its own answer" {
 
                 var right = try maze.validate(gpa, own, constraints, .{});
                 defer right.deinit();
-                try right.check();
+                try expectSuccess(right);
 
                 var wrong = try maze.validate(gpa, "-1", constraints, .{});
                 defer wrong.deinit();
