@@ -16,7 +16,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from urllib.parse import unquote, urldefrag, urljoin
 
 import jsonschema_rs
 from llguidance import LLMatcher, LLTokenizer
@@ -30,13 +29,14 @@ from maze.errors import (
 )
 from maze.grammar.big_stack import run_with_big_stack
 from maze.grammar.json_text import JsonTextError, JsonValue, TooDeepError, depth, parse
+from maze.grammar.references import Place, References, draft_of, shown
 
 MAX_SCHEMA_BYTES = 2 * 1024 * 1024
 """Longest schema text; 2 MiB take about a second to compile."""
 MAX_DEPTH = 64
 """Deepest nesting of objects and arrays in a schema; vLLM refuses more, and deeper ones overflow small stacks."""
-MAX_REFERENCE_CHAIN = 64
-"""Most references that lead from one to the next before anything else is said."""
+MAX_REFERENCE_CHAIN = 128
+"""Most references that llguidance follows one inside the other; 700 overflow the 8 MiB stack of an engine."""
 MAX_ENUM_VALUES = 50_000
 """Most values of one enum; llguidance takes 65,000 and calls 100,000 too big."""
 MAX_OPTIONAL_PROPERTIES = 4_000
@@ -49,14 +49,6 @@ item and dies at 65,535 symbols. Larger bounds are checked on the finished text.
 MAX_EXACT_INTEGER = 2**53
 """llguidance holds bounds as 64-bit floats."""
 
-_DRAFTS = {
-    "http://json-schema.org/draft-04/schema": 4,
-    "http://json-schema.org/draft-06/schema": 6,
-    "http://json-schema.org/draft-07/schema": 7,
-    "https://json-schema.org/draft/2019-09/schema": 2019,
-    "https://json-schema.org/draft/2020-12/schema": 2020,
-}
-_LATEST_DRAFT = 2020
 _GUESSED_DRAFTS = ("http://json-schema.org/draft-07/schema#", "http://json-schema.org/draft-04/schema#")
 """Tried in this order for a schema without `$schema` that is no valid 2020-12 schema."""
 
@@ -111,7 +103,7 @@ def combine_schemas(schemas: Sequence[LoweredSchema]) -> LoweredSchema:
 def schema_to_lark(lowered: LoweredSchema) -> str:
     """The `%json` expression that stands for the schema in a Lark grammar: one line of ASCII."""
     guidance = {"whitespace_flexible": False, "coerce_one_of": True}
-    return "%json " + _dump({**_as_object(lowered.grammar_schema), "x-guidance": guidance})
+    return "%json " + dump({**_as_object(lowered.grammar_schema), "x-guidance": guidance})
 
 
 # ------------------------------------------------------------------------------------------------ reading
@@ -121,7 +113,7 @@ def _lower(text: str, path: str) -> LoweredSchema:
     schema = _parsed(text, path)
     if isinstance(schema, dict) and ("schema_type" in schema or "additional_properties" in schema):
         schema = _plain_from_braid(schema, path)
-        text = _dump(schema)
+        text = dump(schema)
         if _is_vacuous(schema):
             return LoweredSchema((path,), schema, text, True, vacuous=True)
     if not isinstance(schema, dict | bool):
@@ -130,8 +122,8 @@ def _lower(text: str, path: str) -> LoweredSchema:
     draft_uri, warnings = _valid_draft(schema, text, path)
     if isinstance(schema, dict) and "$schema" not in schema and draft_uri is not None:
         schema = {"$schema": draft_uri, **schema}
-        text = _dump(schema)
-    grammar_schema, reasons = _enforceable(_References(schema, _draft_of(schema, path), path))
+        text = dump(schema)
+    grammar_schema, reasons = _enforceable(References(schema, draft_of(schema, path), path))
     return LoweredSchema(
         paths=(path,),
         schema=schema,
@@ -187,22 +179,9 @@ def _is_vacuous(schema: dict[str, JsonValue]) -> bool:
     )
 
 
-def _draft_of(schema: JsonValue, path: str) -> int:
-    uri = schema.get("$schema") if isinstance(schema, dict) else None
-    if uri is None:
-        return _LATEST_DRAFT
-    draft = _DRAFTS.get(uri.rstrip("#")) if isinstance(uri, str) else None
-    if draft is None:
-        raise UnsupportedConstraintError(
-            f"{path} names the draft {_shown(uri)} at #/$schema, which is not known; "
-            "use draft-04, draft-06, draft-07, 2019-09 or 2020-12"
-        )
-    return draft
-
-
 def _valid_draft(schema: JsonValue, text: str, path: str) -> tuple[str | None, tuple[str, ...]]:
     """The draft to read a schema in: its own, or an older one if it names none and is valid only there."""
-    _References(schema, _draft_of(schema, path), path).resolve_all()
+    References(schema, draft_of(schema, path), path).check()
     try:
         make_validator(text)
     except jsonschema_rs.ValidationError as error:
@@ -214,7 +193,7 @@ def _valid_draft(schema: JsonValue, text: str, path: str) -> tuple[str | None, t
     if isinstance(schema, dict) and "$schema" not in schema:
         for uri in _GUESSED_DRAFTS:
             try:
-                make_validator(_dump({"$schema": uri, **schema}))
+                make_validator(dump({"$schema": uri, **schema}))
             except ValueError:
                 continue
             return uri, (f"{path} is no valid 2020-12 schema; it is read as {uri}. Give it a $schema",)
@@ -230,190 +209,18 @@ def make_validator(check_schema: str) -> jsonschema_rs.Validator:
     return jsonschema_rs.validator_for(check_schema, validate_formats=True, offline=True)
 
 
-# ------------------------------------------------------------------------------------------------ references
-
-
-_ONE_SCHEMA = frozenset(
-    {
-        "additionalItems",
-        "additionalProperties",
-        "contains",
-        "contentSchema",
-        "else",
-        "if",
-        "items",
-        "not",
-        "propertyNames",
-        "then",
-        "unevaluatedItems",
-        "unevaluatedProperties",
-    }
-)
-_LIST_OF_SCHEMAS = frozenset({"allOf", "anyOf", "items", "oneOf", "prefixItems"})
-_MAP_OF_SCHEMAS = frozenset(
-    {"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"}
-)
-_IN_PLACE = frozenset({"allOf", "anyOf", "dependencies", "dependentSchemas", "else", "if", "not", "oneOf", "then"})
-"""Keywords whose schemas apply to the same value, so that a circle of them never ends."""
-
-
-def _subschemas(schema: dict[str, JsonValue]) -> Iterator[tuple[str, JsonValue]]:
-    for keyword, value in schema.items():
-        if keyword in _ONE_SCHEMA and isinstance(value, dict):
-            yield keyword, value
-        elif keyword in _LIST_OF_SCHEMAS and isinstance(value, list):
-            yield from ((keyword, item) for item in value if isinstance(item, dict))
-        elif keyword in _MAP_OF_SCHEMAS and isinstance(value, dict):
-            yield from ((keyword, item) for item in value.values() if isinstance(item, dict))
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A schema inside the document, and the URI that references in it are relative to."""
-
-    schema: JsonValue
-    base: str
-
-
-class _References:
-    """Finds what the references of one document lead to. Only the document itself is looked at."""
-
-    def __init__(self, root: JsonValue, draft: int, path: str) -> None:
-        self.draft = draft
-        self.path = path
-        self._resources: dict[str, JsonValue] = {"": root}
-        self._anchors: dict[tuple[str, str], JsonValue] = {}
-        self._bases: dict[int, str] = {}
-        self._referring: list[_Place] = []
-        pending = [(root, "")]
-        while pending:
-            schema, base = pending.pop()
-            if not isinstance(schema, dict):
-                continue
-            base = self._register(schema, base)
-            pending.extend((child, base) for _, child in _subschemas(schema))
-        self.root = _Place(root, self._bases.get(id(root), ""))
-
-    def _register(self, schema: dict[str, JsonValue], base: str) -> str:
-        if isinstance(schema.get("$ref"), str):
-            self._referring.append(_Place(schema, base))
-            if self.draft <= 7:
-                return base
-        own_id = schema.get("id" if self.draft == 4 else "$id")
-        if isinstance(own_id, str):
-            base_with_id, fragment = urldefrag(_joined(base, own_id))
-            if fragment:
-                self._anchors[base_with_id, fragment] = schema
-            else:
-                base = base_with_id
-                self._resources.setdefault(base, schema)
-                self._bases[id(schema)] = base
-        for keyword in ("$anchor", "$dynamicAnchor"):
-            if isinstance(schema.get(keyword), str):
-                self._anchors[base, schema[keyword]] = schema
-        return base
-
-    def resolve(self, reference: str, base: str) -> _Place:
-        """What a reference leads to.
-
-        Raises UnsupportedConstraintError for another document, InvalidConstraintError for what this one does not have.
-        """
-        uri, fragment = urldefrag(_joined(base, reference))
-        if uri not in self._resources:
-            raise UnsupportedConstraintError(
-                f"{self.path} refers to {_shown(reference)}, which is not part of it; nothing is fetched: "
-                "put the schema under $defs and refer to it there"
-            )
-        fragment = unquote(fragment)
-        target, base = self._resources[uri], uri
-        if fragment and not fragment.startswith("/"):
-            if (uri, fragment) not in self._anchors:
-                raise self._dangling(reference)
-            return _Place(self._anchors[uri, fragment], base)
-        for step in fragment.split("/")[1:]:
-            step = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(target, dict) and step in target:
-                target = target[step]
-            elif isinstance(target, list) and step.isdecimal() and int(step) < len(target):
-                target = target[int(step)]
-            else:
-                raise self._dangling(reference)
-            base = self._bases.get(id(target), base)
-        return _Place(target, base)
-
-    def _dangling(self, reference: str) -> InvalidConstraintError:
-        return InvalidConstraintError(f"{self.path} refers to {_shown(reference)}, which is not there")
-
-    def resolve_all(self) -> None:
-        """Raise for a reference that leads nowhere, a circle of them that says nothing, and too long a chain."""
-        for place in self._referring:
-            self.resolve(place.schema["$ref"], place.base)
-        lengths: dict[int, int] = {}
-        for place in self._referring:
-            self._chain_length(place, lengths)
-
-    def _chain_length(self, start: _Place, lengths: dict[int, int]) -> None:
-        """Depth-first over references and in-place keywords, without recursion: chains may be as long as the document."""
-        under_way: list[tuple[_Place, Iterator[_Place]]] = []
-        on_stack: set[int] = set()
-
-        def enter(place: _Place) -> None:
-            on_stack.add(id(place.schema))
-            under_way.append((place, self._in_place(place)))
-
-        if id(start.schema) not in lengths:
-            enter(start)
-        while under_way:
-            place, children = under_way[-1]
-            child = next(children, None)
-            if child is None:
-                under_way.pop()
-                on_stack.discard(id(place.schema))
-                length = 1 + max((lengths[id(item.schema)] for item in self._in_place(place)), default=0)
-                if length > MAX_REFERENCE_CHAIN:
-                    raise LimitExceededError(
-                        f"{self.path} has a chain of over {MAX_REFERENCE_CHAIN} references, each leading to the next; "
-                        f"{MAX_REFERENCE_CHAIN} are allowed"
-                    )
-                lengths[id(place.schema)] = length
-            elif id(child.schema) in on_stack:
-                raise InvalidConstraintError(
-                    f"{self.path} has a reference that leads back to itself and says nothing on the way: "
-                    f"{_shown(child.schema.get('$ref', place.schema.get('$ref')))}"
-                )
-            elif id(child.schema) not in lengths:
-                enter(child)
-
-    def _in_place(self, place: _Place) -> Iterator[_Place]:
-        schema = place.schema
-        if isinstance(schema.get("$ref"), str):
-            target = self.resolve(schema["$ref"], place.base)
-            if isinstance(target.schema, dict):
-                yield target
-            if self.draft <= 7:
-                return
-        for keyword, child in _subschemas(schema):
-            if keyword in _IN_PLACE:
-                yield _Place(child, self._bases.get(id(child), place.base))
-
-    def inside(self, child: JsonValue, base: str) -> _Place:
-        """A direct part of a schema whose base is `base`."""
-        return _Place(child, self._bases.get(id(child), base))
-
-
-def _joined(base: str, reference: str) -> str:
-    if base.startswith("urn:"):  # urljoin knows no references relative to a URN
-        return base + reference if reference.startswith("#") or not reference else reference
-    return urljoin(base, reference)
-
-
 # ------------------------------------------------------------------------------------------------ what can be enforced
 
 
-def _enforceable(references: _References) -> tuple[JsonValue, tuple[str, ...]]:
+def _enforceable(references: References) -> tuple[JsonValue, tuple[str, ...]]:
     """The grammar schema, and why it accepts too much."""
     lowering = _Lowering(references, frozenset())
     grammar_schema = lowering.run()
+    if (chain := _longest_chain(grammar_schema)) > MAX_REFERENCE_CHAIN:
+        raise LimitExceededError(
+            f"{references.path} has a chain of {chain} references, each inside what the one before leads to; "
+            f"{MAX_REFERENCE_CHAIN} are allowed"
+        )
     failure = _compile_failure(grammar_schema)
     if failure and not _means_contradiction(failure):
         refused = frozenset(
@@ -432,13 +239,46 @@ def _enforceable(references: _References) -> tuple[JsonValue, tuple[str, ...]]:
     return grammar_schema, lowering.reasons()
 
 
+def _longest_chain(grammar_schema: JsonValue) -> int:
+    """How many references deep llguidance gets, which follows each the first time it meets it."""
+    definitions = grammar_schema.get("$defs", {}) if isinstance(grammar_schema, dict) else {}
+    root = {keyword: value for keyword, value in _as_object(grammar_schema).items() if keyword != "$defs"}
+    met: set[str] = set()
+    under_way = [_references_in(root)]
+    longest = 0
+    while under_way:
+        reference = next(under_way[-1], None)
+        if reference is None:
+            under_way.pop()
+        elif reference not in met:
+            met.add(reference)
+            under_way.append(_references_in(definitions[reference]))
+            longest = max(longest, len(under_way) - 1)
+    return longest
+
+
+def _references_in(schema: JsonValue) -> Iterator[str]:
+    """Names of the definitions that a grammar schema refers to, in order."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from _references_in(item)
+    elif isinstance(schema, dict):
+        for keyword, value in schema.items():
+            if keyword == "$ref":
+                yield value.removeprefix("#/$defs/")
+            elif keyword in ("properties", "patternProperties"):
+                yield from _references_in(list(value.values()))
+            elif keyword not in ("enum", "const", "required"):
+                yield from _references_in(value)
+
+
 class _Lowering:
     """One pass over a schema that builds the grammar schema.
 
     `refused` holds texts of probes that llguidance cannot compile; what they stand for is left to the check.
     """
 
-    def __init__(self, references: _References, refused: frozenset[str]) -> None:
+    def __init__(self, references: References, refused: frozenset[str]) -> None:
         self._references = references
         self._draft = references.draft
         self._path = references.path
@@ -446,7 +286,7 @@ class _Lowering:
         self._notes: dict[tuple[str, str], list[str]] = {}
         self._definitions: dict[str, JsonValue] = {}
         self._names: dict[int, str] = {}
-        self._pending: list[tuple[str, _Place, str]] = []
+        self._pending: list[tuple[str, Place, str]] = []
         self._counted_items = 0
         self.probes: dict[str, JsonValue] = {}
         self.one_of_pointers: list[str] = []
@@ -471,11 +311,11 @@ class _Lowering:
         )
 
     def _is_refused(self, probe: JsonValue) -> bool:
-        text = _dump(probe)
+        text = dump(probe)
         self.probes[text] = probe
         return text in self._refused
 
-    def _schema(self, place: _Place, pointer: str) -> JsonValue:
+    def _schema(self, place: Place, pointer: str) -> JsonValue:
         schema = place.schema
         if not isinstance(schema, dict):
             return schema is not False
@@ -507,10 +347,10 @@ class _Lowering:
                 self._pending.append((name, target, reference))
         return f"#/$defs/{name}"
 
-    def _children(self, schemas: list[JsonValue], place: _Place, pointer: str) -> list[JsonValue]:
+    def _children(self, schemas: list[JsonValue], place: Place, pointer: str) -> list[JsonValue]:
         return [self._child(child, place, f"{pointer}/{index}") for index, child in enumerate(schemas)]
 
-    def _child(self, child: JsonValue, place: _Place, pointer: str) -> JsonValue:
+    def _child(self, child: JsonValue, place: Place, pointer: str) -> JsonValue:
         return self._schema(self._references.inside(child, place.base), pointer)
 
     def _values(self, schema: dict[str, JsonValue], pointer: str, result: dict[str, JsonValue]) -> None:
@@ -528,7 +368,7 @@ class _Lowering:
             result.pop("enum", None)
             result.pop("const", None)
 
-    def _combinations(self, place: _Place, pointer: str, result: dict[str, JsonValue]) -> None:
+    def _combinations(self, place: Place, pointer: str, result: dict[str, JsonValue]) -> None:
         for keyword in ("allOf", "anyOf", "oneOf"):
             if keyword in place.schema:
                 branches = place.schema[keyword]
@@ -566,7 +406,7 @@ class _Lowering:
         if schema.get("format") in _ENFORCED_FORMATS:
             facets["format"] = schema["format"]
         elif "format" in schema and _may_be(schema, "string"):
-            self.note("format", f"format {_shown(schema['format'])}", f"{pointer}/format")
+            self.note("format", f"format {shown(schema['format'])}", f"{pointer}/format")
         if "pattern" in schema:
             pattern = schema["pattern"]
             if self._is_refused({"type": "string", "pattern": pattern}):
@@ -581,7 +421,7 @@ class _Lowering:
                     self.note(name, "a combination of pattern, format and length", f"{pointer}/{name}")
         result.update(facets)
 
-    def _arrays(self, place: _Place, pointer: str, result: dict[str, JsonValue]) -> None:
+    def _arrays(self, place: Place, pointer: str, result: dict[str, JsonValue]) -> None:
         schema = place.schema
         if self._draft < 2020 and isinstance(schema.get("items"), list):
             result["prefixItems"] = self._children(schema["items"], place, f"{pointer}/items")
@@ -602,7 +442,7 @@ class _Lowering:
                 self._counted_items += most
                 result.update(counts)
 
-    def _objects(self, place: _Place, pointer: str, result: dict[str, JsonValue]) -> None:
+    def _objects(self, place: Place, pointer: str, result: dict[str, JsonValue]) -> None:
         schema = place.schema
         properties = schema.get("properties", {})
         patterns = schema.get("patternProperties", {})
@@ -709,13 +549,13 @@ def _pattern_is_exact(pattern: str) -> bool:
 
 def _combine(schemas: Sequence[LoweredSchema]) -> LoweredSchema:
     by_text = {
-        _dump(lowered.grammar_schema) + lowered.check_schema: lowered for lowered in schemas if not lowered.vacuous
+        dump(lowered.grammar_schema) + lowered.check_schema: lowered for lowered in schemas if not lowered.vacuous
     }
     paths = tuple(path for lowered in schemas for path in lowered.paths)
     distinct = [by_text[text] for text in sorted(by_text)]
     if not distinct:
         return LoweredSchema(paths, True, "true", True, vacuous=True)
-    grammar_parts = {_dump(lowered.grammar_schema): lowered.grammar_schema for lowered in distinct}
+    grammar_parts = {dump(lowered.grammar_schema): lowered.grammar_schema for lowered in distinct}
     if len(grammar_parts) == 1:
         grammar_schema = next(iter(grammar_parts.values()))
     else:
@@ -765,7 +605,7 @@ _tokenizer = LLTokenizer("byte")
 def _compile_failure(grammar_schema: JsonValue, *, coerce_one_of: bool = True) -> str:
     """What llguidance, with the limits that engines use, says against a grammar schema; empty if nothing."""
     guidance = {"whitespace_flexible": False, "coerce_one_of": coerce_one_of}
-    text = _dump({**_as_object(grammar_schema), "x-guidance": guidance})
+    text = dump({**_as_object(grammar_schema), "x-guidance": guidance})
     matcher = LLMatcher(_tokenizer, f"%llguidance {{}}\nstart: %json {text}\n", log_level=0)
     if not matcher.is_error():
         matcher.compute_bitmask()  # only this finds out that no text at all is possible, or that the lexer is too big
@@ -794,7 +634,7 @@ def _as_object(schema: JsonValue) -> dict[str, JsonValue]:
     return {} if schema else {"enum": []}
 
 
-def _dump(value: JsonValue) -> str:
+def dump(value: JsonValue) -> str:
     """Compact JSON in ASCII, in the order of the keys; numbers as they were written, up to the digits of a float."""
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=_number, allow_nan=False)
 
@@ -821,11 +661,6 @@ def _escaped(step: str) -> str:
 def _listed(pointers: Sequence[str]) -> str:
     shown = ", ".join(pointers[:3])
     return shown if len(pointers) <= 3 else f"{shown} and {len(pointers) - 3} more"
-
-
-def _shown(value: JsonValue) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def _first_line(error: Exception) -> str:
