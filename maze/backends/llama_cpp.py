@@ -1,47 +1,81 @@
-"""The embedded engine: a GGUF model in this process, run by xllamacpp (llama.cpp with llguidance compiled in)."""
+"""The embedded engine: a GGUF model in this process, run by xllamacpp (llama.cpp with llguidance compiled in).
+
+xllamacpp's `Server` is llama.cpp's HTTP server with its request handlers callable in process. What follows from that:
+
+- Loading and each generation run on a thread of their own, with the host's signals blocked. So deadlines and
+  cancellation hold while llama.cpp computes, and the stack of the calling thread does not matter.
+- The `Server` must be gone before the process's C++ destructors run, or it crashes in them: see `_stop_all`.
+- It always opens a listener. Ours is a unix socket behind a random key, removed once the model is loaded.
+"""
 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import ctypes
+import http.client
 import importlib.util
+import logging
 import os
 import queue
 import secrets
 import signal
+import socket
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
-from maze.backends.base import (
-    FINISHED_LENGTH,
-    FINISHED_STOP,
-    Completion,
-    Deadline,
-    Health,
-    OnText,
-    Request,
-)
+import orjson
+
+from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Completion, Deadline, Health, OnText, Request
+from maze.backends.token_mask import check_vocabulary
 from maze.errors import (
     BadResponseError,
     CancelledError,
     ConfigurationError,
+    ConstraintViolatedError,
+    ContradictionError,
     EngineUnavailableError,
     MazeError,
     RequestRejectedError,
     TimedOutError,
     UnsupportedConstraintError,
 )
+from maze.types import TokenMask
+
+_log = logging.getLogger(__name__)
 
 SLOTS = 4
-"""Requests that generate at the same time; more wait their turn."""
-CONTEXT_TOKENS = 8192
-"""Tokens of prompt and answer that the slots have together."""
+"""Requests that generate at the same time; more wait their turn. Twice the throughput of one on a single core."""
+
+CONTEXT_TOKENS = 4096
+"""Tokens of prompt and answer that each slot holds.
+
+Each slot has its own: in a context shared by all (`kv_unified`) the same seed gave other texts when other requests ran.
+With SmolLM2-135M the four of them cost 380 MB.
+"""
+
 BATCH_TOKENS = 64
-"""Prompt tokens computed in one step. A step cannot be interrupted, so it bounds how long an abandoned call computes."""
+"""Prompt tokens computed in one step, which cannot be interrupted: 0.4 s of one core with SmolLM2-135M.
+
+Larger steps made long prompts 4 % faster.
+"""
+
+_FORBIDDEN_BIAS = -1e9
+"""Logit bias of a forbidden token: no other token, however unlikely, loses to it.
+
+It is not infinite because llama.cpp picks any token, and drops the grammar, where all have the probability 0.
+"""
+
+_PROBE_TEXT = "maze"
+_PROBE_GRAMMAR = f'%llguidance {{}}\nstart: "{_PROBE_TEXT}"\n'
+_PROMPT_MARK = "9f1c6b02"
+"""Stands for the prompt while the chat template is applied."""
 
 _WAKE = object()
 """Put into a call's queue to make it look at its deadline and cancellation."""
@@ -50,7 +84,7 @@ _WAKE = object()
 class LlamaCppBackend:
     """Runs a GGUF model in this process; loads it when first used and shares it with every other backend of that file.
 
-    `model_path=None` is the model that came with libmaze. A backend can be used again after `close()`.
+    `model_path=None` is the model that `make` fetched. A backend can be used again after `close()`.
     """
 
     name = "llama_cpp"
@@ -68,10 +102,11 @@ class LlamaCppBackend:
         report: dict[str, Any] = {"endpoint": "embedded"}
         try:
             engine = self._acquire()
-            engine.wait_until_loaded(deadline)
+            facts = engine.wait_until_loaded(deadline)
         except MazeError as error:
             return Health(False, self.name, ({**report, "ready": False, "detail": str(error)},))
-        return Health(True, self.name, ({**report, "ready": True, "detail": "ok", "model": engine.model},))
+        report |= {"ready": True, "detail": "loaded", "model": engine.model}
+        return Health(True, self.name, ({**report, "vocabulary": facts.vocabulary, "context": facts.context},))
 
     def models(self, deadline: Deadline) -> tuple[str, ...]:  # noqa: ARG002 - a local file needs no waiting
         return (self._path().stem,)
@@ -86,6 +121,7 @@ class LlamaCppBackend:
         return (self._model_path or bundled_model()).resolve()
 
     def _acquire(self) -> _Engine:
+        _refuse_after_fork()
         with self._lock:
             if self._engine is not None and not self._engine.usable():
                 _release(self._engine)
@@ -111,11 +147,15 @@ def bundled_model() -> Path:
 
 _engines: dict[Path, _Engine] = {}
 _engines_lock = threading.Lock()
-"""Guards _engines and the user counts in it: one loaded model per file and process, however many backends there are."""
+"""Guards _engines and its user counts: one loaded model per file and process, however many backends there are."""
+_exiting = False
+_forked = False
 
 
 def _acquire(path: Path) -> _Engine:
     with _engines_lock:
+        if _exiting:
+            raise CancelledError("the process is exiting")
         engine = _engines.get(path)
         if engine is None or not engine.usable():
             engine = _engines[path] = _Engine(path)
@@ -133,239 +173,477 @@ def _release(engine: _Engine) -> None:
     engine.close()
 
 
-@atexit.register
-def _close_all() -> None:
-    """Stop the engines' threads while Python can still run: one that outlives it ends the process with a fault."""
+def _refuse_after_fork() -> None:
+    if _forked:
+        raise EngineUnavailableError(
+            "the process was forked after it had loaded the embedded engine, whose threads a fork does not copy; "
+            "load it in the child only, or start the child anew (exec, or multiprocessing's spawn)"
+        )
+
+
+def _after_fork_in_child() -> None:
+    """Never touch the parent's engines again: freeing one would wait for threads that are not there."""
+    global _forked, _engines_lock
+    _engines_lock = threading.Lock()
+    for engine in _engines.values():
+        _forked = True
+        engine.leak()
+    _engines.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _stop_all() -> None:
+    """End every generation and free every model, for good: the process is exiting."""
+    global _exiting
     with _engines_lock:
+        _exiting = True
         engines = list(_engines.values())
         _engines.clear()
     for engine in engines:
         engine.close()
 
 
+# A generation that runs while exit() destroys llama.cpp's static objects ends the process with SIGSEGV. Where Python is
+# finalised, atexit comes before. A C host never finalises it, so there exit() itself must call us, and before the
+# destructors of xllamacpp: handlers run in reverse order, so ours is registered after they are.
+
+_libc = ctypes.CDLL(None)
+_libc.getenv.restype = ctypes.c_char_p
+_exit_handler = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: _stop_all())
+_exit_handler_owner = ctypes.create_string_buffer(1)
+
+
+def _stop_all_at_exit() -> None:
+    _libc.__cxa_atexit(_exit_handler, None, _exit_handler_owner)
+
+
+@atexit.register
+def _stop_all_before_finalisation() -> None:
+    _stop_all()
+    _libc.__cxa_finalize(_exit_handler_owner)  # Runs and forgets our handlers: without Python they would crash.
+
+
+# ------------------------------------------------------------------------------------------------- one loaded model
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What a loaded model says of itself."""
+
+    template: str
+    """Its chat template around _PROMPT_MARK."""
+    vocabulary: int
+    """Number of tokens."""
+    context: int
+    """Tokens of prompt and answer that one request may have."""
+    end_tokens: frozenset[int]
+    """The tokens that end an answer."""
+    provenance: dict[str, Any]
+
+
 class _Engine:
-    """One loaded model. Loading and every generation run on threads of their own, so that a caller's deadline holds
-    while llama.cpp computes, and a caller's small stack is no danger.
-    """
+    """A model that is being loaded, then serves, then is closed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.model = path.stem
         self.users = 0
+        self._ready = threading.Event()
         self._server: Any = None
+        self._facts: _Facts | None = None
         self._failure: MazeError | None = None
-        self._loaded = threading.Event()
-        self._closing = False
-        self._running = 0
-        self._idle = threading.Condition()
         self._slots = threading.BoundedSemaphore(SLOTS)
-        with _signals_blocked():
-            threading.Thread(target=self._load, name="maze-load", daemon=True).start()
+        self._state = threading.Condition()
+        self._running = 0
+        self._closing = False
+        _start_thread("maze-load", self._load)
 
     def usable(self) -> bool:
         return not self._closing and self._failure is None
 
-    def wait_until_loaded(self, deadline: Deadline) -> None:
-        if not self._loaded.wait(deadline.remaining_secs()):
+    def generate(self, request: Request, on_text: OnText) -> Completion:
+        if request.model not in (None, self.model):
+            raise RequestRejectedError(
+                f"the embedded engine has the model {self.model!r}, not {request.model!r}; leave the model unset"
+            )
+        call = _Call(request, on_text, self.model)
+        unregister = request.cancellation.on_cancel(call.wake)
+        try:
+            _start_thread("maze-generate", lambda: self._run(call))
+            return call.collect()
+        finally:
+            call.abandoned = True
+            unregister()
+
+    def wait_until_loaded(self, deadline: Deadline | None = None) -> _Facts:
+        if not self._ready.wait(deadline.remaining_secs() if deadline else None) and deadline:
             raise TimedOutError(f"the model {str(self.path)!r} was not loaded within {deadline.timeout_ms:.0f} ms")
         if self._failure is not None:
             raise type(self._failure)(str(self._failure))
+        if self._facts is None or self._closing:
+            raise CancelledError("the embedded engine was closed")
+        return self._facts
 
     def _load(self) -> None:
+        started = monotonic()
         try:
-            self._server = _start_server(self.path)
+            self._server, self._facts = _load(self.path)
+            _log.info("loaded %s in %.0f ms", self.model, (monotonic() - started) * 1000)
         except MazeError as error:
             self._failure = error
+        except Exception as error:  # noqa: BLE001 - told to everyone who waits for the model
+            _log.exception("loading %s failed", self.model)
+            self._failure = EngineUnavailableError(f"the model {str(self.path)!r} could not be loaded: {error}")
         finally:
-            self._loaded.set()
-
-    def generate(self, request: Request, on_text: OnText) -> Completion:
-        if request.token_mask is not None:
-            raise UnsupportedConstraintError("the embedded engine takes no token masks yet")
-        self.wait_until_loaded(request.deadline)
-        return _Call(request, on_text, self.model).run(self._start)
-
-    def _start(self, call: _Call) -> None:
-        with _signals_blocked():
-            threading.Thread(target=self._run, args=(call,), name="maze-generate", daemon=True).start()
+            self._ready.set()
 
     def _run(self, call: _Call) -> None:
-        with self._slots:
-            with self._idle:
-                if self._closing:
-                    call.events.put(CancelledError("the engine was closed"))
-                    return
-                self._running += 1
-            try:
-                self._server.handle_chat_completions(call.body, lambda chunk: self._closing or call.receive(chunk))
-            except Exception as error:  # noqa: BLE001 - carried over to the thread that waits
-                call.events.put(error)
-            finally:
-                call.events.put(None)
-                with self._idle:
-                    self._running -= 1
-                    self._idle.notify_all()
+        """On a thread of its own: wait for the model and for a slot, then generate into the call's queue."""
+        try:
+            facts = self.wait_until_loaded()
+            body = call.body(facts)
+            with self._slots, self._counted_as_running():
+                if not call.abandoned:
+                    self._server.handle_completions(body, lambda chunk: self._closing or call.receive(chunk))
+            call.finish(CancelledError("the embedded engine was closed") if self._closing else None)
+        except MazeError as error:
+            call.finish(error)
+        except Exception as error:  # noqa: BLE001 - carried over to the thread that waits
+            call.finish(EngineUnavailableError(f"the embedded engine failed: {error}"))
+
+    @contextmanager
+    def _counted_as_running(self) -> Iterator[None]:
+        """Keep `close` from freeing the model meanwhile."""
+        with self._state:
+            if self._closing:
+                raise CancelledError("the embedded engine was closed")
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._state:
+                self._running -= 1
+                self._state.notify_all()
 
     def close(self) -> None:
-        """End what is running and free the model."""
-        self._loaded.wait()
-        with self._idle:
+        """End what is running and free the model. Waits for the step that llama.cpp is computing."""
+        self._ready.wait()
+        with self._state:
             self._closing = True
-            self._idle.wait_for(lambda: self._running == 0)
-        self._server = None
+            self._state.wait_for(lambda: self._running == 0)
+            self._server = None
+
+    def leak(self) -> None:
+        """Keep the model until the process ends."""
+        self._closing = True
+        if self._server is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._server))
 
 
 class _Call:
-    """One generation: a queue between the thread that generates and the thread that waits."""
+    """One generation, between the thread that waits for it (`collect`) and the one that generates (all else)."""
 
     def __init__(self, request: Request, on_text: OnText, model: str) -> None:
+        self.abandoned = False
+        """Nobody waits any more: stop at the next step."""
         self._request = request
         self._on_text = on_text
         self._model = model
-        self._abandoned = False
+        self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._facts: _Facts | None = None
         self._text = ""
-        self.events: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.body = _body(request)
 
-    def receive(self, chunk: Any) -> bool:
-        """Take a chunk from the engine; True tells it to stop."""
-        self.events.put(chunk)
-        return self._abandoned
-
-    def run(self, start: Callable[[_Call], None]) -> Completion:
-        started = time.monotonic()
-        forget = self._request.cancellation.on_cancel(lambda: self.events.put(_WAKE))
-        try:
-            start(self)
-            return self._collect(started)
-        finally:
-            self._abandoned = True
-            forget()
-
-    def _collect(self, started: float) -> Completion:
+    def body(self, facts: _Facts) -> dict[str, Any]:
+        """What llama.cpp is asked; every parameter is given, because its own defaults would change the sampling."""
+        self._facts = facts
         request = self._request
+        body: dict[str, Any] = {
+            "prompt": facts.template.replace(_PROMPT_MARK, request.prompt),
+            "max_tokens": request.max_tokens,
+            "samplers": ["temperature", "top_k", "top_p"],
+            "temperature": request.temperature,
+            "top_k": request.top_k,
+            "top_p": request.top_p,
+            "seed": request.seed % (2**32 - 1),  # 2**32 - 1 means a random one to llama.cpp
+            "stop": list(request.stop),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "return_progress": True,  # so that a call can be stopped between the steps of a long prompt
+        }
+        if request.grammar is not None:
+            body["grammar"] = _without_forcing(request.grammar)
+        if request.token_mask is not None:
+            body["logit_bias"] = _logit_bias(request.token_mask, facts)
+            body["logprobs"] = 1  # brings the ids of the tokens, which are checked against the mask
+        return body
+
+    def receive(self, chunk: dict[str, Any]) -> bool:
+        """Take a chunk from the engine; True tells it to stop."""
+        self._events.put(chunk)
+        return self.abandoned
+
+    def finish(self, error: MazeError | None) -> None:
+        """Say that no more chunks will come."""
+        self._events.put(error)
+
+    def wake(self) -> None:
+        """Make `collect` look at the deadline and the cancellation."""
+        self._events.put(_WAKE)
+
+    def collect(self) -> Completion:
+        request = self._request
+        started = monotonic()
         first_token_ms: float | None = None
         finish_reason = ""
         usage: dict[str, Any] = {}
         timings: dict[str, Any] = {}
-        for chunk in self._events():
+        token_ids: list[int] = []
+        for chunk in self._chunks():
             if "error" in chunk:
                 raise _engine_error(chunk["error"], self._text)
             usage = chunk.get("usage") or usage
             timings = chunk.get("timings") or timings
             for choice in chunk.get("choices", ()):
                 finish_reason = choice.get("finish_reason") or finish_reason
-                text = choice.get("delta", {}).get("content")
+                if request.token_mask is not None and choice.get("logprobs"):
+                    token_ids += self._permitted(choice["logprobs"]["content"], request.token_mask)
+                text = choice["text"]
                 if not text:
                     continue
                 if first_token_ms is None:
-                    first_token_ms = (time.monotonic() - started) * 1000
+                    first_token_ms = (monotonic() - started) * 1000
                 self._text += text
                 if not self._on_text(text):
                     raise CancelledError("the caller ended the generation", partial_text=self._text)
                 request.raise_if_over(self._text)
         if finish_reason not in (FINISHED_STOP, FINISHED_LENGTH):
             raise BadResponseError(
-                f"the embedded engine ended with finish_reason {finish_reason!r}", partial_text=self._text
+                f"the embedded engine ended with the finish reason {finish_reason!r}", partial_text=self._text
+            )
+        tokens_generated = usage.get("completion_tokens", 0)
+        if request.token_mask is not None and request.grammar is not None and len(token_ids) < tokens_generated:
+            # With a grammar a mask can meet a point where nothing is left, so what cannot be seen is not trusted.
+            raise UnsupportedConstraintError(
+                "token_masks: the text has characters made of several tokens, whose ids the embedded engine does not "
+                "tell, so that the mask cannot be confirmed next to a grammar; leave one of the two out",
+                partial_text=self._text,
             )
         return Completion(
             text=self._text,
             finish_reason=finish_reason,
-            tokens_generated=usage.get("completion_tokens", 0),
+            tokens_generated=tokens_generated,
             model=self._model,
             prompt_tokens=usage.get("prompt_tokens"),
             first_token_ms=first_token_ms,
-            engine={"timings": timings},
+            engine={**(self._facts.provenance if self._facts else {}), "timings": timings},
         )
 
-    def _events(self) -> Iterator[dict[str, Any]]:
+    def _chunks(self) -> Iterator[dict[str, Any]]:
+        """What the engine sends, until it has finished or the call is over."""
         while True:
             try:
-                event = self.events.get(timeout=self._request.deadline.remaining_secs())
+                event = self._events.get(timeout=self._request.deadline.remaining_secs())
             except queue.Empty:
                 event = _WAKE
+            if event is None:
+                return
             if event is _WAKE:
                 self._request.raise_if_over(self._text)
-            elif event is None:
-                return
-            elif isinstance(event, Exception):
+            elif isinstance(event, MazeError):
+                event.partial_text = self._text
                 raise event
             else:
                 yield event
 
+    def _permitted(self, tokens: list[dict[str, Any]], mask: TokenMask) -> list[int]:
+        ids = [token["id"] for token in tokens]
+        end_tokens = self._facts.end_tokens if self._facts else frozenset[int]()
+        for token in ids:
+            if token in mask.forbidden or not (mask.allowed is None or token in mask.allowed or token in end_tokens):
+                raise ConstraintViolatedError(
+                    f"token_masks: after {self._text[-40:]!r} no token satisfies both the grammar and the mask "
+                    f"(the engine could only take the forbidden token {token})",
+                    partial_text=self._text,
+                )
+        return ids
 
-def _body(request: Request) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "messages": [{"role": "user", "content": request.prompt}],
-        "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-        "top_k": request.top_k,
-        "seed": request.seed,
-        "stop": list(request.stop),
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        "return_progress": True,
-        # llama.cpp's own defaults would change the distribution that was asked for.
-        "min_p": 0.0,
-        "repeat_penalty": 1.0,
-    }
-    if request.grammar is not None:
-        body["grammar"] = request.grammar
-    return body
+
+def _without_forcing(grammar: str) -> str:
+    """Turn off llguidance's forced tokens.
+
+    Where only one text can follow, it lets llama.cpp tokenise that text and demands these tokens. llama.cpp takes
+    "<|im_end|>" for the special token, which the grammar then rejects.
+    """
+    return grammar.replace("%llguidance {}", '%llguidance {"no_forcing":true}', 1)
+
+
+def _logit_bias(mask: TokenMask, facts: _Facts) -> list[list[float]]:
+    """Forbid tokens; those that end an answer stay allowed unless they are forbidden themselves."""
+    check_vocabulary(mask, facts.vocabulary)
+    forbidden = set(mask.forbidden)
+    if mask.allowed is not None:
+        if not mask.allowed - mask.forbidden:
+            raise ContradictionError("token_masks: every allowed token is forbidden as well")
+        forbidden |= set(range(facts.vocabulary)) - mask.allowed - facts.end_tokens
+    if len(forbidden) == facts.vocabulary:
+        raise ContradictionError("token_masks: every token of the vocabulary is forbidden")
+    return [[token, _FORBIDDEN_BIAS] for token in sorted(forbidden)]
 
 
 def _engine_error(error: dict[str, Any], partial_text: str) -> MazeError:
     if error.get("type") == "exceed_context_size_error":
         return RequestRejectedError(
-            f"the prompt is {error.get('n_prompt_tokens')} tokens long and the context of the embedded engine holds "
-            f"{error.get('n_ctx')}; shorten the prompt",
+            f"the prompt is {error.get('n_prompt_tokens')} tokens long, but the embedded engine holds "
+            f"{error.get('n_ctx')} for prompt and answer; shorten the prompt",
             partial_text=partial_text,
         )
-    message = f"the embedded engine failed: {error.get('message')}"
+    message = f"the embedded engine answered: {error.get('message')}"
     if 400 <= int(error.get("code", 500)) < 500:
         return RequestRejectedError(message, partial_text=partial_text)
     return EngineUnavailableError(message, partial_text=partial_text)
 
 
-@contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """Threads started within inherit the mask, so the host's signals go to the host's threads."""
+# ---------------------------------------------------------------------------------------------------------- loading
+
+
+def _start_thread(name: str, target: Callable[[], None]) -> None:
+    """Start a thread that leaves the host's signals to the host's threads, as do all threads that it starts."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
-        yield
+        threading.Thread(target=target, name=name, daemon=True).start()
+    except RuntimeError as error:
+        raise EngineUnavailableError(f"the embedded engine could not start a thread: {error}") from None
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start_server(path: Path) -> Any:
-    if not path.is_file():
-        raise ConfigurationError(f"the model {str(path)!r} is not a file; set MAZE_LOCAL_MODEL to a GGUF file")
+def _load(path: Path) -> tuple[Any, _Facts]:
+    """Load a model and make sure that it obeys grammars."""
+    _check_file(path)
     try:
-        import xllamacpp  # noqa: PLC0415 - 100 MB that only the embedded engine needs
+        import xllamacpp  # type: ignore[import-untyped]
     except ImportError as error:
         raise ConfigurationError(
-            f"the embedded engine needs the package xllamacpp ({error}): install libmaze[embedded], or set MODAL_ENDPOINT"
+            f"the embedded engine needs the package xllamacpp ({error}); "
+            "install libmaze with its extra: pip install 'libmaze[embedded]', or set MODAL_ENDPOINT to a service"
         ) from None
 
+    key = secrets.token_hex()
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
-    params.n_ctx = CONTEXT_TOKENS
+    params.model_alias = {path.stem}
     params.n_parallel = SLOTS
-    params.kv_unified = True
+    params.n_ctx = SLOTS * CONTEXT_TOKENS
     params.n_batch = BATCH_TOKENS
-    threads = max(1, len(os.sched_getaffinity(0)) - 1)
     for cpu in (params.cpuparams, params.cpuparams_batch):
-        cpu.n_threads = threads
+        cpu.n_threads = max(1, len(os.sched_getaffinity(0)) - 1)  # with no core left, throughput collapses
         cpu.poll = 0
+    params.cache_ram_mib = 0  # else finished prompts are kept, up to 8 GB
+    params.warmup = False  # the probe does it
     params.verbosity = -1
     params.ui = False
-    params.api_keys = [secrets.token_hex()]
+    params.api_keys = [key]
     params.n_threads_http = 1
-    with tempfile.TemporaryDirectory(prefix="maze-") as folder:
-        # xllamacpp always opens a listener. Its socket is gone as soon as the model is loaded: nobody can connect.
-        params.hostnames = [f"{folder}/socket.sock"]
+    with tempfile.TemporaryDirectory(prefix="maze-") as folder, _environment_kept():
+        address = f"{folder}/socket.sock"
+        params.hostnames = [address]
+        _stop_all_at_exit()
         try:
-            return xllamacpp.Server(params)
-        except Exception as error:
-            raise EngineUnavailableError(f"the model {str(path)!r} could not be loaded: {error}") from error
+            server = xllamacpp.Server(params)
+        except RuntimeError as error:
+            raise EngineUnavailableError(
+                f"llama.cpp could not load the model {str(path)!r} ({error}): the file may be cut off or damaged, of a "
+                "kind that this version does not know, or too large for the memory; fetch it again or choose another"
+            ) from None
+        ask = _Introspection(address, key)
+        meta = ask("GET", "/v1/models")["data"][0]["meta"]
+        messages = [{"role": "user", "content": _PROMPT_MARK}]
+        template = ask(
+            "POST", "/apply-template", {"messages": messages, "chat_template_kwargs": {"enable_thinking": False}}
+        )["prompt"]
+        end_text = {"content": ask("GET", "/props")["eos_token"], "add_special": False, "parse_special": True}
+        end_tokens = {*ask("POST", "/tokenize", end_text)["tokens"], _probe(server, path)}
+    _stop_all_at_exit()  # again, because the probe made static objects of its own
+    facts = _Facts(
+        template=template,
+        vocabulary=meta["n_vocab"],
+        context=meta["n_ctx"],
+        end_tokens=frozenset(end_tokens),
+        provenance={
+            "xllamacpp": xllamacpp.__version__,
+            "model_file": path.name,
+            "model_bytes": path.stat().st_size,
+            "model_parameters": meta["n_params"],
+            "model_quantisation": meta["ftype"],
+        },
+    )
+    return server, facts
+
+
+def _check_file(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the model {str(path)!r} cannot be read ({error.strerror}); set MAZE_LOCAL_MODEL to a GGUF file"
+        ) from None
+    if magic != b"GGUF":
+        raise ConfigurationError(
+            f"the model {str(path)!r} is not a GGUF file (it does not begin with 'GGUF'); "
+            "set MAZE_LOCAL_MODEL to a GGUF file"
+        )
+
+
+def _probe(server: Any, path: Path) -> int:  # noqa: ANN401 - xllamacpp has no types
+    """Generate under a grammar that allows one text; return the token that ended it.
+
+    llama.cpp ignores a grammar that it cannot use, so this shows that llguidance is compiled in and knows the model's
+    tokenizer. It also spares the first real request both set-ups.
+    """
+    text, tokens = "", []
+    chunks: list[dict[str, Any]] = []
+    body = {"prompt": "maze", "max_tokens": 16, "stream": True, "logprobs": 1, "grammar": _PROBE_GRAMMAR}
+    server.handle_completions(body, chunks.append)
+    for choice in (choice for chunk in chunks for choice in chunk.get("choices", ())):
+        text += choice["text"]
+        tokens += [token["id"] for token in (choice["logprobs"] or {"content": ()})["content"]]
+    if text != _PROBE_TEXT or not tokens:
+        raise EngineUnavailableError(
+            f"the model {str(path)!r} does not obey grammars in this build of xllamacpp (a probe gave {text!r} "
+            f"in place of {_PROBE_TEXT!r}); install the version of xllamacpp that libmaze asks for"
+        )
+    return int(tokens[-1])
+
+
+class _Introspection:
+    """Asks the listener of a Server what its in-process interface does not tell."""
+
+    def __init__(self, address: str, key: str) -> None:
+        self._address = address
+        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+
+    def __call__(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
+        connection = http.client.HTTPConnection("localhost")
+        with contextlib.closing(connection), socket.socket(socket.AF_UNIX) as connection.sock:
+            connection.sock.settimeout(60)
+            connection.sock.connect(self._address)
+            connection.request(method, path, None if body is None else orjson.dumps(body), self._headers)
+            response = connection.getresponse()
+            content = response.read()
+            if response.status != http.client.OK:
+                raise EngineUnavailableError(f"llama.cpp answered {response.status} to {path}: {content[:200]!r}")
+            return orjson.loads(content)
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Take back the one variable that llama.cpp sets."""
+    was_set = _libc.getenv(b"KMP_BLOCKTIME") is not None
+    try:
+        yield
+    finally:
+        if not was_set:
+            os.unsetenv("KMP_BLOCKTIME")
