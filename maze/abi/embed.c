@@ -157,6 +157,37 @@ static void make_python_symbols_global(void)
         dlopen(python.dli_fname, RTLD_LAZY | RTLD_GLOBAL | RTLD_NOLOAD);
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void remember_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+/*
+ * Whoever imports Python's signal module first puts a handler of Python's in the place of a default SIGINT, even if
+ * install_signal_handlers is 0, and Ctrl-C no longer ends the host. It leaves any other handler alone: so it is
+ * imported here, with a handler in place that keeps a Ctrl-C of this moment for the host.
+ */
+static void import_signal_module(void)
+{
+    struct sigaction of_host, now, ours = {.sa_handler = remember_interrupt, .sa_flags = SA_RESTART};
+    sigaction(SIGINT, NULL, &of_host);
+    bool is_default = of_host.sa_handler == SIG_DFL;
+    if (is_default)
+        sigaction(SIGINT, &ours, NULL);
+    PyObject *module = PyImport_ImportModule("_signal");
+    if (module == NULL)
+        PyErr_Clear(); /* whoever needs it will meet the same failure, and report it */
+    Py_XDECREF(module);
+    /* Another thread of the host may have set its own meanwhile. */
+    if (is_default && sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler == remember_interrupt)
+        sigaction(SIGINT, &of_host, NULL);
+    if (interrupted)
+        kill(getpid(), SIGINT);
+}
+
 /* Failure here is for good: CPython cannot be started twice. */
 static bool initialize_python(const char *python, EmbedProblem *problem)
 {
@@ -178,6 +209,7 @@ static bool initialize_python(const char *python, EmbedProblem *problem)
         /* Hosts speak protocols on stdout. */
         PySys_SetObject("stdout", PySys_GetObject("stderr"));
         PySys_SetObject("__stdout__", PySys_GetObject("stderr"));
+        import_signal_module();
         PyEval_SaveThread();
         return true;
     }
