@@ -33,8 +33,11 @@ pub const c = @import("c.zig");
 
 /// A constraint as Braid makes it; see `Constraints.braid`.
 pub const ConstraintIRFFI = c.ConstraintIRFFI;
+/// The token masks of a `ConstraintIRFFI`.
 pub const TokenMaskRulesFFI = c.TokenMaskRulesFFI;
+/// What `Intent` becomes in C.
 pub const IntentFFI = c.IntentFFI;
+/// What a `Result` holds.
 pub const GenerationResultFFI = c.GenerationResultFFI;
 
 /// Severity of a log line. Only `trace` shows prompts and generated text.
@@ -150,6 +153,7 @@ pub const Constraint = struct {
     grammar: ?[]const u8 = null,
     /// Regular expressions; `^...$` describes the whole output, others something it contains.
     regex_patterns: []const []const u8 = &.{},
+    /// Token ids that may or must not appear.
     token_masks: ?TokenMasks = null,
     /// Of constraints that cannot be enforced together, the highest is enforced, the others checked.
     priority: u32 = 0,
@@ -159,7 +163,9 @@ pub const Constraint = struct {
 
 /// The constraints of a call, all of which hold: written in Zig, or as Braid made them.
 pub const Constraints = union(enum) {
+    /// Written in Zig: `.{ .list = &.{ .{ .json_schema = schema }, ... } }`.
     list: []const Constraint,
+    /// In the layout of include/maze.h; borrowed during the call. For Braid's own type there is `braid`.
     ffi: []const ConstraintIRFFI,
 
     /// An unconstrained request.
@@ -221,6 +227,7 @@ pub const Options = struct {
     model: ?[]const u8 = null,
     /// Texts that end the generation and are not part of the code; at most 4.
     stop: []const []const u8 = &.{},
+    /// What to do with a constraint that can be neither enforced nor checked.
     on_unenforceable: Unenforceable = .fail,
 };
 
@@ -228,6 +235,7 @@ pub const Options = struct {
 pub const CheckOptions = struct {
     /// As `Intent.language`.
     language: ?[]const u8 = null,
+    /// What to do with a constraint that can be neither enforced nor checked.
     on_unenforceable: Unenforceable = .fail,
 };
 
@@ -260,6 +268,7 @@ pub const Config = struct {
 
 /// The answer of a call. Its texts live until `deinit`, which must be called once.
 pub const Result = struct {
+    /// The library's own, to hand to C; never free it except through `deinit`.
     ffi: *GenerationResultFFI,
 
     /// Give the result back. Any thread, also after `shutdown`.
@@ -362,6 +371,7 @@ pub fn generateStream(
 
 /// The results of `generateBatch`, one for each intent, in order.
 pub const Batch = struct {
+    /// Freed together by `deinit`.
     results: []Result,
 
     /// Give all results back; `gpa` is the allocator that `generateBatch` got.
@@ -484,6 +494,7 @@ pub const CacheStats = struct {
     bytes: u64,
 };
 
+/// Read the counters of the cache.
 pub fn cacheStats() Error!CacheStats {
     var stats: c.MazeCacheStatsFFI = .{};
     try checkStatus(c.maze_cache_stats(&stats));

@@ -107,6 +107,15 @@ test "constraints may be freed straight after the call, and the result stays rea
     try testing.expect(std.mem.find(u8, result.json(), "colour") != null);
 }
 
+test "deinit gives the result back to the library" {
+    var result = try validateColour("\"red\"");
+    const ffi = result.ffi;
+    try testing.expectEqual(maze.Status.ok, maze.c.maze_result_status(ffi));
+    result.deinit();
+    // The library knows its live results, so it may be asked about others.
+    try testing.expectEqual(maze.Status.invalid_argument, maze.c.maze_result_status(ffi));
+}
+
 test "constraints that Braid made are taken unchanged, and its mark of a freed one is seen" {
     var irs = [_]braid.ConstraintIRFFI{
         .{ .json_schema = colour_schema },
