@@ -76,9 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.TyperException as error:
         _say_error(error.format_message())
         return int(Status.INVALID_ARGUMENT)
-    except BrokenPipeError:
-        # Python would complain once more when it flushes stdout at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit):
+        # typer turns the first into the second, and raises it for nothing else here. Python would complain once more
+        # when it flushes stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return BROKEN_PIPE
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
@@ -409,7 +410,7 @@ def serve(
         key = service_key_from_environment()
         if not key and not _is_loopback(host):
             raise ConfigurationError(
-                f"--host {host} can be reached from elsewhere, so a key is needed: set MAZE_API_KEY, "
+                f"--host {host!r} can be reached from elsewhere, so a key is needed: set MAZE_API_KEY, "
                 "or listen on 127.0.0.1"
             )
         config = config_from_environment()
@@ -456,11 +457,13 @@ def _backend(config: MazeConfig, upstream: str | None) -> Backend:
 
 def _is_loopback(host: str) -> bool:
     """Whether only this machine can connect to what listens on `host`."""
+    if not host:
+        return False  # all addresses
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as error:
         raise InvalidArgumentError(f"--host {host} is no address of this machine: {error}") from None
-    return bool(host) and all(ipaddress.ip_address(str(address[4][0])).is_loopback for address in found)
+    return all(ipaddress.ip_address(str(address[4][0])).is_loopback for address in found)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -27,7 +27,12 @@ from maze.service.contract import HTTP_STATUS, RETRYABLE
 
 KEY = "a-key"
 BEARER = {"Authorization": f"Bearer {KEY}"}
-SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
+SCHEMA = {
+    "type": "object",
+    "properties": {"n": {"type": "integer", "minimum": 0, "maximum": 9}},
+    "required": ["n"],
+    "additionalProperties": False,
+}
 QUICK = ServiceSettings(stop_grace_secs=0)
 
 

@@ -379,9 +379,12 @@ class _Generation:
         return not self.cancellation.cancelled
 
     async def pieces(self) -> AsyncIterator[str]:
-        """The text as it arrives; ends when the work has ended, well or not."""
-        while (piece := await self._pieces.get()) is not None:
+        """The text as it arrives; ends when the work has ended, well or not, or was cancelled."""
+        while (piece := await self._pieces.get()) is not None and not self.cancellation.cancelled:
             yield piece
+            # Neither get() nor send() let go of the loop while there is something to take and room to put it; others,
+            # and what watches for the client to leave, must have their turn.
+            await asyncio.sleep(0)
 
     async def answer(self) -> Answer:
         """Wait for the end. Raises what the work raised."""

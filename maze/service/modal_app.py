@@ -312,7 +312,7 @@ app = modal.App(deployment.name)
 class Maze:
     """One container. Modal sends it requests when its enter methods have returned: when vLLM is warm."""
 
-    @modal.enter(snap=True)
+    @modal.enter(snap=deployment.snapshot)
     def start(self) -> None:
         """Start vLLM and wait until it has generated something under a grammar."""
         configure_logging({"": "info"})

@@ -1,0 +1,389 @@
+"""The command `maze`: what it prints where, how it ends, and that it can be interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from scripted_backend import ScriptedBackend
+from service_runner import running_service
+from test_service import Gate, LoadingBackend, reached
+
+from maze import doctor
+from maze._version import __version__
+from maze.backends.llama_cpp import bundled_model
+from maze.cli import EXIT_CODES, INTERRUPTED, main
+from maze.config import ENVIRONMENT_VARIABLES, Secret
+from maze.errors import Status
+from maze.service.app import ServiceSettings
+
+ROOT = Path(__file__).parent.parent
+MAZE = [sys.executable, "-m", "maze"]
+SCHEMA = '{"type":"object","properties":{"n":{"type":"integer","minimum":0,"maximum":9}},"required":["n"]}'
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in (*ENVIRONMENT_VARIABLES, "MAZE_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+def schema(tmp_path: Path) -> str:
+    path = tmp_path / "schema.json"
+    path.write_text(SCHEMA)
+    return str(path)
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command in this process; gives exit code, stdout and stderr."""
+
+    def run_now(*arguments: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = main(arguments)
+        return code, *capfd.readouterr()
+
+    return run_now
+
+
+@contextmanager
+def process(
+    *arguments: str, env: dict[str, str] | None = None, stdin: int | None = None, stderr: int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen([*MAZE, *arguments], env=env, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+# ------------------------------------------------------------------------------------------------ generating
+
+
+@pytest.mark.usefixtures("embedded_backend")
+def test_generated_text_alone_goes_to_stdout(run: Run, schema: str) -> None:
+    code, out, err = run("generate", "Give n.", "--schema", schema, "--seed", "1", "--max-tokens", "60")
+    assert (code, err) == (0, "")
+    assert 0 <= json.loads(out)["n"] <= 9
+
+
+@pytest.mark.usefixtures("embedded_backend")
+def test_json_holds_everything_about_a_generation(run: Run) -> None:
+    code, out, err = run("generate", "yes or no?", "--regex", "^(yes|no)$", "--json", "--seed", "7", "--stop", "END")
+    assert (code, err) == (0, "")
+    answer = json.loads(out)
+    assert answer["code"] in ("yes", "no")
+    assert (answer["status"], answer["success"], answer["error"]) == ("MAZE_OK", True, None)
+    assert answer["validation"]["all_satisfied"] is True
+    assert answer["provenance"]["parameters"]["seed"] == 7
+
+
+@pytest.mark.usefixtures("embedded_backend")
+def test_a_text_cut_off_is_shown_and_ends_with_its_own_code(run: Run) -> None:
+    code, out, err = run("generate", "digits", "--regex", "^[0-9]{200}$", "--max-tokens", "5")
+    assert code == Status.TRUNCATED
+    assert re.fullmatch(r"[0-9]+\n", out)
+    assert err.startswith("libmaze: the text was cut off after 5 tokens")
+    assert "raise max_tokens" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["generate", "x", "--regex", "("], Status.INVALID_CONSTRAINT, "regex_patterns[0]"),
+        (["generate", "x", "--regex", "^a$", "--regex", "^b$"], Status.CONTRADICTION, "regex_patterns"),
+        (["generate", "x", "--schema", "/nowhere"], Status.INVALID_ARGUMENT, "/nowhere cannot be read"),
+        (["generate", "x", "--temperature", "9"], Status.INVALID_ARGUMENT, "temperature"),
+        (["generate", ""], Status.INVALID_ARGUMENT, "empty"),
+        (["validate", "/nowhere", "--regex", "a"], Status.INVALID_ARGUMENT, "/nowhere cannot be read"),
+        (["compile", "--regex", "("], Status.INVALID_CONSTRAINT, "regex_patterns[0]"),
+        (["serve", "--host", "0.0.0.0"], Status.CONFIGURATION, "MAZE_API_KEY"),
+        (["serve", "--host", ""], Status.CONFIGURATION, "MAZE_API_KEY"),
+        (["serve", "--upstream", "nonsense"], Status.CONFIGURATION, "--upstream is not a URL"),
+    ],
+)
+def test_each_failure_ends_with_the_code_of_its_status(
+    arguments: list[str], status: Status, said: str, run: Run
+) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (status, "")
+    assert err.startswith("libmaze: ")
+    assert said in err
+    code, out, err = run(*arguments, "--json")
+    assert (code, err) == (status, "")
+    answer = json.loads(out)
+    assert answer["status"] == f"MAZE_{status.name}"
+    assert said in answer["error"]
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["generate"], ["generate", "x", "--max-tokens", "many"]])
+def test_a_wrong_option_ends_with_the_code_for_wrong_arguments(arguments: list[str], run: Run) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (Status.INVALID_ARGUMENT, "")
+    assert err.startswith("libmaze: ")
+
+
+def test_a_wrong_variable_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODAL_ENDPOINT", "ftp://x")
+    for command in (["generate", "x"], ["compile"], ["health"], ["models"], ["doctor"]):
+        code, out, err = run(*command)
+        assert code == Status.CONFIGURATION
+        assert "MODAL_ENDPOINT" in out + err
+
+
+def test_text_appears_as_it_comes_and_goes_through_a_pipe_without_colours() -> None:
+    gate = Gate()
+    with running_service(ScriptedBackend(["first ", gate, "second"])) as service:
+        environment = {**os.environ, "MODAL_ENDPOINT": service.url}
+        with process("generate", "x", env=environment) as child:
+            assert child.stdout is not None
+            assert child.stderr is not None
+            assert child.stdout.read(6) == b"first "
+            gate.opened.set()
+            assert (child.stdout.read(), child.stderr.read(), child.wait(30)) == (b"second\n", b"", 0)
+
+
+def test_ctrl_c_cancels_the_generation_and_ends_with_130() -> None:
+    gate = Gate()
+    with running_service(ScriptedBackend(["first ", gate])) as service:
+        with process("generate", "x", env={**os.environ, "MODAL_ENDPOINT": service.url}) as child:
+            assert child.stdout is not None
+            assert child.stdout.read(6) == b"first "
+            child.send_signal(signal.SIGINT)
+            assert child.communicate(timeout=30) == (b"", b"")
+        assert child.returncode == INTERRUPTED
+        assert reached(gate.cancelled)
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    pieces = ["x" * 1000] * 200
+    with (
+        running_service(ScriptedBackend(pieces)) as service,
+        process("generate", "x", env={**os.environ, "MODAL_ENDPOINT": service.url}) as child,
+    ):
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.read(1)
+        child.stdout.close()
+        assert child.stderr.read() == b""
+        assert child.wait(30) == 141
+
+
+def test_a_terminal_gets_colours_and_a_spinner_that_goes_when_text_comes() -> None:
+    gate = Gate()
+    with running_service(ScriptedBackend([gate, "text"])) as service:
+        controller, terminal = pty.openpty()
+        environment = {**os.environ, "MODAL_ENDPOINT": service.url, "TERM": "xterm"}
+        with process("generate", "x", env=environment, stderr=terminal) as child:
+            os.close(terminal)
+            shown = b""
+            while b"waiting for the model" not in shown:
+                shown += os.read(controller, 1000)
+            gate.opened.set()
+            assert child.stdout is not None
+            assert child.stdout.read() == b"text\n"
+            assert child.wait(30) == 0
+            assert b"\x1b[" in shown
+        os.close(controller)
+
+
+# ------------------------------------------------------------------------------------------------ without an engine
+
+
+def test_compile_prints_the_grammar_and_tells_what_becomes_of_each_part(run: Run, schema: str) -> None:
+    code, out, err = run("compile", "--schema", schema, "--regex", "^.*$")
+    assert code == 0
+    assert out.startswith("%llguidance")
+    assert "enforced: constraints[0].json_schema (--schema" in err
+    assert "constraints[1].regex_patterns[0] (--regex)" in err
+    code, out, err = run("compile", "--schema", schema, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["constraints"][0]["handling"] == "enforced"
+
+
+def test_validate_tells_where_a_text_breaks_its_constraints(run: Run, schema: str, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    good.write_text('{"n": 1}')
+    bad.write_text("abc\nd1")
+    code, out, err = run("validate", str(good), "--schema", schema)
+    assert (code, err) == (0, "")
+    assert out.startswith("satisfied constraints[0].json_schema")
+    code, out, err = run("validate", str(bad), "--regex", r"^[a-z\n]+$")
+    assert (code, err) == (Status.CONSTRAINT_VIOLATED, "")
+    assert f"violated constraints[0].regex_patterns[0] (--regex) at {bad}:2:2 (byte 5)" in out
+    code, out, _ = run("validate", str(bad), "--schema", schema, "--json")
+    answer = json.loads(out)
+    assert (code, answer["status"]) == (Status.CONSTRAINT_VIOLATED, "MAZE_CONSTRAINT_VIOLATED")
+    assert answer["validation"]["outcomes"][0]["satisfied"] is False
+
+
+def test_text_and_constraints_can_come_from_stdin_but_not_both(schema: str, run: Run) -> None:
+    with process("validate", "-", "--schema", schema, stdin=subprocess.PIPE) as child:
+        child.communicate(b'{"n": 1}', timeout=60)
+        assert child.returncode == 0
+    assert run("validate", "-", "--schema", "-")[0] == Status.INVALID_ARGUMENT
+
+
+# ------------------------------------------------------------------------------------------------ asking the engine
+
+
+def test_health_and_models_ask_the_service(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = LoadingBackend(["x"])
+    with running_service(backend) as service:
+        monkeypatch.setenv("MODAL_ENDPOINT", service.url)
+        code, out, _ = run("health")
+        assert code == Status.ENGINE_UNAVAILABLE
+        assert "not ready" in out
+    backend.ready = True
+    with running_service(backend) as service:
+        monkeypatch.setenv("MODAL_ENDPOINT", service.url)
+        assert run("health")[0] == 0
+        code, out, _ = run("health", "--json")
+        assert (code, json.loads(out)["ready"]) == (0, True)
+        assert run("models")[:2] == (0, "a-model\n")
+        assert json.loads(run("models", "--json")[1]) == {"status": "MAZE_OK", "models": ["a-model"]}
+
+
+def test_a_refused_key_has_its_own_code_and_is_shown_nowhere(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running_service(
+        ScriptedBackend(["x"]), ServiceSettings(api_key=Secret("right"), stop_grace_secs=0)
+    ) as service:
+        monkeypatch.setenv("MODAL_ENDPOINT", service.url)
+        monkeypatch.setenv("MODAL_API_KEY", "wrong-key-1234")
+        code, out, err = run("generate", "x")
+        assert code == Status.UNAUTHORIZED
+        assert "wrong-key-1234" not in out + err + run("doctor")[1] + run("doctor", "--json")[1]
+        monkeypatch.setenv("MODAL_API_KEY", "right")
+        assert run("generate", "x")[:2] == (0, "x\n")
+
+
+# ------------------------------------------------------------------------------------------------ doctor
+
+
+@pytest.mark.usefixtures("embedded_backend")
+def test_the_doctor_finds_a_working_installation_well(run: Run) -> None:
+    code, out, _ = run("doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(out)["checks"]}
+    assert code == 0, out
+    assert checks["model"]["detail"].startswith(str(bundled_model()))
+    assert checks["engine"]["verdict"] == "ok"
+    assert __version__ in checks["python"]["detail"]
+    assert "llguidance" in checks["packages"]["detail"]
+    assert run("doctor")[0] == 0
+
+
+def test_the_doctor_names_an_engine_that_cannot_be_reached(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    monkeypatch.setenv("MODAL_ENDPOINT", f"http://127.0.0.1:{port}")
+    code, out, _ = run("doctor")
+    assert code == Status.CONFIGURATION
+    assert f"problem  engine: http://127.0.0.1:{port}" in out
+    assert "MODAL_ENDPOINT" in out
+
+
+def test_the_doctor_looks_into_the_model_file(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    model = tmp_path / "model.gguf"
+    model.write_bytes(b"not a model")
+    monkeypatch.setenv("MAZE_LOCAL_MODEL", str(model))
+    code, out, _ = run("doctor")
+    assert code == Status.CONFIGURATION
+    assert f"problem  model: {model} is not a GGUF file" in out
+    assert "set MAZE_LOCAL_MODEL" in out
+
+
+def test_the_doctor_tells_a_library_of_another_version(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    if doctor._find_library() is None:
+        pytest.skip("libmaze.so is not built")
+    monkeypatch.setattr(doctor, "__version__", "9.9.9")
+    _, out, _ = run("doctor")
+    assert "problem  library" in out
+    assert "this package is version 9.9.9" in out
+
+
+def test_the_doctor_expects_the_abi_of_the_header() -> None:
+    header = (ROOT / "include" / "maze.h").read_text()
+    assert f"#define MAZE_ABI_VERSION {doctor.ABI_VERSION}\n" in header
+
+
+# ------------------------------------------------------------------------------------------------ serve
+
+
+@contextmanager
+def serving(*arguments: str, **environment: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    with process("serve", "--port", "0", "--json", *arguments, env={**os.environ, **environment}) as child:
+        assert child.stdout is not None
+        yield json.loads(child.stdout.readline())["url"], child
+
+
+@pytest.mark.parametrize(("ending", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, INTERRUPTED)])
+def test_serve_offers_the_embedded_engine_and_stops_gracefully(ending: signal.Signals, code: int) -> None:
+    body = {"prompt": "yes or no?", "constraints": {"regex_patterns": ["^(yes|no)$"]}, "max_tokens": 8}
+    with serving(MAZE_API_KEY="k") as (url, child):
+        assert httpx.post(url + "/generate", json=body, timeout=60).status_code == 401
+        headers = {"Authorization": "Bearer k"}
+        answer = httpx.post(url + "/generate", json=body, headers=headers, timeout=60).json()
+        assert answer["generated_text"] in ("yes", "no")
+        assert answer["constraint_satisfied"] is True
+        child.send_signal(ending)
+        _, err = child.communicate(timeout=30)
+        assert child.returncode == code, err.decode()
+        assert b"Traceback" not in err
+        assert b"POST /generate 200" in err
+        assert b"yes or no" not in err
+
+
+def test_serve_offers_an_upstream() -> None:
+    with (
+        running_service(ScriptedBackend(["te", "xt"]), ServiceSettings(api_key=Secret("up"), stop_grace_secs=0)) as up,
+        serving("--upstream", up.url, MODAL_API_KEY="up", MODAL_ENDPOINT="") as (url, _),
+    ):
+        assert httpx.get(url + "/models").json() == ["a-model"]
+        assert httpx.post(url + "/generate", json={"prompt": "x"}, timeout=60).json()["generated_text"] == "text"
+
+
+def test_a_port_that_is_taken_is_named(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        code, _, err = run("serve", "--port", str(port))
+    assert code == Status.INVALID_ARGUMENT
+    assert f"cannot listen on 127.0.0.1 port {port}" in err
+
+
+# ------------------------------------------------------------------------------------------------ documentation
+
+
+def test_the_exit_codes_in_help_and_documentation_are_those_of_the_header() -> None:
+    numbers = {str(status.value) for status in Status}
+    documented = re.findall(r"^\| (\d+) \|", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE)
+    assert set(documented) == numbers | {"130", "141"}
+    told = re.findall(r"(?<=[ ;])(\d+) [a-z]", EXIT_CODES.partition(". 1 to")[0])
+    assert set(told) == numbers - {str(Status.FORKED.value)} | {"130", "141"}
+
+
+def test_help_of_every_command_tells_its_exit_codes(run: Run) -> None:
+    for command in ("generate", "compile", "validate", "serve", "health", "models", "doctor"):
+        code, out, _ = run(command, "--help")
+        assert code == 0
+        assert "130 interrupted" in " ".join(out.split())
+        assert "--json" in out
+
+
+def test_the_version_is_that_of_the_library() -> None:
+    done = subprocess.run([*MAZE, "--version"], capture_output=True, check=True, text=True)
+    assert done.stdout == f"maze {__version__}\n"
