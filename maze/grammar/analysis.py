@@ -7,20 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from maze.grammar.symbols import Cfg, Nonterminal, Production
-
-
-def reachable(start: str, rules: Mapping[str, Sequence[Production]]) -> set[str]:
-    """Names of the rules that `start` leads to, itself included."""
-    found = {start}
-    todo = [start]
-    while todo:
-        for production in rules[todo.pop()]:
-            for symbol in production:
-                if isinstance(symbol, Nonterminal) and symbol.name not in found:
-                    found.add(symbol.name)
-                    todo.append(symbol.name)
-    return found
+from maze.errors import ContradictionError
+from maze.grammar.symbols import Cfg, Nonterminal, Production, Terminal
 
 
 def productive(rules: Mapping[str, Iterable[Production]]) -> set[str]:
@@ -61,6 +49,31 @@ def _grounded(rules: Mapping[str, Iterable[Production]], *, terminals_count: boo
     return found
 
 
+def edge_masks(
+    rules: Mapping[str, Sequence[Production]], masks: Mapping[Terminal, int], empty: set[str], *, backwards: bool
+) -> dict[str, int]:
+    """For each rule the terminals with which its texts begin, or end if `backwards`, as the union of their masks."""
+    found = dict.fromkeys(rules, 0)
+    users: dict[str, set[str]] = {}
+    for name, productions in rules.items():
+        for production in productions:
+            for symbol in reversed(production) if backwards else production:
+                if not isinstance(symbol, Nonterminal):
+                    found[name] |= masks[symbol]
+                    break
+                users.setdefault(symbol.name, set()).add(name)
+                if symbol.name not in empty:
+                    break
+    todo = list(rules)
+    while todo:
+        name = todo.pop()
+        for user in users.get(name, ()):
+            if found[user] | found[name] != found[user]:
+                found[user] |= found[name]
+                todo.append(user)
+    return found
+
+
 def pruned(cfg: Cfg) -> Cfg:
     """The same grammar without productions that describe no text, and without rules that cannot be reached.
 
@@ -76,5 +89,55 @@ def pruned(cfg: Cfg) -> Cfg:
         for name, productions in cfg.rules.items()
         if name in alive or name == cfg.start
     }
-    kept = reachable(cfg.start, rules)
+    kept = {cfg.start}
+    todo = [cfg.start]
+    while todo:
+        for production in rules[todo.pop()]:
+            for symbol in production:
+                if isinstance(symbol, Nonterminal) and symbol.name not in kept:
+                    kept.add(symbol.name)
+                    todo.append(symbol.name)
     return Cfg(cfg.start, {name: productions for name, productions in rules.items() if name in kept})
+
+
+_NAMES_IN_A_WARNING = 10
+
+
+def without_dead_rules(cfg: Cfg, path: str, written: Iterable[str], because: str = "") -> tuple[Cfg, list[str]]:
+    """The grammar without what describes no text, and warnings that name it.
+
+    `written` are the names of the rules that the caller wrote; `because` is added where rules describe no text. Raises
+    ContradictionError if the grammar describes no text at all.
+    """
+    warnings = []
+    alive = productive(cfg.rules)
+    empty = [name for name in written if name in cfg.rules and name not in alive]
+    if cfg.start not in alive:
+        others = [name for name in empty if name != cfg.start]
+        raise ContradictionError(
+            f"{path}: no text at all can be made from the start symbol {cfg.start!r}{because}; every way through its "
+            f"productions needs something that never ends{f', such as {listed(others)}' if others else ''}"
+        )
+    if empty:
+        warnings.append(f"{path}: no text can be made from {listed(empty)}{because}; productions with it are left out")
+    return pruned(cfg), warnings
+
+
+def unreachable_warnings(start: str, references: Mapping[str, Iterable[str]], path: str) -> list[str]:
+    """A warning that names the rules to which nothing leads from `start`, if there are any."""
+    found = {start}
+    todo = [start]
+    while todo:
+        for name in references[todo.pop()]:
+            if name not in found:
+                found.add(name)
+                todo.append(name)
+    unused = [name for name in references if name not in found]
+    return [f"{path}: nothing leads from the start symbol {start!r} to {listed(unused)}"] if unused else []
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names of rules for a message, the first of them if they are many."""
+    shown = ", ".join(map(repr, names[:_NAMES_IN_A_WARNING]))
+    more = f" and {len(names) - _NAMES_IN_A_WARNING:,} more" if len(names) > _NAMES_IN_A_WARNING else ""
+    return f"{'rules' if len(names) > 1 else 'rule'} {shown}{more}"

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import orjson
 
-from maze.errors import ContradictionError, InvalidConstraintError, LimitExceededError
-from maze.grammar.analysis import productive, pruned, reachable
+from maze.errors import InvalidConstraintError, LimitExceededError
+from maze.grammar.analysis import unreachable_warnings, without_dead_rules
 from maze.grammar.lexicon import LANGUAGES, TOKEN_CLASSES, Language, find_language
 from maze.grammar.literals import split_literals
 from maze.grammar.spacing import GAP_RULES, with_gaps
@@ -45,11 +45,19 @@ def lower_braid(text: str, language: str | None, path: str) -> LoweredGrammar:
             known = ", ".join(LANGUAGES)
             problem = "no language is given" if language is None else f"the language {language!r} is not known"
             raise InvalidConstraintError(
-                f"{path} uses the token class {classes[0]}, whose tokens depend on the language, and {problem}; give one of"
-                f" {known}"
+                f"{path} uses the token class {classes[0]}, whose tokens depend on the language, and {problem}; give "
+                f"one of {known}"
             )
     cfg = _meaning(start, rules, tokens, path, warnings)
-    cfg = _without_dead_rules(cfg, tokens, classes, path, warnings)
+    because = ""
+    if tokens is not None and (lacking := [name for name in classes if tokens.tokens[name] is None]):
+        because = f" ({tokens.name} has no token for {', '.join(lacking)})"
+        warnings.append(f"{path}: productions are left out that need what the language does not have{because}")
+    cfg, found = without_dead_rules(cfg, path, rules, because)
+    references = {
+        lhs: (name for rhs in productions for name in rhs if name in rules) for lhs, productions in rules.items()
+    }
+    warnings += [*found, *unreachable_warnings(start, references, path)]
     if tokens is None:
         return LoweredGrammar(split_literals(cfg), warnings=tuple(warnings))
     used = {symbol for rhs in _all(cfg) for symbol in rhs}
@@ -158,8 +166,8 @@ def _token_classes(rules: _Rules, path: str) -> list[str]:
                     continue
                 if symbol not in TOKEN_CLASSES:
                     raise InvalidConstraintError(
-                        f"{path}: the symbol {symbol!r} in rule {lhs!r} is neither the lhs of a rule nor a token class; the "
-                        f"token classes are {', '.join(TOKEN_CLASSES)}"
+                        f"{path}: the symbol {symbol!r} in rule {lhs!r} is neither the lhs of a rule nor a token class;"
+                        f" the token classes are {', '.join(TOKEN_CLASSES)}"
                     )
                 found[symbol] = None
     return list(found)
@@ -195,42 +203,3 @@ def _meaning(start: str, rules: _Rules, tokens: Language | None, path: str, warn
     for name, lhs in list(suspicious.items())[:_NAMES_IN_A_WARNING]:
         warnings.append(f"{path}: {name!r} in rule {lhs!r} is the lhs of no rule, so it is taken for literal text")
     return Cfg(names[start], made)
-
-
-def _without_dead_rules(cfg: Cfg, tokens: Language | None, classes: list[str], path: str, warnings: list[str]) -> Cfg:
-    """The grammar without what describes no text or cannot be reached, with warnings that name it."""
-    lacking = [name for name in classes if tokens is not None and tokens.tokens[name] is None]
-    because = ""
-    if tokens is not None and lacking:
-        because = f" ({tokens.name} has no token for {', '.join(lacking)})"
-        warnings.append(
-            f"{path}: {tokens.name} has no token for {', '.join(lacking)}; productions that need one are left out"
-        )
-    alive = productive(cfg.rules)
-    if cfg.start not in alive:
-        raise ContradictionError(
-            f"{path}: no text at all can be made from the start symbol {cfg.start!r}{because}; every way through its "
-            f"productions needs a rule that never ends{_culprits(cfg, alive)}"
-        )
-    empty = [name for name in cfg.rules if name not in alive]
-    if empty:
-        warnings.append(
-            f"{path}: no text can be made from {_listed('rule', empty)}{because}; productions with it are left out"
-        )
-    kept = pruned(cfg)
-    before = reachable(cfg.start, cfg.rules)
-    unused = [name for name in cfg.rules if name not in before]
-    if unused:
-        warnings.append(f"{path}: nothing leads from the start symbol {cfg.start!r} to {_listed('rule', unused)}")
-    return kept
-
-
-def _culprits(cfg: Cfg, alive: set[str]) -> str:
-    others = [name for name in cfg.rules if name not in alive and name != cfg.start]
-    return f", such as {_listed('rule', others)}" if others else ""
-
-
-def _listed(what: str, names: list[str]) -> str:
-    shown = ", ".join(map(repr, names[:_NAMES_IN_A_WARNING]))
-    more = f" and {len(names) - _NAMES_IN_A_WARNING:,} more" if len(names) > _NAMES_IN_A_WARNING else ""
-    return f"{what}{'s' if len(names) > 1 else ''} {shown}{more}"

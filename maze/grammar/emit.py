@@ -34,8 +34,8 @@ def cfg_to_lark(cfg: Cfg) -> str:
 def _inlined(cfg: Cfg) -> Cfg:
     """The same language, with rules replaced by their one production where that is no longer than the reference.
 
-    That takes chains of rules, and the depth of recursion with them, out of the text, and brings recursion through a rule
-    of its own (`expression: binary` and `binary: expression op expression`) to where it can be written as repetition.
+    That takes chains of rules, and the depth of recursion with them, out of the text, and brings recursion through a
+    rule of its own (`expression: binary` and `binary: expression op expression`) to where it can be repetition.
     """
     uses: dict[str, int] = {}
     for productions in cfg.rules.values():
@@ -168,7 +168,9 @@ class _Writer:
             part
             for part in (
                 self._alternatives(before) + "*" if before else "",
-                self._alternatives(others, bare=not (before or after)),
+                self._alternatives(others, bare=not (before or after))
+                if others != [()] or not (before or after)
+                else "",
                 self._alternatives(after) + "*" if after else "",
             )
             if part
@@ -224,8 +226,8 @@ class _Writer:
         while stack:
             if len(stack) > MAX_DEPTH:
                 raise LimitExceededError(
-                    f"the rules of the grammar refer to each other in a chain of over {MAX_DEPTH:,}, which is the limit; "
-                    "make the chain shorter"
+                    f"the rules of the grammar refer to each other in a chain of over {MAX_DEPTH:,}, which is the "
+                    "limit; make the chain shorter"
                 )
             following = next((name for name in stack[-1] if name not in seen), None)
             if following is None:

@@ -1,9 +1,9 @@
 """White space and comments between the tokens of a grammar, as a language allows them, and always bounded.
 
-Left to itself a small model wanders in white space until its tokens are used up; so every gap has a greatest length, and
-is part of the rules. A gap depends on the token before it and the token after it: `return x` needs one, `f(` does not.
-That is a finite automaton over tokens, and the grammar becomes its product with this automaton. Tokens that need not be
-told apart in the grammar share a state, so that most grammars keep about their size.
+Left to itself a small model wanders in white space until its tokens are used up; so every gap has a greatest length,
+and is part of the rules. A gap depends on the token before it and the token after it: `return x` needs one, `f(` does
+not. That is a finite automaton over tokens, and the grammar becomes its product with this automaton. Tokens that need
+not be told apart in the grammar share a state, so that most grammars keep about their size.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from maze.errors import LimitExceededError
-from maze.grammar.analysis import nullable, pruned
+from maze.grammar.analysis import edge_masks, nullable, pruned
 from maze.grammar.lexicon import Comments, Language, Newlines
 from maze.grammar.symbols import Cfg, Nonterminal, Pattern, Production, Symbol, Terminal, escaped
 
@@ -147,11 +147,10 @@ def _gap(language: Language, before: _Shape | None, after: _Shape | None) -> Gap
         return Gap.NONE  # the grammar says itself which white space there is
     required = before is not None and after is not None and _would_join(before, after)
     breaks = _line_break(language, before, after)
-    if language.tight_calls and before is not None and after is not None:
-        if before.role is _Role.NAME and after.role is _Role.PAREN:
+    if before is not None and after is not None:
+        if language.tight_calls and before.role is _Role.NAME and after.role is _Role.PAREN:
             return Gap.NONE
-    if language.spaced_operators and before is not None and after is not None:
-        required = required or _Role.BINARY in (before.role, after.role)
+        required = required or (language.spaced_operators and _Role.BINARY in (before.role, after.role))
     if breaks is None:
         return Gap.SPACE if required else Gap.SPACE_OR_NOTHING
     if breaks is Gap.ANY:
@@ -306,8 +305,9 @@ def _neighbours(cfg: Cfg, bit: Mapping[Terminal, int], end: int) -> tuple[list[i
     Also the kinds with which the text can begin.
     """
     empty = nullable(cfg.rules)
-    firsts = _edges(cfg, bit, empty, backwards=False)
-    lasts = _edges(cfg, bit, empty, backwards=True)
+    masks = {token: 1 << index for token, index in bit.items()}
+    firsts = edge_masks(cfg.rules, masks, empty, backwards=False)
+    lasts = edge_masks(cfg.rules, masks, empty, backwards=True)
     following = [0] * (end + 1)
     seen: set[tuple[int, int]] = set()
 
@@ -330,29 +330,6 @@ def _neighbours(cfg: Cfg, bit: Mapping[Terminal, int], end: int) -> tuple[list[i
     join(lasts[cfg.start], 1 << end)
     beginning = firsts[cfg.start] | (1 << end if cfg.start in empty else 0)
     return following, list(_bits(beginning))
-
-
-def _edges(cfg: Cfg, bit: Mapping[Terminal, int], empty: set[str], *, backwards: bool) -> dict[str, int]:
-    """The kinds of tokens with which each rule's texts begin, or end, as bits."""
-    found = dict.fromkeys(cfg.rules, 0)
-    users: dict[str, set[str]] = {}
-    for name, productions in cfg.rules.items():
-        for production in productions:
-            for symbol in reversed(production) if backwards else production:
-                if not isinstance(symbol, Nonterminal):
-                    found[name] |= 1 << bit[symbol]
-                    break
-                users.setdefault(symbol.name, set()).add(name)
-                if symbol.name not in empty:
-                    break
-    todo = list(cfg.rules)
-    while todo:
-        name = todo.pop()
-        for user in users.get(name, ()):
-            if found[user] | found[name] != found[user]:
-                found[user] |= found[name]
-                todo.append(user)
-    return found
 
 
 # ------------------------------------------------------------------------------------------------ the product
@@ -462,8 +439,8 @@ def _exits(cfg: Cfg, automaton: _Automaton, path: str) -> dict[tuple[str, int], 
         seen.add(item)
         if len(seen) > MAX_SPACING_STEPS:
             raise LimitExceededError(
-                f"{path} needs more than {MAX_SPACING_STEPS:,} steps to place white space between its tokens; the limit "
-                "is that number. Give a smaller grammar"
+                f"{path} needs more than {MAX_SPACING_STEPS:,} steps, which is the limit, to place white space between "
+                "its tokens; give a smaller grammar"
             )
         name, index, dot, before, state = item
         production = cfg.rules[name][index]

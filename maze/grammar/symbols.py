@@ -1,4 +1,4 @@
-"""A context-free grammar as plain data: what the readers of grammar texts make, and the composer and the writer take."""
+"""A context-free grammar as plain data: what the readers of grammar texts make, and the composer and writer take."""
 
 from __future__ import annotations
 
@@ -70,9 +70,17 @@ class LoweredGrammar:
 
 
 _SPECIAL = re.compile(r"[\\^$.|?*+(){}\[\]/\-&~#]")
-_CONTROL = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+_NAMED_CONTROLS = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
 def escaped(text: str) -> str:
-    """A regular expression for exactly this text."""
-    return "".join(_CONTROL.get(character) or _SPECIAL.sub(r"\\\g<0>", character) for character in text)
+    """A regular expression for exactly this text, also within a class of characters."""
+    return "".join(_escaped(character) for character in text)
+
+
+def _escaped(character: str) -> str:
+    if character in _NAMED_CONTROLS:
+        return _NAMED_CONTROLS[character]
+    if character < " " or character == "\x7f":
+        return f"\\x{ord(character):02x}"
+    return _SPECIAL.sub(r"\\\g<0>", character)
