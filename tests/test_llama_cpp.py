@@ -87,7 +87,7 @@ def run_python(program: str, *arguments: str) -> subprocess.CompletedProcess[byt
 
 
 PRELUDE = """
-import ctypes, os, sys, threading
+import ctypes, os, signal, sys, threading
 from pathlib import Path
 sys.path.insert(0, str(Path("tests").resolve()))
 from maze.backends import llama_cpp
@@ -502,7 +502,7 @@ terminate.restype = ctypes.c_void_p
 def handler(number):
     action = ctypes.create_string_buffer(256)
     libc.sigaction(number, None, action)
-    return action.raw
+    return action.raw[:16], action.raw[136:140]  # handler and the first signals of the mask, flags
 def environment():
     variables = ctypes.POINTER(ctypes.c_char_p).in_dll(libc, "environ")
     found = []
@@ -512,13 +512,14 @@ def environment():
 def host():
     return {
         "signal handlers": [handler(number) for number in range(1, 65)],
-        "signal mask": libc.pthread_sigmask and Path("/proc/self/status").read_text().split("SigBlk:")[1].split()[0],
+        "signal mask": Path("/proc/self/status").read_text().split("SigBlk:")[1].split()[0],
         "environment": environment(),
         "locale": libc.setlocale(6, None),
         "working directory": os.getcwd(),
         "files": sorted(os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if int(n) < 3),
         "terminate handler": terminate(),
     }
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 before = host()
 backend = LlamaCppBackend()
 backend.generate(make_request(grammar=DIGITS), ignore)

@@ -4,7 +4,7 @@ xllamacpp's `Server` is llama.cpp's HTTP server with its request handlers callab
 
 - Loading and each generation run on a thread of their own, with the host's signals blocked. So deadlines and
   cancellation hold while llama.cpp computes, and the stack of the calling thread does not matter.
-- The `Server` must be gone before the process's C++ destructors run, or it crashes in them: see `_stop_all`.
+- The `Server` must be gone before the process's C++ destructors run, or it crashes in them: see `stop_all`.
 - It always opens a listener. Ours is a unix socket behind a random key, removed once the model is loaded.
 """
 
@@ -14,6 +14,7 @@ import atexit
 import contextlib
 import ctypes
 import http.client
+import importlib
 import importlib.util
 import logging
 import os
@@ -194,7 +195,7 @@ def _after_fork_in_child() -> None:
 os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-def _stop_all() -> None:
+def stop_all() -> None:
     """End every generation and free every model, for good: the process is exiting."""
     global _exiting
     with _engines_lock:
@@ -211,17 +212,23 @@ def _stop_all() -> None:
 
 _libc = ctypes.CDLL(None)
 _libc.getenv.restype = ctypes.c_char_p
-_exit_handler = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: _stop_all())
+_loaded_in = os.getpid()
+_exit_handler = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: stop_all() if os.getpid() == _loaded_in else None)
 _exit_handler_owner = ctypes.create_string_buffer(1)
 
 
-def _stop_all_at_exit() -> None:
+def _register_exit_handler() -> None:
     _libc.__cxa_atexit(_exit_handler, None, _exit_handler_owner)
+
+
+register_exit_handler: Callable[[], None] = _register_exit_handler
+"""Makes exit() call `stop_all`. A host that embeds Python may put its own here, which does not need Python to find out
+that it runs in a forked child, where nothing is to be done."""
 
 
 @atexit.register
 def _stop_all_before_finalisation() -> None:
-    _stop_all()
+    stop_all()
     _libc.__cxa_finalize(_exit_handler_owner)  # Runs and forgets our handlers: without Python they would crash.
 
 
@@ -546,10 +553,10 @@ def _load(path: Path) -> tuple[Any, _Facts]:
     params.ui = False
     params.api_keys = [key]
     params.n_threads_http = 1
-    with tempfile.TemporaryDirectory(prefix="maze-") as folder, _environment_kept():
+    with tempfile.TemporaryDirectory(prefix="maze-") as folder, _host_kept():
         address = f"{folder}/socket.sock"
         params.hostnames = [address]
-        _stop_all_at_exit()
+        register_exit_handler()
         try:
             server = xllamacpp.Server(params)
         except RuntimeError as error:
@@ -565,7 +572,7 @@ def _load(path: Path) -> tuple[Any, _Facts]:
         )["prompt"]
         end_text = {"content": ask("GET", "/props")["eos_token"], "add_special": False, "parse_special": True}
         end_tokens = {*ask("POST", "/tokenize", end_text)["tokens"], _probe(server, path)}
-    _stop_all_at_exit()  # again, because the probe made static objects of its own
+    register_exit_handler()  # again, because the probe made static objects of its own
     facts = _Facts(
         template=template,
         vocabulary=meta["n_vocab"],
@@ -639,11 +646,32 @@ class _Introspection:
 
 
 @contextmanager
-def _environment_kept() -> Iterator[None]:
-    """Take back the one variable that llama.cpp sets."""
+def _host_kept() -> Iterator[None]:
+    """Take back what llama.cpp changes in the process: a variable, the handling of SIGPIPE, threads of its own."""
     was_set = _libc.getenv(b"KMP_BLOCKTIME") is not None
+    pipe_action = ctypes.create_string_buffer(_SIGACTION_BYTES)
+    _libc.sigaction(signal.SIGPIPE, None, pipe_action)
     try:
         yield
     finally:
         if not was_set:
             os.unsetenv("KMP_BLOCKTIME")
+        _libc.sigaction(signal.SIGPIPE, pipe_action, None)
+        _stop_helper_threads()
+
+
+_SIGACTION_BYTES = 256
+"""More than `struct sigaction` has anywhere."""
+
+
+def _stop_helper_threads() -> None:
+    """End two threads that do nothing for us: of llama.cpp's log, which is silent, and of its resumable HTTP streams.
+
+    The destructors of both wait for their thread: for ever in a forked child, which has not got it.
+    """
+    library = ctypes.CDLL(importlib.import_module("xllamacpp.xllamacpp").__file__)
+    with contextlib.suppress(AttributeError):  # internal names, which may go; only such children need this
+        library._Z34server_stream_session_manager_stopv()
+        library._Z15common_log_mainv.restype = ctypes.c_void_p
+        library._Z16common_log_pauseP10common_log.argtypes = [ctypes.c_void_p]
+        library._Z16common_log_pauseP10common_log(library._Z15common_log_mainv())
