@@ -430,18 +430,18 @@ def serve(
             request_timeout_secs=timeout,
             stop_grace_secs=grace,
         )
-        listener = _listen(host, port)
         backend = _backend(config, upstream)
-        url = _url_of(listener)
-        if as_json:
-            _print_json({"status": "MAZE_OK", "url": url, "backend": backend.name, "pid": os.getpid()})
-        else:
-            _stderr().print(Text(f"{backend.name} at {url}; Ctrl-C stops"))
         server = ServiceServer(create_app(backend, settings))
-        try:
-            server.run([listener])
-        finally:
-            backend.close()
+        with _listen(host, port) as listener:
+            url = _url_of(listener)
+            if as_json:
+                _print_json({"status": "MAZE_OK", "url": url, "backend": backend.name, "pid": os.getpid()})
+            else:
+                _stderr().print(Text(f"{backend.name} at {url}; Ctrl-C stops"))
+            try:
+                server.run([listener])
+            finally:
+                backend.close()
     raise typer.Exit(INTERRUPTED if server.stopped_by is signal.SIGINT else 0)
 
 

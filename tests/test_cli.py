@@ -26,6 +26,7 @@ from maze.backends.llama_cpp import bundled_model
 from maze.cli import EXIT_CODES, INTERRUPTED, main
 from maze.config import ENVIRONMENT_VARIABLES, Secret
 from maze.errors import Status
+from maze.log import configure_logging
 from maze.service.app import ServiceSettings
 
 ROOT = Path(__file__).parent.parent
@@ -34,9 +35,11 @@ SCHEMA = '{"type":"object","properties":{"n":{"type":"integer","minimum":0,"maxi
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def as_in_a_new_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for variable in (*ENVIRONMENT_VARIABLES, "MAZE_API_KEY"):
         monkeypatch.delenv(variable, raising=False)
+    yield
+    configure_logging({})  # serve switches the log on
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import sys
 import threading
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +17,10 @@ import httpx
 import pytest
 from service_runner import running_app
 
+from maze.backends import connect
+from maze.config import ModalConfig
 from maze.errors import ConfigurationError, EngineUnavailableError
+from maze.log import configure_logging
 from maze.service import modal_app
 from maze.service.modal_app import Deployment, Maze, VllmProcess, vllm_arguments
 
@@ -65,20 +69,19 @@ def container(vllm: Vllm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     """Starts what Modal would start in a container, and serves it; gives its URL."""
     del vllm
     monkeypatch.setenv("MAZE_API_KEY", KEY)
-    stops = []
+    stops = ExitStack()
 
     def start(module: ModuleType) -> str:
         maze = module.Maze()
         with pytest.warns(UserWarning, match="executing locally"):  # Modal's hint that there are no volumes here
             app = maze.web.local()
-        running = running_app(app)
-        service = running.__enter__()
-        stops.append(lambda: (running.__exit__(None, None, None), maze.backend.close(), maze.vllm.stop()))
-        return service.url
+        stops.callback(maze.vllm.stop)
+        stops.callback(maze.backend.close)
+        return stops.enter_context(running_app(app)).url
 
-    yield start
-    for stop in stops:
-        stop()
+    with stops:
+        yield start
+    configure_logging({})
 
 
 def test_a_container_serves_the_maze_contract_with_vllm_behind_it(
@@ -119,7 +122,7 @@ def test_a_vllm_that_ignores_grammars_never_gets_a_request(vllm: Vllm) -> None:
     process = VllmProcess(Deployment(), on_death=lambda: None)
     try:
         process.wait_until_ready()
-        backend = modal_app.connect(modal_app.ModalConfig(endpoints=(process.url,), dialect="vllm"))
+        backend = connect(ModalConfig(endpoints=(process.url,), dialect="vllm"))
         with pytest.raises(EngineUnavailableError, match="where its grammar allows 'maze' alone"):
             modal_app.warm_up(backend)
         backend.close()
@@ -161,6 +164,7 @@ def test_a_secret_without_the_key_opens_no_service(vllm: Vllm, monkeypatch: pyte
         ):
             maze.web.local()
     finally:
+        configure_logging({})
         maze.backend.close()
         maze.vllm.stop()
     assert vllm.recorded()

@@ -557,6 +557,15 @@ def test_a_client_that_leaves_cancels_its_generation_and_frees_the_slot(path: st
         assert post(service, {"prompt": "2"}).status_code == 200
 
 
+def test_a_client_that_does_not_read_is_given_up() -> None:
+    settings = ServiceSettings(client_timeout_secs=0.2, stop_grace_secs=0)
+    with (
+        running_service(ScriptedBackend(["x" * 1_000_000] * 20), settings) as service,
+        raw_request(service, "/generate/stream", {"prompt": "p"}),
+    ):
+        wait_until(lambda: metric(service, 'maze_requests_total{route="/generate/stream",status="499"}') == 1)
+
+
 def test_a_client_that_leaves_the_queue_is_never_generated_for() -> None:
     gate = Gate()
     backend = ScriptedBackend([gate, "x"])

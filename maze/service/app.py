@@ -140,6 +140,7 @@ class Service:
         self._slots = _Slots(settings.max_concurrent, settings.max_queue)
         self._health = _Probe(self._askers, backend.health)
         self._models = _Probe(self._askers, backend.models)
+        self._model_names: tuple[str, ...] = ()
         self._under_way: set[Cancellation] = set()
         self._stopping = False
         self._something_ended = asyncio.Event()
@@ -237,13 +238,14 @@ class Service:
         """The model to ask the engine for; None for its own. Raises Refusal for one that it does not have."""
         if model is None:
             return None
-        models = await self._models.ask()
-        if model in models:
+        # Clients of the original Maze send one name whatever the service runs. It is no reason to ask the engine again.
+        if not self._model_names or model not in (*self._model_names, DEFAULT_MODAL_MODEL):
+            self._model_names = await self._models.ask()
+        if model in self._model_names:
             return model
         if model == DEFAULT_MODAL_MODEL:
-            # Clients of the original Maze send this name whatever the service runs.
             return None
-        known = ", ".join(models) or "none"
+        known = ", ".join(self._model_names) or "none"
         raise Refusal(400, "invalid_argument", f"there is no model {model[:200]!r}; there are: {known}", param="model")
 
     async def _body(self, request: Request) -> bytes:
@@ -264,8 +266,6 @@ class Service:
         except TimeoutError:
             problem = f"the body did not arrive within {self.settings.client_timeout_secs:g} seconds"
             raise Refusal(408, "timed_out", problem, retryable=True, headers={"Connection": "close"}) from None
-        except ClientDisconnect:
-            raise CancelledError(_CLIENT_LEFT) from None
         return bytes(body)
 
     @asynccontextmanager
@@ -582,7 +582,7 @@ def _has_key(request: Request, key: Secret) -> bool:
 def _refusal(error: Exception, request_id: str) -> Refusal:
     if isinstance(error, Refusal):
         return error
-    if isinstance(error, CancelledError) and str(error) == _CLIENT_LEFT:
+    if isinstance(error, ClientDisconnect) or (isinstance(error, CancelledError) and str(error) == _CLIENT_LEFT):
         return Refusal(CLIENT_CLOSED_REQUEST, "cancelled", _CLIENT_LEFT)
     if isinstance(error, MazeError):
         return refusal_of(error)
@@ -621,8 +621,11 @@ async def _send_events(generation: _Generation, scope: Scope, send: Send, client
         await generation.answer()  # raises before anything is sent if there is no answer
 
     async def send_body(body: bytes, *, more: bool = True) -> None:
-        async with asyncio.timeout(client_timeout_secs):
-            await send({"type": "http.response.body", "body": body, "more_body": more})
+        try:
+            async with asyncio.timeout(client_timeout_secs):
+                await send({"type": "http.response.body", "body": body, "more_body": more})
+        except TimeoutError:
+            raise ClientDisconnect from None  # it is there, but does not read
 
     await send(
         {
@@ -641,8 +644,8 @@ async def _send_events(generation: _Generation, scope: Scope, send: Send, client
             async for piece in pieces:
                 await send_body(_event({"token": piece, "done": False}))
         ending = {"token": "", "done": True, **(await generation.answer()).shape()}
-    except TimeoutError:
-        raise CancelledError(_CLIENT_LEFT) from None
+    except ClientDisconnect:
+        raise
     except Exception as error:  # noqa: BLE001 - the status is sent; the error must travel as an event
         refusal = _refusal(error, generation.ask.request_id)
         Request(scope).state.failure = refusal
