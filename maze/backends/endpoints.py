@@ -76,6 +76,8 @@ class Endpoint:
         """Held by the one call that asks the service what it is."""
         self.failures = 0
         """How often in a row it failed."""
+        self.rest_secs = 0.0
+        """How long it rests after the last of them, and until when."""
         self.rests_until = 0.0
 
 
@@ -112,7 +114,8 @@ class Endpoints:
         with self._lock:
             endpoint.failures += 1
             growing = min(LONGEST_REST_SECS, FIRST_REST_SECS * 2 ** min(endpoint.failures - 1, 10))
-            endpoint.rests_until = time.monotonic() + (growing if rest_secs is None else rest_secs)
+            endpoint.rest_secs = growing if rest_secs is None else rest_secs
+            endpoint.rests_until = time.monotonic() + endpoint.rest_secs
 
     def succeeded(self, endpoint: Endpoint) -> None:
         """The endpoint answered: it is in order."""

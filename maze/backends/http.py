@@ -147,6 +147,22 @@ class _Journey:
         """Failed polls of the result."""
 
 
+class _Route:
+    """What the requests to one endpoint have in common, made once."""
+
+    def __init__(self, base: httpx.URL, headers: dict[str, str]) -> None:
+        self.base = base
+        self.headers = httpx.Headers(_host_header(base) | headers)
+        self._post_headers = httpx.Headers([*self.headers.raw, (b"Content-Type", b"application/json")])
+        self._urls: dict[str, httpx.URL] = {}
+
+    def request(self, method: str, path: str, body: bytes, call: Call) -> httpx.Request:
+        url = self._urls.get(path)
+        if url is None:
+            url = self._urls[path] = httpx.URL(str(self.base).rstrip("/") + path)
+        return _request(method, url, self._post_headers if body else self.headers, body, call)
+
+
 class HttpBackend:
     """An inference service, or several of the same kind, over HTTP. Safe for use from many threads at once."""
 
@@ -160,22 +176,21 @@ class HttpBackend:
         self._endpoints = Endpoints([Endpoint(url, dialect) for url in config.endpoints])
         self._model = config.model
         self._permits = Permits(self._limits.calls_under_way)
-        self._urls: dict[str, httpx.URL] = {}
 
         keys = (config.api_key, config.proxy_key, config.proxy_secret)
         self._secrets = [key.reveal() for key in keys if key]
-        self._has_key = bool(self._secrets)
-        self._public_headers = [
-            (b"User-Agent", f"libmaze/{__version__}".encode()),
-            (b"Accept", b"text/event-stream, application/json"),
-            (b"Accept-Encoding", b"identity"),
-        ]
-        self._headers = list(self._public_headers)
-        for name, key, scheme in zip(
-            (b"Authorization", b"Modal-Key", b"Modal-Secret"), keys, (b"Bearer ", b"", b""), strict=True
-        ):
-            if key:
-                self._headers.append((name, scheme + key.reveal().encode()))
+        self._public_headers = {
+            "User-Agent": f"libmaze/{__version__}",
+            "Accept": "text/event-stream, application/json",
+            "Accept-Encoding": "identity",
+        }
+        names = ("Authorization", "Modal-Key", "Modal-Secret")
+        values = (f"Bearer {keys[0].reveal()}", keys[1].reveal(), keys[2].reveal())
+        private = {name: value for name, value, key in zip(names, values, keys, strict=True) if key}
+        self._routes = {
+            endpoint.url: _Route(httpx.URL(endpoint.url), self._public_headers | private)
+            for endpoint in self._endpoints.all
+        }
 
     # -------------------------------------------------------------------------------------------- the Backend protocol
 
@@ -321,14 +336,7 @@ class HttpBackend:
         """Send the request and read its answer, wherever it is to be had in the end."""
         call = Call(request.deadline, request.cancellation)
         started = time.monotonic()
-        headers = [*self._headers, (b"Content-Type", b"application/json")]
-        journey = _Journey(
-            endpoint,
-            httpx.Request(
-                "POST", self._url(endpoint.url + path), headers=headers, content=body, extensions={"call": call}
-            ),
-            call,
-        )
+        journey = _Journey(endpoint, self._routes[endpoint.url].request("POST", path, body, call), call)
         while True:
             call.silence_secs = self._limits.first_text_secs
             try:
@@ -461,7 +469,7 @@ class HttpBackend:
         """Make the GET that a redirect asks for the next request of a journey."""
         endpoint = journey.endpoint
         location = response.headers.get("location", "")
-        response.close()
+        response.extensions["done"]()  # nobody reads the body of a redirect
         journey.hops += 1
         if journey.hops > MAX_REDIRECTS:
             raise _FailedAttempt(self._bad(endpoint, f"it redirects more than {MAX_REDIRECTS} times"))
@@ -474,19 +482,14 @@ class HttpBackend:
             raise _FailedAttempt(self._bad(endpoint, "it redirects to something that is no URL"))
         if here.scheme == "https" and there.scheme != "https":
             raise _FailedAttempt(self._bad(endpoint, "it redirects from https to http, which is not followed"))
-        journey.trusted = journey.trusted and _origin(there) == _origin(self._url(endpoint.url))
-        headers = self._headers if journey.trusted else self._public_headers
-        journey.request = httpx.Request("GET", there, headers=headers, extensions={"call": journey.call})
-
-    def _url(self, text: str) -> httpx.URL:
-        url = self._urls.get(text)
-        if url is None:
-            url = self._urls[text] = httpx.URL(text)
-        return url
+        route = self._routes[endpoint.url]
+        journey.trusted = journey.trusted and _origin(there) == _origin(route.base)
+        headers = route.headers if journey.trusted else httpx.Headers(_host_header(there) | self._public_headers)
+        journey.request = _request("GET", there, headers, b"", journey.call)
 
     def _ask(self, endpoint: Endpoint, path: str, call: Call) -> bytes:
         """GET something small."""
-        request = httpx.Request("GET", self._url(endpoint.url + path), headers=self._headers, extensions={"call": call})
+        request = self._routes[endpoint.url].request("GET", path, b"", call)
         response = self._follow(_Journey(endpoint, request, call))
         failure: httpx.TransportError | MalformedError
         try:
@@ -697,7 +700,7 @@ class HttpBackend:
         said = f" ({status}): {said}" if said else f" ({status})"
         error: MazeError
         if status in (401, 403):
-            advice = "check MODAL_API_KEY" if self._has_key else "set MODAL_API_KEY"
+            advice = "check MODAL_API_KEY" if self._secrets else "set MODAL_API_KEY"
             error = UnauthorizedError(f"{where} refused the key{said}; {advice}")
         elif status == 429:
             error = RateLimitedError(f"{where} asks for fewer requests{said}; wait, or send fewer at once")
@@ -743,6 +746,15 @@ def _wait(secs: float, deadline: Deadline, cancellation: Cancellation) -> None:
     wake.wait(min(secs, deadline.remaining_secs()))
     forget()
     cancellation.raise_if_cancelled()
+
+
+def _request(method: str, url: httpx.URL, headers: httpx.Headers, body: bytes, call: Call) -> httpx.Request:
+    # With `content=` httpx would make up headers for each request, which takes longer than sending it.
+    return httpx.Request(method, url, headers=headers, stream=httpx.ByteStream(body), extensions={"call": call})
+
+
+def _host_header(url: httpx.URL) -> dict[str, str]:
+    return {"Host": url.netloc.decode("ascii")}
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -464,10 +464,13 @@ def _os_reason(error: OSError) -> str:
 
 def _encode(request: httpx.Request) -> bytes:
     """The bytes of a request. All of it was checked when the configuration was read, or is made by us."""
-    parts = [request.method.encode(), b" ", request.url.raw_path, b" HTTP/1.1\r\n"]
-    for name, value in request.headers.raw:
-        parts += (name, b": ", value, b"\r\n")
-    parts += (b"\r\n", request.content)
+    assert isinstance(request.stream, httpx.SyncByteStream)  # noqa: S101 - as httpx makes it from bytes
+    body = b"".join(request.stream)
+    parts = [b"%b %b HTTP/1.1\r\n" % (request.method.encode(), request.url.raw_path)]
+    parts += [b"%b: %b\r\n" % field for field in request.headers.raw]
+    if body:
+        parts.append(b"Content-Length: %d\r\n" % len(body))
+    parts += (b"\r\n", body)
     return b"".join(parts)
 
 

@@ -1,0 +1,77 @@
+"""Calls of the HTTP backend, as several test files make them."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from maze.backends.base import Cancellation, Completion, Deadline, Request
+from maze.backends.http import HttpBackend, Limits
+from maze.backends.transport import SocketTransport
+from maze.config import ModalConfig, Secret
+
+KEY = "sk-the-key-that-nobody-may-see"
+LIMITS = Limits(first_backoff_secs=0.01, longest_backoff_secs=0.02, answer_bytes=2**20)
+PATIENT_MS = 20_000
+"""More than any of these calls needs, so that it shows if one waits for its deadline."""
+GRAMMAR = "%llguidance {}\nstart: /.*/\n"
+
+_backends: list[HttpBackend] = []
+
+
+@pytest.fixture
+def backends_are_closed() -> Iterator[None]:
+    """Close what backend_for() made."""
+    yield
+    while _backends:
+        _backends.pop().close()
+
+
+def backend_for(
+    *urls: str,
+    limits: Limits = LIMITS,
+    dialect: str | None = "maze",
+    tls: ssl.SSLContext | None = None,
+    **config: Any,  # noqa: ANN401 - fields of ModalConfig
+) -> HttpBackend:
+    backend = HttpBackend(
+        ModalConfig(**{"endpoints": urls, "api_key": Secret(KEY), "dialect": dialect, **config}),
+        limits=limits,
+        transport=SocketTransport(tls=tls),
+    )
+    _backends.append(backend)
+    return backend
+
+
+def ask(*, timeout_ms: float = PATIENT_MS, **changes: Any) -> Request:  # noqa: ANN401 - fields of Request
+    request = Request(
+        prompt="Say hello.",
+        grammar=GRAMMAR,
+        token_mask=None,
+        max_tokens=16,
+        temperature=0.0,
+        top_p=1.0,
+        top_k=0,
+        seed=1,
+        stop=(),
+        model=None,
+        request_id="a-request",
+        deadline=Deadline(timeout_ms),
+        cancellation=Cancellation(),
+    )
+    return replace(request, **changes)
+
+
+def generate(backend: HttpBackend, request: Request) -> tuple[Completion, list[str]]:
+    """The completion, and the pieces in which its text was handed out."""
+    pieces: list[str] = []
+
+    def take(piece: str) -> bool:
+        pieces.append(piece)
+        return True
+
+    return backend.generate(request, take), pieces
