@@ -100,6 +100,22 @@ def pruned(cfg: Cfg) -> Cfg:
     return Cfg(cfg.start, {name: productions for name, productions in rules.items() if name in kept})
 
 
+def chain_is_longer(limit: int, start: str, references: Mapping[str, Iterable[str]]) -> bool:
+    """Whether going through the references depth first, each rule once, gets deeper than `limit`."""
+    seen = {start}
+    stack = [iter(references[start])]
+    while stack:
+        following = next((name for name in stack[-1] if name not in seen), None)
+        if following is None:
+            stack.pop()
+            continue
+        if len(stack) == limit:
+            return True
+        seen.add(following)
+        stack.append(iter(references[following]))
+    return False
+
+
 _NAMES_IN_A_WARNING = 10
 
 

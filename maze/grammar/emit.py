@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterable
 
 from maze.errors import LimitExceededError
+from maze.grammar.analysis import chain_is_longer
 from maze.grammar.symbols import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal, escaped
 
 MAX_DEPTH = 500
-"""Most rules in one chain of references, as llguidance recurses over them when it compiles: 3,000 overflow the stack of
-8 MB that a llama.cpp server compiles on."""
+"""Longest chain of references between rules. llguidance (1.0.1, 1.7 and 1.9 alike) recurses over them when it compiles:
+on a stack of 8 MB, which a llama.cpp server has, 1,700 to 2,700 overflow it."""
 MAX_ALTERNATIVES = 1_500
 """Most alternatives of one rule after folding; llguidance fails while decoding over 2,000 items at one place."""
 
@@ -135,7 +136,12 @@ class _Writer:
         for name, productions in self._cfg.rules.items():
             self._write_rule(name, productions)
         start = self._rule_names[self._cfg.start]
-        self._check_depth(start)
+        # An engine goes through the references depth first, in this order.
+        if chain_is_longer(MAX_DEPTH, start, self._references):
+            raise LimitExceededError(
+                f"the rules of the grammar refer to each other in a chain of over {MAX_DEPTH:,}, which is the limit; "
+                "make the chain shorter"
+            )
         return f"{_HEADER}start: {start}\n" + "".join(self._rules) + "".join(self._terminals)
 
     def _write_rule(self, name: str, productions: tuple[Production, ...]) -> None:
@@ -210,7 +216,7 @@ class _Writer:
         if isinstance(symbol, Nonterminal):
             return self._rule_names[symbol.name]
         if isinstance(symbol, Literal):
-            return json.dumps(symbol.text, ensure_ascii=False)
+            return _quoted(symbol.text)
         if symbol not in self._terminal_names:
             name = self._names.new(symbol.name, upper=True)
             self._terminal_names[symbol] = name
@@ -218,23 +224,6 @@ class _Writer:
             parts += [f"~/{_in_slashes(regex)}/" for regex in symbol.none_of]
             self._terminals.append(f"{name}: {' & '.join(parts)}\n")
         return self._terminal_names[symbol]
-
-    def _check_depth(self, start: str) -> None:
-        """Refuse what would overflow the stack of an engine that goes through the references depth first."""
-        seen = {start}
-        stack = [iter(self._references[start])]
-        while stack:
-            if len(stack) > MAX_DEPTH:
-                raise LimitExceededError(
-                    f"the rules of the grammar refer to each other in a chain of over {MAX_DEPTH:,}, which is the "
-                    "limit; make the chain shorter"
-                )
-            following = next((name for name in stack[-1] if name not in seen), None)
-            if following is None:
-                stack.pop()
-            else:
-                seen.add(following)
-                stack.append(iter(self._references[following]))
 
 
 def _folded(productions: list[Production]) -> list[Production]:
@@ -246,6 +235,13 @@ def _folded(productions: list[Production]) -> list[Production]:
     folded = Pattern("one of many", ("|".join(map(escaped, dict.fromkeys(texts))),))
     rest = [rhs for rhs in productions if not (len(rhs) == 1 and isinstance(rhs[0], Literal))]
     return [(folded,), *dict.fromkeys(rest)]
+
+
+def _quoted(text: str) -> str:
+    """A text as a Lark string; llguidance refuses some characters unless they are escaped."""
+    if text.isprintable():
+        return json.dumps(text, ensure_ascii=False)
+    return "".join(['"', *(json.dumps(c, ensure_ascii=not c.isprintable())[1:-1] for c in text), '"'])
 
 
 def _in_slashes(regex: str) -> str:

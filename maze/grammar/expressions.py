@@ -379,7 +379,7 @@ class _Automaton:
 
 
 def _unsafe(cfg: Cfg, terminals: Mapping[Terminal, list[Expression]], facts: _Facts) -> set[Expression] | None:
-    """The expressions whose terminals can go on where another terminal should end; None if it takes too long to tell."""
+    """The expressions whose terminals can go on where another should end; None if it takes too long to tell."""
     if len(terminals) > _MAX_TERMINALS or len(facts.alphabet) > _MAX_GROUPS:
         return None
     automata = {terminal: _automaton(expressions[0], facts) for terminal, expressions in terminals.items()}

@@ -1,17 +1,135 @@
-"""Lark text of callers, checked and passed through."""
+"""Lark text of callers: checked by llguidance and passed through unchanged but for its header.
+
+Engines carry different versions of llguidance. What the oldest of them (1.0.1, in llama.cpp) does not know is refused
+here, with its place, and not by the engine later: `~ n..m`, `%lark`, and hexadecimal escapes in texts. Special tokens
+(`<name>`, `<[12]>`) are refused too: they depend on the model's vocabulary, and no finished text shows them.
+"""
 
 from __future__ import annotations
 
+import json
+import re
+from typing import NoReturn
+
 import llguidance
 
-from maze.errors import InvalidConstraintError
+from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
+from maze.grammar.analysis import chain_is_longer
+from maze.grammar.emit import MAX_DEPTH
 from maze.grammar.symbols import LoweredGrammar
+
+MAX_LARK_CHARACTERS = 1_000_000
+"""Longest Lark text."""
+
+_HEADER = "%llguidance {}\n"
+_TOKEN = re.compile(
+    r"""(?P<comment>//[^\n]*|\#[^\n]*)
+    |(?P<text>"(?:[^"\\\n]|\\.)*")
+    |(?P<regex>/(?:[^/\\\n]|\\.)+/[imslux]*)
+    |(?P<special><[^<>\s"/]*>)
+    |(?P<times>~)\s*(?=\d)
+    |(?P<json>%json|%lark|%llguidance)\b
+    |(?P<directive>%\w+)
+    |(?P<define>(?:^|(?<=\n))[ \t]*[?!]*(?P<defined>\w+)[^\S\n]*(?:\.-?\d+)?[^\S\n]*(?:\[[^\]\n]*\])?[^\S\n]*:)
+    |(?P<name>\w+)
+    |(?P<other>.|\n)""",
+    re.VERBOSE,
+)
+_PLACE = re.compile(r"(?:at )?(\d+)\((\d+)\):\s*([^\n]*)")
 
 
 def lower_lark(text: str, path: str) -> LoweredGrammar:
-    """Check Lark text for llguidance."""
-    lark = text if text.startswith("%llguidance") else "%llguidance {}\n" + text
+    """Check Lark text with a rule `start`.
+
+    Raises InvalidConstraintError with line and column in the caller's text, UnsupportedConstraintError for special
+    tokens, LimitExceededError if it is too long or its rules refer to each other in too long a chain.
+    """
+    if len(text) > MAX_LARK_CHARACTERS:
+        raise LimitExceededError(
+            f"{path} has {len(text):,} characters of Lark text; the limit is {MAX_LARK_CHARACTERS:,}"
+        )
+    begin = len(text) - len(text.lstrip())
+    has_header = text.startswith("%llguidance", begin)
+    lark = text[begin:] if has_header else _HEADER + text
+    added_lines = -text.count("\n", 0, begin) if has_header else 1
+    references = _scan(text, path)
+    if "start" not in references:
+        raise InvalidConstraintError(f"{path} was taken for Lark text, but has no rule start; Lark text begins there")
+    if chain_is_longer(MAX_DEPTH, "start", references):
+        raise LimitExceededError(
+            f"{path}: the rules refer to each other in a chain of over {MAX_DEPTH:,}, which is the limit; make it shorter"
+        )
     error = llguidance.LLMatcher.validate_grammar(lark)
     if error:
-        raise InvalidConstraintError(f"{path} was taken for Lark text: {error}")
+        raise InvalidConstraintError(_in_callers_terms(error, text, added_lines, path))
     return LoweredGrammar(None, lark=lark)
+
+
+def _scan(text: str, path: str) -> dict[str, list[str]]:
+    """The names that each rule and terminal refers to; refuses what engines may not know."""
+    references: dict[str, list[str]] = {}
+    current: list[str] = []
+    at = 0
+    while found := _TOKEN.match(text, at):
+        at = found.end()
+        match found.lastgroup:
+            case "special":
+                _fail(
+                    text,
+                    path,
+                    found.start(),
+                    f"the special token {found[0]} cannot be checked on a finished text; write its text in quotes",
+                    UnsupportedConstraintError,
+                )
+            case "times":
+                _fail(text, path, found.start(), "write {n,m} and not ~ n..m, which not every engine knows")
+            case "text" if escape := re.search(r"(?<!\\)(?:\\\\)*\\x", found[0]):
+                place = found.start() + escape.end() - 2
+                _fail(text, path, place, "write \\u00HH and not \\xHH, which not every engine knows")
+            case "json" if found[0] == "%lark":
+                _fail(text, path, found.start(), "%lark is not known to every engine; write its rules out")
+            case "json":
+                at = _after_json(text, at)
+            case "define":
+                current = references.setdefault(found["defined"], [])
+            case "name":
+                current.append(found["name"])
+    return {
+        name: [other for other in dict.fromkeys(names) if other in references] for name, names in references.items()
+    }
+
+
+def _after_json(text: str, at: int) -> int:
+    """The place after a JSON value; where there is none, llguidance says so."""
+    begin = at + len(text[at:]) - len(text[at:].lstrip())
+    try:
+        _, end = json.JSONDecoder().raw_decode(text, begin)
+    except (ValueError, RecursionError):
+        return at
+    return end
+
+
+def _fail(
+    text: str,
+    path: str,
+    place: int,
+    problem: str,
+    error: type[InvalidConstraintError | UnsupportedConstraintError] = InvalidConstraintError,
+) -> NoReturn:
+    line = text.count("\n", 0, place) + 1
+    column = place - (text.rfind("\n", 0, place) + 1) + 1
+    raise error(f"{path} was taken for Lark text: line {line}, column {column}: {problem}")
+
+
+def _in_callers_terms(error: str, text: str, added_lines: int, path: str) -> str:
+    """The message of llguidance with the line of the caller's text, and that line with a caret."""
+    place = _PLACE.match(error)
+    if place is None:
+        return f"{path} was taken for Lark text: {error.splitlines()[0]}"
+    line, column = int(place[1]) - added_lines, int(place[2])
+    lines = text.split("\n")
+    message = f"{path} was taken for Lark text: line {line}, column {column}: {place[3].strip()}"
+    if 1 <= line <= len(lines):
+        shown = lines[line - 1][:200]
+        message += f"\n  {shown}\n  {' ' * min(column - 1, len(shown))}^"
+    return message
