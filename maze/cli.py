@@ -418,7 +418,7 @@ def serve(
         configure_logging(replace(config, log_filter=config.log_filter or "info").log_levels())
         try:
             from maze.service.app import ServiceSettings, create_app
-            from maze.service.server import ServiceServer
+            from maze.service.server import ServiceServer, listen
         except ImportError as error:
             raise ConfigurationError(f"maze serve needs a package ({error}): install libmaze[service]") from None
 
@@ -432,7 +432,7 @@ def serve(
         )
         backend = _backend(config, upstream)
         server = ServiceServer(create_app(backend, settings))
-        with _listen(host, port) as listener:
+        with listen(host, port) as listener:
             url = _url_of(listener)
             if as_json:
                 _print_json({"status": "MAZE_OK", "url": url, "backend": backend.name, "pid": os.getpid()})
@@ -464,14 +464,6 @@ def _is_loopback(host: str) -> bool:
     except OSError as error:
         raise InvalidArgumentError(f"--host {host} is no address of this machine: {error}") from None
     return all(ipaddress.ip_address(str(address[4][0])).is_loopback for address in found)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=1024)
-    except OSError as error:
-        raise InvalidArgumentError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
 
 
 def _url_of(listener: socket.socket) -> str:

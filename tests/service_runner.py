@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from starlette.applications import Starlette
 
 from maze.backends.base import Backend
 from maze.service.app import ServiceSettings, create_app
-from maze.service.server import ServiceServer
+from maze.service.server import ServiceServer, listen
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ def running_service(backend: Backend, settings: ServiceSettings | None = None) -
 @contextmanager
 def running_app(app: Starlette) -> Iterator[RunningService]:
     server = ServiceServer(app)
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen("127.0.0.1", 0)
     host, port = listener.getsockname()
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

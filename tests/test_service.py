@@ -539,6 +539,14 @@ def test_waiting_in_the_queue_counts_towards_the_time_of_a_request() -> None:
         assert [request.prompt for request in backend.requests] == ["1"]
 
 
+def test_answers_are_not_held_back_for_the_clients_acknowledgement() -> None:
+    with running_service(ScriptedBackend(["x"])) as service, httpx.Client() as client:
+        assert client.get(service.url + "/health").status_code == 200
+        (connection,) = service.server.server_state.connections
+        served: socket.socket = connection.transport.get_extra_info("socket")
+        assert served.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
 # ------------------------------------------------------------------------------------------------ leaving and stopping
 
 

@@ -11,10 +11,34 @@ from types import FrameType
 import uvicorn
 from starlette.applications import Starlette
 
+from maze.errors import InvalidArgumentError
 from maze.service.app import CANCEL_GRACE_SECS, Service
 
 KEEP_ALIVE_SECS = 30
 """How long an idle connection is kept; clients of Maze let go of theirs sooner."""
+BACKLOG = 1024
+"""Connections that may wait to be accepted."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 for a free one. Raises InvalidArgumentError."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+        )[0]
+        # With the protocol named, which socket.create_server() does not do: asyncio sets TCP_NODELAY on connections of
+        # such sockets only, and without it every answer waits 40 ms for the client's delayed acknowledgement.
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
+    except OSError as error:
+        raise InvalidArgumentError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+    return listener
 
 
 class ServiceServer(uvicorn.Server):
