@@ -347,7 +347,8 @@ MAZE_API GenerationResultFFI *maze_generate_stream(const IntentFFI *intent, cons
  *                 each intent, in order, none NULL; free each with
  *                 maze_free_result(). One failure does not touch the others.
  * \return MAZE_OK if every result succeeded, else the status of the first that
- *         did not. MAZE_INVALID_ARGUMENT with nothing written if `results` is NULL.
+ *         did not. With nothing written: MAZE_INVALID_ARGUMENT if `results` is
+ *         NULL, MAZE_LIMIT_EXCEEDED if intents_len is over MAZE_MAX_ARRAY_LENGTH.
  */
 MAZE_API MazeStatus maze_generate_batch(const IntentFFI *intents, size_t intents_len,
                                         const ConstraintIRFFI *constraints, size_t constraints_len,
@@ -437,8 +438,8 @@ MAZE_API GenerationResultFFI *maze_health_check(void);
 MAZE_API GenerationResultFFI *maze_list_models(void);
 
 /**
- * Send log lines to `callback` in place of stderr; NULL to stop. The level is
- * that of MAZE_LOG or MazeConfigFFI.log_filter. When it returns, the former
+ * Send log lines to `callback` in place of stderr; NULL for stderr again. Which
+ * lines there are, MAZE_LOG or MazeConfigFFI.log_filter says. When it returns, the former
  * callback is not running and will not be called again (except when called
  * from within that callback itself).
  */
