@@ -2,7 +2,7 @@
 
 JSON Schemas are decided by jsonschema_rs on the parsed text, so the order of properties and white space do not matter.
 An object that has a name twice must satisfy the schema whichever of the two a parser takes. Grammars and patterns are
-decided byte by byte by llguidance. What cannot be decided within the limits below is an error: no text is taken for right
+decided byte by byte by llguidance. What cannot be decided within these limits is an error: no text is taken for right
 because checking it was too hard.
 """
 
@@ -45,8 +45,8 @@ _SHOWN_ALTERNATIVES = 8
 def validate(text: bytes, compiled: CompiledConstraints) -> ValidationResult:
     """Decide for every part of `compiled` whether `text` satisfies it.
 
-    `satisfied` is None where a text cannot tell: vacuous and unenforceable parts, token masks. Raises LimitExceededError
-    if the text is too long or too deep, or a part takes too much work.
+    `satisfied` is None where a text cannot tell: vacuous and unenforceable parts, token masks. Raises
+    LimitExceededError if the text is too long or too deep, or a part takes too much work.
     """
     if len(text) > MAX_TEXT_BYTES:
         raise LimitExceededError(f"the text has {len(text)} bytes; at most {MAX_TEXT_BYTES} are checked")

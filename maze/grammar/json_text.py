@@ -18,6 +18,10 @@ _MAX_INTEGER_DIGITS = 4000
 """Python refuses to convert longer ones; they become Decimal."""
 
 
+_MAX_EXPONENT = 5000
+"""Numbers with more places before or after the point than this are taken for one with this many."""
+
+
 class JsonTextError(ValueError):
     """The text is not JSON. `offset` counts characters."""
 
@@ -51,6 +55,22 @@ def _integer(digits: str) -> int | Decimal:
     return int(digits) if len(digits) < _MAX_INTEGER_DIGITS else Decimal(digits)
 
 
+def _fraction(digits: str) -> Decimal:
+    mantissa, _, exponent = digits.lower().partition("e")
+    if len(exponent) < len("5000"):
+        return Decimal(digits)
+    number = Decimal(mantissa)
+    if not number:
+        return number
+    # Twelve digits of an exponent are more than any mantissa can outweigh.
+    magnitude = int(exponent.lstrip("+-").lstrip("0")[:12] or "0")
+    adjusted = number.adjusted() + (-magnitude if exponent[0] == "-" else magnitude)
+    if abs(adjusted) <= _MAX_EXPONENT:
+        return Decimal(digits)
+    # Written out, 1e999999999 takes all memory. What stands for it lies as far beyond every bound of a schema.
+    return Decimal("1.000000007").scaleb(_MAX_EXPONENT if adjusted > 0 else -_MAX_EXPONENT).copy_sign(number)
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     unique = dict(pairs)
     if len(unique) != len(pairs):
@@ -65,7 +85,7 @@ def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _decoder(pairs_hook: Callable[[list[tuple[str, Any]]], Any]) -> json.JSONDecoder:
     return json.JSONDecoder(
-        object_pairs_hook=pairs_hook, parse_float=Decimal, parse_int=_integer, parse_constant=_refuse_constant
+        object_pairs_hook=pairs_hook, parse_float=_fraction, parse_int=_integer, parse_constant=_refuse_constant
     )
 
 

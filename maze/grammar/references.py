@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from urllib.parse import unquote, urldefrag, urljoin
+from urllib.parse import quote, unquote, urldefrag, urljoin
 
 from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
 from maze.grammar.json_text import JsonValue
@@ -13,14 +14,16 @@ from maze.grammar.json_text import JsonValue
 MAX_WAYS = 10_000_000
 """Most times that one value may have to be looked at; jsonschema_rs looks at 20 million a second."""
 
-_DRAFTS = {
-    "http://json-schema.org/draft-04/schema": 4,
-    "http://json-schema.org/draft-06/schema": 6,
-    "http://json-schema.org/draft-07/schema": 7,
-    "https://json-schema.org/draft/2019-09/schema": 2019,
-    "https://json-schema.org/draft/2020-12/schema": 2020,
+_DRAFT_URIS = {
+    4: "http://json-schema.org/draft-04/schema#",
+    6: "http://json-schema.org/draft-06/schema#",
+    7: "http://json-schema.org/draft-07/schema#",
+    2019: "https://json-schema.org/draft/2019-09/schema",
+    2020: "https://json-schema.org/draft/2020-12/schema",
 }
 _LATEST_DRAFT = 2020
+_DRAFT_URI = re.compile(r"https?://json-schema[.-]org/(?:draft[-/]0?(4|6|7|2019|2020)(?:-09|-12)?/)?schema#?")
+"""Takes the spellings that people use as well: https for http, a dot forgotten, no draft for the latest."""
 
 
 def draft_of(schema: JsonValue, path: str) -> int:
@@ -28,13 +31,23 @@ def draft_of(schema: JsonValue, path: str) -> int:
     uri = schema.get("$schema") if isinstance(schema, dict) else None
     if uri is None:
         return _LATEST_DRAFT
-    draft = _DRAFTS.get(uri.rstrip("#")) if isinstance(uri, str) else None
-    if draft is None:
+    named = _DRAFT_URI.fullmatch(uri) if isinstance(uri, str) else None
+    if named is None:
         raise UnsupportedConstraintError(
             f"{path} names the draft {shown(uri)} at #/$schema, which is not known; "
             "use draft-04, draft-06, draft-07, 2019-09 or 2020-12"
         )
-    return draft
+    return int(named.group(1) or _LATEST_DRAFT)
+
+
+def with_exact_uris(schema: JsonValue, path: str) -> JsonValue:
+    """The schema with `$schema` spelled as the drafts do, and references with `<`, `>` and the like percent-encoded."""
+    draft = draft_of(schema, path)
+    if isinstance(schema, dict) and "$schema" in schema:
+        schema = {**schema, "$schema": _DRAFT_URIS[draft]}
+    for place in References(schema, draft, path).referring:
+        place.schema["$ref"] = quote(place.schema["$ref"], safe="%/#?:@!$&'()*+,;=~-._[]")
+    return schema
 
 
 _ONE_SCHEMA = frozenset(
@@ -89,7 +102,7 @@ class References:
         self._resources: dict[str, JsonValue] = {"": root}
         self._anchors: dict[tuple[str, str], JsonValue] = {}
         self._bases: dict[int, str] = {}
-        self._referring: list[Place] = []
+        self.referring: list[Place] = []
         pending = [(root, "")]
         while pending:
             schema, base = pending.pop()
@@ -102,7 +115,7 @@ class References:
 
     def _register(self, schema: dict[str, JsonValue], base: str) -> str:
         if isinstance(schema.get("$ref"), str):
-            self._referring.append(Place(schema, base))
+            self.referring.append(Place(schema, base))
             if self.draft <= 7:
                 return base
         own_id = schema.get("id" if self.draft == 4 else "$id")
@@ -152,9 +165,9 @@ class References:
 
     def check(self) -> None:
         """Raise for a reference that leads nowhere, a circle that says nothing, and for too many ways through."""
-        for place in self._referring:
+        for place in self.referring:
             self.resolve(place.schema["$ref"], place.base)
-        for place in self._referring:
+        for place in self.referring:
             if place.schema is not self.root.schema:
                 self._refuse_circles(place)
         self._refuse_circles(self.root)

@@ -11,8 +11,10 @@ draft or annotation is left that an older llguidance could read differently.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -29,7 +31,7 @@ from maze.errors import (
 )
 from maze.grammar.big_stack import run_with_big_stack
 from maze.grammar.json_text import JsonTextError, JsonValue, TooDeepError, depth, parse
-from maze.grammar.references import Place, References, draft_of, shown
+from maze.grammar.references import Place, References, draft_of, shown, with_exact_uris
 
 MAX_SCHEMA_BYTES = 2 * 1024 * 1024
 """Longest schema text; 2 MiB take about a second to compile."""
@@ -56,6 +58,19 @@ _ENFORCED_FORMATS = frozenset(
     {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"},
 )
 """Formats that llguidance 1.0.1 (llama.cpp), 1.7 (vLLM) and 1.9 all know; 1.0.1 lacks uri."""
+_CHECKED_FORMATS = {
+    "uri": 4,
+    "regex": 4,
+    "uri-reference": 6,
+    "json-pointer": 6,
+    "uri-template": 6,
+    "idn-email": 7,
+    "idn-hostname": 7,
+    "iri": 7,
+    "iri-reference": 7,
+    "relative-json-pointer": 7,
+}
+"""Further formats that jsonschema_rs asserts, and since which draft; by the standard any other says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +134,15 @@ def _lower(text: str, path: str) -> LoweredSchema:
     if not isinstance(schema, dict | bool):
         raise InvalidConstraintError(f"{path} is not a JSON Schema: it must be an object, true or false")
 
+    exact = with_exact_uris(copy.deepcopy(schema), path)
+    if exact != schema:
+        schema = exact
+        text = dump(schema)
     draft_uri, warnings = _valid_draft(schema, text, path)
     if isinstance(schema, dict) and "$schema" not in schema and draft_uri is not None:
         schema = {"$schema": draft_uri, **schema}
         text = dump(schema)
-    grammar_schema, reasons = _enforceable(References(schema, draft_of(schema, path), path))
+    grammar_schema, reasons, more_warnings = _enforceable(References(schema, draft_of(schema, path), path))
     return LoweredSchema(
         paths=(path,),
         schema=schema,
@@ -131,7 +150,7 @@ def _lower(text: str, path: str) -> LoweredSchema:
         grammar_schema=grammar_schema,
         fully_enforced=not reasons,
         reasons=reasons,
-        warnings=warnings,
+        warnings=warnings + more_warnings,
     )
 
 
@@ -212,8 +231,8 @@ def make_validator(check_schema: str) -> jsonschema_rs.Validator:
 # ------------------------------------------------------------------------------------------------ what can be enforced
 
 
-def _enforceable(references: References) -> tuple[JsonValue, tuple[str, ...]]:
-    """The grammar schema, and why it accepts too much."""
+def _enforceable(references: References) -> tuple[JsonValue, tuple[str, ...], tuple[str, ...]]:
+    """The grammar schema, why it accepts too much, and warnings."""
     lowering = _Lowering(references, frozenset())
     grammar_schema = lowering.run()
     if (chain := _longest_chain(grammar_schema)) > MAX_REFERENCE_CHAIN:
@@ -232,11 +251,20 @@ def _enforceable(references: References) -> tuple[JsonValue, tuple[str, ...]]:
         grammar_schema = lowering.run()
         failure = _compile_failure(grammar_schema)
     if failure:
-        raise _error_of(failure, references.path)
+        error = _error_of(failure, references.path)
+        if not isinstance(error, UnsupportedConstraintError):
+            raise error
+        kind = {"type": root["type"]} if isinstance(root := references.root.schema, dict) and "type" in root else {}
+        return kind, (f"all but its type is checked on the finished text only: {_message_of(failure)}",), ()
     if lowering.one_of_pointers and _compile_failure(grammar_schema, coerce_one_of=False):
         for pointer in lowering.one_of_pointers:
             lowering.note("oneOf", "that exactly one branch fits", pointer)
-    return grammar_schema, lowering.reasons()
+    warnings: tuple[str, ...] = ()
+    if formats := [shown(name) for name in lowering.unknown_formats]:
+        warnings = (
+            f"{references.path} has formats that its draft does not know and that say nothing: {_listed(formats)}",
+        )
+    return grammar_schema, lowering.reasons(), warnings
 
 
 def _longest_chain(grammar_schema: JsonValue) -> int:
@@ -290,6 +318,7 @@ class _Lowering:
         self._counted_items = 0
         self.probes: dict[str, JsonValue] = {}
         self.one_of_pointers: list[str] = []
+        self.unknown_formats: dict[str, None] = {}
 
     def run(self) -> JsonValue:
         root = self._references.root
@@ -406,14 +435,17 @@ class _Lowering:
         if schema.get("format") in _ENFORCED_FORMATS:
             facets["format"] = schema["format"]
         elif "format" in schema and _may_be(schema, "string"):
-            self.note("format", f"format {shown(schema['format'])}", f"{pointer}/format")
+            if self._draft >= _CHECKED_FORMATS.get(schema["format"], math.inf):
+                self.note("format", f"format {shown(schema['format'])}", f"{pointer}/format")
+            else:
+                self.unknown_formats[schema["format"]] = None
         if "pattern" in schema:
-            pattern = schema["pattern"]
+            pattern, is_exact = _pattern_for_llguidance(schema["pattern"])
             if self._is_refused({"type": "string", "pattern": pattern}):
                 self.note("pattern", "a pattern that no automaton decides", f"{pointer}/pattern")
             else:
                 facets["pattern"] = pattern
-                if not _pattern_is_exact(pattern):
+                if not is_exact:
                     self.note("pattern", "an escaped character in a pattern", f"{pointer}/pattern")
         if len(facets) > 1 and self._is_refused({"type": "string", **facets}):
             for name in ("pattern", "format"):
@@ -467,15 +499,19 @@ class _Lowering:
             result["required"] = required
         others_are_enforced = True
         if patterns:
-            if self._is_refused({"type": "object", "patternProperties": dict.fromkeys(patterns, True)}):
+            spelled = {pattern: _pattern_for_llguidance(pattern) for pattern in patterns}
+            names = [text for text, _ in spelled.values()]
+            if len(set(names)) < len(names) or self._is_refused(
+                {"type": "object", "patternProperties": dict.fromkeys(names, True)}
+            ):
                 self.note("patternProperties", "names by pattern", f"{pointer}/patternProperties")
                 others_are_enforced = False
             else:
                 result["patternProperties"] = {
-                    pattern: self._child(child, place, f"{pointer}/patternProperties/{_escaped(pattern)}")
+                    spelled[pattern][0]: self._child(child, place, f"{pointer}/patternProperties/{_escaped(pattern)}")
                     for pattern, child in patterns.items()
                 }
-                if not all(map(_pattern_is_exact, patterns)):
+                if not all(is_exact for _, is_exact in spelled.values()):
                     self.note("patternProperties", "an escaped character in a name", f"{pointer}/patternProperties")
         if "additionalProperties" in schema:
             if others_are_enforced:
@@ -536,12 +572,53 @@ def _may_be(schema: dict[str, JsonValue], kind: str) -> bool:
     return kind in ([types] if isinstance(types, str) else types)
 
 
-def _pattern_is_exact(pattern: str) -> bool:
-    """Whether llguidance enforces a JSON `pattern` to the letter.
+_WHITE_SPACE = " \t\n\x0b\x0c\r\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+"""What ECMAScript takes for white space, as members of a class; llguidance's own `\\s` has other members."""
+_ESCAPE_OR_CHARACTER = re.compile(r"\\[pP]\{[^}]*\}|\\.|.", re.DOTALL)
 
-    It accepts an escaped quote or backslash where a negated class leaves the character itself out.
+
+def _pattern_for_llguidance(pattern: str) -> tuple[str, bool]:
+    """The pattern with ECMAScript's white space spelled out, and whether llguidance enforces it to the letter.
+
+    It does not where a negated class leaves out the quote or the backslash: `^[^"]+$` takes an escaped quote.
     """
-    return not any(piece in pattern for piece in ("[^", "\\D", "\\S", "\\W", "\\P"))
+    result: list[str] = []
+    members: list[str] | None = None
+    is_exact = True
+    for piece in _ESCAPE_OR_CHARACTER.findall(pattern):
+        if members is None:
+            if piece == "[":
+                members = []
+            elif piece.startswith("\\P"):
+                is_exact = False
+            result.append({"\\s": f"[{_WHITE_SPACE}]", "\\S": f"[^{_WHITE_SPACE}]"}.get(piece, piece))
+            continue
+        if piece == "]" and members:
+            is_negated = members[0] == "^"
+            if "\\S" in members or (is_negated and _may_leave_out_quotes(members[1:])):
+                is_exact = False
+            members = None
+        else:
+            members.append(piece)
+        result.append(_WHITE_SPACE if piece == "\\s" else piece)
+    return "".join(result), is_exact
+
+
+def _may_leave_out_quotes(members: Sequence[str]) -> bool:
+    """Whether a class may hold the quote or the backslash; a range that is not of letters or digits counts as one."""
+    for index, member in enumerate(members):
+        if member in ('"', "\\\\", "\\D", "\\S", "\\W") or member[:2] in ("\\p", "\\P", "\\x", "\\u"):
+            return True
+        if member == "-" and 0 < index < len(members) - 1:
+            first, last = members[index - 1], members[index + 1]
+            if not (
+                first.isalnum()
+                and last.isalnum()
+                and first.isupper() == last.isupper()
+                and first.isdigit() == last.isdigit()
+            ):
+                return True
+    return False
 
 
 # ------------------------------------------------------------------------------------------------ several schemas
@@ -616,8 +693,12 @@ def _means_contradiction(failure: str) -> bool:
     return "Unsatisfiable schema" in failure
 
 
+def _message_of(failure: str) -> str:
+    return failure.split("failed to compile JSON schema: ")[-1].split("\n")[0]
+
+
 def _error_of(failure: str, path: str) -> MazeError:
-    message = failure.split("failed to compile JSON schema: ")[-1].split("\n")[0]
+    message = _message_of(failure)
     if _means_contradiction(failure):
         return ContradictionError(f"{path}: no text satisfies the schema: {message}")
     if any(piece in failure for piece in ("too large", "too big", "fuel", "panic", "TooComplex")):
