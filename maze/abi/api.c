@@ -311,6 +311,27 @@ void maze_shutdown(void)
         call_for_status(run_shutdown, &call);
 }
 
+/* -------------------------------------------------------------------------------------------------- exit */
+
+static void run_stop_engines(void *arguments)
+{
+    Call *call = arguments;
+    call->status = entry_stop_engines();
+}
+
+/* The engine's threads would go on while exit() destroys what they use. A forked child has none, and must not wait. */
+static void stop_engines(void)
+{
+    Call call = {0};
+    if (embed_is_running())
+        call_for_status(run_stop_engines, &call);
+}
+
+void host_register_exit_handler(void)
+{
+    atexit(stop_engines);
+}
+
 /* --------------------------------------------------------------------------------------------------- log */
 
 /* One registration of a callback. Freed by the last who leaves it. */

@@ -22,6 +22,7 @@ int entry_clear_cache(void);
 int entry_shutdown(void);
 int entry_log_callback_changed(void);
 int entry_log_misuse(const char *message);
+int entry_stop_engines(void);
 /* python end */
 
 /* Written in C, called from entry.py. */
@@ -43,6 +44,9 @@ void host_interrupt_after_call(void);
 
 /* The host's Python is about to be finalized: refuse all further calls. */
 void host_python_ends(void);
+
+/* Make exit() stop the embedded engine, before it runs what has been registered so far. */
+void host_register_exit_handler(void);
 
 /* The environment as it is now: os.environ is that of the start. */
 char *getenv(const char *name);

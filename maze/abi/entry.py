@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from maze.abi.convert import Ffi, Lib, Pointer, Reader, decode_constraints
-from maze.config import ENVIRONMENT_VARIABLES, config_from_environment
+from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environment
 from maze.errors import ConfigurationError, MazeError, Status
 from maze.log import set_sink
 from maze.orchestrator import Orchestrator
@@ -38,7 +38,7 @@ def attach(ffi: Ffi, lib: Lib, own_interpreter: bool) -> None:
     """Define the entry functions. `own_interpreter`: libmaze started this Python, and is alone in it."""
     if own_interpreter:
         sys.setswitchinterval(SWITCH_INTERVAL_SECS)
-    library = _Library(ffi, lib)
+    library = _Library(ffi, lib, own_interpreter=own_interpreter)
     results = (
         library.generate,
         library.compile_constraints,
@@ -54,6 +54,7 @@ def attach(ffi: Ffi, lib: Lib, own_interpreter: bool) -> None:
         library.shutdown,
         library.log_callback_changed,
         library.log_misuse,
+        library.stop_engines,
     )
     for functions, on_error, failed in ((results, library.failure, ffi.NULL), (statuses, library.status, -1)):
         for function in functions:
@@ -84,9 +85,10 @@ def _say_nothing(*_: object) -> None:
 class _Library:
     """The state of libmaze in this process: one Orchestrator, made when it is first needed."""
 
-    def __init__(self, ffi: Ffi, lib: Lib) -> None:
+    def __init__(self, ffi: Ffi, lib: Lib, *, own_interpreter: bool) -> None:
         self._ffi = ffi
         self._lib = lib
+        self._own_interpreter = own_interpreter
         self._reader = Reader(ffi, lib)
         self._lock = threading.Lock()
         self._orchestrator: Orchestrator | None = None
@@ -221,7 +223,7 @@ class _Library:
                     "call maze_shutdown() first"
                 )
             environment = self._environment()
-            self._orchestrator = Orchestrator(
+            self._start(
                 config_from_environment(environment)
                 if config == self._ffi.NULL
                 else self._reader.config(config, environment)
@@ -233,10 +235,19 @@ class _Library:
         orchestrator = self._orchestrator
         if orchestrator is None:
             with self._lock:
-                if self._orchestrator is None:
-                    self._orchestrator = Orchestrator(config_from_environment(self._environment()))
-                orchestrator = self._orchestrator
+                orchestrator = self._orchestrator or self._start(config_from_environment(self._environment()))
         return orchestrator
+
+    def _start(self, config: MazeConfig) -> Orchestrator:
+        """Make the Orchestrator. The lock is held."""
+        if config.modal is None and self._own_interpreter:
+            # This Python is never finalised, so the engine cannot rely on atexit; and its own way to be told of exit()
+            # waits for the interpreter, which in a forked child may never be free.
+            from maze.backends import llama_cpp  # only where it is needed: it takes a while to import
+
+            llama_cpp.register_exit_handler = self._lib.host_register_exit_handler
+        self._orchestrator = Orchestrator(config)
+        return self._orchestrator
 
     def _environment(self) -> dict[str, str]:
         """What the host's environment says now; os.environ is a copy from the start of Python."""
@@ -248,6 +259,13 @@ class _Library:
             orchestrator, self._orchestrator = self._orchestrator, None
         if orchestrator is not None:
             orchestrator.close()
+        return Status.OK
+
+    def stop_engines(self) -> int:
+        """The process exits: end the threads of the engine before what they use is destroyed."""
+        from maze.backends import llama_cpp  # is imported: it asked for this call
+
+        llama_cpp.stop_all()
         return Status.OK
 
     def python_ends(self) -> None:
