@@ -302,9 +302,11 @@ def test_a_certificate_for_another_host_is_refused(certificate: Path) -> None:
 
 
 def test_https_to_a_server_without_tls_is_told() -> None:
-    with FaultServer(fine()) as server:
-        with pytest.raises(EngineUnavailableError, match=r"TLS handshake (failed|was cut off)"):
-            generate(backend_for(server.url.replace("http:", "https:")), ask())
+    with (
+        FaultServer(fine()) as server,
+        pytest.raises(EngineUnavailableError, match=r"TLS handshake (failed|was cut off)"),
+    ):
+        generate(backend_for(server.url.replace("http:", "https:")), ask())
 
 
 def test_a_tls_handshake_that_stalls_ends_at_the_deadline() -> None:
@@ -384,16 +386,22 @@ def test_no_endpoint_takes_over_after_text() -> None:
 
 
 def test_no_endpoint_takes_over_a_request_that_is_refused() -> None:
-    with FaultServer(answer(401, b"")) as one, FaultServer(answer(401, b"")) as two:
-        with pytest.raises(UnauthorizedError):
-            generate(backend_for(one.url, two.url), ask())
+    with (
+        FaultServer(answer(401, b"")) as one,
+        FaultServer(answer(401, b"")) as two,
+        pytest.raises(UnauthorizedError),
+    ):
+        generate(backend_for(one.url, two.url), ask())
     assert len(one.requests) + len(two.requests) == 1
 
 
 def test_all_endpoints_are_tried_in_rounds_before_a_call_fails() -> None:
-    with FaultServer(answer(503, b"")) as one, FaultServer(answer(503, b"")) as two:
-        with pytest.raises(EngineUnavailableError, match=r"after \d attempts"):
-            generate(backend_for(one.url, two.url), ask())
+    with (
+        FaultServer(answer(503, b"")) as one,
+        FaultServer(answer(503, b"")) as two,
+        pytest.raises(EngineUnavailableError, match=r"after \d attempts"),
+    ):
+        generate(backend_for(one.url, two.url), ask())
     assert len(one.requests) >= 1
     assert len(two.requests) >= 1
 
@@ -628,9 +636,11 @@ def test_models_of_all_endpoints_are_listed_once() -> None:
         assert backend_for(one.url, gone, two.url).models(Deadline(10_000)) == ("a", "b", "c")
         with pytest.raises(EngineUnavailableError):
             backend_for(gone).models(Deadline(10_000))
-    with FaultServer(by_path(models=answer(200, {"a": 1}))) as server:
-        with pytest.raises(BadResponseError, match=r"not an array of texts"):
-            backend_for(server.url).models(Deadline(10_000))
+    with (
+        FaultServer(by_path(models=answer(200, {"a": 1}))) as server,
+        pytest.raises(BadResponseError, match=r"not an array of texts"),
+    ):
+        backend_for(server.url).models(Deadline(10_000))
 
 
 def test_connect_sends_nothing_by_itself() -> None:

@@ -124,18 +124,6 @@ def _kind(value: object) -> str:
 # ------------------------------------------------------------------------------------------------ token masks
 
 
-def check_vocabulary(mask: TokenMask, vocabulary: int | None) -> None:
-    """Refuse ids that the model does not have, where the size of its vocabulary is known."""
-    if vocabulary is None:
-        return
-    unknown = sorted(token for token in (mask.allowed or frozenset()) | mask.forbidden if token >= vocabulary)
-    if unknown:
-        shown = ", ".join(map(str, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
-        raise UnsupportedConstraintError(
-            f"token_masks names ids that the model does not have: {shown} (its vocabulary has {vocabulary} tokens)"
-        )
-
-
 def mask_grammar(allowed: frozenset[int]) -> str:
     """A grammar of llguidance whose texts consist of the allowed tokens only."""
     if not allowed:

@@ -10,7 +10,6 @@ from maze.backends.dialect import (
     MalformedError,
     Reader,
     check_tokens,
-    check_vocabulary,
     count_of,
     finish_reason_of,
     mask_grammar,
@@ -18,6 +17,7 @@ from maze.backends.dialect import (
     text_of,
     token_ids_of,
 )
+from maze.backends.token_mask import check_vocabulary
 from maze.errors import UnsupportedConstraintError
 
 
@@ -151,15 +151,18 @@ class _OpenAiReader(Reader):
         text = text_of(choice, "text")
         if self.finish_reason is not None and text:
             raise MalformedError("text follows the event that finished it")
+        ids: list[int] = []
+        if self._request.token_mask is not None and self._tells_tokens:
+            ids = token_ids_of(choice, "token_ids")
         reason = choice.get("finish_reason")
         if reason is not None:
             self.finish_reason = finish_reason_of(reason)
-            # SGLang calls it matched_stop; both give the id of a token if that ended the text.
+            # SGLang calls it matched_stop. It is a text, the id of a token, or null for the end token of the model.
             matched = choice.get("stop_reason", choice.get("matched_stop"))
             self.stopped_by_text = type(matched) is str and matched in self._request.stop
-        if self._request.token_mask is not None and self._tells_tokens and (text or reason is None):
-            # The last event of an answer that the model ended has no text: its token is the end token.
-            self._token_ids += token_ids_of(choice, "token_ids")
+            if reason == FINISHED_STOP and matched is None:
+                ids = ids[:-1]  # the end token, which is no part of the text
+        self._token_ids += ids
         return text
 
     def check(self, text: str) -> None:
@@ -204,7 +207,8 @@ class LlamaCppDialect:
         grammar = request.grammar
         mask = request.token_mask
         if mask is not None:
-            check_vocabulary(mask, vocabulary)
+            if vocabulary is not None:
+                check_vocabulary(mask, vocabulary)
             fields["return_tokens"] = True
             if mask.allowed is not None:
                 if grammar is not None:
@@ -230,18 +234,23 @@ class LlamaCppDialect:
 class _LlamaCppReader(Reader):
     def __init__(self, request: Request) -> None:
         super().__init__()
-        self._request = request
+        self._mask = request.token_mask
+        # A grammar that llama.cpp cannot read it ignores, and where a grammar meets a bias nothing may be left.
+        self._must_see_all = request.grammar is not None or (self._mask is not None and self._mask.allowed is not None)
         self._token_ids: list[int] = []
+        self._last_text = ""
 
     def feed(self, event: Event) -> str:
         stop = event.get("stop")
         if type(stop) is not bool:
             raise MalformedError("its field 'stop' is not a boolean")
         text = text_of(event, "content")
-        if self._request.token_mask is not None and not stop:
-            self._token_ids += token_ids_of(event, "tokens")
         if stop:
             self._read_summary(event)
+        else:
+            self._last_text = text
+            if self._mask is not None:
+                self._token_ids += token_ids_of(event, "tokens")
         return text
 
     def _read_summary(self, event: Event) -> None:
@@ -259,5 +268,14 @@ class _LlamaCppReader(Reader):
 
     def check(self, text: str) -> None:
         super().check(text)
-        if self._request.token_mask is not None:
-            check_tokens(self._token_ids, self._request.token_mask)
+        if self._mask is None:
+            return
+        seen = len(self._token_ids)
+        if self.finish_reason == FINISHED_STOP and not self.stopped_by_text and not self._last_text:
+            del self._token_ids[-1:]  # the end token, which is no part of the text
+        check_tokens(self._token_ids, self._mask)
+        if self._must_see_all and seen != self.tokens_generated:
+            raise UnsupportedConstraintError(
+                "token_masks: the text has characters made of several tokens, or a stop text, whose ids the llama.cpp "
+                "server does not tell, so that the mask cannot be confirmed next to a grammar; leave one of them out"
+            )
