@@ -32,7 +32,7 @@ from maze.grammar.regex import (
 
 MAX_STATES = 2_000
 """Most states of an automaton."""
-MAX_STEPS = 1_000_000
+MAX_STEPS = 3_000_000
 """Most steps of one construction, products included; about a second."""
 MAX_EXPRESSION_SIZE = 1_000
 """Largest expression that an automaton is turned back into, as size_of() counts."""
@@ -127,17 +127,58 @@ class Dfa:
 
 
 def make_dfa(node: Node, alphabet: Alphabet, budget: Budget) -> Dfa:
-    """The smallest automaton for an expression; the expression must be one of those that the alphabet was made for.
+    """An automaton for an expression; the expression must be one of those that the alphabet was made for.
 
     Raises OverBudgetError.
     """
     match node:
         case Both(items):
             dfas = sorted((make_dfa(item, alphabet, budget) for item in items), key=lambda dfa: len(dfa.next))
-            return reduce(lambda left, right: intersect(left, right, budget), dfas)
+            return reduce(lambda left, right: _intersection(left, right, budget), dfas)
         case Not(item):
             return _complement(make_dfa(item, alphabet, budget), alphabet, budget)
     return _Positions(alphabet, budget).determinise(node)
+
+
+def smallest(dfa: Dfa, budget: Budget) -> Dfa:
+    """The automaton with the fewest states for the same texts, by Hopcroft's algorithm. Raises OverBudgetError."""
+    size, groups = len(dfa.next), len(dfa.next[0])
+    budget.spend(size * groups)
+    dead = size
+    sources: list[list[list[int]]] = [[[] for _ in range(groups)] for _ in range(size + 1)]
+    for state, row in enumerate([*dfa.next, (DEAD,) * groups]):
+        for group, target in enumerate(row):
+            sources[dead if target == DEAD else target][group].append(state)
+
+    blocks = [block for block in (set(dfa.accepting), set(range(size + 1)) - dfa.accepting) if block]
+    block_of = [0] * (size + 1)
+    for number, block in enumerate(blocks):
+        for state in block:
+            block_of[state] = number
+    work = {(number, group) for number in range(len(blocks)) for group in range(groups)}
+    while work:
+        number, group = work.pop()
+        touched: dict[int, set[int]] = {}
+        for state in blocks[number]:
+            budget.spend(1 + len(sources[state][group]))
+            for source in sources[state][group]:
+                touched.setdefault(block_of[source], set()).add(source)
+        for split, members in touched.items():
+            if len(members) == len(blocks[split]):
+                continue
+            rest = blocks[split] - members
+            small, blocks[split] = (members, rest) if len(members) <= len(rest) else (rest, members)
+            for state in small:
+                block_of[state] = len(blocks)
+            work.update((len(blocks), other) for other in range(groups))
+            blocks.append(small)
+
+    table = [[DEAD if target == DEAD else block_of[target] for target in row] for row in dfa.next]
+    merged: list[list[int]] = [[]] * len(blocks)
+    for state, merged_row in enumerate(table):
+        merged[block_of[state]] = merged_row
+    merged[block_of[dead]] = merged[block_of[dead]] or [DEAD] * groups
+    return _trimmed(merged, {block_of[state] for state in dfa.accepting}, budget, start=block_of[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +241,7 @@ class _Positions:
                 following |= self._follow[position]
             done += 1
             table.append(row_after(following))
-        return _minimal(table, accepting, self._budget)
+        return _trimmed(table, accepting, self._budget)
 
     def _add(self, mask: int) -> int:
         if len(self._groups) >= 5 * MAX_STATES:
@@ -289,8 +330,8 @@ def _bits(mask: int) -> Iterable[int]:
         mask ^= low
 
 
-def intersect(left: Dfa, right: Dfa, budget: Budget) -> Dfa:
-    """The smallest automaton for the texts that both accept. Raises OverBudgetError."""
+def _intersection(left: Dfa, right: Dfa, budget: Budget) -> Dfa:
+    """An automaton for the texts that both accept."""
     numbers = {(0, 0): 0}
     pending = [(0, 0)]
     table: list[list[int]] = []
@@ -314,72 +355,45 @@ def intersect(left: Dfa, right: Dfa, budget: Budget) -> Dfa:
                 pending.append(reached)
             row.append(numbers[reached])
         table.append(row)
-    return _minimal(table, accepting, budget)
+    return _trimmed(table, accepting, budget)
 
 
 def _complement(dfa: Dfa, alphabet: Alphabet, budget: Budget) -> Dfa:
     everything = len(dfa.next)
     table = [[everything if target == DEAD else target for target in row] for row in dfa.next]
     table.append([everything] * alphabet.size)
-    return _minimal(table, set(range(len(table))) - dfa.accepting, budget)
+    return _trimmed(table, set(range(len(table))) - dfa.accepting, budget)
 
 
-def _minimal(table: list[list[int]], accepting: set[int], budget: Budget) -> Dfa:
-    """Hopcroft's algorithm, on the states that lead to an accepting one; numbered in the order they are met."""
-    size = len(table)
+def _trimmed(table: list[list[int]], accepting: set[int], budget: Budget, *, start: int = 0) -> Dfa:
+    """The automaton without the states that lead to no text; numbered in the order they are met."""
     groups = len(table[0])
-    budget.spend(size * groups)
-    sources: list[list[list[int]]] = [[[] for _ in range(groups)] for _ in range(size + 1)]
-    for state, row in enumerate([*table, [DEAD] * groups]):
-        for group, target in enumerate(row):
-            sources[target if target != DEAD else size][group].append(state)
-
-    blocks: list[set[int]] = [block for block in (set(accepting), set(range(size + 1)) - accepting) if block]
-    block_of = [0] * (size + 1)
-    for number, block in enumerate(blocks):
-        for state in block:
-            block_of[state] = number
-    work = {(number, group) for number in range(len(blocks)) for group in range(groups)}
-    while work:
-        number, group = work.pop()
-        touched: dict[int, set[int]] = {}
-        for state in blocks[number]:
-            budget.spend(1)
-            for source in sources[state][group]:
-                budget.spend(1)
-                touched.setdefault(block_of[source], set()).add(source)
-        for split, members in touched.items():
-            if len(members) == len(blocks[split]):
-                continue
-            rest = blocks[split] - members
-            small, large = (members, rest) if len(members) <= len(rest) else (rest, members)
-            blocks[split] = large
-            new = len(blocks)
-            blocks.append(small)
-            for state in small:
-                block_of[state] = new
-            for other in range(groups):
-                work.add((new, other))
-
-    dead = block_of[size]
-    if block_of[0] == dead:
+    budget.spend(len(table) * groups)
+    sources: list[list[int]] = [[] for _ in table]
+    for state, row in enumerate(table):
+        for target in set(row) - {DEAD}:
+            sources[target].append(state)
+    alive = set(accepting)
+    pending = list(accepting)
+    while pending:
+        for source in sources[pending.pop()]:
+            if source not in alive:
+                alive.add(source)
+                pending.append(source)
+    if start not in alive:
         return Dfa(((DEAD,) * groups,), frozenset())
-    numbers = {block_of[0]: 0}
-    order = [0]
+
+    numbers = {start: 0}
+    order = [start]
     rows: list[tuple[int, ...]] = []
     while len(rows) < len(order):
-        row = []
-        for target in table[order[len(rows)]]:
-            target_block = dead if target == DEAD else block_of[target]
-            if target_block == dead:
-                row.append(DEAD)
-                continue
-            if target_block not in numbers:
-                numbers[target_block] = len(numbers)
+        row = table[order[len(rows)]]
+        for target in row:
+            if target in alive and target not in numbers:
+                numbers[target] = len(numbers)
                 order.append(target)
-            row.append(numbers[target_block])
-        rows.append(tuple(row))
-    return Dfa(tuple(rows), frozenset(number for number, state in enumerate(order) if state in accepting))
+        rows.append(tuple([numbers[target] if target in alive else DEAD for target in row]))
+    return Dfa(tuple(rows), frozenset(numbers[state] for state in accepting if state in numbers))
 
 
 # ------------------------------------------------------------------------------------------------ questions, ways back
@@ -395,7 +409,7 @@ def without_intersections(node: Node) -> Node:
     """An equal expression without Both and Not. Raises OverBudgetError."""
     budget = Budget()
     alphabet = Alphabet([node])
-    dfa = make_dfa(node, alphabet, budget)
+    dfa = smallest(make_dfa(node, alphabet, budget), budget)
     edges: dict[int, dict[int, int]] = {}
     for state, row in enumerate(dfa.next):
         for group, target in enumerate(row):

@@ -24,7 +24,7 @@ from maze.grammar.json_shape import texts_of_type
 from maze.grammar.naming import apply_naming, describes_names
 from maze.grammar.probe import ENGINE_LIMITS, OWN_LIMITS, Verdict, probe
 from maze.grammar.product import intersect_grammar, overlaps
-from maze.grammar.regex import NOTHING, Node, both, is_plain, parse_pattern, to_terminal
+from maze.grammar.regex import MAX_CONJUNCTS, NOTHING, Node, both, conjuncts, is_plain, parse_pattern, to_terminal
 from maze.grammar.schema import LoweredSchema, combine_schemas, lower_schema, schema_to_lark
 from maze.grammar.symbols import Cfg, LoweredGrammar
 from maze.grammar.token_mask import MaskPart, combine_masks, is_vacuous
@@ -383,7 +383,10 @@ def _intersection(groups: Sequence[_PatternGroup]) -> Node:
 
 def _text_of_patterns(groups: Sequence[_PatternGroup]) -> str | None:
     """The grammar of the texts that match all patterns; None if it is too much for an engine."""
-    grammar = _grammar_of(_intersection(groups))
+    language = _intersection(groups)
+    if conjuncts(language) > MAX_CONJUNCTS:
+        return None
+    grammar = _grammar_of(language)
     return grammar if probe(grammar, ENGINE_LIMITS).verdict is Verdict.USABLE else None
 
 
@@ -460,6 +463,8 @@ def _is_empty(language: Node) -> bool:
     try:
         return is_empty(language)
     except OverBudgetError:
+        if conjuncts(language) > MAX_CONJUNCTS:
+            return False
         return probe(_grammar_of(language), OWN_LIMITS).verdict is Verdict.EMPTY
 
 

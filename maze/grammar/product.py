@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from maze.grammar.automaton import DEAD, Alphabet, Budget, OverBudgetError, make_dfa, ways_between
+from maze.grammar.automaton import DEAD, Alphabet, Budget, OverBudgetError, make_dfa, smallest, ways_between
 from maze.grammar.regex import Node, both, negation, parse_whole, to_regex
 from maze.grammar.symbols import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal
 
-MAX_PRODUCTIONS = 4_000
-"""Most productions of a product. llguidance takes about 0.1 s to compile as many."""
+MAX_PRODUCTIONS = 10_000
+"""Most productions of a product. As many make about 400 KB of Lark text, which llguidance compiles in 0.2 s."""
 
 
 def intersect_grammar(cfg: Cfg, language: Node) -> Cfg | None:
@@ -68,7 +68,7 @@ class _Product:
         nodes = {pattern: terminal_node(pattern) for pattern in patterns}
         self._alphabet = Alphabet([language, *nodes.values()])
         self._budget.spend(self._alphabet.size * len(nodes))
-        self._dfa = make_dfa(language, self._alphabet, self._budget)
+        self._dfa = smallest(make_dfa(language, self._alphabet, self._budget), self._budget)
         self._terminals = {pattern: make_dfa(node, self._alphabet, self._budget) for pattern, node in nodes.items()}
         self._productions: list[Production] = []
         self._numbers: dict[str, range] = {}
