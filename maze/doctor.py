@@ -159,7 +159,9 @@ def _engine(config: MazeConfig) -> Iterator[Check]:
         with Orchestrator(replace(config, timeout_secs=ENGINE_TIMEOUT_SECS)) as maze:
             health = maze.health()
             for endpoint in health.endpoints:
-                detail = f"{endpoint.get('endpoint', health.backend)}: {endpoint.get('detail', '')}".rstrip(": ")
+                where, detail = str(endpoint.get("endpoint", health.backend)), str(endpoint.get("detail", ""))
+                if not detail.startswith(where):
+                    detail = f"{where}: {detail}"
                 if endpoint.get("ready"):
                     yield Check("engine", Verdict.OK, detail)
                 else:

@@ -21,7 +21,7 @@ from maze._version import __version__
 from maze.backends.base import FINISHED_LENGTH, Deadline, Health, Request
 from maze.backends.llama_cpp import LlamaCppBackend
 from maze.config import DEFAULT_MODAL_MODEL, Secret
-from maze.errors import EngineUnavailableError, MazeError, Status
+from maze.errors import ConstraintViolatedError, EngineUnavailableError, MazeError, Status, TruncatedError
 from maze.service.app import ServiceSettings
 from maze.service.contract import HTTP_STATUS, RETRYABLE
 
@@ -341,8 +341,26 @@ def _subclasses(kind: type[MazeError]) -> Iterator[type[MazeError]]:
         yield from _subclasses(subclass)
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(TruncatedError("so", partial_text="ab"), "length"), (ConstraintViolatedError("so", partial_text="ab"), "stop")],
+)
+def test_what_a_service_upstream_found_wrong_with_a_text_is_passed_on_with_the_text(
+    error: MazeError, reason: str
+) -> None:
+    with running_service(ScriptedBackend(["ab", raising(error)])) as service:
+        answer = post(service, {"prompt": "p"}).json()
+        streamed = events(post(service, {"prompt": "p"}, "/generate/stream").text)[-1]
+    for found in (answer, streamed):
+        assert (found["generated_text"], found["finish_reason"]) == ("ab", reason)
+        assert (found["constraint_satisfied"], found["tokens_generated"]) == (False, None)
+
+
+FAILURES = [kind for kind in _subclasses(MazeError) if kind not in (TruncatedError, ConstraintViolatedError)]
+
+
 @pytest.mark.parametrize("path", ["/generate", "/generate/stream"])
-@pytest.mark.parametrize("kind", list(_subclasses(MazeError)))
+@pytest.mark.parametrize("kind", FAILURES)
 def test_every_failure_of_an_engine_has_a_status_and_a_code(kind: type[MazeError], path: str) -> None:
     with running_service(ScriptedBackend([raising(kind("it was so"))])) as service:
         response = post(service, {"prompt": "p"}, path)

@@ -34,11 +34,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from maze._version import __version__
-from maze.backends.base import Backend, Cancellation, Deadline
+from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Backend, Cancellation, Deadline
 from maze.backends.base import Request as EngineRequest
 from maze.cache import ConstraintCache
 from maze.config import DEFAULT_CACHE_SIZE_LIMIT, DEFAULT_MODAL_MODEL, NO_SECRET, Secret
-from maze.errors import CancelledError, MazeError, TimedOutError
+from maze.errors import CancelledError, ConstraintViolatedError, MazeError, TimedOutError, TruncatedError
 from maze.grammar import compile_constraints
 from maze.service.contract import (
     CLIENT_CLOSED_REQUEST,
@@ -316,24 +316,38 @@ class Service:
             cancellation=generation.cancellation,
         )
         request.raise_if_over()
-        completion = self._backend.generate(request, generation.on_text)
-
-        checked = perf_counter()
-        satisfied = validate(completion.text.encode(), compiled).all_satisfied
-        answer = Answer(
-            text=completion.text,
-            request_id=ask.request_id,
-            model=completion.model,
-            finish_reason=completion.finish_reason,
-            constraint_satisfied=satisfied,
-            tokens_generated=completion.tokens_generated,
-            prompt_tokens=completion.prompt_tokens,
-            total_ms=queue_ms + _ms_since(started),
-            queue_ms=queue_ms,
-            compile_ms=compile_ms,
-            first_token_ms=completion.first_token_ms,
-            validation_ms=_ms_since(checked),
-        )
+        try:
+            completion = self._backend.generate(request, generation.on_text)
+        except (TruncatedError, ConstraintViolatedError) as error:
+            # A Maze service upstream says so of a text that it has checked: in this contract that is an answer.
+            cut_off = isinstance(error, TruncatedError)
+            answer = Answer(
+                text=error.partial_text,
+                request_id=ask.request_id,
+                model=ask.model,
+                finish_reason=FINISHED_LENGTH if cut_off else FINISHED_STOP,
+                constraint_satisfied=False,
+                total_ms=queue_ms + _ms_since(started),
+                queue_ms=queue_ms,
+                compile_ms=compile_ms,
+            )
+        else:
+            checked = perf_counter()
+            satisfied = validate(completion.text.encode(), compiled).all_satisfied
+            answer = Answer(
+                text=completion.text,
+                request_id=ask.request_id,
+                model=completion.model,
+                finish_reason=completion.finish_reason,
+                constraint_satisfied=satisfied,
+                total_ms=queue_ms + _ms_since(started),
+                queue_ms=queue_ms,
+                compile_ms=compile_ms,
+                validation_ms=_ms_since(checked),
+                tokens_generated=completion.tokens_generated,
+                prompt_tokens=completion.prompt_tokens,
+                first_token_ms=completion.first_token_ms,
+            )
         self.metrics.count(answer)
         return answer
 

@@ -346,23 +346,24 @@ class Answer:
 
     text: str
     request_id: str
-    model: str
+    model: str | None
     finish_reason: str
     constraint_satisfied: bool
-    tokens_generated: int
-    prompt_tokens: int | None
     total_ms: float
     queue_ms: float
     compile_ms: float
-    first_token_ms: float | None
-    validation_ms: float
+    validation_ms: float | None = None
+    """None here and below: not known."""
+    tokens_generated: int | None = None
+    prompt_tokens: int | None = None
+    first_token_ms: float | None = None
 
     def shape(self) -> dict[str, Any]:
         """The object of the contract, with the names of both of Ananke's older services.
 
         `constraint_checks` and `avg_constraint_check_us` are null: engines do not tell how often they computed a mask.
         """
-        per_token_us = self.total_ms * 1000 / self.tokens_generated if self.tokens_generated else 0
+        per_token_us = round(self.total_ms * 1000 / self.tokens_generated) if self.tokens_generated else None
         return {
             "generated_text": self.text,
             "tokens_generated": self.tokens_generated,
@@ -375,12 +376,16 @@ class Answer:
             "generation_time_ms": round(self.total_ms),
             "stats": {
                 "total_time_ms": round(self.total_ms),
-                "time_per_token_us": round(per_token_us),
+                "time_per_token_us": per_token_us,
                 "constraint_checks": None,
                 "avg_constraint_check_us": None,
                 "queue_time_ms": round(self.queue_ms, 3),
                 "compile_time_ms": round(self.compile_ms, 3),
-                "first_token_ms": None if self.first_token_ms is None else round(self.first_token_ms, 3),
-                "validation_time_ms": round(self.validation_ms, 3),
+                "first_token_ms": _rounded(self.first_token_ms),
+                "validation_time_ms": _rounded(self.validation_ms),
             },
         }
+
+
+def _rounded(value_ms: float | None) -> float | None:
+    return None if value_ms is None else round(value_ms, 3)

@@ -55,7 +55,7 @@ class Metrics:
 
     def count(self, answer: Answer) -> None:
         """Count a finished generation."""
-        self._tokens.inc(answer.tokens_generated)
+        self._tokens.inc(answer.tokens_generated or 0)
         self._prompt_tokens.inc(answer.prompt_tokens or 0)
         if answer.first_token_ms is not None:
             self._first_token_seconds.observe(answer.first_token_ms / 1000)
