@@ -21,7 +21,7 @@ from maze.grammar.automaton import OverBudgetError, is_empty
 from maze.grammar.big_stack import run_with_big_stack
 from maze.grammar.cfg import cfg_to_lark, lower_grammar
 from maze.grammar.json_shape import texts_of_type
-from maze.grammar.naming import apply_naming, describes_names
+from maze.grammar.naming import apply_naming, describes_names, has_names
 from maze.grammar.probe import ENGINE_LIMITS, OWN_LIMITS, Verdict, probe
 from maze.grammar.product import intersect_grammar, overlaps
 from maze.grammar.regex import MAX_CONJUNCTS, NOTHING, Node, both, conjuncts, is_plain, parse_pattern, to_terminal
@@ -147,11 +147,18 @@ class _GrammarGroup(_Group):
         """The grammar with its names as the naming patterns want them; None for Lark text, which is not taken apart."""
         if self.lowered.cfg is None or not self.naming:
             return self.lowered.cfg
-        named = apply_naming(self.lowered, [group.language for _, group in sorted(self.naming.items())])
-        if not pruned(named).rules[named.start]:
-            paths = ", ".join([self.path, *(group.path for _, group in sorted(self.naming.items()))])
+        namings = [group for _, group in sorted(self.naming.items())]
+        paths = ", ".join([self.path, *(group.path for group in namings)])
+        named = pruned(apply_naming(self.lowered, [group.language for group in namings], paths))
+        if not named.rules[named.start]:
             raise ContradictionError(f"no text has names as {paths} together want them; change or drop one of them")
-        return pruned(named)
+        return named
+
+    @property
+    def leaves_no_names(self) -> bool:
+        """Whether the naming patterns together leave no name at all, so that only texts without names remain."""
+        languages = [group.language for group in self.naming.values()]
+        return bool(languages) and not has_names(self.lowered, languages, self.path)
 
 
 class _Compilation:
@@ -258,7 +265,7 @@ class _Compilation:
         canonical = to_terminal(language)
         new = _PatternGroup(ConstraintKind.REGEX, canonical, language=language)
         if grammar is not None and describes_names(grammar.lowered, language):
-            named = self._lowered(part, lambda: apply_naming(grammar.lowered, [language]))
+            named = self._lowered(part, lambda: apply_naming(grammar.lowered, [language], part.path))
             if named is not None:
                 part.check_grammar = cfg_to_lark(named)
                 grammar.naming.setdefault(canonical, new).parts.append(part)
@@ -280,6 +287,11 @@ class _Compilation:
             _refuse_together(_smallest_conflict(regular, lambda some: _is_empty(_language(some))))
         for grammar in sorted(self._grammars.values(), key=lambda group: group.rank):
             cfg = grammar.cfg
+            if grammar.leaves_no_names:
+                paths = ", ".join(sorted(naming.path for naming in grammar.naming.values()))
+                self._warnings[f"{paths}: no name satisfies all; {grammar.path} is left with texts without names"] = (
+                    None
+                )
             if cfg is not None and regular:
                 _refuse_conflict_with_grammar(grammar, cfg, regular)
 

@@ -24,23 +24,20 @@ def describes_names(lowered: LoweredGrammar, language: Node) -> bool:
         return False
 
 
-def apply_naming(lowered: LoweredGrammar, languages: Sequence[Node]) -> Cfg:
+def has_names(lowered: LoweredGrammar, languages: Sequence[Node], paths: str) -> bool:
+    """Whether some name is in all languages."""
+    return any(name is not None for name in _narrowed(lowered, languages, paths).values())
+
+
+def apply_naming(lowered: LoweredGrammar, languages: Sequence[Node], paths: str) -> Cfg:
     """The grammar with only such names as all languages have. It has no text if it needs a name and none is left.
 
-    Raises UnsupportedConstraintError if a language cannot be written as a regular expression of bearable size.
+    Raises UnsupportedConstraintError if a language cannot be written as a regular expression of bearable size;
+    `paths` is what the error calls them.
     """
     if lowered.cfg is None:
         raise AssertionError(lowered)
-    named: dict[Symbol, Pattern | None] = {}
-    try:
-        regexes = tuple(to_regex(without_intersections(language)) for language in languages)
-        for terminal in lowered.identifier_terminals:
-            narrowed = Pattern(terminal.name, (*terminal.all_of, *regexes), terminal.none_of)
-            named[terminal] = None if is_empty(terminal_node(narrowed)) else narrowed
-    except OverBudgetError:
-        raise UnsupportedConstraintError(
-            "a pattern that describes names is too complicated to be applied to them; make it simpler"
-        ) from None
+    named = _narrowed(lowered, languages, paths)
     # An alternative with a name that cannot be is dropped: llguidance would offer its beginning and then be stuck.
     rules = {
         name: tuple(
@@ -51,3 +48,18 @@ def apply_naming(lowered: LoweredGrammar, languages: Sequence[Node]) -> Cfg:
         for name, productions in lowered.cfg.rules.items()
     }
     return Cfg(lowered.cfg.start, rules)
+
+
+def _narrowed(lowered: LoweredGrammar, languages: Sequence[Node], paths: str) -> dict[Symbol, Pattern | None]:
+    """Each terminal for names with only those of its texts that all languages have; None where none is left."""
+    named: dict[Symbol, Pattern | None] = {}
+    try:
+        regexes = tuple(to_regex(without_intersections(language)) for language in languages)
+        for terminal in lowered.identifier_terminals:
+            narrowed = Pattern(terminal.name, (*terminal.all_of, *regexes), terminal.none_of)
+            named[terminal] = None if is_empty(terminal_node(narrowed)) else narrowed
+    except OverBudgetError:
+        raise UnsupportedConstraintError(
+            f"{paths}: patterns that describe names are too complicated to be applied to them; make them simpler"
+        ) from None
+    return named

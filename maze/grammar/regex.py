@@ -44,8 +44,8 @@ MAX_GROUP_DEPTH = 100
 MAX_PATHS = 256
 """Most ways through a pattern with assertions (`\\b`, look-around, inner anchors); each is resolved alone."""
 MAX_CONJUNCTS = 12
-"""Most languages intersected in one expression. Whether any text is in all of 20 takes llguidance 6 s to find out, which
-no limit of its own stops; of 12, less than 0.1 s."""
+"""Most languages intersected in one expression. Whether any text is in all of 20 takes llguidance 6 s to find out, and no
+limit of its own stops it; of 12, less than 0.1 s."""
 
 # ------------------------------------------------------------------------------------------------ sets of code points
 
