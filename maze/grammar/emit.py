@@ -13,10 +13,16 @@ from maze.grammar.symbols import Cfg, Literal, Nonterminal, Pattern, Production,
 MAX_DEPTH = 500
 """Longest chain of references between rules. llguidance (1.0.1, 1.7 and 1.9 alike) recurses over them when it compiles:
 on a stack of 8 MB, which a llama.cpp server has, 1,700 to 2,700 overflow it."""
-MAX_ALTERNATIVES = 1_500
+MAX_NODES = 60_000
+"""Most rules, alternatives and literal texts together; llguidance panics at 65,525 symbols of its own."""
+MAX_WRITTEN_SYMBOLS = 400_000
+"""Most symbols on all right-hand sides as written; llguidance refuses 500,000."""
+MAX_ALTERNATIVES = 1_800
 """Most alternatives of one rule after folding; llguidance fails while decoding over 2,000 items at one place."""
 
 _HEADER = "%llguidance {}\n"
+_MAX_MERGED = 200
+"""Most symbols that putting a rule into its one place may repeat."""
 _FOLD_FROM = 8
 """Alternatives of one literal each that are folded into one terminal from this number on."""
 
@@ -69,7 +75,54 @@ def _inlined(cfg: Cfg) -> Cfg:
         for name, productions in cfg.rules.items()
         if name not in single
     }
-    return Cfg(cfg.start, rules)
+    return Cfg(cfg.start, _with_direct_recursion(cfg.start, rules))
+
+
+def _with_direct_recursion(start: str, rules: dict[str, tuple[Production, ...]]) -> dict[str, tuple[Production, ...]]:
+    """The same language, with rules put into the one place that refers to them where that makes recursion direct.
+
+    `t: "," u` and `u: i t | i i t` become `t: "," i t | "," i i t`, which can be written as repetition.
+    """
+    uses: dict[str, int] = {}
+    user: dict[str, str] = {}
+    for name, productions in rules.items():
+        for production in productions:
+            for symbol in production:
+                if isinstance(symbol, Nonterminal):
+                    uses[symbol.name] = uses.get(symbol.name, 0) + 1
+                    user[symbol.name] = name
+    merged = dict(rules)
+    into: dict[str, str] = {}
+    for inner in rules:
+        if uses.get(inner) != 1 or inner == start:
+            continue
+        outer = user[inner]
+        while outer in into:
+            outer = into[outer]
+        if outer == inner:
+            continue
+        options = merged[inner]
+        place = next(rhs for rhs in merged[outer] if Nonterminal(inner) in rhs)
+        at = place.index(Nonterminal(inner))
+        ends = at == len(place) - 1 and any(rhs and rhs[-1] == Nonterminal(outer) for rhs in options)
+        begins = at == 0 and any(rhs and rhs[0] == Nonterminal(outer) for rhs in options)
+        if not (ends or begins) or len(place) * len(options) > _MAX_MERGED:
+            continue
+        for symbol in place:
+            if isinstance(symbol, Nonterminal):
+                uses[symbol.name] += len(options) - 1
+        merged[outer] = tuple(
+            dict.fromkeys(
+                production
+                for rhs in merged[outer]
+                for production in (
+                    [(*rhs[:at], *option, *rhs[at + 1 :]) for option in options] if rhs == place else [rhs]
+                )
+            )
+        )
+        del merged[inner]
+        into[inner] = outer
+    return merged
 
 
 def _without_cycles(single: dict[str, Production]) -> None:
@@ -131,6 +184,8 @@ class _Writer:
         self._terminals: list[str] = []
         self._rules: list[str] = []
         self._references: dict[str, list[str]] = {}
+        self._nodes = 0
+        self._written = 0
 
     def write(self) -> str:
         for name, productions in self._cfg.rules.items():
@@ -167,8 +222,7 @@ class _Writer:
                 before.append(production[:-1])
             else:
                 others.append(production)
-        if len(others) > MAX_ALTERNATIVES:
-            others = _folded(others)
+        self._count(name, productions)
         own = self._rule_names[name]
         item = " ".join(
             part
@@ -190,6 +244,23 @@ class _Writer:
             self._add_rule(own, item, [(reference,), *between])
         else:
             self._add_rule(own, item, [*before, *others, *after])
+
+    def _count(self, name: str, productions: tuple[Production, ...]) -> None:
+        """Keep account of what llguidance will make of a rule, and refuse what would be too much for it."""
+        alternatives = _folded(list(productions))
+        self._nodes += (
+            2 + len(alternatives) + sum(isinstance(symbol, Literal) for rhs in alternatives for symbol in rhs)
+        )
+        self._written += sum(map(len, alternatives))
+        for number, limit, what in (
+            (len(alternatives), MAX_ALTERNATIVES, f"alternatives in the rule {name!r}"),
+            (self._nodes, MAX_NODES, "rules, alternatives and literal texts, as written for the engine"),
+            (self._written, MAX_WRITTEN_SYMBOLS, "symbols on all right-hand sides, as written for the engine"),
+        ):
+            if number > limit:
+                raise LimitExceededError(
+                    f"the grammar has over {limit:,} {what}, which is the limit; give a smaller grammar"
+                )
 
     def _add_rule(self, own: str, body: str, productions: Iterable[Production]) -> None:
         self._rules.append(f"{own}: {body}\n")

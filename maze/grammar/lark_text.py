@@ -57,7 +57,7 @@ def lower_lark(text: str, path: str) -> LoweredGrammar:
         raise InvalidConstraintError(f"{path} was taken for Lark text, but has no rule start; Lark text begins there")
     if chain_is_longer(MAX_DEPTH, "start", references):
         raise LimitExceededError(
-            f"{path}: the rules refer to each other in a chain of over {MAX_DEPTH:,}, which is the limit; make it shorter"
+            f"{path}: the rules refer to each other in a chain of over {MAX_DEPTH:,}, the limit; make the chain shorter"
         )
     error = llguidance.LLMatcher.validate_grammar(lark)
     if error:

@@ -426,7 +426,7 @@ LANGUAGES: Mapping[str, Language] = {
             _tokens("zig", "fn", "=>", string=_string('"'), async_=None, class_=None, case_=None),
             Newlines.FREE,
             Comments.SLASHES_ONLY,
-            {"FUNCTION": _BARE_PARAMETERS},
+            {"FUNCTION": f"functions need a return type, and {_BARE_PARAMETERS}"},
         ),
         Language(
             "php",

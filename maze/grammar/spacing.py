@@ -17,7 +17,7 @@ from maze.grammar.analysis import edge_masks, nullable, pruned
 from maze.grammar.lexicon import Comments, Language, Newlines
 from maze.grammar.symbols import Cfg, Nonterminal, Pattern, Production, Symbol, Terminal, escaped
 
-MAX_SPACING_STEPS = 3_000_000
+MAX_SPACING_STEPS = 500_000
 """Most steps of the product of one grammar with the automaton of its gaps."""
 
 
