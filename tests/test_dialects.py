@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from fault_server import DONE, FaultServer, answer, event, fine, stream, summary, token
 from http_calls import GRAMMAR, ask, backend_for, backends_are_closed, generate  # noqa: F401
 from llama_server import API_KEY, llama_server
+from scripted_backend import ScriptedBackend
+from service_runner import running_service
 
-from maze.backends.base import Deadline
+from maze.backends.base import Deadline, Request
 from maze.backends.dialect import id_ranges
 from maze.config import DEFAULT_MODAL_MODEL, Secret
 from maze.errors import (
@@ -185,13 +188,13 @@ def answered(dialect: str, play: Any, **changes: Any) -> Any:  # noqa: ANN401 - 
 
 
 def test_the_answer_of_the_maze_service_is_read_in_full() -> None:
-    end = summary(generated_text="ab", tokens_generated=2, stats={"prompt_tokens": 9}, finish_reason="length")
+    end = summary(generated_text="ab", tokens_generated=2, prompt_tokens=9, finish_reason="length")
     with FaultServer(stream(token("a"), token("b"), end, DONE)) as server:
         completion, pieces = generate(backend_for(server.url), ask())
     assert pieces == ["a", "b"]
     assert (completion.text, completion.finish_reason, completion.tokens_generated) == ("ab", "length", 2)
     assert (completion.prompt_tokens, completion.model) == (9, "a-model")
-    assert completion.engine["stats"] == {"prompt_tokens": 9}
+    assert completion.engine["stats"] == {"total_time_ms": 7}
     assert completion.first_token_ms is not None
 
 
@@ -304,6 +307,45 @@ def test_tokens_that_llama_cpp_does_not_show_are_not_trusted_next_to_a_grammar()
     with pytest.raises(UnsupportedConstraintError, match=r"characters made of several tokens"):
         answered("llama.cpp", play, token_mask=FORBIDDEN)
     assert answered("llama.cpp", play, grammar=None, token_mask=FORBIDDEN).text == "🙂"
+
+
+# ------------------------------------------------------------------------------------------------ the Maze service
+
+
+def test_the_maze_service_of_this_project_is_recognised_and_understood() -> None:
+    engine = ScriptedBackend(["he", "y €"])
+    with running_service(engine) as service:
+        backend = backend_for(service.url, dialect=None)
+        completions = [generate(backend, ask(grammar=grammar)) for grammar in (None, GRAMMAR)]
+        health = backend.health(Deadline(10_000))
+        names = backend.models(Deadline(10_000))
+    for completion, pieces in completions:
+        assert completion.text == "hey €"
+        assert pieces == ["he", "y €"]
+        assert completion.model == "a-model"
+        assert completion.prompt_tokens == 3
+    assert [request.grammar is None for request in engine.requests] == [True, False]
+    assert health.ready
+    assert health.endpoints[0]["dialect"] == "maze"
+    assert names == ("a-model",)
+
+
+def test_a_text_that_the_maze_service_finds_wrong_is_no_success() -> None:
+    with running_service(ScriptedBackend(["hey"])) as service, pytest.raises(MazeError, match=r"constraint"):
+        generate(backend_for(service.url), ask(grammar='%llguidance {}\nstart: "other"\n'))
+
+
+def test_cancelling_ends_the_generation_within_the_maze_service() -> None:
+    ended = threading.Event()
+
+    def wait_for_the_end(request: Request) -> None:
+        request.cancellation.on_cancel(ended.set)
+        assert ended.wait(20)
+
+    with running_service(ScriptedBackend(["a", wait_for_the_end, "b"])) as service:
+        with pytest.raises(CancelledError):
+            backend_for(service.url).generate(ask(), lambda _: False)
+        assert ended.wait(20)
 
 
 # ------------------------------------------------------------------------------------------------ the real server

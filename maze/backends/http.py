@@ -29,7 +29,7 @@ from maze.backends.dialect import Dialect, Event, MalformedError, Reader
 from maze.backends.endpoints import Endpoint, Endpoints, Permits
 from maze.backends.modal import MazeDialect
 from maze.backends.openai import LlamaCppDialect, SglangDialect, VllmDialect
-from maze.backends.transport import CONNECT_SECS, Call, SocketTransport, TlsError
+from maze.backends.transport import CONNECT_SECS, Call, SocketTransport, TlsError, signals_left_to_the_host
 from maze.config import ModalConfig
 from maze.errors import (
     BadResponseError,
@@ -215,7 +215,7 @@ class HttpBackend:
     def health(self, deadline: Deadline) -> Health:
         """Ask every endpoint at once, each with one attempt. One that is ready is enough to generate."""
         endpoints = self._endpoints.all
-        with ThreadPoolExecutor(len(endpoints), "maze-health") as pool:
+        with signals_left_to_the_host(), ThreadPoolExecutor(len(endpoints), "maze-health") as pool:
             reports = tuple(pool.map(lambda endpoint: self._report(endpoint, deadline), endpoints))
         return Health(any(report["ready"] for report in reports), self.name, reports)
 
@@ -320,18 +320,25 @@ class HttpBackend:
 
         if endpoint.streams or dialect.whole_path is None:
             try:
-                return self._travel(endpoint, dialect, dialect.generate_path, body, request, on_text)
+                return self._travel(endpoint, dialect, dialect.generate_path, body, request, model, on_text)
             except _FailedAttempt as failed:
                 if failed.status not in (404, 405) or dialect.whole_path is None:
                     raise
-        completion = self._travel(endpoint, dialect, dialect.whole_path, body, request, on_text)
+        completion = self._travel(endpoint, dialect, dialect.whole_path, body, request, model, on_text)
         if endpoint.streams:
             _log.info("%s does not stream: using %s", endpoint.url, dialect.whole_path)
             endpoint.streams = False
         return completion
 
     def _travel(
-        self, endpoint: Endpoint, dialect: Dialect, path: str, body: bytes, request: Request, on_text: OnText
+        self,
+        endpoint: Endpoint,
+        dialect: Dialect,
+        path: str,
+        body: bytes,
+        request: Request,
+        model: str | None,
+        on_text: OnText,
     ) -> Completion:
         """Send the request and read its answer, wherever it is to be had in the end."""
         call = Call(request.deadline, request.cancellation)
@@ -341,7 +348,7 @@ class HttpBackend:
             call.silence_secs = self._limits.first_text_secs
             try:
                 response = self._follow(journey)
-                return self._read(endpoint, dialect, response, dialect.reader(request), call, on_text, started)
+                return self._read(endpoint, dialect, response, dialect.reader(request), call, model, on_text, started)
             except _FailedAttempt as caught:
                 failure = caught
             if journey.hops == 0:
@@ -365,6 +372,7 @@ class HttpBackend:
         response: httpx.Response,
         reader: Reader,
         call: Call,
+        model: str | None,
         on_text: OnText,
         started: float,
     ) -> Completion:
@@ -409,7 +417,7 @@ class HttpBackend:
             finish_reason=reader.finish_reason,
             # A service that does not count sends about a token with each event.
             tokens_generated=len(pieces) if reader.tokens_generated is None else reader.tokens_generated,
-            model=reader.model or "",
+            model=reader.model or model or "",
             prompt_tokens=reader.prompt_tokens,
             first_token_ms=first_text_ms,
             engine=engine | reader.engine,
@@ -782,6 +790,11 @@ def _events(pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:
     """The pieces of a line that has not ended."""
     begun_bytes = 0
     for piece in _limited(pieces, limit):
+        # As most services send it, a chunk is an event; that needs no search for its lines.
+        is_whole_event = piece.startswith(b"data: ") and piece.endswith(b"\n\n") and piece.count(b"\n") == 2
+        if is_whole_event and not begun_bytes and not data:
+            yield piece[6:-2]
+            continue
         begun.append(piece)
         begun_bytes += len(piece)
         if b"\n" not in piece:

@@ -94,6 +94,7 @@ class _MazeReader(Reader):
 
     def _read_summary(self, answer: Event) -> None:
         self.tokens_generated = count_of(answer, "tokens_generated")
+        self.prompt_tokens = count_of(answer, "prompt_tokens")
         self.model = optional_text_of(answer, "model") or optional_text_of(answer, "model_name")
         satisfied = answer.get("constraint_satisfied")
         if satisfied is not None and type(satisfied) is not bool:
@@ -108,7 +109,6 @@ class _MazeReader(Reader):
         self.stopped_by_text = bool(self._request.stop) and satisfied is True
         stats = answer.get("stats")
         if type(stats) is dict:
-            self.prompt_tokens = count_of(stats, "prompt_tokens")
             self.engine["stats"] = stats
         elif type(answer.get("generation_time_ms")) in (int, float):
             self.engine["stats"] = {"total_time_ms": answer["generation_time_ms"]}

@@ -78,6 +78,16 @@ class Call:
         return secs
 
 
+@contextlib.contextmanager
+def signals_left_to_the_host() -> Iterator[None]:
+    """Threads started within get none of the process's signals, whose handlers expect a thread of the host."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class SocketTransport(httpx.BaseTransport):
     """Sends requests over plain and TLS sockets and keeps connections alive. Safe for use from many threads."""
 
@@ -208,12 +218,8 @@ def _resolve(
         answer.clear()
         wake.clear()
         forget = call.cancellation.on_cancel(wake.set)
-        # A thread inherits the signals that are blocked: those of the host are for its own threads.
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
+        with signals_left_to_the_host():
             threading.Thread(target=look_up, name="maze-resolve", daemon=True).start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         wake.wait(limit - time.monotonic())
         forget()
     if not answer:
