@@ -341,6 +341,8 @@ class _Engine:
             self._closing = True
             self._state.wait_for(lambda: self._running == 0)
             self._server = None
+        if hasattr(_libc, "malloc_trim"):
+            _libc.malloc_trim(0)  # else each reload keeps up to 40 MB more of what was freed
 
     def leak(self) -> None:
         """Keep the model until the process ends."""
