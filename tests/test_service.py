@@ -583,6 +583,15 @@ def test_a_client_that_leaves_cancels_its_generation_and_frees_the_slot(path: st
         assert post(service, {"prompt": "2"}).status_code == 200
 
 
+def test_a_client_that_leaves_before_its_body_has_come_is_no_error_of_the_service() -> None:
+    backend = ScriptedBackend(["x"])
+    with running_service(backend) as service:
+        with socket.create_connection((service.host, service.port), timeout=30) as connection:
+            connection.sendall(b'POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"p')
+        wait_until(lambda: metric(service, 'maze_requests_total{route="/generate",status="499"}') == 1)
+    assert backend.requests == []
+
+
 def test_a_client_that_does_not_read_is_given_up() -> None:
     settings = ServiceSettings(client_timeout_secs=0.2, stop_grace_secs=0)
     with (
@@ -644,6 +653,20 @@ def test_what_does_not_end_within_the_grace_time_is_cancelled_and_told_so(path: 
         assert "stopping" in response.json()["error"]["message"]
         service.thread.join(30)
         assert not service.thread.is_alive()
+
+
+def test_the_second_wish_to_stop_does_not_wait_for_the_grace_time() -> None:
+    gate = Gate()
+    with (
+        running_service(ScriptedBackend([gate, "b"]), ServiceSettings(stop_grace_secs=600)) as service,
+        ThreadPoolExecutor(1) as clients,
+    ):
+        running = clients.submit(post, service, {"prompt": "1"})
+        assert reached(gate.entered)
+        service.server.stop()
+        service.server.stop()
+        assert reached(gate.cancelled)
+        assert running.result().status_code == 503
 
 
 # ------------------------------------------------------------------------------------------------ with the real model
