@@ -114,10 +114,10 @@ class References:
         self._without_circle: set[int] = set()
 
     def _register(self, schema: dict[str, JsonValue], base: str) -> str:
-        if isinstance(schema.get("$ref"), str):
+        refers = isinstance(schema.get("$ref"), str)
+        if refers and self.draft <= 7:
             self.referring.append(Place(schema, base))
-            if self.draft <= 7:
-                return base
+            return base
         own_id = schema.get("id" if self.draft == 4 else "$id")
         if isinstance(own_id, str):
             base_with_id, fragment = urldefrag(_joined(base, own_id))
@@ -127,6 +127,8 @@ class References:
                 base = base_with_id
                 self._resources.setdefault(base, schema)
                 self._bases[id(schema)] = base
+        if refers:
+            self.referring.append(Place(schema, base))
         for keyword in ("$anchor", "$dynamicAnchor"):
             if isinstance(schema.get(keyword), str):
                 self._anchors[base, schema[keyword]] = schema

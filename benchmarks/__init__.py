@@ -1,0 +1,1 @@
+"""Measurements of libmaze: `python -m benchmarks.<name>` prints its table."""

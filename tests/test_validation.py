@@ -1,0 +1,255 @@
+"""Checking finished texts: verdicts, places, what was expected, and bounded work."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from schema_walks import constraints_of
+
+import maze.validation
+from maze.errors import LimitExceededError
+from maze.grammar.big_stack import run_with_big_stack
+from maze.grammar.json_text import JsonValue
+from maze.grammar.schema import lower_schema
+from maze.types import (
+    CompiledConstraints,
+    ConstraintKind,
+    ConstraintOutcome,
+    ConstraintPart,
+    Handling,
+    ValidationResult,
+)
+from maze.validation import MAX_TEXT_BYTES, validate
+
+
+def checked(schema: JsonValue, text: str | bytes) -> ConstraintOutcome:
+    compiled = constraints_of(lower_schema(json.dumps(schema), "constraints[0].json_schema"))
+    result = validate(text.encode() if isinstance(text, str) else text, compiled)
+    assert result.all_satisfied == (result.outcomes[0].satisfied is not False)
+    return result.outcomes[0]
+
+
+def part(handling: Handling, *, check_grammar: str | None = None, check_schema: str | None = None) -> ConstraintPart:
+    return ConstraintPart(
+        "constraints[0].grammar", "", ConstraintKind.GRAMMAR, 0, handling, "", check_grammar, check_schema
+    )
+
+
+def walked(rules: str, text: str) -> ConstraintOutcome:
+    return all_of([part(Handling.CHECKED, check_grammar="%llguidance {}\n" + rules)], text).outcomes[0]
+
+
+def all_of(parts: list[ConstraintPart], text: str) -> ValidationResult:
+    return validate(text.encode(), CompiledConstraints(grammar=None, token_mask=None, parts=tuple(parts)))
+
+
+# ------------------------------------------------------------------------------------------------ JSON Schema
+
+PEOPLE = {
+    "type": "object",
+    "properties": {
+        "people": {
+            "type": "array",
+            "items": {
+                "anyOf": [
+                    {"type": "null"},
+                    {
+                        "type": "object",
+                        "properties": {"name": {"type": "string", "minLength": 2}},
+                        "required": ["name"],
+                    },
+                ]
+            },
+        }
+    },
+    "required": ["people"],
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "offset", "line", "column", "expected"),
+    [
+        ('{"people":[1]}', 11, 1, 12, "anyOf"),
+        ('{"é":0,\n "people":[null, {"name":"é"}]}', 34, 2, 26, "shorter than 2"),
+        ("{}", 0, 1, 1, "required"),
+        ('{"people":}', 10, 1, 11, "JSON"),
+        ('{"people":[]}}', 13, 1, 14, "JSON"),
+        ("", 0, 1, 1, "JSON"),
+        (b'{"people":["\xff"]}', 12, 1, 13, "UTF-8"),
+        ('{"people":[NaN]}', 11, 1, 12, "NaN"),
+        ('{"people":["\\ud800"]}', 11, 1, 12, "surrogate"),
+        ('{"people":[],"people":1}', 22, 1, 23, "array"),
+        ('{"people":1,"people":[]}', 21, 1, 22, "array"),
+    ],
+)
+def test_a_violation_is_told_with_its_place(
+    text: str | bytes, offset: int, line: int, column: int, expected: str
+) -> None:
+    outcome = checked(PEOPLE, text)
+    assert outcome.satisfied is False
+    assert (outcome.offset, outcome.line, outcome.column) == (offset, line, column), outcome
+    assert expected in outcome.expected
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        (PEOPLE, ' {\n"x" : 1.0 , "people":[ null ] }\n'),
+        ({"properties": {"a": {}, "b": {}}, "required": ["a", "b"]}, '{"b":1,"a":2}'),
+        ({"type": "integer"}, "1.0"),
+        ({"type": "integer"}, "1e2"),
+        ({"const": "/é"}, '"\\/\\u00e9"'),
+        ({"type": "object", "properties": {"a": {"type": "integer"}}}, '{"a":1,"a":2}'),
+    ],
+)
+def test_what_means_the_same_is_as_good(schema: JsonValue, text: str) -> None:
+    assert checked(schema, text).satisfied is True
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "satisfied"),
+    [
+        ({"maximum": 18446744073709551616}, "18446744073709551617", False),
+        ({"maximum": 18446744073709551616}, "18446744073709551616", True),
+        ({"multipleOf": 0.1}, "0.3", True),
+        ({"multipleOf": 0.1}, "0.35", False),
+        ({"maximum": 0.1}, "0.1000000000000000000001", False),
+        ({"type": "integer"}, "1e999999999999999999999999", True),
+        ({"type": "integer"}, "1e-999999999999999999999999", False),
+        ({"maximum": 1}, "9" * 5000, False),
+        ({"minimum": 0}, "-1e-999999999999999999999999", False),
+    ],
+)
+def test_numbers_of_any_size_are_compared_exactly(schema: JsonValue, text: str, satisfied: bool) -> None:
+    assert checked(schema, text).satisfied is satisfied
+
+
+def test_alternatives_that_lead_to_themselves_are_decided_and_explained_at_once() -> None:
+    branch = {"type": "array", "items": {"$ref": "#/$defs/a"}}
+    schema = {"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [branch, {**branch, "minItems": 0}]}}}
+    assert checked(schema, "[" * 60 + "1" + "]" * 60).satisfied is False
+    assert checked(schema, "[" * 60 + "]" * 60).satisfied is True
+
+
+def test_patterns_that_backtrack_for_ever_end() -> None:
+    schema = {"type": "string", "pattern": "^(?=(a+)+$)(a|aa)+\\1$"}
+    with contextlib.suppress(LimitExceededError):
+        assert checked(schema, json.dumps("a" * 5000 + "b")).satisfied is False
+
+
+def test_texts_nested_too_deep_or_too_long_are_an_error_and_not_a_crash() -> None:
+    with pytest.raises(LimitExceededError, match="nested 600 deep"):
+        checked({}, "[" * 600 + "]" * 600)
+    with pytest.raises(LimitExceededError, match="nested"):
+        checked({}, "[" * 100_000)
+    with pytest.raises(LimitExceededError, match=str(MAX_TEXT_BYTES)):
+        checked({}, b" " * (MAX_TEXT_BYTES + 1))
+
+
+def test_deep_texts_are_checked_on_small_stacks() -> None:
+    compiled = constraints_of(lower_schema('{"items":{"$ref":"#"}}', "constraints[0].json_schema"))
+    results: list[ValidationResult] = []
+    previous = threading.stack_size(256 * 1024)
+    try:
+        thread = threading.Thread(target=lambda: results.append(validate(b"[" * 450 + b"]" * 450, compiled)))
+        thread.start()
+    finally:
+        threading.stack_size(previous)
+    thread.join()
+    assert results[0].all_satisfied
+
+
+# ------------------------------------------------------------------------------------------------ grammars
+
+RULES = 'start: "let " NAME " = " /[0-9]+/ (";" | "é")?\nNAME: /[a-z]+/\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "offset", "expected"),
+    [
+        ("let x = 12;", None, ""),
+        ("let x = 12", None, ""),
+        ("lex", 2, "'t'"),
+        ("let 1", 4, "'a' to 'z'"),
+        ("let x = ", 8, "text ends too early; expected '0' to '9'"),
+        ("", 0, "text ends too early; expected 'l'"),
+        ("let x = 1;;", 10, "the end of the text"),
+        ("let x = 1x", 9, "the end of the text, '0' to '9', ';' or a character outside ASCII"),
+    ],
+)
+def test_a_text_off_the_grammar_is_told_with_its_place(text: str, offset: int | None, expected: str) -> None:
+    outcome = walked(RULES, text)
+    assert outcome.satisfied is (offset is None)
+    assert outcome.offset == offset
+    assert outcome.expected == expected
+
+
+def test_long_texts_are_fed_in_pieces_to_the_end() -> None:
+    text = "let x = 1\n" * 20_000
+    assert walked("start: LINE*\nLINE: /let [a-z] = [0-9]\\n/\n", text).satisfied is True
+    outcome = walked("start: LINE*\nLINE: /let [a-z] = [0-9]\\n/\n", text + "let X")
+    assert (outcome.offset, outcome.line, outcome.column) == (len(text) + 4, 20_001, 5)
+
+
+def test_a_check_that_takes_too_long_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maze.validation, "MAX_CHECK_SECS", 0.3)
+    with pytest.raises(LimitExceededError, match=r"constraints\[0\].grammar takes over 0.3 s"):
+        walked('start: s\ns: s s | "a"\n', "a" * 3000)
+
+
+def test_many_threads_share_one_grammar_and_agree() -> None:
+    texts = [("let x = 12;", True), ("let x = ;", False), ("lex", False), ("let abc = 7é", True)] * 50
+    with ThreadPoolExecutor(8) as threads:
+        verdicts = threads.map(lambda item: walked(RULES, item[0]).satisfied is item[1], texts)
+        assert all(verdicts)
+
+
+def test_exhaustion_by_one_text_does_not_condemn_the_next() -> None:
+    patterns = " & ".join(f"/(?s:.*)a.{{{size}}}b(?s:.*)/" for size in (9, 11, 13, 15, 17, 19))
+    rules = f"start: T\nT: {patterns}\n"
+    right = "a" * 40 + "b" * 40
+    with contextlib.suppress(LimitExceededError):
+        walked(rules, "ab" * 4000)
+    assert walked(rules, right).satisfied is True
+
+
+# ------------------------------------------------------------------------------------------------ all parts
+
+
+@pytest.mark.parametrize(
+    ("handling", "all_satisfied"),
+    [(Handling.VACUOUS, True), (Handling.UNENFORCEABLE, False), (Handling.ENFORCED, True)],
+)
+def test_a_part_that_a_text_cannot_decide_is_neither_satisfied_nor_violated(
+    handling: Handling, all_satisfied: bool
+) -> None:
+    result = all_of([part(handling)], "text")
+    assert result.outcomes[0].satisfied is None
+    assert result.all_satisfied is all_satisfied
+
+
+def test_one_violated_part_among_satisfied_ones_is_told_apart() -> None:
+    good = part(Handling.ENFORCED, check_grammar='%llguidance {}\nstart: "1"\n')
+    bad = part(Handling.CHECKED, check_schema='{"type":"string"}')
+    result = all_of([good, bad, good], "1")
+    assert [outcome.satisfied for outcome in result.outcomes] == [True, False, True]
+    assert not result.all_satisfied
+
+
+# ------------------------------------------------------------------------------------------------ big stacks
+
+
+def test_work_on_a_big_stack_may_start_more_of_it_and_fail() -> None:
+    assert run_with_big_stack(lambda: run_with_big_stack(lambda: threading.current_thread())).name.startswith("maze-")
+    with pytest.raises(ZeroDivisionError):
+        run_with_big_stack(lambda: 1 // 0)
+
+
+def test_more_callers_than_big_stacks_all_get_their_turn() -> None:
+    with ThreadPoolExecutor(32) as callers:
+        results = callers.map(lambda number: run_with_big_stack(lambda: number * 2), range(500))
+        assert list(results) == [number * 2 for number in range(500)]
