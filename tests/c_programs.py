@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "tests" / "c"
 HEADERS = ROOT / "include"
 LIBRARIES = Path(sys.prefix) / "lib"
+TIMEOUT_SECS = 120
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")
 
 _built = tempfile.TemporaryDirectory(prefix="maze-c-programs-")
@@ -33,27 +34,26 @@ def compile_program(name: str, *flags: str) -> Path:
 
 
 def scenarios(name: str) -> list[str]:
-    """The scenarios of a program, as its last lines name them (without compiling it, which collecting tests must not)."""
+    """The scenarios of a program, as its last lines name them: collecting tests should not compile."""
     _, _, listed = (SOURCES / f"{name}.c").read_text().rpartition("SCENARIOS(")
     return [item.partition("SCENARIO(")[2].strip(" )\n") for item in listed.split("),") if "SCENARIO(" in item]
 
 
 def run(
-    program: Path | str, *arguments: str, command: Sequence[str] = (), timeout: float = 120, **environment: str | None
+    program: Path, *arguments: str, command: Sequence[str] = (), environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program; a variable that is None is removed from its environment."""
-    variables = {key: value for key, value in {**os.environ, **environment}.items() if value is not None}
+    """Run a program, or `command` with it, with some variables added to the environment."""
     return subprocess.run(
-        [*command, str(program), *arguments],
-        env=variables,
+        [*command, program, *arguments],
+        env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=TIMEOUT_SECS,
         check=False,
     )
 
 
-def check_scenario(name: str, scenario: str, **environment: str | None) -> None:
+def check_scenario(name: str, scenario: str) -> None:
     """Run one scenario, which must succeed without a word."""
-    done = run(compile_program(name), scenario, **environment)
+    done = run(compile_program(name), scenario)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

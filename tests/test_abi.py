@@ -6,22 +6,182 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import cffi
 import pytest
-
-import maze._version
-from maze import config
-from maze.errors import Status
 from c_programs import HEADERS, LIBRARIES, WARNINGS, check_scenario, scenarios
+
+from maze import _version, config
+from maze.errors import Status
+from maze.types import OnUnenforceable
 
 HEADER = (HEADERS / "maze.h").read_text()
 
 
 @pytest.mark.parametrize("scenario", scenarios("inputs"))
-def test_wrong_inputs_become_errors_that_name_them(scenario: str) -> None:
+def test_inputs(scenario: str) -> None:
     check_scenario("inputs", scenario)
 
 
 @pytest.mark.parametrize("scenario", scenarios("results"))
-def test_results_survive_misuse(scenario: str) -> None:
+def test_results(scenario: str) -> None:
     check_scenario("results", scenario)
+
+
+@pytest.mark.parametrize("scenario", scenarios("host"))
+def test_host(scenario: str) -> None:
+    check_scenario("host", scenario)
+
+
+@pytest.mark.parametrize("scenario", scenarios("threads"))
+def test_threads(scenario: str) -> None:
+    check_scenario("threads", scenario)
+
+
+@pytest.mark.parametrize("scenario", scenarios("engine"))
+def test_engine(scenario: str) -> None:
+    check_scenario("engine", scenario)
+
+
+# ------------------------------------------------------------------------------------------------ what is exported
+
+
+def declared_functions() -> set[str]:
+    return set(re.findall(r"^MAZE_API [^;(]*?(maze_\w+)\(", HEADER, re.MULTILINE))
+
+
+def test_exactly_the_functions_of_the_header_are_exported() -> None:
+    listed = subprocess.run(
+        ["nm", "-D", "--defined-only", LIBRARIES / "libmaze.so"], capture_output=True, text=True, check=True
+    ).stdout
+    exported = {line.split()[-1].partition("@")[0] for line in listed.splitlines() if line.split()[-2] != "A"}
+    assert exported == declared_functions()
+    assert "maze_generate" in exported
+
+
+def test_the_soname_carries_the_abi_version() -> None:
+    dynamic = subprocess.run(
+        ["readelf", "-d", LIBRARIES / "libmaze.so"], capture_output=True, text=True, check=True
+    ).stdout
+    version = re.search(r"#define MAZE_ABI_VERSION (\d+)", HEADER)
+    assert version is not None
+    assert f"[libmaze.so.{version[1]}]" in dynamic
+    assert "NODELETE" in dynamic
+
+
+# ------------------------------------------------------------------------------------------------ layouts and values
+
+BRAIDS_LAYOUTS = {
+    "TokenMaskRulesFFI": (
+        32,
+        {"allowed_tokens": 0, "allowed_tokens_len": 8, "forbidden_tokens": 16, "forbidden_tokens_len": 24},
+    ),
+    "ConstraintIRFFI": (
+        64,
+        {
+            "magic": 0,
+            "json_schema": 8,
+            "grammar": 16,
+            "regex_patterns": 24,
+            "regex_patterns_len": 32,
+            "token_masks": 40,
+            "priority": 48,
+            "name": 56,
+        },
+    ),
+    "IntentFFI": (32, {"raw_input": 0, "prompt": 8, "current_file": 16, "language": 24}),
+    "GenerationResultFFI": (
+        40,
+        {"code": 0, "success": 8, "error": 16, "tokens_generated": 24, "generation_time_ms": 32},
+    ),
+}
+"""The structs that Braid passes, as its compiled code lays them out: never to change within one MAZE_ABI_VERSION."""
+
+
+@pytest.fixture(scope="module")
+def ffi() -> Any:  # noqa: ANN401 - cffi's types exist only at run time
+    """The header's declarations as cffi reads them."""
+    declarations = re.search(r"/\* cdef begin \*/\n(.*?)/\* cdef end \*/", HEADER, re.DOTALL)
+    assert declarations is not None
+    ffi = cffi.FFI()
+    ffi.cdef(declarations[1])
+    return ffi
+
+
+@pytest.mark.parametrize("struct", BRAIDS_LAYOUTS)
+def test_structs_are_laid_out_as_braid_lays_them_out(ffi: cffi.FFI, struct: str) -> None:
+    size, offsets = BRAIDS_LAYOUTS[struct]
+    assert ffi.sizeof(struct) == size
+    fields: list[tuple[str, Any]] = ffi.typeof(struct).fields
+    assert {name: field.offset for name, field in fields} == offsets
+
+
+def test_every_status_has_the_same_number_in_c_and_python(ffi: cffi.FFI) -> None:
+    in_c = ffi.typeof("MazeStatus").relements
+    assert in_c == {f"MAZE_{status.name}": status.value for status in Status}
+
+
+def test_choices_for_the_unenforceable_are_the_same_in_c_and_python(ffi: cffi.FFI) -> None:
+    in_c = ffi.typeof("MazeUnenforceable").relements
+    assert in_c == {f"MAZE_UNENFORCEABLE_{choice.name}": number for number, choice in enumerate(OnUnenforceable)}
+
+
+def test_versions_agree() -> None:
+    assert f'#define MAZE_VERSION "{_version.__version__}"' in HEADER
+
+
+@pytest.mark.parametrize(
+    ("field", "sentence"),
+    [
+        ("max_tokens", f"0 for {config.DEFAULT_MAX_TOKENS}."),
+        ("timeout_secs", f"0 for {config.DEFAULT_TIMEOUT_SECS}."),
+        ("temperature", f"below 0 for {config.DEFAULT_TEMPERATURE}."),
+        ("cache_size_limit", f"0 for {config.DEFAULT_CACHE_SIZE_LIMIT}."),
+    ],
+)
+def test_the_header_tells_the_defaults_of_the_configuration(field: str, sentence: str) -> None:
+    struct = re.search(r"typedef struct MazeConfigFFI \{(.*?)\} MazeConfigFFI;", HEADER, re.DOTALL)
+    assert struct is not None
+    comment = re.search(rf"/\*\*([^/]*)\*/\s+\w+ {field};", struct[1])
+    assert comment is not None
+    assert sentence in comment[1]
+
+
+def test_the_header_tells_the_limits_of_the_options() -> None:
+    assert f"from 0 (always the likeliest token) to {config.MAX_TEMPERATURE:g};" in HEADER
+    assert f"from 0 to {config.MAX_SEED};" in HEADER
+    assert f"at most {config.MAX_STOP_TEXTS}. */" in HEADER
+
+
+# ------------------------------------------------------------------------------------------------ the header alone
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "zig"])
+@pytest.mark.parametrize("standard", ["c99", "c11", "c23", "c++11", "c++20"])
+def test_the_header_compiles_without_a_warning(tmp_path: Path, compiler: str, standard: str) -> None:
+    in_cpp = standard.startswith("c++")
+    if standard == "c23":
+        standard = "c2x"
+    source = tmp_path / ("include.cpp" if in_cpp else "include.c")
+    source.write_text(
+        "#include <maze.h>\n#include <maze.h>\n"
+        "MazeOptionsFFI options = MAZE_OPTIONS_INIT;\nMazeConfigFFI config = MAZE_CONFIG_INIT;\n"
+    )
+    commands = {
+        "gcc": ["g++" if in_cpp else "gcc"],
+        "zig": [sys.executable, "-m", "ziglang", "c++" if in_cpp else "cc"],
+    }
+    subprocess.run(
+        [
+            *commands[compiler],
+            f"-std={standard}",
+            *WARNINGS,
+            f"-I{HEADERS}",
+            "-c",
+            source,
+            "-o",
+            tmp_path / "include.o",
+        ],
+        check=True,
+    )
