@@ -17,7 +17,7 @@ export ZIG_GLOBAL_CACHE_DIR := $(CURDIR)/build/zig-cache
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DELETE_ON_ERROR:
-.PHONY: all demo test test-python test-zig test-memory lint format bench lock install clean help
+.PHONY: all demo test test-python test-zig test-memory fuzz abi-baseline lint format bench lock install clean help
 
 all: $(LIBRARY) $(MODEL) ## Set up .venv and build the library (the default)
 
@@ -35,6 +35,13 @@ test-zig: all ## Zig tests alone
 
 test-memory: all ## C programs under valgrind and AddressSanitizer (minutes)
 	@$(PY) -m pytest --quiet tests/memory.py
+
+FUZZ_SECS ?= 3600
+fuzz: all ## Fuzz the C boundary and the grammar translation, FUZZ_SECS=3600 each
+	@$(PY) tests/fuzz/run_fuzzers.py $(FUZZ_SECS)
+
+abi-baseline: all ## At a release: renew the stored ABI that the tests compare with
+	@$(PY) tests/data/abi/renew.py
 
 lint: $(LIBRARY) ## Check format, style and types
 	@echo "checking format, style and types ..."
