@@ -474,6 +474,18 @@ def test_health_is_503_while_the_engine_loads_and_200_after() -> None:
         }
 
 
+def test_the_engine_begins_to_load_before_anybody_asks() -> None:
+    asked = threading.Event()
+
+    class LazyBackend(ScriptedBackend):
+        def health(self, deadline: Deadline) -> Health:
+            asked.set()
+            return super().health(deadline)
+
+    with running_service(LazyBackend(["x"])):
+        assert asked.wait(30)
+
+
 def test_health_does_not_tell_strangers_where_the_engine_is() -> None:
     with running_service(LostBackend(["x"])) as service:
         response = httpx.get(service.url + "/health")
@@ -653,6 +665,25 @@ def test_what_does_not_end_within_the_grace_time_is_cancelled_and_told_so(path: 
         assert "stopping" in response.json()["error"]["message"]
         service.thread.join(30)
         assert not service.thread.is_alive()
+
+
+def test_a_body_that_arrives_after_the_stop_has_begun_is_refused() -> None:
+    gate = Gate()
+    with (
+        running_service(ScriptedBackend([gate, "b"]), ServiceSettings(stop_grace_secs=60)) as service,
+        raw_request(service, "/generate", {"prompt": "1"}),
+        socket.create_connection((service.host, service.port), timeout=30) as late,
+    ):
+        assert reached(gate.entered)
+        late.sendall(b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: 14\r\n\r\n")
+        wait_until(lambda: len(service.server.server_state.tasks) == 2)
+        service.server.stop()
+        wait_until(lambda: httpx.get(service.url + "/health").status_code == 503)
+        late.sendall(b'{"prompt":"2"}')
+        response = http.client.HTTPResponse(late)
+        response.begin()
+        assert response.status == 503
+        gate.opened.set()
 
 
 def test_the_second_wish_to_stop_does_not_wait_for_the_grace_time() -> None:

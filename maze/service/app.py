@@ -104,6 +104,7 @@ def create_app(backend: Backend, settings: ServiceSettings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        service.wake_engine()
         try:
             yield
         finally:
@@ -145,6 +146,10 @@ class Service:
         self._stopping = False
         self._something_ended = asyncio.Event()
         self.metrics.watch(running=lambda: self._slots.taken, queued=lambda: self._slots.queued)
+
+    def wake_engine(self) -> None:
+        """Ask the engine for its health without waiting, which makes one that loads when first used load now."""
+        self._health.start()
 
     # -------------------------------------------------------------------------------------------- routes
 
@@ -223,8 +228,7 @@ class Service:
 
     async def _read(self, request: Request) -> Ask:
         """Read a request to generate within the limits. Raises Refusal."""
-        if self._stopping:
-            raise Refusal(503, "engine_unavailable", _STOPPING, retryable=True, headers={"Retry-After": "1"})
+        self._refuse_if_stopping()
         ask = read_request(
             await self._body(request),
             request.state.request_id,
@@ -233,6 +237,10 @@ class Service:
         )
         request.state.request_id = ask.request_id
         return replace(ask, model=await self._known_model(ask.model))
+
+    def _refuse_if_stopping(self) -> None:
+        if self._stopping:
+            raise Refusal(503, "engine_unavailable", _STOPPING, retryable=True, headers={"Retry-After": "1"})
 
     async def _known_model(self, model: str | None) -> str | None:
         """The model to ask the engine for; None for its own. Raises Refusal for one that it does not have."""
@@ -271,6 +279,7 @@ class Service:
     @asynccontextmanager
     async def _generation(self, ask: Ask, receive: Receive) -> AsyncIterator[_Generation]:
         """Wait for a slot and start generating; on leaving, whatever the reason, the engine stops at once."""
+        self._refuse_if_stopping()  # again: reading the body took its time
         deadline = Deadline(self.settings.request_timeout_secs * 1000)
         cancellation = Cancellation()
         self._under_way.add(cancellation)
@@ -512,11 +521,17 @@ class _Probe(Generic[_T]):
     async def ask(self) -> _T:
         """The engine's answer. Raises MazeError."""
         if self._asking is None or (self._asking.done() and perf_counter() - self._asked_at > PROBE_FRESH_SECS):
-            self._asked_at = perf_counter()
-            self._asking = asyncio.get_running_loop().run_in_executor(
-                self._threads, self._ask, Deadline(PROBE_TIMEOUT_SECS * 1000)
-            )
+            return await asyncio.shield(self.start())
         return await asyncio.shield(self._asking)
+
+    def start(self) -> asyncio.Future[_T]:
+        """Ask now."""
+        self._asked_at = perf_counter()
+        self._asking = asyncio.get_running_loop().run_in_executor(
+            self._threads, self._ask, Deadline(PROBE_TIMEOUT_SECS * 1000)
+        )
+        self._asking.add_done_callback(lambda done: done.cancelled() or done.exception())  # if nobody waits any more
+        return self._asking
 
 
 # ------------------------------------------------------------------------------------------------ the boundary
