@@ -558,6 +558,12 @@ def _load(path: Path) -> tuple[Any, _Facts]:
     with tempfile.TemporaryDirectory(prefix="maze-") as folder, _host_kept():
         address = f"{folder}/socket.sock"
         params.hostnames = [address]
+        # llama.cpp makes its static objects in the first load. Those made after our exit handler was registered are
+        # destroyed before it runs, and an exit() during that load would end in SIGSEGV: so first load what is no model.
+        params.model.path = folder
+        with contextlib.suppress(RuntimeError):
+            xllamacpp.Server(params)
+        params.model.path = str(path)
         register_exit_handler()
         try:
             server = xllamacpp.Server(params)
