@@ -27,7 +27,9 @@
  *
  * Strings.  All are NUL-terminated UTF-8.  Invalid UTF-8 is an error that
  *   names the field and the byte offset, except in ConstraintIRFFI.name, which
- *   is a label: bytes that are not UTF-8 are shown as U+FFFD there.
+ *   is a label: bytes that are not UTF-8 are shown as U+FFFD there.  A text of
+ *   the engine that holds U+0000, which no C string can, is MAZE_BAD_RESPONSE
+ *   with what came before it.
  *
  * ABI.  The structs are frozen for one MAZE_ABI_VERSION, which is also the
  *   SONAME.  Structs that may grow begin with struct_size.
