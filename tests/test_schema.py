@@ -212,6 +212,7 @@ def test_what_llguidance_can_enforce_is_enforced_in_full(schema: JsonValue, righ
         ("oneOf", {"oneOf": [{"type": "string"}, {"maxLength": 1}]}, '"x"'),
         ("pattern", {"type": "string", "pattern": "^(?!x)"}, '"x"'),
         ("pattern", {"type": "string", "pattern": '^[^"]+$'}, '"\\""'),
+        ("pattern", {"type": "string", "pattern": "^(a|^b)$"}, '"c"'),
         ("format", {"type": "string", "format": "uri"}, '"x y"'),
         ("minProperties", {"properties": {"a": {}}, "minProperties": 1}, "{}"),
         ("maxItems", {"maxItems": 20_000}, "[" + "1," * 20_000 + "1]"),

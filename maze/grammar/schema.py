@@ -48,6 +48,8 @@ MAX_PATTERN_PROPERTIES = 64
 MAX_COUNTED_ITEMS = 10_000
 """minItems and maxItems of all arrays together that are enforced while decoding; llguidance before 1.9 writes out each
 item and dies at 65,535 symbols. Larger bounds are checked on the finished text."""
+MAX_BACKTRACKING = 50_000
+"""Steps back that a pattern with look-around or backreferences may take on one text: about 2 ms."""
 MAX_EXACT_INTEGER = 2**53
 """llguidance holds bounds as 64-bit floats."""
 
@@ -225,7 +227,13 @@ def make_validator(check_schema: str) -> jsonschema_rs.Validator:
 
     Raises ValueError (jsonschema_rs.ValidationError) for what is no schema. Call it with a big stack.
     """
-    return jsonschema_rs.validator_for(check_schema, validate_formats=True, offline=True)
+    return jsonschema_rs.validator_for(
+        check_schema,
+        validate_formats=True,
+        offline=True,
+        # Patterns with look-around or backreferences. Over the limit the value is refused, below `not` as well.
+        pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKING),
+    )
 
 
 # ------------------------------------------------------------------------------------------------ what can be enforced
@@ -441,7 +449,7 @@ class _Lowering:
                 self.unknown_formats[schema["format"]] = None
         if "pattern" in schema:
             pattern, is_exact = _pattern_for_llguidance(schema["pattern"])
-            if self._is_refused({"type": "string", "pattern": pattern}):
+            if pattern is None or self._is_refused({"type": "string", "pattern": pattern}):
                 self.note("pattern", "a pattern that no automaton decides", f"{pointer}/pattern")
             else:
                 facets["pattern"] = pattern
@@ -500,16 +508,16 @@ class _Lowering:
         others_are_enforced = True
         if patterns:
             spelled = {pattern: _pattern_for_llguidance(pattern) for pattern in patterns}
-            names = [text for text, _ in spelled.values()]
-            if len(set(names)) < len(names) or self._is_refused(
+            names = [text for text, _ in spelled.values() if text is not None]
+            if len(set(names)) < len(patterns) or self._is_refused(
                 {"type": "object", "patternProperties": dict.fromkeys(names, True)}
             ):
                 self.note("patternProperties", "names by pattern", f"{pointer}/patternProperties")
                 others_are_enforced = False
             else:
                 result["patternProperties"] = {
-                    spelled[pattern][0]: self._child(child, place, f"{pointer}/patternProperties/{_escaped(pattern)}")
-                    for pattern, child in patterns.items()
+                    name: self._child(child, place, f"{pointer}/patternProperties/{_escaped(pattern)}")
+                    for name, (pattern, child) in zip(names, patterns.items(), strict=True)
                 }
                 if not all(is_exact for _, is_exact in spelled.values()):
                     self.note("patternProperties", "an escaped character in a name", f"{pointer}/patternProperties")
@@ -577,16 +585,21 @@ _WHITE_SPACE = " \t\n\x0b\x0c\r\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f
 _ESCAPE_OR_CHARACTER = re.compile(r"\\[pP]\{[^}]*\}|\\.|.", re.DOTALL)
 
 
-def _pattern_for_llguidance(pattern: str) -> tuple[str, bool]:
+def _pattern_for_llguidance(pattern: str) -> tuple[str | None, bool]:
     """The pattern with ECMAScript's white space spelled out, and whether llguidance enforces it to the letter.
 
-    It does not where a negated class leaves out the quote or the backslash: `^[^"]+$` takes an escaped quote.
+    It does not where a negated class leaves out the quote or the backslash: `^[^"]+$` takes an escaped quote. There is
+    no pattern for anchors inside a group, which llguidance before 1.9 refuses.
     """
+    groups = 0
     result: list[str] = []
     members: list[str] | None = None
     is_exact = True
     for piece in _ESCAPE_OR_CHARACTER.findall(pattern):
         if members is None:
+            groups += {"(": 1, ")": -1}.get(piece, 0)
+            if piece in ("^", "$") and groups:
+                return None, False
             if piece == "[":
                 members = []
             elif piece.startswith("\\P"):
