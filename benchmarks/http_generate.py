@@ -30,7 +30,7 @@ from maze.config import ModalConfig
 HERE = Path(__file__).parent
 PREFIX = Path(sys.prefix)
 TEXT = '{"name":"parse_date","returns":"str","lines":12}'
-PATTERNS = [rf"\"(name|field_{number}_[a-z]{{1,8}}|lines)\":" for number in range(12)] + ["parse_[a-z]+", "\\{.*\\}"]
+PATTERNS = [r'"name":\s*"[a-z_]+"', "parse_[a-z]+", r"\{.*\}", "str|int|bool"]
 SCHEMA = orjson.dumps(
     {
         "type": "object",
@@ -204,7 +204,10 @@ def whole_call(program: Path, port: int, threads: int, *files: Path) -> tuple[fl
 
 def main() -> None:
     """Print the table."""
-    print(f"A call over loopback; {CALLS} calls each, {os.cpu_count()} cores shared with the server; microseconds\n")
+    print(f"A call over loopback; {CALLS} calls each, {os.cpu_count()} cores shared with the server; microseconds")
+    print(
+        f"The mix: a JSON Schema of {len(SCHEMA)} bytes, enforced, and {len(PATTERNS)} patterns, checked afterwards\n"
+    )
     print(f"{'':42}{'threads':>8}{'median':>9}{'99 %':>9}{'calls/s':>9}   to reach [Rust original]")
 
     def row(name: str, threads: int, figures: tuple[float, float, float], target: str = "") -> None:

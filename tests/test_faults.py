@@ -565,6 +565,15 @@ def test_what_may_pass_is_tried_again(first: Play) -> None:
     assert server.requests[0].body == server.requests[1].body
 
 
+def test_text_that_came_with_a_later_attempt_is_kept() -> None:
+    broken = unfinished(token("par"), then=reset)
+    with FaultServer(answer(503, b""), broken) as server, pytest.raises(EngineUnavailableError) as caught:
+        generate(backend_for(server.url), ask())
+    assert caught.value.partial_text == "par"
+    assert str(caught.value).endswith("(after 2 attempts)")
+    assert len(server.requests) == 2
+
+
 def test_a_service_that_is_not_ready_for_a_while_is_waited_for() -> None:
     with FaultServer(answer(503, b""), answer(503, b""), fine()) as server:
         assert generate(backend_for(server.url), ask())[0].text == "hello"

@@ -191,6 +191,48 @@ def test_a_base_url_with_a_path_keeps_it() -> None:
     assert server.requests[0].path == "/base/generate/stream"
 
 
+def test_only_the_idle_connection_that_was_taken_is_replaced() -> None:
+    """Two connections are idle and dead; one request finds out about one of them and goes out anew."""
+    together = threading.Barrier(2)
+    closed = threading.Semaphore(0)
+
+    def together_then_leave(exchange: Exchange) -> None:
+        together.wait(20)
+        fine("a")(exchange)
+        exchange.close()
+        closed.release()
+
+    with FaultServer(together_then_leave, together_then_leave, fine()) as server:
+        backend = backend_for(server.url, limits=Limits(attempts=1))
+        with ThreadPoolExecutor(2) as pool:
+            assert [completion.text for completion, _ in pool.map(lambda _: generate(backend, ask()), range(2))] == [
+                "a"
+            ] * 2
+        assert closed.acquire(timeout=10)
+        assert closed.acquire(timeout=10)
+        assert generate(backend, ask())[0].text == "hello"
+    assert server.connections == 3
+
+
+def test_hosts_may_be_ipv6_addresses() -> None:
+    listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            received.append(connection.recv(65536))
+            connection.sendall(fine().data)
+
+    received: list[bytes] = []
+    server = threading.Thread(target=serve)
+    server.start()
+    with listener:
+        port = listener.getsockname()[1]
+        assert generate(backend_for(f"http://[::1]:{port}"), ask())[0].text == "hello"
+        server.join()
+    assert f"Host: [::1]:{port}\r\n".encode() in received[0]
+
+
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with refused_port() as port, FaultServer(fine()) as server:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):

@@ -294,7 +294,8 @@ class HttpBackend:
         _log.debug("giving up on %s after %d attempts", failed_at, attempts)
         if attempts == 1:
             raise failure.error
-        raise type(failure.error)(f"{failure.error} (after {attempts} attempts)")
+        error = failure.error
+        raise type(error)(f"{error} (after {attempts} attempts)", partial_text=error.partial_text)
 
     def _pause_secs(self, failures: int, retry_after: float | None) -> float:
         if retry_after is not None:

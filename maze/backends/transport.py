@@ -105,32 +105,30 @@ class SocketTransport(httpx.BaseTransport):
         """
         call: Call = request.extensions["call"]
         url = request.url
-        origin = (url.scheme, url.host, url.port or _DEFAULT_PORTS[url.scheme])
+        origin = (url.scheme, url.raw_host.decode("ascii"), url.port or _DEFAULT_PORTS[url.scheme])
         data = _encode(request)
-        while True:
-            connection = self._take_idle(origin)
-            reused = connection is not None
-            if connection is None:
-                connection = self._connect(origin, call)
-            connection.answered = False
-            forget = call.cancellation.on_cancel(connection.shut)
+        idle = self._take_idle(origin)
+        if idle is not None:
             try:
-                head = connection.ask(data, call)
-            except BaseException as error:
-                forget()
-                connection.close()
-                # The server had closed an idle connection while we took it. As it sent nothing, it did nothing: again,
-                # once for each connection that was idle.
-                if (
-                    reused
-                    and not connection.answered
-                    and isinstance(error, httpx.NetworkError)
-                    and not call.cancellation.cancelled
-                ):
-                    continue
-                raise
-            stream = _Stream(self, origin, connection, _Body(connection, call, head), forget, call.cancellation)
-            return httpx.Response(head.status, headers=head.fields, stream=stream, extensions={"done": stream.done})
+                return self._exchange(origin, idle, data, call)
+            except httpx.NetworkError:
+                # The server had closed the idle connection while we took it. As it sent nothing, it did nothing, so
+                # the request may go out once more.
+                if idle.answered or call.cancellation.cancelled:
+                    raise
+        return self._exchange(origin, self._connect(origin, call), data, call)
+
+    def _exchange(self, origin: Origin, connection: _Connection, data: bytes, call: Call) -> httpx.Response:
+        connection.answered = False
+        forget = call.cancellation.on_cancel(connection.shut)
+        try:
+            head = connection.ask(data, call)
+        except BaseException:
+            forget()
+            connection.close()
+            raise
+        stream = _Stream(self, origin, connection, _Body(connection, call, head), forget, call.cancellation)
+        return httpx.Response(head.status, headers=head.fields, stream=stream, extensions={"done": stream.done})
 
     def _take_idle(self, origin: Origin) -> _Connection | None:
         while True:
