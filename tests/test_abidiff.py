@@ -1,7 +1,7 @@
 """The built library keeps the ABI that the last release had: tests/data/abi/libmaze.abi.xml, by abidiff of libabigail.
 
-Functions and status codes may be added. Everything else that abidiff sees is a change: of its exit bits, 1 and 2 are its
-own failures, 4 is a change of a function or type, 8 one that certainly breaks hosts. A struct that begins with
+Functions and status codes may be added. Everything else that abidiff sees is a change: of its exit bits, 1 and 2 are
+its own failures, 4 is a change of a function or type, 8 one that certainly breaks hosts. A struct that begins with
 struct_size may grow at a release; that shows here as well, and is then taken over with `make abi-baseline`.
 """
 
@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from c_programs import LIBRARIES, ROOT
 
 BASELINE = ROOT / "tests" / "data" / "abi" / "libmaze.abi.xml"

@@ -1,0 +1,158 @@
+"""Atheris target: compiles the constraints of an input, writes a text that they allow, and checks texts against them.
+
+Only MazeError may come out, and never InternalError. What the engine can be made to write satisfies what is enforced,
+and what is found to satisfy a part satisfies it by an independent checker too, where there is one for its content.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import sys
+
+import atheris  # type: ignore[import-untyped]
+
+with atheris.instrument_imports(include=["maze"]):
+    import maze.validation
+    from maze.grammar import compile_constraints
+
+import jsonschema
+import regex
+from fuzz_case import decode
+from llguidance import LLMatcher, LLTokenizer
+
+from maze import CompiledConstraints, ConstraintIR, ConstraintKind, Handling, MazeError, Status
+
+MAX_STEPS = 150
+"""Longest text that is written under a grammar, in bytes."""
+
+_TOKENIZER = LLTokenizer("byte")
+_CHECKABLE_PATTERN = re.compile(
+    r"(?:[A-Za-z0-9 _,:;=<>@!#%&~'\"`|^$.*+?(){}\-]|\[\^?[A-Za-z0-9_]|\]|\\[dwsDWS.*+?()])*"
+)
+"""What every dialect of regular expressions reads alike."""
+_READ_DIFFERENTLY = ("(?", "{,", "|FLAGS:", "++", "*+", "?+", "}+", "--", "&&", "||", "~~")
+_CHECKABLE_KEYWORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """type properties required items enum const anyOf oneOf allOf not if then else minimum maximum minLength
+        maxLength minItems maxItems minProperties maxProperties additionalProperties uniqueItems""",
+    )
+)
+"""Those with one meaning in every draft."""
+
+
+def fuzz(data: bytes) -> None:
+    """One input."""
+    case = decode(data)
+    try:
+        compiled = compile_constraints(case.constraints, case.language, case.on_unenforceable)
+    except MazeError as error:
+        _check_error(error)
+        return
+    json.loads(compiled.report_json)
+    _check_text(case.text, compiled, case.constraints)
+    if compiled.grammar is not None:
+        written = _write(compiled.grammar, random.Random(case.text))
+        if written is not None:
+            _check_text(written, compiled, case.constraints, must_satisfy_enforced=True)
+
+
+def _check_error(error: MazeError) -> None:
+    if error.status is Status.INTERNAL_ERROR or not str(error).strip():
+        raise error
+
+
+def _check_text(
+    text: bytes,
+    compiled: CompiledConstraints,
+    constraints: tuple[ConstraintIR, ...],
+    *,
+    must_satisfy_enforced: bool = False,
+) -> None:
+    try:
+        validation = maze.validation.validate(text, compiled)
+    except MazeError as error:
+        _check_error(error)
+        return
+    assert len(validation.outcomes) == len(compiled.parts)
+    for outcome in validation.outcomes:
+        if outcome.satisfied is False:
+            assert outcome.offset is not None
+            assert 0 <= outcome.offset <= len(text), outcome
+            if must_satisfy_enforced:
+                assert outcome.handling is not Handling.ENFORCED, (text, outcome)
+        elif outcome.satisfied:
+            _check_independently(text, outcome.kind, outcome.path, constraints)
+
+
+def _check_independently(text: bytes, kind: ConstraintKind, path: str, constraints: tuple[ConstraintIR, ...]) -> None:
+    constraint = constraints[int(path.removeprefix("constraints[").partition("]")[0])]
+    try:
+        shown = text.decode()
+    except UnicodeDecodeError:
+        return
+    if kind is ConstraintKind.REGEX:
+        pattern = constraint.regex_patterns[int(path.rpartition("[")[2].rstrip("]"))]
+        if _is_checkable_pattern(pattern) and "\n" not in shown and not _names_identifiers(constraint):
+            try:
+                assert regex.search(pattern, shown, regex.ASCII, timeout=2), (pattern, shown)
+            except (TimeoutError, regex.error):
+                return
+    elif kind is ConstraintKind.JSON_SCHEMA and constraint.json_schema is not None:
+        value = json.loads(shown)
+        schema = json.loads(constraint.json_schema)
+        if _is_checkable_schema(schema):
+            assert jsonschema.Draft202012Validator(schema).is_valid(value), (schema, value)
+
+
+def _is_checkable_pattern(pattern: str) -> bool:
+    return _CHECKABLE_PATTERN.fullmatch(pattern) is not None and not any(odd in pattern for odd in _READ_DIFFERENTLY)
+
+
+def _names_identifiers(constraint: ConstraintIR) -> bool:
+    """Beside a grammar, a pattern can be about its identifiers."""
+    return constraint.grammar is not None
+
+
+def _is_checkable_schema(schema: object) -> bool:
+    """A plain schema of keywords with one meaning in every draft."""
+    if isinstance(schema, bool):
+        return True
+    if not isinstance(schema, dict) or not schema.keys() <= _CHECKABLE_KEYWORDS:
+        return False
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except jsonschema.SchemaError:
+        return False
+    below = [schema[key] for key in ("items", "not", "additionalProperties", "if", "then", "else") if key in schema]
+    below += [item for key in ("anyOf", "oneOf", "allOf") for item in schema.get(key, ())]
+    return all(map(_is_checkable_schema, [*below, *schema.get("properties", {}).values()]))
+
+
+def _write(grammar: str, choose: random.Random) -> bytes | None:
+    """A complete text that an engine could write under `grammar`, or None if chance did not lead to one."""
+    matcher = LLMatcher(_TOKENIZER, grammar, log_level=0)
+    text = bytearray()
+    for _ in range(MAX_STEPS):
+        if matcher.is_error() or matcher.is_stopped():
+            break
+        if matcher.is_accepting() and choose.random() < 0.2:
+            break
+        mask = matcher.compute_bitmask()
+        allowed = [byte for byte in range(256) if mask[byte >> 3] >> (byte & 7) & 1]
+        if not allowed:
+            assert matcher.is_error() or matcher.is_accepting(), ("dead end", grammar, bytes(text))
+            break
+        byte = choose.choice(allowed)
+        if not matcher.try_consume_tokens([byte]):
+            assert matcher.is_error(), ("a byte of the mask is refused", grammar, bytes(text), byte)
+            break
+        text.append(byte)
+    return bytes(text) if not matcher.is_error() and matcher.is_accepting() else None
+
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, fuzz)
+    atheris.Fuzz()
