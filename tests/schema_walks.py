@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 import random
 from collections.abc import Iterator
 
 from llguidance import LLMatcher, LLTokenizer
 
 from maze.grammar.big_stack import run_with_big_stack
+from maze.grammar.json_text import JsonValue
 from maze.grammar.schema import LoweredSchema, schema_to_lark
 from maze.types import CompiledConstraints, ConstraintKind, ConstraintPart, Handling
 from maze.validation import validate
@@ -59,6 +62,17 @@ def random_text(lowered: LoweredSchema, chance: random.Random, most_bytes: int) 
         assert not matcher.is_error(), (matcher.get_error(), bytes(text))
         return None
     return text.decode()
+
+
+def independent_value(text: str) -> JsonValue:
+    """What Python makes of a JSON text; ValueError if it is none, OverflowError if a number is too big for a float."""
+
+    def number(digits: str) -> float:
+        if math.isinf(float(digits)):
+            raise OverflowError(digits)
+        return float(digits)
+
+    return json.loads(text, parse_float=number)
 
 
 def mutations(text: str, chance: random.Random, number: int) -> Iterator[str]:

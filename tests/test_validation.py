@@ -111,6 +111,27 @@ def test_what_means_the_same_is_as_good(schema: JsonValue, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "satisfied"),
+    [
+        ("date", "2024-02-29", True),
+        ("date", "2023-02-29", False),
+        ("date", ",611-06-30", False),
+        ("date", "٢٠٢٤-01-01", False),
+        ("time", "23:59:60Z", True),
+        ("time", "01:29:60+01:30", True),
+        ("time", "12:00:60Z", False),
+        ("time", "12:00:00", False),
+        ("time", "24:00:00Z", False),
+        ("date-time", "2024-01-01T00:00:00.5-00:30", True),
+        ("date-time", "2024-01-01 00:00:00Z", False),
+        ("date-time", "2024-13-01T00:00:00Z", False),
+    ],
+)
+def test_dates_and_times_are_those_of_rfc_3339(name: str, text: str, satisfied: bool) -> None:
+    assert checked({"format": name}, json.dumps(text)).satisfied is satisfied
+
+
+@pytest.mark.parametrize(
     ("schema", "text", "satisfied"),
     [
         ({"maximum": 18446744073709551616}, "18446744073709551617", False),

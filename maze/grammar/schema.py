@@ -30,6 +30,7 @@ from maze.errors import (
     UnsupportedConstraintError,
 )
 from maze.grammar.big_stack import run_with_big_stack
+from maze.grammar.formats import is_date, is_date_time, is_time
 from maze.grammar.json_text import JsonTextError, JsonValue, TooDeepError, depth, parse
 from maze.grammar.references import Place, References, draft_of, shown, with_exact_uris
 
@@ -73,6 +74,9 @@ _CHECKED_FORMATS = {
     "relative-json-pointer": 7,
 }
 """Further formats that jsonschema_rs asserts, and since which draft; by the standard any other says nothing."""
+
+
+_NO_LEAP_SECOND = ":[0-5][0-9]:[0-5][0-9]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +234,7 @@ def make_validator(check_schema: str) -> jsonschema_rs.Validator:
     return jsonschema_rs.validator_for(
         check_schema,
         validate_formats=True,
+        formats={"date": is_date, "time": is_time, "date-time": is_date_time},
         offline=True,
         # Patterns with look-around or backreferences. Over the limit the value is refused, below `not` as well.
         pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKING),
@@ -273,6 +278,53 @@ def _enforceable(references: References) -> tuple[JsonValue, tuple[str, ...], tu
             f"{references.path} has formats that its draft does not know and that say nothing: {_listed(formats)}",
         )
     return grammar_schema, lowering.reasons(), warnings
+
+
+def _ending(definitions: dict[str, JsonValue]) -> set[str]:
+    """Names of the definitions that some finite value can satisfy, as far as references decide it."""
+    ending: set[str] = set()
+    while True:
+        more = {name for name, schema in definitions.items() if name not in ending and _can_end(schema, ending)}
+        if not more:
+            return ending
+        ending |= more
+
+
+def _can_end(schema: JsonValue, ending: set[str]) -> bool:
+    if not isinstance(schema, dict):
+        return bool(schema)
+    if "$ref" in schema and schema["$ref"].removeprefix("#/$defs/") not in ending:
+        return False
+    if not all(_can_end(branch, ending) for branch in schema.get("allOf", [])):
+        return False
+    if not all(
+        any(_can_end(branch, ending) for branch in schema[name]) for name in ("anyOf", "oneOf") if name in schema
+    ):
+        return False
+    if schema.get("type") in ("object", ["object"]):
+        properties = schema.get("properties", {})
+        return all(_can_end(properties.get(name, True), ending) for name in schema.get("required", []))
+    if schema.get("type") in ("array", ["array"]) and schema.get("minItems", 0) > 0:
+        first = [*schema.get("prefixItems", []), schema.get("items", True)]
+        return all(_can_end(item, ending) for item in first[: schema["minItems"]])
+    return True
+
+
+def _without(schema: JsonValue, endless: set[str]) -> JsonValue:
+    """The schema with `false` for every reference to one of the definitions."""
+    if isinstance(schema, list):
+        return [_without(item, endless) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("$ref", "").removeprefix("#/$defs/") in endless:
+        return False
+    result: dict[str, JsonValue] = {}
+    for keyword, value in schema.items():
+        if keyword in ("properties", "patternProperties"):
+            result[keyword] = {name: _without(child, endless) for name, child in value.items()}
+        else:
+            result[keyword] = value if keyword in ("enum", "const", "required") else _without(value, endless)
+    return result
 
 
 def _longest_chain(grammar_schema: JsonValue) -> int:
@@ -334,6 +386,12 @@ class _Lowering:
         while self._pending:
             name, place, pointer = self._pending.pop()
             self._definitions[name] = self._schema(place, pointer)
+        # A value that must hold a value of its own kind never ends: a model that begins one is trapped.
+        if endless := self._definitions.keys() - _ending(self._definitions):
+            grammar_schema = _without(grammar_schema, endless)
+            self._definitions = {
+                name: _without(schema, endless) for name, schema in self._definitions.items() if name not in endless
+            }
         if not self._definitions:
             return grammar_schema
         return {**_as_object(grammar_schema), "$defs": self._definitions}
@@ -442,6 +500,9 @@ class _Lowering:
         facets: dict[str, JsonValue] = {name: schema[name] for name in ("minLength", "maxLength") if name in schema}
         if schema.get("format") in _ENFORCED_FORMATS:
             facets["format"] = schema["format"]
+            if schema["format"] in ("time", "date-time"):
+                # llguidance allows a leap second in every minute, the standard at the end of a day only.
+                result.setdefault("allOf", []).append({"pattern": _NO_LEAP_SECOND})
         elif "format" in schema and _may_be(schema, "string"):
             if self._draft >= _CHECKED_FORMATS.get(schema["format"], math.inf):
                 self.note("format", f"format {shown(schema['format'])}", f"{pointer}/format")
