@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 
 VENV := .venv
 PY := $(VENV)/bin/python
-PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
+PIP := $(PY) -m pip --quiet --quiet --disable-pip-version-check --no-input
 ZIG := ../$(VENV)/bin/python -m ziglang
 LIBRARY := $(VENV)/lib/libmaze.so
 DEPENDENCIES := $(VENV)/.dependencies

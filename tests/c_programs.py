@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "tests" / "c"
 HEADERS = ROOT / "include"
 LIBRARIES = Path(sys.prefix) / "lib"
-TIMEOUT_SECS = 120
+TIMEOUT_SECS = 240
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")
 
 _built = tempfile.TemporaryDirectory(prefix="maze-c-programs-")
