@@ -8,7 +8,9 @@ import ssl
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 
@@ -36,7 +38,7 @@ from fault_server import (
 )
 from http_calls import KEY, LIMITS, ask, backend_for, backends_are_closed, generate  # noqa: F401
 
-from maze.backends import connect
+from maze.backends import connect, transport
 from maze.backends.base import Deadline
 from maze.backends.endpoints import FIRST_REST_SECS, LONGEST_REST_SECS, Endpoint, Endpoints, Permits
 from maze.backends.http import Limits
@@ -245,33 +247,99 @@ def test_a_prompt_that_is_no_unicode_is_an_argument_error() -> None:
         generate(backend_for("http://127.0.0.1:9"), ask(prompt="\ud83d"))
 
 
-def test_a_server_that_leaves_early_raises_no_sigpipe() -> None:
-    """The process belongs to somebody else, and SIGPIPE kills it: embedded Python does not ignore it."""
-    program = """
-import signal, socket, threading
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """A port whose connections are never made: the queue of its listener is full, so the kernel drops what comes."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
+        for _ in range(8):
+            filling = stack.enter_context(socket.socket())
+            filling.setblocking(False)
+            filling.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def test_a_connection_that_is_not_made_ends_at_the_deadline(deaf_port: int) -> None:
+    with pytest.raises(TimedOutError, match=r"within 300 ms"):
+        generate(backend_for(f"http://127.0.0.1:{deaf_port}"), ask(timeout_ms=300))
+
+
+def test_a_connection_that_is_not_made_has_a_limit_of_its_own(deaf_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "CONNECT_SECS", 0.2)
+    request = ask()
+    with pytest.raises(EngineUnavailableError, match=r"cannot be reached: no connection in time"):
+        generate(backend_for(f"http://127.0.0.1:{deaf_port}"), request)
+    assert not request.deadline.expired()
+
+
+def test_a_cancellation_ends_a_wait_for_a_connection(deaf_port: int) -> None:
+    request = ask(timeout_ms=4_000)
+    canceller = threading.Timer(0.1, request.cancellation.cancel, ["enough"])
+    canceller.start()
+    with pytest.raises(CancelledError, match=r"enough"):
+        generate(backend_for(f"http://127.0.0.1:{deaf_port}"), request)
+    assert not request.deadline.expired()
+    canceller.join()
+
+
+def test_a_name_that_takes_for_ever_to_look_up_holds_no_call_beyond_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    def stuck(*_: object, **options: object) -> object:
+        if not options["flags"]:
+            released.wait(60)
+        raise socket.gaierror("no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", stuck)
+    backend = backend_for("http://name.invalid")
+    with pytest.raises(TimedOutError, match=r"within 100 ms"):
+        generate(backend, ask(timeout_ms=100))
+    request = ask(timeout_ms=4_000)
+    canceller = threading.Timer(0.05, request.cancellation.cancel, ["enough"])
+    canceller.start()
+    with pytest.raises(CancelledError):
+        generate(backend, request)
+    assert not request.deadline.expired()
+    canceller.join()
+    released.set()
+
+
+_NO_SIGPIPE = """
+import signal, socket, sys, threading
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 from http_calls import ask, backend_for, generate
-from maze.errors import EngineUnavailableError
+from maze.errors import CancelledError, EngineUnavailableError
+
 listener = socket.create_server(("127.0.0.1", 0))
-def leave():
+kept = []
+
+def serve():
     while True:
         connection, _ = listener.accept()
         connection.recv(10)
-        connection.close()
-threading.Thread(target=leave, daemon=True).start()
-backend = backend_for(f"http://127.0.0.1:{listener.getsockname()[1]}")
-for _ in range(5):
-    try:
-        generate(backend, ask(prompt="x" * 5_000_000))
-    except EngineUnavailableError:
-        pass
-print("alive")
+        if sys.argv[1] == "leave":
+            connection.shutdown(socket.SHUT_WR)
+            connection.close()
+        else:
+            kept.append(connection)
+            request.cancellation.cancel("enough")
+
+request = ask(prompt="x" * 20_000_000)
+threading.Thread(target=serve, daemon=True).start()
+try:
+    generate(backend_for(f"http://127.0.0.1:{listener.getsockname()[1]}"), request)
+except (EngineUnavailableError, CancelledError) as error:
+    print(type(error).__name__)
 """
+
+
+@pytest.mark.parametrize(("way", "outcome"), [("leave", "EngineUnavailableError"), ("cancel", "CancelledError")])
+def test_sending_to_a_connection_that_ended_raises_no_sigpipe(way: str, outcome: str) -> None:
+    """The process belongs to somebody else, and SIGPIPE kills it: embedded Python does not ignore it."""
     finished = subprocess.run(
-        [sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", _NO_SIGPIPE, way], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=60
     )
     assert finished.returncode != -signal.SIGPIPE
-    assert finished.stdout == "alive\n", finished.stderr
+    assert finished.stdout == f"{outcome}\n", finished.stderr
 
 
 def test_httpx_is_not_imported_before_a_service_is_used() -> None:
