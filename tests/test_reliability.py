@@ -1,0 +1,36 @@
+"""docs/reliability.md names a test for each promise; this checks that the tests are there and run."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+from c_programs import ROOT, SOURCES, scenarios
+
+PAGE = (ROOT / "docs" / "reliability.md").read_text()
+TESTS = ROOT / "tests"
+
+NAMED = sorted(set(re.findall(r"`(\w+\.(?:c|py)): (\w+)`", PAGE)) - {("inputs.c", "name"), ("test_x.py", "name")})
+
+
+@pytest.mark.parametrize(("file", "name"), NAMED)
+def test_every_test_that_the_page_names_exists(file: str, name: str) -> None:
+    if file.endswith(".c"):
+        program = file.removesuffix(".c")
+        assert name in scenarios(program)
+        assert f'scenarios("{program}")' in (TESTS / "test_abi.py").read_text(), f"nothing runs {file}"
+    else:
+        tree = ast.parse((TESTS / file).read_text())
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_promise_names_a_test() -> None:
+    rows = re.findall(r"^\| (?!Promise|What)(.+?) \| (.+) \|$", PAGE.partition("## Figures")[0], re.MULTILINE)
+    assert len(rows) > 40
+    assert [promise for promise, tests in rows if not re.search(r"`\w+\.(c|py): \w+`", tests)] == []
+
+
+def test_every_scenario_in_c_is_run() -> None:
+    run = set(re.findall(r'scenarios\("(\w+)"\)', (TESTS / "test_abi.py").read_text()))
+    assert {path.stem for path in SOURCES.glob("*.c") if "SCENARIOS(" in path.read_text()} <= run
