@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from maze.grammar.symbols import Literal, Pattern, Terminal
+from maze.grammar.symbols import Literal, Pattern, Terminal, escaped
 
 TOKEN_CLASSES = (
     "ARROW",
@@ -209,18 +209,20 @@ _BEYOND_ASCII = "\u00a1-\u1fff\u2070-\ud7ff\uf900-\ufdcf\U00010000-\U0001fffd"
 """Printable characters; without line separators and marks of direction, which some languages forbid in texts."""
 
 
+def printable(without: str) -> str:
+    """A class of the characters that every language takes in texts and comments, but for `without`."""
+    plain = "".join(map(chr, range(ord(" "), ord("~") + 1)))
+    return f"[{escaped(''.join(c for c in plain if c not in without))}{_BEYOND_ASCII}]"
+
+
 def _string(*quotes: str, without: str = "") -> Pattern:
     """Texts on one line in any of the quotes; `without` lists characters that would begin an interpolation."""
     forms = []
     for quote in quotes:
-        plain = "".join(
-            f"\\{character}" if character in r"\]^-[" else character
-            for character in map(chr, range(ord(" "), ord("~") + 1))
-            if character not in quote + "\\" + without
-        )
+        plain = printable(quote + "\\" + without)
         # In PHP, as in other languages with interpolation, single quotes know two escapes only.
         special = rf"{quote}\\" if quote == "'" and without else rf"nrt{quote}\\{without}"
-        forms.append(rf"{quote}([{plain}{_BEYOND_ASCII}]|\\[{special}])*{quote}")
+        forms.append(rf"{quote}({plain}|\\[{special}])*{quote}")
     return Pattern("STRING", ("|".join(forms),))
 
 

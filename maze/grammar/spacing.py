@@ -14,7 +14,7 @@ from enum import Enum
 
 from maze.errors import LimitExceededError
 from maze.grammar.analysis import edge_masks, nullable, pruned
-from maze.grammar.lexicon import Comments, Language, Newlines
+from maze.grammar.lexicon import Comments, Language, Newlines, printable
 from maze.grammar.symbols import Cfg, Nonterminal, Pattern, Production, Symbol, Terminal, escaped
 
 MAX_SPACING_STEPS = 500_000
@@ -188,8 +188,8 @@ def _line_break(language: Language, before: _Shape | None, after: _Shape | None)
 _BLANKS = Pattern("space", (r"[ \t]{1,40}",))
 _BREAKS = Pattern("line break", (r"[ \t]{0,40}(\r?\n[ \t]{0,40}){1,3}",))
 _BLANKS_OR_BREAKS = Pattern("white space", (r"[ \t]{1,40}|[ \t]{0,40}(\r?\n[ \t]{0,40}){1,3}",))
-_BLOCK_COMMENT = Pattern("comment", (r"/\*[^*/\\\r\n]{0,120}\*/",))
-_COMMENT_TEXT = r"( [^\\\r\n?]{0,120})?"
+_BLOCK_COMMENT = Pattern("comment", (rf"/\*{printable('*/')}{{0,120}}\*/",))
+_COMMENT_TEXT = f"( {printable('?' + chr(92))}{{0,120}})?"
 """Begins with a space, so that it is no comment with a meaning such as `//!` in Rust; `?>` would end PHP."""
 _LINE_COMMENT = {
     Comments.SLASHES: Pattern("line comment", (rf"//{_COMMENT_TEXT}\r?\n",)),
