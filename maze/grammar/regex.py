@@ -44,7 +44,7 @@ MAX_GROUP_DEPTH = 100
 MAX_PATHS = 256
 """Most ways through a pattern with assertions (`\\b`, look-around, inner anchors); each is resolved alone."""
 MAX_CONJUNCTS = 12
-"""Most languages intersected in one expression. Whether any text is in all of 20 takes llguidance 6 s to find out, and no
+"""Most languages intersected in one expression. Whether any text is in all of 20 takes llguidance 6 s to find out; no
 limit of its own stops it; of 12, less than 0.1 s."""
 
 # ------------------------------------------------------------------------------------------------ sets of code points
@@ -618,7 +618,7 @@ class _Parser:
             self._unsupported("a verb such as (*FAIL)", at, "cannot be enforced")
         if self._peek("?"):
             opening = re.compile(
-                r"\?(?::|(?P<look><?[=!])|P?<(?P<name>[A-Za-z_]\w*)>|'\w+'|(?P<on>[a-zA-Z]*)(?:-(?P<off>[a-zA-Z]+))?(?P<end>[:)]))"
+                r"\?(?::|(?P<look><?[=!])|P?<(?P<name>[A-Za-z_]\w*)>|'\w+'|(?P<on>[a-z]*)(?:-(?P<off>[a-z]+))?(?P<end>[:)]))"
             ).match(self._body, self._at)
             if opening is None:
                 self._refuse_group(at)
@@ -965,7 +965,7 @@ class _Resolver:
             self._count()
             edge = len(segments) - 1 if condition.ahead else 0
             if beside == edge:
-                known = self._right_open or not self._left_open if condition.ahead else self._left_open
+                known = self._right_open if condition.ahead else self._left_open
                 if not known:
                     self._refuse("an assertion that looks out of the look-around it stands in", condition.position)
                 if side.end:

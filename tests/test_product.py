@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from pathlib import Path
+
+import pytest
+from grammar_texts import accepts
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from maze.grammar.automaton import OverBudgetError
+from maze.grammar.cfg import Cfg, Literal, Nonterminal, Pattern, cfg_to_lark, lower_grammar
+from maze.grammar.product import MAX_PRODUCTIONS, intersect_grammar, overlaps
+from maze.grammar.regex import parse_pattern
+from maze.grammar.symbols import Symbol
+
+_BRAID = Path(__file__).parent / "data" / "braid"
+_LONGEST = 5
+
+
+def texts_of(cfg: Cfg) -> set[str]:
+    """Every text of a grammar over a, b and c of up to _LONGEST characters, by iteration to the fixed point."""
+    words = ["".join(word) for size in range(1, _LONGEST + 1) for word in itertools.product("abc", repeat=size)]
+    known: dict[str, set[str]] = {name: set() for name in cfg.rules}
+    terminals: dict[Symbol, set[str]] = {}
+
+    def texts(symbol: Symbol) -> set[str]:
+        if isinstance(symbol, Nonterminal):
+            return known[symbol.name]
+        if isinstance(symbol, Literal):
+            return {symbol.text}
+        if symbol not in terminals:
+            terminals[symbol] = {
+                word
+                for word in words
+                if all(re.fullmatch(regex, word) for regex in symbol.all_of)
+                and not any(re.fullmatch(regex, word) for regex in symbol.none_of)
+            }
+        return terminals[symbol]
+
+    grown = True
+    while grown:
+        grown = False
+        for name, productions in cfg.rules.items():
+            for production in productions:
+                found = {""}
+                for symbol in production:
+                    found = {a + b for a in found for b in texts(symbol) if len(a) + len(b) <= _LONGEST}
+                grown = grown or not found <= known[name]
+                known[name] |= found
+    return known[cfg.start]
+
+
+_NAMES = ("S", "A", "B", "C[0,1]")
+_SYMBOLS: st.SearchStrategy[Symbol] = st.one_of(
+    st.sampled_from([Nonterminal(name) for name in _NAMES]),
+    st.sampled_from(
+        [
+            Literal("a"),
+            Literal("b"),
+            Literal("ab"),
+            Literal("c"),
+            Pattern("P", ("[ab]+",), ("ab",)),
+            Pattern("Q", ("c?a{1,2}|b",)),
+        ]
+    ),
+)
+_GRAMMARS = st.fixed_dictionaries(
+    {name: st.lists(st.lists(_SYMBOLS, max_size=3).map(tuple), min_size=1, max_size=3).map(tuple) for name in _NAMES}
+).map(lambda rules: Cfg("S", rules))
+_REGEXES = st.sampled_from(
+    [
+        "^a.*$",
+        "ab",
+        "^[ab]*$",
+        "c",
+        "^.{0,3}$",
+        "a.?b",
+        "b$",
+        "(?<!a)b",
+        "^(aa)*$",
+        "^(?!.*cc)",
+        "^(.{2})*$",
+        "^$",
+        "(ab|ba)c?",
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_GRAMMARS, _REGEXES)
+def test_the_product_has_exactly_the_texts_of_both(cfg: Cfg, regex: str) -> None:
+    language = parse_pattern(regex, "p")
+    product = intersect_grammar(cfg, language)
+    assert overlaps(cfg, language) is (product is not None)
+    assert (texts_of(product) if product else set()) == {text for text in texts_of(cfg) if re.search(regex, text)}
+
+
+def _typescript() -> Cfg:
+    sample = json.loads((_BRAID / "e02_typescript.json").read_text())
+    cfg = lower_grammar(sample["grammar"], "typescript", "p").cfg
+    assert cfg is not None
+    return cfg
+
+
+@pytest.mark.parametrize(
+    ("regex", "accepted", "refused"),
+    [
+        ("foo", ["foo;", "x = a + foo;", 'f("foo");'], ["fo;", "x = fo + o;"]),
+        (r"async\s+function", ["async function f() { x; }"], ["function f() { x; }"]),
+        (r"^(?!.*eval)[\s\S]*$", ["x = 1;"], ["evaluate(x);", "x = evaluate;"]),
+        (r"\bx\b", ["y = x;", "x;"], ["xx;", "y = x1;"]),
+        (r"^function", ["function f() { x; }"], ["x;", " function f() { x; }"]),
+    ],
+)
+def test_a_program_grammar_with_a_pattern_accepts_the_right_programs(
+    regex: str, accepted: list[str], refused: list[str]
+) -> None:
+    cfg = _typescript()
+    product = intersect_grammar(cfg, parse_pattern(regex, "p"))
+    assert product is not None
+    lark, alone = cfg_to_lark(product), cfg_to_lark(cfg)
+    assert [text for text in accepted + refused if not accepts(alone, text)] == []
+    assert [text for text in accepted if not accepts(lark, text)] == []
+    assert [text for text in refused if accepts(lark, text)] == []
+
+
+def test_a_product_without_texts_is_none() -> None:
+    assert intersect_grammar(_typescript(), parse_pattern("^@", "p")) is None
+
+
+@pytest.mark.parametrize("regex", ["^(?s:.){0,1500}$", "a.{300}b", "(a|b)*a(a|b){20}c"])
+def test_a_product_over_the_budget_is_given_up_and_not_made(regex: str) -> None:
+    with pytest.raises(OverBudgetError):
+        intersect_grammar(_typescript(), parse_pattern(regex, "p"))
+
+
+def test_a_long_production_does_not_multiply() -> None:
+    letters = Pattern("L", ("[ab]",))
+    cfg = Cfg("S", {"S": ((letters,) * 300,)})
+    product = intersect_grammar(cfg, parse_pattern("aa", "p"))
+    assert product is not None
+    assert sum(map(len, product.rules.values())) < min(MAX_PRODUCTIONS, 3_000)
+    lark = cfg_to_lark(product)
+    assert accepts(lark, "ab" * 149 + "aa")
+    assert not accepts(lark, "ab" * 150)

@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import pytest
+import regex
+from grammar_texts import accepts
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from maze.errors import InvalidConstraintError, LimitExceededError, MazeError, UnsupportedConstraintError
+from maze.grammar.automaton import (
+    Alphabet,
+    Budget,
+    OverBudgetError,
+    is_empty,
+    make_dfa,
+    smallest,
+    without_intersections,
+)
+from maze.grammar.regex import (
+    ANY,
+    MAX_GROUP_DEPTH,
+    MAX_PATTERN_CHARACTERS,
+    MAX_PATTERN_SIZE,
+    NOTHING,
+    Node,
+    Ranges,
+    both,
+    complement,
+    ignoring_case,
+    intersection,
+    negation,
+    of,
+    parse_pattern,
+    to_terminal,
+    union,
+)
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether llguidance takes `text` for a whole output that satisfies `pattern`."""
+    return accepts(f"%llguidance {{}}\nstart: OUTPUT\nOUTPUT: {to_terminal(parse_pattern(pattern, 'p'))}\n", text)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "accepted", "refused"),
+    [
+        (r"^[a-z][a-zA-Z0-9]*$", ["ab", "aB9"], ["Ab", "ab ", "ab\n", ""]),
+        (r"async\s+fn", ["async fn", "x async \n fn y"], ["asyncfn", "async f"]),
+        (r"Result<.*>", ["-> Result<A, B> {"], ["Result<A", "Result<\n>"]),
+        (r"///.*", ["/// doc", "a\n/// b\nc"], ["// doc"]),
+        (r"^a|b$", ["ax", "xb", "a", "b"], ["xa", "bx"]),
+        (r"^(?:a|b)$", ["a", "b"], ["ab", ""]),
+        (r"^a", ["a", "ab\nc"], ["ba"]),
+        (r"a$", ["a", "b\na"], ["ab", "a\n"]),
+        (r"", ["", "anything\n"], []),
+        (r"^$", [""], ["a", "\n"]),
+        (r"a|", ["", "b"], []),
+        (r"the documented format", ["in the documented format!"], ["the documented"]),
+    ],
+)
+def test_a_side_without_anchor_may_be_preceded_or_followed_by_anything(
+    pattern: str, accepted: list[str], refused: list[str]
+) -> None:
+    assert [text for text in accepted if not matches(pattern, text)] == []
+    assert [text for text in refused if matches(pattern, text)] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "accepted", "refused"),
+    [
+        (r"/^[a-z]+$/i", ["AB", "ab"], ["a1"]),
+        (r"/^[a-z]+$/", ["ab"], ["AB", "/ab/"]),
+        (r"^[a-z]+$|FLAGS:gi", ["AB"], ["1"]),
+        (r"^a.b$|FLAGS:s", ["a\nb"], ["ab"]),
+        (r"^a b # c|FLAGS:x", ["ab"], ["a b"]),
+        (r"^a$|FLAGS:m", ["a", "b\na\nc"], ["ba", "b\nac"]),
+        (r"^x|FLAGS:y$|FLAGS:", ["x", "FLAGS:y"], ["y"]),  # split at the last occurrence
+        (r"^a$|FLAGS:guy", ["a"], ["A"]),
+        (r"/\*.*\*/", ["/* a */"], ["* a *"]),  # slashes that delimit nothing are text
+        (r"/usr/bin", ["/usr/bin"], ["usr/bin"]),
+        (r"^(?i:a)b$", ["Ab", "ab"], ["aB"]),
+        (r"^(?i)a(?-i)b$", ["Ab"], ["AB"]),
+        (r"^(?x) a  [ ] b $", ["a b"], ["ab"]),
+        (r"^é$|FLAGS:i", ["É", "é"], ["e"]),
+        (r"^k$|FLAGS:i", ["K"], ["\u212a"]),  # never between ASCII and other letters
+        (r"^[^a]$|FLAGS:i", ["b"], ["a", "A"]),
+    ],
+)
+def test_flags_come_as_a_suffix_around_slashes_or_in_groups(
+    pattern: str, accepted: list[str], refused: list[str]
+) -> None:
+    assert [text for text in accepted if not matches(pattern, text)] == []
+    assert [text for text in refused if matches(pattern, text)] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "accepted", "refused"),
+    [
+        (r"^\d\w\s$", ["1a ", "1_\n"], ["\u0661a ", "1é ", "1a\u00a0"]),
+        (r"^\D\W\S$", ["a é"], ["1 a"]),
+        (r"^[[:alpha:]_][[:alnum:]]$", ["a1", "_Z"], ["11", "é1"]),
+        (r"^\p{Lu}\P{L}\p{^N}$", ["É1a"], ["é1a", "Éaa", "É11"]),
+        (r"^\p{Letter}+$", ["añЖ"], ["1"]),
+        (r"^[\w-.]+$", ["a-b.c"], ["a b"]),
+        (r"^[+--]+$", ["+,-"], ["."]),
+        (r"^\x41\u0042\u{43}\x{44}\U00000045$", ["ABCDE"], ["ABCD"]),
+        (r"^\ud83d\ude00$", ["\U0001f600"], ["x"]),
+        (r"^\0\cA\t\a$", ["\0\x01\t\x07"], ["0"]),
+        (r"^[\b]$", ["\b"], ["b"]),
+        (r"^\/\"\-\#\&\~ \<$", ['/"-#&~ <'], [""]),
+        (r"^a{2}b{1,}c{0,1}$", ["aab", "aabbbc"], ["ab", "aabcc"]),
+        (r"^x{a}{$", ["x{a}{"], ["xa"]),
+        (r"^(?P<n>a)(?<m>b)(?#comment)$", ["ab"], ["a"]),
+        (r"^(?P<stop>ab)$", ["ab"], ["a", ""]),
+        (r"^.$", ["a", "é", "\U0001f600", "\r"], ["\n", ""]),
+        (r"^a*?b+?$", ["aab", "bb"], ["a"]),
+    ],
+)
+def test_every_element_means_what_the_module_says(pattern: str, accepted: list[str], refused: list[str]) -> None:
+    assert [text for text in accepted if not matches(pattern, text)] == []
+    assert [text for text in refused if matches(pattern, text)] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "accepted", "refused"),
+    [
+        (r"\bfoo\b", ["foo", "a foo.", "\nfoo\n"], ["food", "_foo", "fo"]),
+        (r"\Boo", ["foo"], ["oo", " oo"]),
+        (r"^(?!.*eval).*$", ["safe"], ["eval", "xevaly"]),
+        (r"^(?=.*\d)(?=.*[a-z]).{4,8}$", ["abc1", "1abcdefg"], ["abcd", "1234", "a1", "abcdefgh1"]),
+        (r"(?<!x)foo", ["foo", "yfoo", "xfoo foo"], ["xfoo"]),
+        (r"(?<=ab|c)d", ["abd", "cd"], ["bd", "d"]),
+        (r"foo(?!bar)", ["foo", "foobarfoo"], ["foobar"]),
+        (r"^_(?!_)\w+$", ["_a"], ["__a", "_"]),
+        (r"(?:^|\n)import\b", ["import x", "a\nimport"], ["ximport", "imports"]),
+        (r"a\b\b\B", [], ["a", "a "]),
+        (r"x(?=a*$)a", ["xa", "xaa"], ["xab", "x"]),
+        (r"(?=a+\bb)c", [], ["c", "b"]),
+    ],
+)
+def test_assertions_are_resolved_exactly(pattern: str, accepted: list[str], refused: list[str]) -> None:
+    language = parse_pattern(pattern, "p")
+    if not accepted:
+        assert is_empty(language)
+        return
+    assert [text for text in accepted if not matches(pattern, text)] == []
+    assert [text for text in refused if matches(pattern, text)] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "error", "message"),
+    [
+        ("a\\", InvalidConstraintError, "lone backslash ends the pattern at character 2"),
+        ("[a\\", InvalidConstraintError, "lone backslash"),
+        ("a++", UnsupportedConstraintError, "possessive quantifier at character 3"),
+        ("a{2}+", UnsupportedConstraintError, "possessive"),
+        ("x(?>a)", UnsupportedConstraintError, "atomic group at character 2"),
+        ("(?R)", UnsupportedConstraintError, "recursion"),
+        ("(a)(?1)", UnsupportedConstraintError, "recursion"),
+        (r"(a)\1", UnsupportedConstraintError, "backreference at character 4"),
+        (r"(?<a>b)\k<a>", UnsupportedConstraintError, "backreference"),
+        ("(?P<a>b)(?P=a)", UnsupportedConstraintError, "backreference"),
+        ("(a)?(?(1)b|c)", UnsupportedConstraintError, "conditional"),
+        ("(?|a)", UnsupportedConstraintError, "branch reset"),
+        ("(*FAIL)", UnsupportedConstraintError, "verb"),
+        (r"\Qa.b\E", UnsupportedConstraintError, r"\\Q"),
+        (r"a\Kb", UnsupportedConstraintError, r"\\K"),
+        (r"\p{Greek}", UnsupportedConstraintError, "Unicode property 'Greek'"),
+        (r"(\bfoo)+", UnsupportedConstraintError, "repeated group with an anchor"),
+        (r"(?:(?!end).)*", UnsupportedConstraintError, "repeated group"),
+        (r"a(?=b.*)c*(?<=xyz)", UnsupportedConstraintError, "look-behind over the place of a look-ahead"),
+        (r"x(?=\by)", UnsupportedConstraintError, "looks out of the look-around"),
+        (r"\012", InvalidConstraintError, "octal"),
+        (r"\y", InvalidConstraintError, r"unknown escape \\y"),
+        (r"\x4", InvalidConstraintError, "hexadecimal"),
+        (r"\ud800", InvalidConstraintError, "not a character"),
+        (r"\u{110000}", InvalidConstraintError, "not a character"),
+        ("a{3,2}", InvalidConstraintError, "wrong way round"),
+        ("a{,3}", InvalidConstraintError, "write {0,3}"),
+        ("a**", InvalidConstraintError, "quantifier follows a quantifier"),
+        ("*a", InvalidConstraintError, "nothing to repeat"),
+        ("^*", InvalidConstraintError, "nothing to repeat"),
+        ("{2}", InvalidConstraintError, "nothing to repeat"),
+        ("(a", InvalidConstraintError, "missing \\) for the group that begins at character 1"),
+        ("a)", InvalidConstraintError, "unbalanced \\) at character 2"),
+        ("a[b", InvalidConstraintError, "missing ] for the class that begins at character 2"),
+        ("[]a]", InvalidConstraintError, "reads differently"),
+        ("[z-a]", InvalidConstraintError, "wrong way round"),
+        ("[[:letter:]]", InvalidConstraintError, "unknown class"),
+        ("(?z)", InvalidConstraintError, "unknown flag 'z'"),
+        ("a|FLAGS:gz", InvalidConstraintError, "unknown flag 'z'"),
+        ("/a[/i", InvalidConstraintError, "missing ] for the class that begins at character 3"),
+        ("\ud800", InvalidConstraintError, "lone surrogate"),
+    ],
+)
+def test_what_cannot_be_said_exactly_is_refused_with_its_position(
+    pattern: str, error: type[MazeError], message: str
+) -> None:
+    with pytest.raises(error, match=message) as raised:
+        parse_pattern(pattern, "constraints[0].regex_patterns[0]")
+    assert str(raised.value).startswith("constraints[0].regex_patterns[0]: ")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "a?" * 20_000,
+        "(a{1000}){1000}",
+        "((((a{9}){9}){9}){9}){9}",
+        "a{999999999}",
+        "a{99999999999999999999999}",
+        "(a|b|c){100000}",
+        "(" * 100_000,
+        "(" * (MAX_GROUP_DEPTH + 1) + ")" * (MAX_GROUP_DEPTH + 1),
+        "a" * (MAX_PATTERN_CHARACTERS + 1),
+        r"\b?".join(["(?:a|^)"] * 20).replace("?", ""),
+        "".join(f"(?=.*{letter})" for letter in "abcdefghijklm"),
+    ],
+)
+def test_a_pattern_that_would_be_slow_is_refused_before_any_work(pattern: str) -> None:
+    with pytest.raises(LimitExceededError):
+        parse_pattern(pattern, "p")
+
+
+def test_the_largest_pattern_that_is_taken_is_usable() -> None:
+    pattern = "a?" * MAX_PATTERN_SIZE
+    assert matches(pattern, "aaa")
+
+
+def test_nested_groups_up_to_the_limit_are_taken() -> None:
+    assert matches("^" + "(" * MAX_GROUP_DEPTH + "a" + ")" * MAX_GROUP_DEPTH + "$", "a")
+
+
+@pytest.mark.parametrize("pattern", [r"[^\s\S]", r"a[^\s\S]b", r"a\Bb^", r"$a", r"a^", r"\b\B", r"(?!)", r"(?=a)b"])
+def test_patterns_that_no_text_matches_are_known_to_be_empty(pattern: str) -> None:
+    assert is_empty(parse_pattern(pattern, "p"))
+
+
+# ------------------------------------------------------------------------------------------------ against others
+
+_ATOMS = st.sampled_from(
+    ["a", "b", "_", " ", r"\n", ".", r"\w", r"\d", r"\s", r"\W", "[ab]", "[^a]", r"[^\W]", "[a-c1]"]
+)
+_ASSERTIONS = st.sampled_from(
+    ["^", "$", r"\b", r"\B", "(?=a)", "(?!b)", "(?<=a)", "(?<!_)", "(?=ab)", "(?!a.)", "(?<=b_)"]
+)
+
+
+def _combined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map("".join),
+        st.lists(inner, min_size=2, max_size=3).map(lambda items: "(?:" + "|".join(items) + ")"),
+        st.tuples(inner, st.sampled_from(["*", "+", "?", "{0,2}", "{2}", "*?", "{1,}"])).map(
+            lambda pair: f"(?:{pair[0]}){pair[1]}"
+        ),
+    )
+
+
+_PLAIN = st.recursive(_ATOMS, _combined, max_leaves=6)
+_PATTERNS = st.one_of(
+    _PLAIN,
+    st.lists(st.one_of(_PLAIN, _ASSERTIONS), min_size=1, max_size=5).map("".join),
+    st.tuples(_PLAIN, _ASSERTIONS, _PLAIN, _ASSERTIONS, _PLAIN).map(
+        lambda five: f"{five[0]}(?:{five[1]}|{five[2]}){five[3]}{five[4]}"
+    ),
+)
+_TEXTS = st.lists(st.text(alphabet="ab_1 c\né", max_size=7), min_size=1, max_size=12)
+
+
+@settings(max_examples=400, deadline=None)
+@given(_PATTERNS, _TEXTS)
+def test_verdicts_agree_with_the_regex_module(pattern: str, texts: list[str]) -> None:
+    try:
+        language = parse_pattern(pattern, "p")
+    except (UnsupportedConstraintError, LimitExceededError):
+        return
+    theirs = regex.compile(pattern.replace("$", r"\Z"), regex.ASCII | regex.V0)
+    expected = [theirs.search(text) is not None for text in texts]
+    try:
+        assert _verdicts_of_automaton(language, texts) == expected
+        if is_empty(language):
+            return
+    except OverBudgetError:
+        pass
+    grammar = f"%llguidance {{}}\nstart: OUTPUT\nOUTPUT: {to_terminal(language)}\n"
+    assert [accepts(grammar, text) for text in texts] == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(_PATTERNS, _PATTERNS, _TEXTS)
+def test_intersection_complement_and_the_way_back_from_an_automaton_are_exact(
+    first: str, second: str, texts: list[str]
+) -> None:
+    try:
+        left, right = parse_pattern(first, "p"), parse_pattern(second, "p")
+    except (UnsupportedConstraintError, LimitExceededError):
+        return
+    ours = [
+        bool(regex.search(first.replace("$", r"\Z"), text, regex.ASCII))
+        and not regex.search(second.replace("$", r"\Z"), text, regex.ASCII)
+        for text in texts
+    ]
+    language = both(left, negation(right))
+    try:
+        assert _verdicts_of_automaton(language, texts) == ours
+        assert _verdicts_of_automaton(without_intersections(language), texts) == ours
+    except OverBudgetError:
+        return
+
+
+def _verdicts_of_automaton(language: Node, texts: list[str]) -> list[bool]:
+    budget = Budget()
+    alphabet = Alphabet([language])
+    verdicts = []
+    dfa = smallest(make_dfa(language, alphabet, budget), budget)
+    for text in texts:
+        state = 0
+        for character in text:
+            state = dfa.next[state][alphabet.group_of(character)] if state >= 0 else state
+        verdicts.append(state in dfa.accepting)
+    return verdicts
+
+
+_SETS = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 20)), max_size=5).map(
+    lambda pairs: union(tuple((low, low + size) for low, size in pairs))
+)
+
+
+@given(_SETS, _SETS)
+def test_sets_of_characters_obey_the_laws_of_sets(left: Ranges, right: Ranges) -> None:
+    def members(ranges: Ranges) -> set[int]:
+        return {point for low, high in ranges for point in range(low, high + 1) if point < 1000}
+
+    assert members(union(left, right)) == members(left) | members(right)
+    assert members(intersection(left, right)) == members(left) & members(right)
+    assert members(complement(left)) == set(range(1000)) - members(left)
+    assert union(left, complement(left)) == union(ANY)
+    assert complement(complement(left)) == left
+
+
+def test_ignoring_case_keeps_ascii_to_itself() -> None:
+    assert ignoring_case(of("k")) == of("kK")
+    assert ignoring_case(of("\u212a")) == of("\u212a")
+    assert ignoring_case(of("ж1")) == of("Жж1")
+
+
+def test_the_empty_language_is_nothing() -> None:
+    assert parse_pattern(r"[^\s\S]", "p") == NOTHING
