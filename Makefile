@@ -56,7 +56,7 @@ format: $(DEPENDENCIES) ## Bring Python and Zig into their one format
 	@$(PY) -m ziglang fmt zig examples
 
 bench: all ## Measure, and print the figures beside the targets
-	@set -e; for benchmark in benchmarks/[!_]*.py; do $(PY) $$benchmark; done
+	@set -e; for benchmark in $(basename $(notdir $(wildcard benchmarks/[!_]*.py))); do $(PY) -m benchmarks.$$benchmark; done
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
