@@ -130,6 +130,7 @@ def prepare(name: str, folder: Path) -> list[str]:
         "-len_control=0",
         "-print_final_stats=1",
         "-reload=0",
+        "-detect_leaks=0",
     ]
 
 
@@ -139,18 +140,19 @@ def fuzz(name: str, secs: int, folder: Path) -> Figures:
     figures = Figures()
     started = time.monotonic()
     while figures.findings < MAX_FINDINGS and (left := secs - int(time.monotonic() - started)) > 0:
-        run = subprocess.Popen(
-            [*command, f"-max_total_time={left}"],
-            env=environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-        )
-        assert run.stderr is not None
         log, executed = folder / "log", 0
-        with log.open("a") as lines:
-            for line in run.stderr:
+        with (
+            subprocess.Popen(
+                [*command, f"-max_total_time={left}"],
+                env=environment(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+            ) as run,
+            log.open("a") as lines,
+        ):
+            for line in run.stderr or ():
                 lines.write(line)
                 if match := re.match(r"#(\d+)\s.*corp: (\d+)/.*rss: (\d+)Mb", line):
                     executed, figures.kept, figures.megabytes = (int(group) for group in match.groups())
@@ -159,7 +161,7 @@ def fuzz(name: str, secs: int, folder: Path) -> Figures:
                 elif match := re.match(r"stat::number_of_executed_units:\s*(\d+)", line):
                     executed = int(match[1])
         figures.inputs += executed
-        if run.wait() != 0:
+        if run.returncode != 0:
             figures.findings += 1
             print(f"fuzzing: a finding of {name}: see the end of {log}", flush=True)
     figures.secs = time.monotonic() - started
