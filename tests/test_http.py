@@ -103,6 +103,26 @@ def test_what_is_left_of_an_answer_never_becomes_part_of_the_next(junk: Play) ->
     assert server.connections == 2
 
 
+@pytest.mark.parametrize("junk", [fine("not yours").data, head(408, "Content-Length: 0"), b"\r\n"])
+def test_what_arrives_on_an_idle_connection_never_becomes_an_answer(junk: bytes) -> None:
+    """Some proxies send a 408 when an idle connection times out."""
+    asked, sent = threading.Event(), threading.Event()
+
+    def late(exchange: Exchange) -> None:
+        fine("a")(exchange)
+        asked.wait(10)
+        exchange.send(junk)
+        sent.set()
+
+    with FaultServer(late, fine()) as server:
+        backend = backend_for(server.url)
+        assert generate(backend, ask())[0].text == "a"
+        asked.set()
+        assert sent.wait(10)
+        assert generate(backend, ask())[0].text == "hello"
+    assert server.connections == 2
+
+
 def test_a_server_that_says_close_gets_a_new_connection() -> None:
     plain = fine("a").data.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
     with FaultServer(Answer(plain, close), fine()) as server:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import select
 import signal
 import socket
 import ssl
@@ -46,6 +47,8 @@ Origin = tuple[str, str, int]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
+_LONGEST_WAIT_MS = 2e9
+"""24 days: poll() takes no more."""
 _CONTENT_FREE = frozenset({204, 304})
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n\0]*)?\r\n")
@@ -70,12 +73,10 @@ class Call:
         self.silence_secs = float("inf")
         """Longest wait for the next bytes; may be changed while an answer is read."""
 
-    def wait_secs(self) -> float:
-        """How long to wait for a socket now. Raises TimeoutError once the deadline has passed."""
-        secs = min(self.deadline.at - time.monotonic(), self.silence_secs)
-        if secs <= 0:
-            raise TimeoutError
-        return secs
+    def wait_ms(self) -> float:
+        """How long to wait for a socket now; 0 once the deadline has passed."""
+        secs = min(self.deadline.remaining_secs(), self.silence_secs)
+        return min(secs * 1000, _LONGEST_WAIT_MS)
 
 
 @contextlib.contextmanager
@@ -283,12 +284,18 @@ UNTIL_CLOSE = None
 
 
 class _Connection:
-    """A connected socket."""
+    """A connected socket.
 
-    __slots__ = ("_socket", "answered", "expires", "leftover")
+    It does not block; waiting is done by poll(). Timeouts of Python's sockets would double the system calls, and with
+    them the times a thread hands over the interpreter lock.
+    """
+
+    __slots__ = ("_readable", "_socket", "answered", "expires", "leftover")
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
+        self._readable = select.poll()
+        self._readable.register(connected, select.POLLIN)
         self.answered = False
         """Whether a byte of the answer to the last request has arrived."""
         self.expires = 0.0
@@ -305,9 +312,9 @@ class _Connection:
         self._socket.close()
 
     def is_clean(self) -> bool:
-        """Whether nothing but the end of the last answer has arrived since."""
+        """Whether nothing but the end of the last answer has arrived since, and the server has not closed."""
         leftover, self.leftover = self.leftover, None
-        return leftover is None or leftover.ends_now()
+        return (leftover is None or leftover.ends_now()) and self.receive_now() is None
 
     def ask(self, data: bytes, call: Call) -> _Head:
         """Send a request and read the head of its answer."""
@@ -325,32 +332,41 @@ class _Connection:
 
     def send(self, data: bytes, call: Call) -> None:
         """Send all of `data`."""
-        try:
-            self._socket.settimeout(call.wait_secs())
-            self._socket.sendall(data, _NO_SIGNAL)
-        except TimeoutError:
-            raise httpx.WriteTimeout("the request could not be sent in time") from None
-        except OSError as error:
-            raise httpx.WriteError(_os_reason(error)) from None
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self._socket.send(rest, _NO_SIGNAL) :]
+            except BlockingIOError:
+                self._wait_to_send(call)
+            except OSError as error:
+                raise httpx.WriteError(_os_reason(error)) from None
+
+    def _wait_to_send(self, call: Call) -> None:
+        writable = select.poll()
+        writable.register(self._socket, select.POLLOUT)
+        if not writable.poll(call.wait_ms()):
+            raise httpx.WriteTimeout("the request could not be sent in time")
 
     def receive(self, call: Call) -> bytes:
         """Wait for the next bytes; b"" at the end of the connection."""
-        try:
-            self._socket.settimeout(call.wait_secs())
-            arrived = self._socket.recv(RECEIVE_BYTES)
-        except TimeoutError:
-            raise httpx.ReadTimeout("no answer in time") from None
-        except OSError as error:
-            raise httpx.ReadError(_os_reason(error)) from None
-        if arrived:
-            self.answered = True
-        return arrived
+        while self._readable.poll(call.wait_ms()):
+            try:
+                arrived = self._socket.recv(RECEIVE_BYTES)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise httpx.ReadError(_os_reason(error)) from None
+            if arrived:
+                self.answered = True
+            return arrived
+        raise httpx.ReadTimeout("no answer in time")
 
-    def receive_now(self) -> bytes:
-        """The bytes that have arrived; b"" if there are none."""
+    def receive_now(self) -> bytes | None:
+        """The bytes that have arrived, None if there are none, b"" if the connection has ended."""
         try:
-            self._socket.settimeout(0)
             return self._socket.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return None
         except OSError:
             return b""
 
@@ -449,12 +465,16 @@ class _TlsConnection(_Connection):
             else:
                 return arrived
 
-    def receive_now(self) -> bytes:
+    def receive_now(self) -> bytes | None:
         encrypted = super().receive_now()
+        if encrypted == b"":
+            return b""
         if encrypted:
             self._incoming.write(encrypted)
         try:
             return self._session.read(RECEIVE_BYTES)
+        except ssl.SSLWantReadError:
+            return None  # no data; what came may be a session ticket
         except ssl.SSLError:
             return b""
 
@@ -550,11 +570,11 @@ class _Body:
         return self.complete and not self._ahead
 
     def _more(self) -> bytes:
-        """The next bytes; b"" at the end of the connection."""
+        """The next bytes; b"" at the end of the connection, or if it is not to wait and there are none."""
         if self._ahead:
             arrived, self._ahead = self._ahead, b""
             return arrived
-        return self._connection.receive(self._call) if self._wait else self._connection.receive_now()
+        return self._connection.receive(self._call) if self._wait else (self._connection.receive_now() or b"")
 
     def _more_framed(self) -> bytes:
         arrived = self._more()
@@ -577,34 +597,37 @@ class _Body:
         self.complete = True
 
     def _read_chunks(self) -> Iterator[bytes]:
+        data, at = b"", 0  # what has arrived, and how much of it is read
         while True:
-            size = _CHUNK_SIZE.fullmatch(self._read_line())
+            while (end := data.find(b"\r\n", at)) < 0:
+                if len(data) - at > MAX_CHUNK_LINE_BYTES:
+                    raise httpx.RemoteProtocolError("the size of a chunk is malformed")
+                data, at = data[at:] + self._more_framed(), 0
+            size = _CHUNK_SIZE.fullmatch(data, at, end)
             if size is None:
                 raise httpx.RemoteProtocolError("the size of a chunk is malformed")
+            at = end + 2
             left = int(size[1], 16)
             if not left:
                 break
             while left:
-                piece = self._more_framed()
-                if len(piece) > left:
-                    piece, self._ahead = piece[:left], piece[left:]
+                if at == len(data):
+                    data, at = self._more_framed(), 0
+                piece = data[at : at + left]
+                at += len(piece)
                 left -= len(piece)
                 yield piece
-            if self._read_line():
+            while len(data) - at < 2:
+                data, at = data[at:] + self._more_framed(), 0
+            if not data.startswith(b"\r\n", at):
                 raise httpx.RemoteProtocolError("a chunk is longer than its size")
-        if self._read_line():
-            # Trailer fields are allowed and mean nothing here. Rare enough not to be read.
-            self.keeps_alive = False
+            at += 2
+        while len(data) - at < 2:
+            data, at = data[at:] + self._more_framed(), 0
+        if not data.startswith(b"\r\n", at):
+            self.keeps_alive = False  # trailer fields: allowed, without meaning here, and too rare to read
+        self._ahead = data[at + 2 :]
         self.complete = True
-
-    def _read_line(self) -> bytes:
-        data = self._more_framed()
-        while (end := data.find(b"\r\n")) < 0:
-            if len(data) > MAX_CHUNK_LINE_BYTES:
-                raise httpx.RemoteProtocolError("the size of a chunk is malformed")
-            data += self._more_framed()
-        self._ahead = data[end + 2 :]
-        return data[:end]
 
 
 class _Stream(httpx.SyncByteStream):
