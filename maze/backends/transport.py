@@ -34,8 +34,9 @@ CONNECT_SECS = 5.0
 """Longest wait for a connection, TLS handshake included."""
 KEEP_ALIVE_SECS = 4.0
 """How long an idle connection is kept; vLLM and llama.cpp close theirs after 5 s."""
-MAX_IDLE_CONNECTIONS = 64
-"""Idle connections kept for one origin."""
+MAX_IDLE_CONNECTIONS = 256
+"""Idle connections kept for one origin, as many as calls may be under way. Those that expired are closed when the next
+connection is given back, so after a burst some stay open until the next call or close()."""
 MAX_HEAD_BYTES = 65536
 """Longest status line and header fields of an answer."""
 MAX_CHUNK_LINE_BYTES = 1024
