@@ -74,6 +74,38 @@ def edge_masks(
     return found
 
 
+def following_masks(cfg: Cfg, masks: Mapping[Terminal, int]) -> dict[Terminal, int]:
+    """For each terminal what can come after it in a text of the grammar; `masks` say with what each terminal begins."""
+    empty = nullable(cfg.rules)
+    firsts = edge_masks(cfg.rules, masks, empty, backwards=False)
+    after: dict[Terminal | Nonterminal, int] = {}
+    ends: dict[str, set[Terminal | Nonterminal]] = {}
+    for name, productions in cfg.rules.items():
+        for production in productions:
+            ahead = 0
+            at_end = True
+            for symbol in reversed(production):
+                after[symbol] = after.get(symbol, 0) | ahead
+                if at_end:
+                    ends.setdefault(name, set()).add(symbol)
+                if not isinstance(symbol, Nonterminal):
+                    ahead, at_end = masks[symbol], False
+                elif symbol.name in empty:
+                    ahead |= firsts[symbol.name]
+                else:
+                    ahead, at_end = firsts[symbol.name], False
+    todo = list(cfg.rules)
+    while todo:
+        name = todo.pop()
+        beyond = after.get(Nonterminal(name), 0)
+        for symbol in ends.get(name, ()):
+            if after.get(symbol, 0) | beyond != after.get(symbol, 0):
+                after[symbol] = after.get(symbol, 0) | beyond
+                if isinstance(symbol, Nonterminal):
+                    todo.append(symbol.name)
+    return {symbol: mask for symbol, mask in after.items() if not isinstance(symbol, Nonterminal)}
+
+
 def pruned(cfg: Cfg) -> Cfg:
     """The same grammar without productions that describe no text, and without rules that cannot be reached.
 

@@ -15,7 +15,7 @@ from itertools import product
 from operator import or_
 from typing import TypeAlias
 
-from maze.grammar.analysis import edge_masks, nullable
+from maze.grammar.analysis import following_masks
 from maze.grammar.literals import split_literals
 from maze.grammar.symbols import Cfg, Literal, Nonterminal, Pattern, Production, Terminal, escaped
 
@@ -325,29 +325,32 @@ class _Builder:
         item, least, most = expression.item, expression.least, expression.most
         if most == 0:
             return [()]
-        if least == 0 and (most is None or most > 1):
-            return [(), self._symbols(repetition(item, 1, most))]
-        once = self._symbols(item)
         if least == 0:
-            return [(), once]
-        if most == 1:
-            return [once]
+            at_least_once = repetition(item, 1, most)
+            if most is None or most == 1 or self._is_terminal(at_least_once):
+                return [(), self._symbols(at_least_once)]
+            # Fewer than half of them or at least half: short chains of rules, and one way only to read each number.
+            half = (most + 1) // 2
+            return [
+                self._symbols(repetition(item, 0, half - 1)),
+                (*self._symbols(repetition(item, half, half)), *self._symbols(repetition(item, 0, most - half))),
+            ]
+        if least == most:
+            half = least // 2
+            return [
+                (
+                    *self._symbols(repetition(item, half, half)),
+                    *self._symbols(repetition(item, least - half, least - half)),
+                )
+            ]
         if most is None and least == 1:
             self._parts += 1
             more = Nonterminal(f"{self._name} [part {self._parts}]")
+            once = self._symbols(item)
             self._rules[more.name] = ((*once, more), ())
             return [(*once, more)]
-        # Halves keep the chain of rules short.
-        half = least // 2
-        if least >= 2:
-            head = repetition(item, half, half)
-            rest = repetition(item, least - half, None if most is None else most - half)
-            return [(*self._symbols(head), *self._symbols(rest))]
-        if most is None:
-            return [once]
-        half = (most - 1) // 2
-        parts = [repetition(item, 0, count) for count in (half, most - 1 - half) if count]
-        return [(*once, *(symbol for part in parts for symbol in self._symbols(part)))]
+        rest = repetition(item, 0, None if most is None else most - least)
+        return [(*self._symbols(repetition(item, least, least)), *self._symbols(rest))]
 
 
 def _by_characters(start: str, facts: _Facts) -> Cfg:
@@ -387,7 +390,7 @@ def _unsafe(cfg: Cfg, terminals: Mapping[Terminal, list[Expression]], facts: _Fa
         terminal: reduce(or_, (automaton.masks[place] for place in automaton.first), 0)
         for terminal, automaton in automata.items()
     }
-    after = _following(cfg, beginnings)
+    after = following_masks(cfg, beginnings)
     steps = 0
     unsafe: set[Expression] = set()
     for ending, left in automata.items():
@@ -409,38 +412,6 @@ def _unsafe(cfg: Cfg, terminals: Mapping[Terminal, list[Expression]], facts: _Fa
             if steps > _MAX_STEPS:
                 return None
     return unsafe
-
-
-def _following(cfg: Cfg, masks: Mapping[Terminal, int]) -> dict[Terminal, int]:
-    """For each terminal the characters that can come after it in a text of the grammar."""
-    empty = nullable(cfg.rules)
-    firsts = edge_masks(cfg.rules, masks, empty, backwards=False)
-    after: dict[Terminal | Nonterminal, int] = {}
-    ends: dict[str, set[Terminal | Nonterminal]] = {}
-    for name, productions in cfg.rules.items():
-        for production in productions:
-            ahead = 0
-            at_end = True
-            for symbol in reversed(production):
-                after[symbol] = after.get(symbol, 0) | ahead
-                if at_end:
-                    ends.setdefault(name, set()).add(symbol)
-                if not isinstance(symbol, Nonterminal):
-                    ahead, at_end = masks[symbol], False
-                elif symbol.name in empty:
-                    ahead |= firsts[symbol.name]
-                else:
-                    ahead, at_end = firsts[symbol.name], False
-    todo = list(cfg.rules)
-    while todo:
-        name = todo.pop()
-        beyond = after.get(Nonterminal(name), 0)
-        for symbol in ends.get(name, ()):
-            if after.get(symbol, 0) | beyond != after.get(symbol, 0):
-                after[symbol] = after.get(symbol, 0) | beyond
-                if isinstance(symbol, Nonterminal):
-                    todo.append(symbol.name)
-    return {symbol: mask for symbol, mask in after.items() if not isinstance(symbol, Nonterminal)}
 
 
 class _Alphabet:
