@@ -556,14 +556,13 @@ def _load(path: Path) -> tuple[Any, _Facts]:
     params.api_keys = [key]
     params.n_threads_http = 1
     with tempfile.TemporaryDirectory(prefix="maze-") as folder, _host_kept():
-        address = f"{folder}/socket.sock"
-        params.hostnames = [address]
         # llama.cpp makes its static objects in the first load. Those made after our exit handler was registered are
-        # destroyed before it runs, and an exit() during that load would end in SIGSEGV: so first load what is no model.
-        params.model.path = folder
+        # destroyed before it runs, and an exit() during that load would end in SIGSEGV: so first load what is no model,
+        # at an address of its own, which stays taken.
+        params.model.path, params.hostnames = folder, [f"{folder}/first.sock"]
         with contextlib.suppress(RuntimeError):
             xllamacpp.Server(params)
-        params.model.path = str(path)
+        params.model.path, params.hostnames = str(path), [address]
         register_exit_handler()
         try:
             server = xllamacpp.Server(params)
