@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from random import Random
 
 import pytest
 from fault_server import (
@@ -743,3 +744,39 @@ def test_an_error_of_the_receiver_reaches_the_caller_and_closes_the_connection()
             backend.generate(ask(), broken)
         assert generate(backend, ask())[0].text == "hello"
     assert server.connections == 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_bytes_come_the_outcome_is_the_text_or_an_error_of_ours(seed: int) -> None:
+    random = Random(seed)
+    words = (b"\r\n", b"\n", b"data: ", b"{}", b"null", END, b"[DONE]", b"1e999", b'"error":', b"Content-Length: 3\r\n")
+    locations = ("http://[::1", "//", "http:///x", "https://a:99999999/", "\x00", "http://%zz/", "/é", "http://a b/")
+    answers = [fine("hé€").data, answer(503, {"error": "x"}).data, answer(429, b"", "Retry-After: 99 Foo").data]
+    answers += [head(303, f"Location: {location}", "Content-Length: 0") for location in locations]
+
+    def mutate(exchange: Exchange) -> None:
+        data = bytearray(random.choice(answers))
+        for _ in range(random.randrange(4)):
+            place = random.randrange(len(data))
+            match random.randrange(4):
+                case 0:
+                    data[place] = random.randrange(256)
+                case 1:
+                    del data[place : place + random.randrange(20)]
+                case 2:
+                    data[place:place] = random.choice(words)
+                case _:
+                    data[place:place] = data[random.randrange(len(data)) :]
+        exchange.send(bytes(data))
+        exchange.close()
+
+    outcomes = set()
+    with FaultServer(mutate) as server:
+        backend = backend_for(server.url, limits=Limits(attempts=1))
+        for _ in range(300):
+            try:
+                outcomes.add(generate(backend, ask())[0].text)
+            except MazeError as error:
+                outcomes.add(type(error).__name__)
+    assert outcomes >= {"hé€", "BadResponseError", "EngineUnavailableError", "RateLimitedError"}
+    assert outcomes <= {"hé€", "BadResponseError", "EngineUnavailableError", "RateLimitedError", "RequestRejectedError"}
