@@ -556,6 +556,7 @@ def _load(path: Path) -> tuple[Any, _Facts]:
     params.api_keys = [key]
     params.n_threads_http = 1
     with tempfile.TemporaryDirectory(prefix="maze-") as folder, _host_kept():
+        address = f"{folder}/socket.sock"
         # llama.cpp makes its static objects in the first load. Those made after our exit handler was registered are
         # destroyed before it runs, and an exit() during that load would end in SIGSEGV: so first load what is no model,
         # at an address of its own, which stays taken.
