@@ -60,8 +60,11 @@ class ConstraintCache:
         """
         while True:
             with self._lock:
-                entry = self._entries.get(key)
-                if entry is not None:
+                try:
+                    entry = self._entries[key]
+                except KeyError:
+                    pass
+                else:
                     self._hits += 1
                     return entry.compiled, True
                 thread = threading.get_ident()

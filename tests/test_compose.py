@@ -109,7 +109,7 @@ def test_what_is_over_the_budget_of_the_product_is_checked() -> None:
         "constraints[0].grammar": "enforced",
         "constraints[0].regex_patterns[0]": "checked",
     }
-    assert "over the budget" in result.parts[1].reason
+    assert "too much work for an engine" in result.parts[1].reason
 
 
 def test_lark_text_is_enforced_and_patterns_beside_it_are_checked() -> None:

@@ -22,7 +22,7 @@ from maze.grammar.big_stack import run_with_big_stack
 from maze.grammar.cfg import cfg_to_lark, lower_grammar
 from maze.grammar.json_shape import texts_of_type
 from maze.grammar.naming import apply_naming, describes_names, has_names
-from maze.grammar.probe import ENGINE_LIMITS, OWN_LIMITS, Verdict, probe
+from maze.grammar.probe import ENGINE_LIMITS, OWN_LIMITS, Verdict, is_bearable, probe
 from maze.grammar.product import intersect_grammar, overlaps
 from maze.grammar.regex import MAX_CONJUNCTS, NOTHING, Node, both, conjuncts, is_plain, parse_pattern, to_terminal
 from maze.grammar.schema import LoweredSchema, combine_schemas, lower_schema, schema_to_lark
@@ -353,7 +353,7 @@ class _Compilation:
         if cfg is None:
             reason = "the grammar is Lark text, which is not intersected with patterns"
         else:
-            reason = "its product with the grammar is over the budget"
+            reason = "its product with the grammar is too much work for an engine"
             chosen, lark = _most(patterns, lambda some: _text_of_product(cfg, some))
         grammar.mark(Handling.ENFORCED)
         for naming in grammar.naming.values():
@@ -399,7 +399,7 @@ def _text_of_patterns(groups: Sequence[_PatternGroup]) -> str | None:
     if conjuncts(language) > MAX_CONJUNCTS:
         return None
     grammar = _grammar_of(language)
-    return grammar if probe(grammar, ENGINE_LIMITS).verdict is Verdict.USABLE else None
+    return grammar if is_bearable(grammar) else None
 
 
 def _text_of_product(cfg: Cfg, groups: Sequence[_PatternGroup]) -> str | None:
@@ -409,7 +409,7 @@ def _text_of_product(cfg: Cfg, groups: Sequence[_PatternGroup]) -> str | None:
         lark = None if product is None else cfg_to_lark(product)
     except (OverBudgetError, LimitExceededError):
         return None
-    return lark if lark is not None and probe(lark, ENGINE_LIMITS).verdict is Verdict.USABLE else None
+    return lark if lark is not None and is_bearable(lark) else None
 
 
 def _grammar_of(language: Node) -> str:

@@ -7,10 +7,11 @@ is narrowed to those of its texts that lead from p to q, where not all of them d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from maze.grammar.analysis import nullable
 from maze.grammar.automaton import DEAD, Alphabet, Budget, OverBudgetError, make_dfa, smallest, ways_between
 from maze.grammar.regex import Node, both, negation, parse_whole, to_regex
 from maze.grammar.symbols import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal
@@ -48,6 +49,18 @@ _Goal = tuple[str, int]
 """A rule, and the state before it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A terminal where it stands in the grammar."""
+
+    terminal: Terminal
+    following: int
+    """Groups of characters that can come next there, as bits, and the mark for the end of the text."""
+
+
+_Production = tuple[Nonterminal | _Placed, ...]
+
+
 class _Product:
     """One construction.
 
@@ -68,14 +81,18 @@ class _Product:
         nodes = {pattern: terminal_node(pattern) for pattern in patterns}
         self._alphabet = Alphabet([language, *nodes.values()])
         self._budget.spend(self._alphabet.size * len(nodes))
+        self._end_mark = 1 << self._alphabet.size
         self._dfa = smallest(make_dfa(language, self._alphabet, self._budget), self._budget)
         self._terminals = {pattern: make_dfa(node, self._alphabet, self._budget) for pattern, node in nodes.items()}
-        self._productions: list[Production] = []
+        self._rules = self._placed()
+        self._productions: list[_Production] = []
         self._numbers: dict[str, range] = {}
-        for name, productions in cfg.rules.items():
+        for name, productions in self._rules.items():
             self._numbers[name] = range(len(self._productions), len(self._productions) + len(productions))
             self._productions.extend(productions)
-        self._ends: dict[tuple[Terminal, int], dict[int, Terminal]] = {}
+        self._representatives: dict[int, tuple[int, ...]] = {}
+        self._ends: dict[tuple[_Placed, int], dict[int, Terminal]] = {}
+        self._narrowed_patterns: dict[tuple[Pattern, int, frozenset[int]], Pattern] = {}
         self._results: dict[_Goal, dict[int, None]] = {}
 
     # -------------------------------------------------------------------------------------------- forward
@@ -125,28 +142,111 @@ class _Product:
             for after in tuple(self._steps(symbol, state)):
                 add(goal, number, done + 1, after)
 
+    # -------------------------------------------------------------------------------------------- what can follow
+
+    def _first(self, symbol: Terminal) -> int:
+        """The groups of characters that a terminal can begin with, as bits."""
+        if isinstance(symbol, Literal):
+            return 1 << self._alphabet.group_of(symbol.text[0])
+        row = self._terminals[symbol].next[0]
+        return sum(1 << group for group, target in enumerate(row) if target != DEAD)
+
+    def _placed(self) -> dict[str, tuple[_Production, ...]]:
+        """The rules, with each terminal knowing what can follow it where it stands: the usual FIRST and FOLLOW sets."""
+        empty = nullable(self._cfg.rules)
+        first = dict.fromkeys(self._cfg.rules, 0)
+        follow = dict.fromkeys(self._cfg.rules, 0)
+        follow[self._cfg.start] = self._end_mark
+
+        def begins(symbol: Symbol) -> int:
+            return first[symbol.name] if isinstance(symbol, Nonterminal) else self._first(symbol)
+
+        def is_nullable(symbol: Symbol) -> bool:
+            return isinstance(symbol, Nonterminal) and symbol.name in empty
+
+        growing = True
+        while growing:
+            growing = False
+            for name, productions in self._cfg.rules.items():
+                found = first[name]
+                for production in productions:
+                    self._budget.spend(1 + len(production))
+                    for symbol in production:
+                        found |= begins(symbol)
+                        if not is_nullable(symbol):
+                            break
+                growing = growing or found != first[name]
+                first[name] = found
+        growing = True
+        while growing:
+            growing = False
+            for name, productions in self._cfg.rules.items():
+                for production in productions:
+                    self._budget.spend(1 + len(production))
+                    after = follow[name]
+                    for symbol in reversed(production):
+                        if isinstance(symbol, Nonterminal):
+                            growing = growing or follow[symbol.name] | after != follow[symbol.name]
+                            follow[symbol.name] |= after
+                        after = begins(symbol) | (after if is_nullable(symbol) else 0)
+
+        def placed(name: str, production: Production) -> _Production:
+            symbols: list[Nonterminal | _Placed] = []
+            after = follow[name]
+            for symbol in reversed(production):
+                symbols.append(symbol if isinstance(symbol, Nonterminal) else _Placed(symbol, after))
+                after = begins(symbol) | (after if is_nullable(symbol) else 0)
+            return tuple(reversed(symbols))
+
+        return {
+            name: tuple(placed(name, production) for production in productions)
+            for name, productions in self._cfg.rules.items()
+        }
+
+    def _representative(self, state: int, following: int) -> int:
+        """The first of the states that nothing which can follow tells from `state`.
+
+        After the name `of` the automaton for "contains foo" has seen one letter of three, but where no letter can
+        follow, that is as good as none. Without this a product has rules for all such states, and engines give up.
+        """
+        if following not in self._representatives:
+            groups = [group for group in range(self._alphabet.size) if following >> group & 1]
+            self._budget.spend(len(self._dfa.next) * (1 + len(groups)))
+            firsts: dict[tuple[bool, tuple[int, ...]], int] = {}
+            self._representatives[following] = tuple(
+                firsts.setdefault(
+                    (
+                        bool(following & self._end_mark) and number in self._dfa.accepting,
+                        tuple([row[group] for group in groups]),
+                    ),
+                    number,
+                )
+                for number, row in enumerate(self._dfa.next)
+            )
+        return self._representatives[following][state]
+
     # -------------------------------------------------------------------------------------------- terminals
 
-    def _ends_of(self, terminal: Terminal, state: int) -> dict[int, Terminal]:
+    def _ends_of(self, placed: _Placed, state: int) -> dict[int, Terminal]:
         """The states that a terminal leads to from `state`, and for each the terminal narrowed to the texts that do."""
-        key = (terminal, state)
+        key = (placed, state)
         if key not in self._ends:
-            self._ends[key] = dict(
-                self._ends_of_literal(terminal, state)
-                if isinstance(terminal, Literal)
-                else self._ends_of_pattern(terminal, state)
+            self._ends[key] = (
+                self._ends_of_literal(placed.terminal, placed.following, state)
+                if isinstance(placed.terminal, Literal)
+                else self._ends_of_pattern(placed.terminal, placed.following, state)
             )
         return self._ends[key]
 
-    def _ends_of_literal(self, literal: Literal, state: int) -> Iterator[tuple[int, Terminal]]:
+    def _ends_of_literal(self, literal: Literal, following: int, state: int) -> dict[int, Terminal]:
         self._budget.spend(len(literal.text))
         for character in literal.text:
             state = self._dfa.next[state][self._alphabet.group_of(character)]
             if state == DEAD:
-                return
-        yield state, literal
+                return {}
+        return {self._representative(state, following): literal}
 
-    def _ends_of_pattern(self, pattern: Pattern, start: int) -> Iterator[tuple[int, Terminal]]:
+    def _ends_of_pattern(self, pattern: Pattern, following: int, start: int) -> dict[int, Terminal]:
         """Walks the terminal's automaton and the language's side by side."""
         terminal = self._terminals[pattern]
         found = {(0, start)}
@@ -169,16 +269,21 @@ class _Product:
                     found.add((inner_next, outer_next))
                     pending.append((inner_next, outer_next))
         # No terminal accepts the empty text, so that the pair at the start is no end.
-        ends = sorted({outer for inner, outer in found if inner in terminal.accepting})
-        for end in ends:
-            if all_survive and len(ends) == 1:
-                yield end, pattern
-            else:
-                yield end, self._narrowed(pattern, start, end, edges)
+        ends: dict[int, set[int]] = {}
+        for inner, outer in found:
+            if inner in terminal.accepting:
+                ends.setdefault(self._representative(outer, following), set()).add(outer)
+        if all_survive and len(ends) == 1:
+            return dict.fromkeys(ends, pattern)
+        return {end: self._narrowed(pattern, start, ends[end], edges) for end in sorted(ends)}
 
-    def _narrowed(self, pattern: Pattern, start: int, end: int, edges: dict[int, dict[int, int]]) -> Pattern:
-        regex = to_regex(ways_between(start, {end}, edges, self._alphabet, self._budget))
-        return Pattern(f"{pattern.name}[{start},{end}]", (*pattern.all_of, regex), pattern.none_of)
+    def _narrowed(self, pattern: Pattern, start: int, ends: set[int], edges: dict[int, dict[int, int]]) -> Pattern:
+        key = (pattern, start, frozenset(ends))
+        if key not in self._narrowed_patterns:
+            regex = to_regex(ways_between(start, ends, edges, self._alphabet, self._budget))
+            name = f"{pattern.name}[{start},{','.join(map(str, sorted(ends)))}]"
+            self._narrowed_patterns[key] = Pattern(name, (*pattern.all_of, regex), pattern.none_of)
+        return self._narrowed_patterns[key]
 
     # -------------------------------------------------------------------------------------------- backward
 
@@ -188,9 +293,9 @@ class _Product:
         ends = [state for state in sorted(self._results[self._cfg.start, 0]) if state in self._dfa.accepting]
         if not ends:
             return None
-        return _Builder(self._cfg, self._budget, self._steps, self._ends_of).build(ends)
+        return _Builder(self._cfg.start, self._rules, self._budget, self._steps, self._ends_of).build(ends)
 
-    def _steps(self, symbol: Symbol, before: int) -> Iterable[int]:
+    def _steps(self, symbol: Nonterminal | _Placed, before: int) -> Iterable[int]:
         """States that `symbol` leads to."""
         if isinstance(symbol, Nonterminal):
             return self._results.get((symbol.name, before), {})
@@ -203,7 +308,7 @@ class _Rest:
 
     rule: str
     index: int
-    production: Production
+    production: _Production
     place: int
     state: int
     alive: tuple[frozenset[int], ...]
@@ -220,12 +325,14 @@ class _Builder:
 
     def __init__(
         self,
-        cfg: Cfg,
+        start: str,
+        rules: dict[str, tuple[_Production, ...]],
         budget: Budget,
-        steps: Callable[[Symbol, int], Iterable[int]],
-        ends_of: Callable[[Terminal, int], dict[int, Terminal]],
+        steps: Callable[[Nonterminal | _Placed, int], Iterable[int]],
+        ends_of: Callable[[_Placed, int], dict[int, Terminal]],
     ) -> None:
-        self._cfg = cfg
+        self._start = start
+        self._given = rules
         self._budget = budget
         self._steps = steps
         self._ends_of = ends_of
@@ -235,10 +342,10 @@ class _Builder:
         self._asked: set[str] = set()
 
     def build(self, ends: list[int]) -> Cfg:
-        start = self._nonterminal(self._cfg.start, 0, ends[0]).name
+        start = self._nonterminal(self._start, 0, ends[0]).name
         if len(ends) > 1:
-            start = f"{self._cfg.start}[]"
-            self._add_rule(start, [(self._nonterminal(self._cfg.start, 0, end),) for end in ends])
+            start = f"{self._start}[]"
+            self._add_rule(start, [(self._nonterminal(self._start, 0, end),) for end in ends])
         while self._pending:
             task = self._pending.pop()
             if isinstance(task, _Rest):
@@ -246,7 +353,7 @@ class _Builder:
                 continue
             rule, before, after = task
             productions: list[Production] = []
-            for index, production in enumerate(self._cfg.rules[rule]):
+            for index, production in enumerate(self._given[rule]):
                 alive = self._alive(production, before, after)
                 if alive is not None:
                     productions.extend(self._productions_of(_Rest(rule, index, production, 0, before, alive)))
@@ -266,7 +373,7 @@ class _Builder:
             self._pending.append(rest)
         return Nonterminal(rest.name)
 
-    def _symbol(self, symbol: Symbol, before: int, after: int) -> Symbol:
+    def _symbol(self, symbol: Nonterminal | _Placed, before: int, after: int) -> Symbol:
         if isinstance(symbol, Nonterminal):
             return self._nonterminal(symbol.name, before, after)
         return self._ends_of(symbol, before)[after]
@@ -277,7 +384,7 @@ class _Builder:
             raise OverBudgetError
         self._rules[name] = tuple(dict.fromkeys(productions))
 
-    def _alive(self, production: Production, before: int, after: int) -> tuple[frozenset[int], ...] | None:
+    def _alive(self, production: _Production, before: int, after: int) -> tuple[frozenset[int], ...] | None:
         """For each place in a production the states that lie on a way from `before` to `after`; None if none does."""
         layers = [frozenset((before,))]
         for symbol in production:
