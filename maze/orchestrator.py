@@ -6,11 +6,8 @@ import logging
 import queue
 import random
 import threading
-import uuid
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import replace
 from time import monotonic, perf_counter
 from types import TracebackType
 from typing import Self
@@ -100,17 +97,21 @@ class Orchestrator:
         cache where the caller has something cheaper than themselves.
         """
         started = perf_counter()
-        metadata = GenerationMetadata()
+        cancellation = cancellation or Cancellation()
         try:
-            with self._call(cancellation) as cancellation:
-                options = options or GenerationOptions()
-                request = self._request(intent, options, cancellation)
-                compiled, hit = self.compile(
-                    constraints, intent.language, options.on_unenforceable, constraints_key=constraints_key
+            self._begin(cancellation)
+            try:
+                return self._generate(
+                    intent,
+                    constraints,
+                    options or _DEFAULT_OPTIONS,
+                    on_text or _take_all,
+                    cancellation,
+                    constraints_key,
+                    started,
                 )
-                request = replace(request, grammar=compiled.grammar, token_mask=compiled.token_mask)
-                metadata = GenerationMetadata(cache_hit=hit, compile_time_ms=0.0 if hit else compiled.compile_time_ms)
-                return self._generate(intent, compiled, request, on_text or _take_all, metadata, started)
+            finally:
+                self._end(cancellation)
         except MazeError as error:
             _log.debug("generation failed: %s: %s", error.status.name, error)
             return GenerationResult(
@@ -118,7 +119,7 @@ class Orchestrator:
                 success=False,
                 status=error.status,
                 error=str(error),
-                metadata=replace(metadata, total_time_ms=_ms_since(started)),
+                metadata=GenerationMetadata(total_time_ms=_ms_since(started)),
             )
 
     def stream(
@@ -216,39 +217,43 @@ class Orchestrator:
 
     # -------------------------------------------------------------------------------------------- inside
 
-    @contextmanager
-    def _call(self, cancellation: Cancellation | None) -> Iterator[Cancellation]:
-        """Keep account of a call while it is under way, so that close() can end it."""
-        cancellation = cancellation or Cancellation()
+    def _begin(self, call: Cancellation) -> None:
+        """Take account of a call, so that close() can end it."""
         with self._lock:
+            self._refuse_if_closed()
+            self._calls.add(call)
+
+    def _end(self, call: Cancellation) -> None:
+        with self._idle:
+            self._calls.discard(call)
             if self._closed:
-                raise CancelledError("cancelled: this Orchestrator is closed; make a new one")
-            self._calls.add(cancellation)
-        try:
-            yield cancellation
-        finally:
-            with self._idle:
-                self._calls.discard(cancellation)
                 self._idle.notify_all()
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise CancelledError("cancelled: this Orchestrator is closed; make a new one")
 
     def _engine(self) -> Backend:
         with self._lock:
-            if self._closed:
-                raise CancelledError("cancelled: this Orchestrator is closed; make a new one")
+            self._refuse_if_closed()
             if self._backend is None:
                 self._backend = _backend_for(self.config)
             return self._backend
 
-    def _request(self, intent: Intent, options: GenerationOptions, cancellation: Cancellation) -> Request:
-        """Make everything of a request but its constraints, checking the options."""
-        _check(options)
-        timeout_ms = options.timeout_ms if options.timeout_ms is not None else self.config.timeout_secs * 1000
+    def _request(
+        self,
+        intent: Intent,
+        options: GenerationOptions,
+        compiled: CompiledConstraints,
+        deadline: Deadline,
+        cancellation: Cancellation,
+    ) -> Request:
         # A seed is always sent and recorded, so that every generation can be done again.
         seed = options.seed if options.seed is not None else random.getrandbits(32)
         return Request(
             prompt=build_prompt(intent),
-            grammar=None,
-            token_mask=None,
+            grammar=compiled.grammar,
+            token_mask=compiled.token_mask,
             max_tokens=options.max_tokens if options.max_tokens is not None else self.config.max_tokens,
             temperature=options.temperature if options.temperature is not None else self.config.temperature,
             top_p=options.top_p if options.top_p is not None else DEFAULT_TOP_P,
@@ -256,54 +261,61 @@ class Orchestrator:
             seed=seed,
             stop=options.stop,
             model=options.model,
-            request_id=uuid.uuid4().hex,
-            deadline=Deadline(timeout_ms),
+            request_id=f"{random.getrandbits(128):032x}",
+            deadline=deadline,
             cancellation=cancellation,
         )
 
     def _generate(
         self,
         intent: Intent,
-        compiled: CompiledConstraints,
-        request: Request,
+        constraints: Constraints,
+        options: GenerationOptions,
         on_text: OnText,
-        metadata: GenerationMetadata,
+        cancellation: Cancellation,
+        constraints_key: Hashable | None,
         started: float,
     ) -> GenerationResult:
+        if options is not _DEFAULT_OPTIONS:
+            _check(options)
+        timeout_ms = options.timeout_ms if options.timeout_ms is not None else self.config.timeout_secs * 1000
+        deadline = Deadline(timeout_ms)
+        compiled, hit = self.compile(
+            constraints, intent.language, options.on_unenforceable, constraints_key=constraints_key
+        )
+        request = self._request(intent, options, compiled, deadline, cancellation)
         backend = self._engine()
         _log.log(TRACE, "request %s to %s: %s", request.request_id, backend.name, request.prompt)
         sent = perf_counter()
         completion = backend.generate(request, on_text)
-        generated_ms = _ms_since(sent)
+        checked = perf_counter()
         _log.log(TRACE, "request %s answered: %s", request.request_id, completion.text)
 
-        checked = perf_counter()
         validation = _validate(completion, compiled)
-        tokens = completion.tokens_generated
-        after_first_ms = generated_ms - (completion.first_token_ms or 0.0)
-        metadata = replace(
-            metadata,
-            tokens_generated=tokens,
-            prompt_tokens=completion.prompt_tokens,
-            first_token_ms=completion.first_token_ms,
-            time_per_token_us=after_first_ms * 1000 / (tokens - 1) if tokens > 1 else None,
-            validation_time_ms=_ms_since(checked),
-            finish_reason=completion.finish_reason,
-        )
         failure = _failure(validation, completion, request)
         provenance = record_provenance(intent, compiled, request, completion, backend.name)
-        metadata = replace(metadata, total_time_ms=_ms_since(started))
+
+        tokens, first_token_ms = completion.tokens_generated, completion.first_token_ms
+        after_first_ms = (checked - sent) * 1000 - (first_token_ms or 0.0)
+        metadata = GenerationMetadata(
+            tokens_generated=tokens,
+            prompt_tokens=completion.prompt_tokens,
+            total_time_ms=_ms_since(started),
+            compile_time_ms=0.0 if hit else compiled.compile_time_ms,
+            first_token_ms=first_token_ms,
+            time_per_token_us=after_first_ms * 1000 / (tokens - 1) if tokens > 1 else None,
+            validation_time_ms=_ms_since(checked),
+            cache_hit=hit,
+            finish_reason=completion.finish_reason,
+        )
+        status = failure.status if failure else Status.OK
         _log.debug(
-            "request %s: %s, %d tokens, %.0f ms",
-            request.request_id,
-            failure.status.name if failure else "OK",
-            tokens,
-            metadata.total_time_ms,
+            "request %s: %s, %d tokens, %.0f ms", request.request_id, status.name, tokens, metadata.total_time_ms
         )
         return GenerationResult(
             code=completion.text,
             success=failure is None,
-            status=failure.status if failure else Status.OK,
+            status=status,
             error=str(failure) if failure else None,
             provenance=provenance,
             validation=validation,
@@ -402,6 +414,9 @@ class GenerationStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+_DEFAULT_OPTIONS = GenerationOptions()
 
 
 def _take_all(_: str) -> bool:
