@@ -10,6 +10,9 @@ import json
 import random
 import re
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import atheris  # type: ignore[import-untyped]
 
@@ -25,6 +28,8 @@ from llguidance import LLMatcher, LLTokenizer
 
 from maze import CompiledConstraints, ConstraintIR, ConstraintKind, Handling, MazeError, Status
 
+MAX_CALL_SECS = 12
+"""Of processor time, so that a busy machine is no finding. A check gives itself 10 s, and ends a step later."""
 MAX_STEPS = 150
 """Longest text that is written under a grammar, in bytes."""
 
@@ -79,7 +84,8 @@ def fuzz(data: bytes) -> None:
     """One input."""
     case = decode(data)
     try:
-        compiled = compile_constraints(case.constraints, case.language, case.on_unenforceable)
+        with _limited_time():
+            compiled = compile_constraints(case.constraints, case.language, case.on_unenforceable)
     except MazeError as error:
         _check_error(error)
         return
@@ -89,6 +95,15 @@ def fuzz(data: bytes) -> None:
         written = _write(compiled.grammar, random.Random(case.text))
         if written is not None:
             _check_text(written, compiled, case.constraints, must_satisfy_enforced=True)
+
+
+@contextmanager
+def _limited_time() -> Iterator[None]:
+    started = time.process_time()
+    try:
+        yield
+    finally:
+        assert time.process_time() - started < MAX_CALL_SECS
 
 
 def _check_error(error: MazeError) -> None:
@@ -104,7 +119,8 @@ def _check_text(
     must_satisfy_enforced: bool = False,
 ) -> None:
     try:
-        validation = maze.validation.validate(text, compiled)
+        with _limited_time():
+            validation = maze.validation.validate(text, compiled)
     except MazeError as error:
         _check_error(error)
         return
