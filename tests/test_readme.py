@@ -21,7 +21,7 @@ COLOURS = {"red", "green", "blue"}
 
 def block(language: str, having: str) -> str:
     """The one code block of a language that has a text in it."""
-    found = [text for text in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if having in text]
+    found: list[str] = [text for text in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if having in text]
     assert len(found) == 1
     return found[0]
 
