@@ -93,9 +93,11 @@ install: all ## Install library, header, pkg-config file and Python part: make i
 	@rm -rf build/wheel
 
 lock: $(DEPENDENCIES) ## Renew the lock files from pyproject.toml (review the changes)
-	@$(PY) -m uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --no-annotate \
+	@$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
+		--no-header --no-annotate \
 		--extra embedded --extra service pyproject.toml -o requirements.lock
-	@$(PY) -m uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --no-annotate \
+	@$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
+		--no-header --no-annotate \
 		--all-extras --group dev pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove what was built; the dependencies in .venv stay (rm -r .venv removes them)
