@@ -2,8 +2,9 @@
 #include "embed.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
 /* The layouts that Braid and the Zig package were compiled with. */
 #define HOLDS_AT(type, field, offset) _Static_assert(offsetof(type, field) == (offset), #type "." #field)
@@ -319,17 +320,46 @@ static void run_stop_engines(void *arguments)
     call->status = entry_stop_engines();
 }
 
-/* The engine's threads would go on while exit() destroys what they use. A forked child has none, and must not wait. */
+/*
+ * The engine's threads would go on while exit() destroys what they use. A forked child has none, and must not wait.
+ * Registered many times; the first run ends all.
+ */
 static void stop_engines(void)
 {
+    static atomic_bool stopped;
     Call call = {0};
-    if (embed_is_running())
+    if (!atomic_exchange(&stopped, true) && embed_is_running())
         call_for_status(run_stop_engines, &call);
 }
 
-void host_register_exit_handler(void)
+/*
+ * exit() destroys static objects and runs handlers in the reverse order of their making, and llama.cpp makes static
+ * objects at many points of its first load: so the handler is registered over and over meanwhile. What is left is an
+ * exit() within this time of the making of one.
+ */
+enum { REGISTER_AGAIN_US = 500 };
+
+static _Atomic(int) loads;
+
+static void *register_while_loading(void *unused)
+{
+    while (atomic_load(&loads) > 0) {
+        atexit(stop_engines);
+        usleep(REGISTER_AGAIN_US);
+    }
+    return unused;
+}
+
+void host_register_exit_handler(bool loading)
 {
     atexit(stop_engines);
+    if (!loading) {
+        atomic_fetch_sub(&loads, 1);
+    } else if (atomic_fetch_add(&loads, 1) == 0) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, register_while_loading, NULL) == 0)
+            pthread_detach(thread);
+    }
 }
 
 /* --------------------------------------------------------------------------------------------------- log */

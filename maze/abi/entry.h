@@ -45,8 +45,11 @@ void host_interrupt_after_call(void);
 /* The host's Python is about to be finalized: refuse all further calls. */
 void host_python_ends(void);
 
-/* Make exit() stop the embedded engine, before it runs what has been registered so far. */
-void host_register_exit_handler(void);
+/*
+ * Make exit() stop the embedded engine before it runs what has been registered so far; from a call with `loading` true
+ * to one with false also before what is registered meanwhile, by other threads that may hold the interpreter lock.
+ */
+void host_register_exit_handler(bool loading);
 
 /* The environment as it is now: os.environ is that of the start. */
 char *getenv(const char *name);

@@ -217,13 +217,14 @@ _exit_handler = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: stop_all() if 
 _exit_handler_owner = ctypes.create_string_buffer(1)
 
 
-def _register_exit_handler() -> None:
+def _register_exit_handler(loading: bool) -> None:  # noqa: ARG001 - for the host's own
     _libc.__cxa_atexit(_exit_handler, None, _exit_handler_owner)
 
 
-register_exit_handler: Callable[[], None] = _register_exit_handler
-"""Makes exit() call `stop_all`. A host that embeds Python may put its own here, which does not need Python to find out
-that it runs in a forked child, where nothing is to be done."""
+register_exit_handler: Callable[[bool], None] = _register_exit_handler
+"""Makes exit() call `stop_all`. A C host that embeds Python puts its own here, which does not need Python to find out
+that it runs in a forked child, where nothing is to be done. `loading` is True where a load begins and False where it has
+ended: in between, llama.cpp makes static objects at many points, and holds Python's lock all the time."""
 
 
 @atexit.register
@@ -555,16 +556,9 @@ def _load(path: Path) -> tuple[Any, _Facts]:
     params.ui = False
     params.api_keys = [key]
     params.n_threads_http = 1
-    with tempfile.TemporaryDirectory(prefix="maze-") as folder, _host_kept():
+    with tempfile.TemporaryDirectory(prefix="maze-") as folder, _host_kept(), _stopped_first_at_exit():
         address = f"{folder}/socket.sock"
-        # llama.cpp makes its static objects in the first load. Those made after our exit handler was registered are
-        # destroyed before it runs, and an exit() during that load would end in SIGSEGV: so first load what is no model,
-        # at an address of its own, which stays taken.
-        params.model.path, params.hostnames = folder, [f"{folder}/first.sock"]
-        with contextlib.suppress(RuntimeError):
-            xllamacpp.Server(params)
-        params.model.path, params.hostnames = str(path), [address]
-        register_exit_handler()
+        params.hostnames = [address]
         try:
             server = xllamacpp.Server(params)
         except RuntimeError as error:
@@ -580,7 +574,6 @@ def _load(path: Path) -> tuple[Any, _Facts]:
         )["prompt"]
         end_text = {"content": ask("GET", "/props")["eos_token"], "add_special": False, "parse_special": True}
         end_tokens = {*ask("POST", "/tokenize", end_text)["tokens"], _probe(server, path)}
-    register_exit_handler()  # again, because the probe made static objects of its own
     facts = _Facts(
         template=template,
         vocabulary=meta["n_vocab"],
@@ -651,6 +644,16 @@ class _Introspection:
             if response.status != http.client.OK:
                 raise EngineUnavailableError(f"llama.cpp answered {response.status} to {path}: {content[:200]!r}")
             return orjson.loads(content)
+
+
+@contextmanager
+def _stopped_first_at_exit() -> Iterator[None]:
+    """Have exit() call `stop_all` before it destroys the static objects that llama.cpp makes in here."""
+    register_exit_handler(True)
+    try:
+        yield
+    finally:
+        register_exit_handler(False)
 
 
 @contextmanager
