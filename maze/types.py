@@ -119,6 +119,15 @@ class TokenMask:
 
 
 @dataclass(frozen=True, slots=True)
+class JointCheck:
+    """A cheaper way to the same verdict where several parts are satisfied, as most finished texts' are."""
+
+    grammar: str
+    """llguidance grammar that accepts exactly the texts that all of `check_grammars` accept."""
+    check_grammars: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CompiledConstraints:
     """What an array of ConstraintIR became."""
 
@@ -128,6 +137,7 @@ class CompiledConstraints:
     """Mask to enforce beside the grammar, or None."""
     parts: tuple[ConstraintPart, ...]
     """Every part in the caller's order."""
+    joint_check: JointCheck | None = None
     warnings: tuple[str, ...] = ()
     digest: str = ""
     """`sha256:<hex>` of grammar and mask, the same for equal constraints."""

@@ -24,7 +24,7 @@ from maze.grammar.diagnosis import diagnose
 from maze.grammar.json_text import JsonTextError, JsonValue, TooDeepError, depth, offset_of, readings
 from maze.grammar.probe import OWN_LIMITS
 from maze.grammar.schema import make_validator
-from maze.types import CompiledConstraints, ConstraintOutcome, ConstraintPart, Handling, ValidationResult
+from maze.types import CompiledConstraints, ConstraintOutcome, ConstraintPart, Handling, JointCheck, ValidationResult
 
 MAX_TEXT_BYTES = 16 * 1024 * 1024
 """Longest text that is checked."""
@@ -51,6 +51,8 @@ def validate(text: bytes, compiled: CompiledConstraints) -> ValidationResult:
     if len(text) > MAX_TEXT_BYTES:
         raise LimitExceededError(f"the text has {len(text)} bytes; at most {MAX_TEXT_BYTES} are checked")
     check = _Check(text)
+    if compiled.joint_check is not None:
+        check.try_together(compiled.joint_check)
     outcomes = tuple(_outcome(part, check) for part in compiled.parts)
     all_satisfied = all(
         outcome.satisfied is not False and outcome.handling is not Handling.UNENFORCEABLE for outcome in outcomes
@@ -105,6 +107,15 @@ class _Check:
 
     def against_grammar(self, grammar: str, path: str) -> _Violation | None:
         return self._once(grammar, path, self._grammar_violation)
+
+    def try_together(self, joint: JointCheck) -> None:
+        """Spare the single checks if all of them would find nothing."""
+        try:
+            violation = self._grammar_violation(joint.grammar, "all patterns together")
+        except LimitExceededError:
+            return  # one by one they are less work
+        if violation is None:
+            self._decided.update(dict.fromkeys(joint.check_grammars))
 
     def _once(self, key: str, path: str, decide: Callable[[str, str], _Violation | None]) -> _Violation | None:
         if key not in self._decided:

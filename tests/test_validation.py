@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from schema_walks import constraints_of
 
 import maze.validation
-from maze.errors import LimitExceededError
+from maze.errors import ContradictionError, LimitExceededError
+from maze.grammar import compile_constraints
 from maze.grammar.big_stack import run_with_big_stack
 from maze.grammar.json_text import JsonValue
 from maze.grammar.schema import lower_schema
 from maze.types import (
     CompiledConstraints,
+    ConstraintIR,
     ConstraintKind,
     ConstraintOutcome,
     ConstraintPart,
     Handling,
+    JointCheck,
     ValidationResult,
 )
 from maze.validation import MAX_TEXT_BYTES, validate
@@ -45,6 +51,31 @@ def walked(rules: str, text: str) -> ConstraintOutcome:
 
 def all_of(parts: list[ConstraintPart], text: str) -> ValidationResult:
     return validate(text.encode(), CompiledConstraints(grammar=None, token_mask=None, parts=tuple(parts)))
+
+
+# ------------------------------------------------------------------------------------------------ patterns together
+
+
+@given(
+    st.lists(st.sampled_from(["^[ab]*$", "a+b", "b{2,}", "^a|b$", "(ab)*c?$", "c"]), min_size=2, max_size=4),
+    st.text("abc", max_size=6),
+)
+def test_patterns_checked_together_get_the_verdicts_they_get_alone(patterns: list[str], text: str) -> None:
+    try:
+        compiled = compile_constraints([ConstraintIR(regex_patterns=tuple(patterns))])
+    except ContradictionError:
+        return
+    assert (compiled.joint_check is not None) == (len({part.check_grammar for part in compiled.parts}) > 1)
+    alone = validate(text.encode(), dataclasses.replace(compiled, joint_check=None))
+    assert validate(text.encode(), compiled) == alone
+
+
+def test_patterns_too_much_work_together_are_checked_alone() -> None:
+    single = part(Handling.CHECKED, check_grammar='%llguidance {}\nstart: "a"\n')
+    impossible = JointCheck("%llguidance {}\nstart: /(a|b)*a(a|b){2000}/\n", ())
+    compiled = CompiledConstraints(grammar=None, token_mask=None, parts=(single,), joint_check=impossible)
+    assert validate(b"a", compiled).all_satisfied
+    assert not validate(b"b", compiled).all_satisfied
 
 
 # ------------------------------------------------------------------------------------------------ JSON Schema

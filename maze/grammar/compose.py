@@ -34,6 +34,7 @@ from maze.types import (
     ConstraintKind,
     ConstraintPart,
     Handling,
+    JointCheck,
     OnUnenforceable,
     TokenMask,
 )
@@ -190,6 +191,7 @@ class _Compilation:
             grammar=grammar,
             token_mask=mask,
             parts=parts,
+            joint_check=self._joint_check(),
             warnings=warnings,
             digest=digest,
             report_json=_report(grammar, mask, parts, warnings, digest),
@@ -366,6 +368,16 @@ class _Compilation:
         if lark is None:
             lark = _lark_of(grammar.lowered, grammar.path) if cfg is None else cfg_to_lark(cfg)
         return _usable(lark, [grammar, *chosen])
+
+    def _joint_check(self) -> JointCheck | None:
+        """All patterns that are about the whole output as one."""
+        groups = list(self._patterns.values())
+        if len(groups) < 2:
+            return None
+        language = _intersection(groups)
+        if conjuncts(language) > MAX_CONJUNCTS:
+            return None
+        return JointCheck(_grammar_of(language), tuple(_grammar_of(group.language) for group in groups))
 
 
 # ------------------------------------------------------------------------------------------------ intersections
