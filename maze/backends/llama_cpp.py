@@ -223,8 +223,8 @@ def _register_exit_handler(loading: bool) -> None:  # noqa: ARG001 - for the hos
 
 register_exit_handler: Callable[[bool], None] = _register_exit_handler
 """Makes exit() call `stop_all`. A C host that embeds Python puts its own here, which does not need Python to find out
-that it runs in a forked child, where nothing is to be done. `loading` is True where a load begins and False where it has
-ended: in between, llama.cpp makes static objects at many points, and holds Python's lock all the time."""
+that it runs in a forked child, where nothing is to be done. `loading` is True where a load begins and False where it
+has ended: in between, llama.cpp makes static objects at many points, and holds Python's lock all the time."""
 
 
 @atexit.register
