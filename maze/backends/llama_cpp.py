@@ -3,7 +3,8 @@
 xllamacpp's `Server` is llama.cpp's HTTP server with its request handlers callable in process. What follows from that:
 
 - Loading and each generation run on a thread of their own, with the host's signals blocked. So deadlines and
-  cancellation hold while llama.cpp computes, and the stack of the calling thread does not matter.
+  cancellation hold while llama.cpp computes, and the stack of the calling thread does not matter. Not so while it
+  loads: xllamacpp keeps Python's lock meanwhile (0.5 s for a small model in the page cache), and other calls wait.
 - The `Server` must be gone before the process's C++ destructors run, or it crashes in them: see `stop_all`.
 - It always opens a listener. Ours is a unix socket behind a random key, removed once the model is loaded.
 """
