@@ -277,7 +277,7 @@ def compile_(
         constraints = _constraints(schema, grammar, regex)
         compiled, _ = maze.compile(constraints, language, _on_unenforceable(report))
     if as_json:
-        sys.stdout.write(compiled.report_json.decode() + "\n")
+        _print_json({"grammar": compiled.grammar, **orjson.loads(compiled.report_json)})
         return
     if compiled.grammar is not None:
         sys.stdout.write(compiled.grammar.rstrip("\n") + "\n")

@@ -142,7 +142,7 @@ class CompiledConstraints:
     digest: str = ""
     """`sha256:<hex>` of grammar and mask, the same for equal constraints."""
     report_json: bytes = b"{}"
-    """What maze_result_json() shows of a compilation, made once so that a cache hit costs no encoding."""
+    """What maze_result_json() shows of a compilation beside its grammar, made once so that a hit costs no encoding."""
     compile_time_ms: float = field(default=0.0, compare=False)
     """How long compiling took."""
 

@@ -216,6 +216,7 @@ def test_compile_prints_the_grammar_and_tells_what_becomes_of_each_part(run: Run
     assert "constraints[1].regex_patterns[0] (--regex)" in err
     code, out, err = run("compile", "--schema", schema, "--json")
     assert (code, err) == (0, "")
+    assert json.loads(out)["grammar"].startswith("%llguidance")
     assert json.loads(out)["constraints"][0]["handling"] == "enforced"
 
 

@@ -194,7 +194,7 @@ class _Compilation:
             joint_check=self._joint_check(),
             warnings=warnings,
             digest=digest,
-            report_json=_report(grammar, mask, parts, warnings, digest),
+            report_json=_report(mask, parts, warnings, digest),
         )
 
     # -------------------------------------------------------------------------------------------- reading
@@ -416,8 +416,11 @@ def _text_of_patterns(groups: Sequence[_PatternGroup]) -> str | None:
 
 def _text_of_product(cfg: Cfg, groups: Sequence[_PatternGroup]) -> str | None:
     """The grammar of the texts of `cfg` that match all patterns; None if it is over the budget."""
+    language = _intersection(groups)
+    if conjuncts(language) > MAX_CONJUNCTS:
+        return None
     try:
-        product = intersect_grammar(cfg, _intersection(groups))
+        product = intersect_grammar(cfg, language)
         lark = None if product is None else cfg_to_lark(product)
     except (OverBudgetError, LimitExceededError):
         return None
@@ -563,7 +566,6 @@ def _digest(grammar: str | None, mask: TokenMask | None) -> str:
 
 
 def _report(
-    grammar: str | None,
     mask: TokenMask | None,
     parts: Iterable[ConstraintPart],
     warnings: tuple[str, ...],
@@ -571,7 +573,6 @@ def _report(
 ) -> bytes:
     return orjson.dumps(
         {
-            "grammar": grammar,
             "token_mask": _mask_object(mask),
             "constraints": [
                 {
