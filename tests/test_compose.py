@@ -79,9 +79,12 @@ def test_patterns_are_intersected() -> None:
     assert set(handlings(result).values()) == {"enforced"}
 
 
-def test_forty_identical_patterns_are_one() -> None:
-    once = compiled(IR(regex_patterns=("a+b",)))
-    assert compiled(IR(regex_patterns=("a+b",) * 40)).grammar == once.grammar
+@pytest.mark.parametrize(("grammar", "pattern"), [(None, "a+b"), (PROGRAM, "a+b"), (PROGRAM, "^[a-z]+$")])
+def test_forty_identical_patterns_are_one(grammar: str | None, pattern: str) -> None:
+    once = compiled(IR(grammar=grammar, regex_patterns=(pattern,)))
+    many = compiled(IR(grammar=grammar, regex_patterns=(pattern,) * 40))
+    assert many.grammar == once.grammar
+    assert {part.check_grammar for part in many.parts} == {part.check_grammar for part in once.parts}
 
 
 def test_schemas_hold_together() -> None:
@@ -235,6 +238,7 @@ def test_a_broken_pattern_is_an_error_whatever_the_caller_chose() -> None:
         [IR(regex_patterns=("a",) * (MAX_PARTS + 1))],
         [IR(regex_patterns=tuple("b" * 50_000 + str(n) for n in range(MAX_PATTERN_CHARACTERS_TOGETHER // 50_000)))],
         [IR(regex_patterns=("(a{1000}){1000}",))],
+        [IR(grammar=PROGRAM, regex_patterns=tuple(f"^[a-z]{{1,{n}}}$" for n in range(1, 300)))],
         [IR(json_schema='{"type":"string","description":"' + "x" * 10_000_000 + '"}')],
         [IR(json_schema="[" * 10_000)],
         [IR(json_schema='{"items":' * 10_000 + "{}" + "}" * 10_000)],

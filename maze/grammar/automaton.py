@@ -244,7 +244,7 @@ class _Positions:
         return _trimmed(table, accepting, self._budget)
 
     def _add(self, mask: int) -> int:
-        if len(self._groups) >= 5 * MAX_STATES:
+        if len(self._groups) >= MAX_STATES:
             raise OverBudgetError
         self._budget.spend(1)
         self._groups.append(mask)
@@ -254,7 +254,7 @@ class _Positions:
     def _join(self, left: _Part, right: _Part) -> _Part:
         if right.first:
             for position in _bits(left.last):
-                self._budget.spend(1)
+                self._budget.spend(4)
                 self._follow[position] |= right.first
         return _Part(
             left.nullable and right.nullable,
@@ -401,8 +401,7 @@ def _trimmed(table: list[list[int]], accepting: set[int], budget: Budget, *, sta
 
 def is_empty(node: Node) -> bool:
     """Whether no text is accepted. Raises OverBudgetError."""
-    budget = Budget()
-    return make_dfa(node, Alphabet([node]), budget).is_empty
+    return make_dfa(node, Alphabet([node]), Budget()).is_empty
 
 
 def without_intersections(node: Node) -> Node:

@@ -21,7 +21,7 @@ from maze.grammar.automaton import OverBudgetError, is_empty
 from maze.grammar.big_stack import run_with_big_stack
 from maze.grammar.cfg import cfg_to_lark, lower_grammar
 from maze.grammar.json_shape import texts_of_type
-from maze.grammar.naming import apply_naming, describes_names, has_names
+from maze.grammar.naming import apply_naming, describes_names, has_names, may_describe_names
 from maze.grammar.probe import ENGINE_LIMITS, OWN_LIMITS, Verdict, is_bearable, probe
 from maze.grammar.product import intersect_grammar, overlaps
 from maze.grammar.regex import MAX_CONJUNCTS, NOTHING, Node, both, conjuncts, is_plain, parse_pattern, to_terminal
@@ -46,6 +46,10 @@ MAX_PATTERN_CHARACTERS_TOGETHER = 1_000_000
 MAX_SCHEMA_ATTEMPTS = 16
 """Most schemas that are tried together one after the other where all of them at once are too much."""
 
+MAX_NAMING_PATTERNS = 32
+"""Most different patterns beside one grammar that may describe its names."""
+MAX_TRIED_ALONE = 8
+"""Most patterns that are held against a grammar one by one where all of them together are over the budget."""
 MAX_NAMED_IN_CONFLICT = 20
 """Most parts that the error of a contradiction names."""
 
@@ -142,6 +146,8 @@ class _GrammarGroup(_Group):
     lowered: LoweredGrammar = field(kw_only=True)
     naming: dict[str, _PatternGroup] = field(default_factory=dict)
     """Patterns that describe the names in this grammar, by their text."""
+    describes_names: dict[str, bool] = field(default_factory=dict)
+    """What was found out about patterns that may describe them, by their text."""
 
     @property
     def cfg(self) -> Cfg | None:
@@ -266,14 +272,29 @@ class _Compilation:
         self._languages[text] = language
         canonical = to_terminal(language)
         new = _PatternGroup(ConstraintKind.REGEX, canonical, language=language)
-        if grammar is not None and describes_names(grammar.lowered, language):
-            named = self._lowered(part, lambda: apply_naming(grammar.lowered, [language], part.path))
-            if named is not None:
+        if grammar is not None and self._describes_names(grammar, language, canonical, part.path):
+            if canonical in grammar.naming:
+                part.check_grammar = grammar.naming[canonical].parts[0].check_grammar
+            else:
+                named = self._lowered(part, lambda: apply_naming(grammar.lowered, [language], part.path))
+                if named is None:
+                    return
                 part.check_grammar = cfg_to_lark(named)
-                grammar.naming.setdefault(canonical, new).parts.append(part)
+            grammar.naming.setdefault(canonical, new).parts.append(part)
             return
         part.check_grammar = _grammar_of(language)
         self._patterns.setdefault(canonical, new).parts.append(part)
+
+    @staticmethod
+    def _describes_names(grammar: _GrammarGroup, language: Node, canonical: str, path: str) -> bool:
+        if canonical not in grammar.describes_names and may_describe_names(grammar.lowered, language):
+            if len(grammar.describes_names) == MAX_NAMING_PATTERNS:
+                raise LimitExceededError(
+                    f"{path}: over {MAX_NAMING_PATTERNS} different patterns may describe the names in {grammar.path}; "
+                    "give fewer"
+                )
+            grammar.describes_names[canonical] = describes_names(grammar.lowered, language)
+        return grammar.describes_names.get(canonical, False)
 
     # -------------------------------------------------------------------------------------------- contradictions
 
@@ -504,7 +525,7 @@ def _refuse_conflict_with_grammar(grammar: _GrammarGroup, cfg: Cfg, regular: lis
 
     if conflicts(regular):
         _refuse_together([grammar, *_smallest_conflict(regular, conflicts)])
-    for each in regular[:MAX_NAMED_IN_CONFLICT]:
+    for each in regular[:MAX_TRIED_ALONE]:
         # All of them at once can be over a budget that one alone is not.
         if len(regular) > 1 and conflicts([each]):
             _refuse_together([grammar, each.group])

@@ -4,24 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from maze.errors import UnsupportedConstraintError
+from maze.errors import LimitExceededError, UnsupportedConstraintError
 from maze.grammar.automaton import OverBudgetError, is_empty, without_intersections
 from maze.grammar.product import terminal_node
-from maze.grammar.regex import Node, both, negation, to_regex
+from maze.grammar.regex import (
+    Node,
+    both,
+    characters_of,
+    complement,
+    intersection,
+    is_plain,
+    negation,
+    to_regex,
+)
 from maze.grammar.symbols import Cfg, LoweredGrammar, Pattern, Symbol
 
 
-def describes_names(lowered: LoweredGrammar, language: Node) -> bool:
-    """Whether every text of the language is a name in the grammar's language, keywords left aside."""
+def may_describe_names(lowered: LoweredGrammar, language: Node) -> bool:
+    """Whether it is worth while to ask describes_names(): most patterns are about other things, which is seen at once."""
     if lowered.cfg is None or not lowered.identifier_terminals:
         return False
+    if not is_plain(language):
+        return True
+    strangers = [complement(characters_of(name)) for name in _names(lowered)]
+    return not any(intersection(characters_of(language), each) for each in strangers)
+
+
+def describes_names(lowered: LoweredGrammar, language: Node) -> bool:
+    """Whether every text of the language is a name in the grammar's language, keywords left aside.
+
+    False also for a pattern so large that this cannot be found out: nobody describes names with such a one.
+    """
     try:
-        return not is_empty(language) and all(
-            is_empty(both(language, negation(terminal_node(Pattern(terminal.name, terminal.all_of)))))
-            for terminal in lowered.identifier_terminals
-        )
+        return not is_empty(language) and all(is_empty(both(language, negation(name))) for name in _names(lowered))
     except OverBudgetError:
         return False
+
+
+def _names(lowered: LoweredGrammar) -> list[Node]:
+    return [terminal_node(Pattern(terminal.name, terminal.all_of)) for terminal in lowered.identifier_terminals]
 
 
 def has_names(lowered: LoweredGrammar, languages: Sequence[Node], paths: str) -> bool:
@@ -54,11 +75,13 @@ def _narrowed(lowered: LoweredGrammar, languages: Sequence[Node], paths: str) ->
     """Each terminal for names with only those of its texts that all languages have; None where none is left."""
     named: dict[Symbol, Pattern | None] = {}
     try:
-        regexes = tuple(to_regex(without_intersections(language)) for language in languages)
+        regexes = tuple(
+            to_regex(language if is_plain(language) else without_intersections(language)) for language in languages
+        )
         for terminal in lowered.identifier_terminals:
             narrowed = Pattern(terminal.name, (*terminal.all_of, *regexes), terminal.none_of)
             named[terminal] = None if is_empty(terminal_node(narrowed)) else narrowed
-    except OverBudgetError:
+    except (OverBudgetError, LimitExceededError):
         raise UnsupportedConstraintError(
             f"{paths}: patterns that describe names are too complicated to be applied to them; make them simpler"
         ) from None

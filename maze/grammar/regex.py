@@ -27,9 +27,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from typing import NoReturn
 
 from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
@@ -43,6 +44,8 @@ MAX_GROUP_DEPTH = 100
 """Deepest nesting of groups."""
 MAX_PATHS = 256
 """Most ways through a pattern with assertions (`\\b`, look-around, inner anchors); each is resolved alone."""
+MAX_RESOLVING_STEPS = 100_000
+"""Most steps of resolving the assertions of one pattern; about 0.5 s."""
 MAX_CONJUNCTS = 12
 """Most languages intersected in one expression. Whether any text is in all of 20 takes llguidance 6 s to find out; no
 limit of its own stops it; of 12, less than 0.1 s."""
@@ -187,6 +190,7 @@ def _case_variants() -> dict[int, tuple[int, ...]]:
     return {canonical: tuple(members) for canonical, members in variants.items() if len(members) > 1}
 
 
+@lru_cache(maxsize=256)
 def ignoring_case(ranges: Ranges) -> Ranges:
     """The set with the other case of each of its letters."""
     ascii_letters = [
@@ -380,6 +384,18 @@ def size_of(node: Node) -> int:
             return 1 + sum(size_of(item) for item in items)
         case Repeat(item, _, _) | Not(item):
             return 1 + size_of(item)
+    raise AssertionError(node)
+
+
+def characters_of(node: Node) -> Ranges:
+    """The characters that occur in the expression."""
+    match node:
+        case Chars(ranges):
+            return ranges
+        case Cat(items) | Alt(items) | Both(items):
+            return union(*(characters_of(item) for item in items))
+        case Repeat(item, _, _) | Not(item):
+            return characters_of(item)
     raise AssertionError(node)
 
 
@@ -585,7 +601,7 @@ class _Parser:
             case "(":
                 return self._group(at)
             case "[":
-                return self._chars(self._class(at)), 1
+                return self._weighed(self._class(at))
             case ".":
                 return Chars(ANY if "s" in self._flags else NOT_LINE_FEED), 1
             case "^":
@@ -601,6 +617,11 @@ class _Parser:
         if 0xD800 <= ord(character) <= 0xDFFF:
             self._invalid("a lone surrogate", at)
         return self._chars(((ord(character), ord(character)),)), 1
+
+    @staticmethod
+    def _weighed(ranges: Ranges) -> tuple[Chars, int]:
+        """A set of characters, and its size: one with many ranges is as much work as many small ones."""
+        return Chars(ranges), 1 + len(ranges) // 16
 
     def _chars(self, ranges: Ranges) -> Chars:
         return Chars(ignoring_case(ranges) if "i" in self._flags else ranges)
@@ -686,7 +707,7 @@ class _Parser:
                 self._unsupported("backreference", at, "is not regular; write out the alternatives")
             case "G" | "K" | "X" | "R" | "C" | "Q" | "E":
                 self._unsupported(f"\\{letter}", at, "cannot be enforced")
-        return self._chars(self._char_escape(at)), 1
+        return self._weighed(self._chars(self._char_escape(at)).ranges)
 
     def _char_escape(self, at: int) -> Ranges:
         """The set for an escape inside or outside a class; `self._at` stands after the backslash."""
@@ -854,21 +875,22 @@ class _Resolver:
         self._left_open = left_open
         self._right_open = right_open
         self._paths = 0
+        self._steps = 0
 
     def resolve(self, tree: Node) -> Node:
         ways = []
         for way in self._ways(tree):
-            segments: list[Node] = [ANYTHING if self._left_open else EMPTY]
+            runs: list[list[Node]] = [[ANYTHING if self._left_open else EMPTY]]
             conditions: list[tuple[_Condition, ...]] = []
             for step in (*way, ANYTHING if self._right_open else EMPTY):
-                if isinstance(step, _Condition):
-                    if segments[-1] == EMPTY and conditions:
-                        conditions[-1] = (*conditions[-1], step)
-                    else:
-                        conditions.append((step,))
-                        segments.append(EMPTY)
+                if not isinstance(step, _Condition):
+                    runs[-1].append(step)
+                elif conditions and not runs[-1]:
+                    conditions[-1] = (*conditions[-1], step)
                 else:
-                    segments[-1] = cat(segments[-1], step)
+                    conditions.append((step,))
+                    runs.append([])
+            segments = [cat(*run) for run in runs]
             ways.append(self._solve(segments, conditions))
         return alt(*ways)
 
@@ -901,12 +923,12 @@ class _Resolver:
                 return found
             case Cat(items):
                 product: list[list[_Step]] = [[]]
-                for item in items:
-                    item_ways = self._ways(item)
-                    product = [[*way, *item_way] for way in product for item_way in item_ways]
-                    if len(product) > MAX_PATHS:
-                        self._paths = MAX_PATHS
-                        self._count()
+                for has_assertions, run in groupby(items, _has_assertions):
+                    for item_ways in map(self._ways, run if has_assertions else (cat(*run),)):
+                        product = [[*way, *item_way] for way in product for item_way in item_ways]
+                        if len(product) > MAX_PATHS:
+                            self._paths = MAX_PATHS
+                            self._count()
                 return product
             case Repeat(item, low, 1):
                 return ([[]] if low == 0 else []) + self._ways(item)
@@ -955,8 +977,7 @@ class _Resolver:
         segment = segments[beside]
         solutions = []
 
-        restrict = _beginning_with if condition.ahead else _ending_with
-        filled = restrict(segment, side.chars)
+        filled = self._restricted(segment, side.chars, last=not condition.ahead)
         if filled != NOTHING:
             self._count()
             solutions.append(self._solve([*segments[:beside], filled, *segments[beside + 1 :]], rest))
@@ -981,6 +1002,39 @@ class _Resolver:
                     )
                 )
         return alt(*solutions)
+
+    def _restricted(self, node: Node, chars: Ranges, *, last: bool) -> Node:
+        """Non-empty texts of an assertion-free tree whose last (or first) character is in the set."""
+
+        def joined(rest: Node, item: Node) -> Node:
+            return cat(rest, item) if last else cat(item, rest)
+
+        match node:
+            case Chars(ranges):
+                return Chars(intersection(ranges, chars))
+            case Cat(items):
+                solutions = []
+                ordered = list(items if last else reversed(items))
+                while ordered:
+                    self._steps += len(ordered)
+                    if self._steps > MAX_RESOLVING_STEPS:
+                        raise LimitExceededError(
+                            f"{self._path}: the pattern {_shown(self._text)} is too large for its anchors, \\b and "
+                            "look-around; make it smaller or leave them out"
+                        )
+                    item = ordered.pop()
+                    rest = cat(*(ordered if last else reversed(ordered)))
+                    solutions.append(joined(rest, self._restricted(item, chars, last=last)))
+                    if not nullable(item):
+                        break
+                return alt(*solutions)
+            case Alt(items):
+                return alt(*(self._restricted(item, chars, last=last) for item in items))
+            case Repeat(item, low, high):
+                rest = repeat(item, max(low - 1, 0), None if high is None else high - 1)
+                return joined(rest, self._restricted(item, chars, last=last))
+        edge = cat(ANYTHING, Chars(chars)) if last else cat(Chars(chars), ANYTHING)
+        return both(node, edge)
 
     def _solve_languages(self, segments: list[Node], conditions: list[tuple[_Condition, ...]]) -> Node:
         behind = [place for place, there in enumerate(conditions) if any(not c.ahead for c in there)]
@@ -1016,39 +1070,6 @@ def _position(node: Node) -> int:
         case Repeat(item, _, _):
             return _position(item)
     raise AssertionError(node)
-
-
-def _ending_with(node: Node, chars: Ranges) -> Node:
-    """Non-empty texts of an assertion-free tree whose last character is in the set."""
-    return _restricted(node, chars, lambda rest, item: cat(rest, item), last=True)
-
-
-def _beginning_with(node: Node, chars: Ranges) -> Node:
-    """Non-empty texts of an assertion-free tree whose first character is in the set."""
-    return _restricted(node, chars, lambda rest, item: cat(item, rest), last=False)
-
-
-def _restricted(node: Node, chars: Ranges, join: Callable[[Node, Node], Node], *, last: bool) -> Node:
-    match node:
-        case Chars(ranges):
-            return Chars(intersection(ranges, chars))
-        case Cat(items):
-            solutions = []
-            ordered = list(items) if last else list(reversed(items))
-            while ordered:
-                item = ordered.pop()
-                rest = cat(*ordered) if last else cat(*reversed(ordered))
-                solutions.append(join(rest, _restricted(item, chars, join, last=last)))
-                if not nullable(item):
-                    break
-            return alt(*solutions)
-        case Alt(items):
-            return alt(*(_restricted(item, chars, join, last=last) for item in items))
-        case Repeat(item, low, high):
-            rest = repeat(item, max(low - 1, 0), None if high is None else high - 1)
-            return join(rest, _restricted(item, chars, join, last=last))
-    edge = cat(ANYTHING, Chars(chars)) if last else cat(Chars(chars), ANYTHING)
-    return both(node, edge)
 
 
 # ------------------------------------------------------------------------------------------------ printing
