@@ -21,7 +21,7 @@ from maze.grammar.symbols import Cfg, LoweredGrammar, Pattern, Symbol
 
 
 def may_describe_names(lowered: LoweredGrammar, language: Node) -> bool:
-    """Whether it is worth while to ask describes_names(): most patterns are about other things, which is seen at once."""
+    """Whether describes_names() is worth asking: most patterns are about other things, which is seen at once."""
     if lowered.cfg is None or not lowered.identifier_terminals:
         return False
     if not is_plain(language):
