@@ -25,7 +25,7 @@ LIBRARY_NAME = f"libmaze.so.{ABI_VERSION}"
 ENGINE_TIMEOUT_SECS = 20
 _GGUF_MAGIC = b"GGUF"
 
-_NEEDED_PACKAGES = ("cachetools", "cffi", "httpx", "interegular", "jsonschema-rs", "llguidance", "orjson")
+_NEEDED_PACKAGES = ("cachetools", "cffi", "httpx", "jsonschema-rs", "llguidance", "orjson")
 _PACKAGES_OF_EXTRAS: Mapping[str, tuple[str, ...]] = {
     "embedded": ("xllamacpp",),
     "service": ("starlette", "uvicorn", "prometheus-client"),

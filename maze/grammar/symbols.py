@@ -25,7 +25,7 @@ class Literal:
 class Pattern:
     """A terminal whose texts match all of `all_of` as a whole and none of `none_of`, and are never empty.
 
-    The regular expressions are in llguidance's syntax, without slashes around them. They use only what `interegular`
+    The regular expressions are in llguidance's syntax, without slashes around them. They use only what every engine
     reads the same way: classes of characters, groups, alternatives, `? * + {n,m}`, escapes of single characters.
     """
 

@@ -40,7 +40,6 @@ VLLM_VERSION = "0.32.0"
 MAZE_REQUIREMENTS = (
     "cachetools>=8",
     "httpx>=0.28",
-    "interegular>=0.3.3",
     "jsonschema-rs>=0.60",
     "llguidance>=1.9.1,<1.10",
     "orjson>=3.13",
