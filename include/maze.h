@@ -185,7 +185,10 @@ typedef struct GenerationResultFFI {
     const char *error;
     /** Number of tokens the engine generated. */
     size_t tokens_generated;
-    /** Time from the call to its result, in milliseconds. */
+    /**
+     * Time from the call to its result, in milliseconds; of a batch, that of
+     * the whole. maze_result_json() has what a generation itself took.
+     */
     uint64_t generation_time_ms;
 } GenerationResultFFI;
 

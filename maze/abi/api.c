@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The layouts that Braid and the Zig package were compiled with. */
@@ -107,12 +108,28 @@ static const EmbedProblem python_failed = {
     .text = "libmaze: internal error: the Python part failed without a result; please report it",
 };
 
+static uint64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static uint64_t ms_since(uint64_t started_us)
+{
+    return (now_us() - started_us) / 1000;
+}
+
 static GenerationResultFFI *call_for_result(void (*run)(void *), Call *call)
 {
+    uint64_t started_us = now_us();
     EmbedProblem problem;
     if (!embed_call(run, call, &problem))
-        return result_of_problem(&problem);
-    return call->result != NULL ? call->result : result_of_problem(&python_failed);
+        call->result = result_of_problem(&problem);
+    else if (call->result == NULL)
+        call->result = result_of_problem(&python_failed);
+    result_took(call->result, ms_since(started_us));
+    return call->result;
 }
 
 static MazeStatus call_for_status(void (*run)(void *), Call *call)
@@ -257,12 +274,15 @@ MazeStatus maze_generate_batch(const IntentFFI *intents, size_t intents_len, con
                  .options = options,
                  .results = results,
                  .status = -1};
+    uint64_t started_us = now_us();
     EmbedProblem problem;
     bool called = embed_call(run_generate_batch, &call, &problem);
+    uint64_t took_ms = ms_since(started_us);
     MazeStatus status = MAZE_OK;
     for (size_t i = 0; i < intents_len; i++) {
         if (results[i] == NULL)
             results[i] = result_of_problem(called ? &python_failed : &problem);
+        result_took(results[i], took_ms);
         if (status == MAZE_OK)
             status = maze_result_status(results[i]);
     }

@@ -34,4 +34,7 @@ bool bridge_start_cffi(void);
 GenerationResultFFI *result_forked(void);
 GenerationResultFFI *result_of_problem(const EmbedProblem *problem);
 
+/* results.c: set the time that the call of a result took, before the host gets to see the result. */
+void result_took(GenerationResultFFI *result, uint64_t ms);
+
 #endif /* MAZE_EMBED_H */

@@ -30,8 +30,7 @@ int entry_stop_engines(void);
 
 /* A new result with copies of the texts; `error` is NULL on success. Never NULL. */
 GenerationResultFFI *host_new_result(int status, const char *code, size_t code_len, const char *error, size_t error_len,
-                                     const char *json, size_t json_len, size_t tokens_generated,
-                                     uint64_t generation_time_ms);
+                                     const char *json, size_t json_len, size_t tokens_generated);
 
 /* Whether maze_set_log_callback() has set one. */
 bool host_has_log_callback(void);

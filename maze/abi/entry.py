@@ -296,7 +296,6 @@ class _Library:
         error: str | None = None,
         report: bytes | None = None,
         tokens_generated: int = 0,
-        generation_time_ms: float = 0.0,
     ) -> Pointer:
         """Make the one result of a call. The only place that decides what a C string can hold."""
         try:
@@ -320,7 +319,6 @@ class _Library:
             raw_report,
             len(raw_report),
             tokens_generated,
-            int(generation_time_ms),
         )
 
     def _generation(self, result: GenerationResult) -> Pointer:
@@ -336,7 +334,6 @@ class _Library:
             error=result.error,
             report=_encode(report),
             tokens_generated=result.metadata.tokens_generated,
-            generation_time_ms=result.metadata.total_time_ms,
         )
 
     def failure(self, error: BaseException) -> Pointer:

@@ -90,8 +90,7 @@ static char *put_text(char **place, const char *text, size_t len)
 }
 
 GenerationResultFFI *host_new_result(int status, const char *code, size_t code_len, const char *error, size_t error_len,
-                                     const char *json, size_t json_len, size_t tokens_generated,
-                                     uint64_t generation_time_ms)
+                                     const char *json, size_t json_len, size_t tokens_generated)
 {
     Result *result = malloc(sizeof *result);
     char *texts = malloc(code_len + error_len + json_len + 3);
@@ -107,7 +106,7 @@ GenerationResultFFI *host_new_result(int status, const char *code, size_t code_l
     result->shown.success = status == MAZE_OK;
     result->shown.error = error == NULL ? NULL : put_text(&place, error, error_len);
     result->shown.tokens_generated = tokens_generated;
-    result->shown.generation_time_ms = generation_time_ms;
+    result->shown.generation_time_ms = 0; /* see result_took() */
     result->json = put_text(&place, json, json_len);
 
     pthread_mutex_lock(&lock);
@@ -138,7 +137,14 @@ GenerationResultFFI *result_of_problem(const EmbedProblem *problem)
     place = (char *)memcpy(place, name, name_len) + name_len;
     place = (char *)memcpy(place, "\"}", 2) + 2;
     return host_new_result((int)problem->status, "", 0, problem->text, strlen(problem->text), json,
-                           (size_t)(place - json), 0, 0);
+                           (size_t)(place - json), 0);
+}
+
+void result_took(GenerationResultFFI *result, uint64_t ms)
+{
+    /* Those two are of every call that gets them. */
+    if (result != &out_of_memory.shown && result != &forked.shown)
+        result->generation_time_ms = ms;
 }
 
 /* Status and json of a result under the lock; false if it is none. */

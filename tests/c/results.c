@@ -2,6 +2,8 @@
 #include "check.h"
 
 #include <pthread.h>
+#include <time.h>
+#include <unistd.h>
 
 static int errors_logged;
 
@@ -146,9 +148,74 @@ static void many_results_can_live_at_once(void)
         maze_free_result(results[i]);
 }
 
+/* ------------------------------------------------------------------------------------------ time */
+
+static uint64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* Every call of these takes so long on any machine; what else it takes, only the clock around it says. */
+enum { AT_LEAST_MS = 1, SLOW_LOG_MS = 30 };
+
+static void check_time(GenerationResultFFI *result, uint64_t started_us, uint64_t at_least_ms, int line)
+{
+    uint64_t elapsed_ms = (now_us() - started_us) / 1000;
+    if (result->generation_time_ms < at_least_ms || result->generation_time_ms > elapsed_ms) {
+        fprintf(stderr, "line %d: %lu ms, not between %lu and %lu\n", line, (unsigned long)result->generation_time_ms,
+                (unsigned long)at_least_ms, (unsigned long)elapsed_ms);
+        exit(1);
+    }
+    maze_free_result(result);
+}
+#define CHECK_TIME(call, at_least_ms)                                                                                  \
+    do {                                                                                                               \
+        uint64_t started_us = now_us();                                                                                \
+        check_time(call, started_us, at_least_ms, __LINE__);                                                           \
+    } while (0)
+
+static void log_slowly(MazeLogLevel level, const char *target, const char *message, void *user_data)
+{
+    (void)level, (void)target, (void)message, (void)user_data;
+    usleep(SLOW_LOG_MS * 1000);
+}
+
+static void every_result_tells_the_time_from_its_call(void)
+{
+    enum { MANY = 1000, TEXT_LEN = 32 << 20 };
+    static ConstraintIRFFI constraints[MANY];
+    for (size_t i = 0; i < MANY; i++)
+        constraints[i] = (ConstraintIRFFI){.magic = MAZE_CONSTRAINT_MAGIC, .priority = (uint32_t)i};
+    char *text = malloc(TEXT_LEN);
+    CHECK(text != NULL);
+    memset(text, 'a', TEXT_LEN);
+    setenv("MODAL_ENDPOINT", "http://127.0.0.1:1", 1); /* nothing listens there */
+    setenv("MAZE_LOG", "debug", 1);
+
+    CHECK_TIME(maze_init(NULL), AT_LEAST_MS); /* starts Python */
+    CHECK_TIME(maze_compile_constraints(constraints, MANY, NULL, NULL), AT_LEAST_MS);
+    CHECK_TIME(maze_validate(text, TEXT_LEN, NULL, 0, NULL, NULL), AT_LEAST_MS);
+    free(text);
+
+    maze_set_log_callback(log_slowly, NULL); /* these fail, and log it */
+    IntentFFI intents[2] = {{.raw_input = "x"}, {.raw_input = "y"}};
+    MazeOptionsFFI options = MAZE_OPTIONS_INIT;
+    options.timeout_ms = 100;
+    CHECK_TIME(maze_generate_with(intents, NULL, 0, &options), SLOW_LOG_MS);
+    CHECK_TIME(maze_health_check(), 0); /* a refused connection takes no time */
+    CHECK_TIME(maze_list_models(), SLOW_LOG_MS);
+    GenerationResultFFI *results[2];
+    uint64_t started_us = now_us();
+    maze_generate_batch(intents, 2, NULL, 0, &options, results);
+    check_time(results[0], started_us, SLOW_LOG_MS, __LINE__);
+    check_time(results[1], started_us, SLOW_LOG_MS, __LINE__);
+}
+
 SCENARIOS(SCENARIO(freeing_null_does_nothing), SCENARIO(freeing_twice_is_logged_and_does_nothing),
           SCENARIO(freeing_twice_later_does_not_free_the_result_of_another),
           SCENARIO(foreign_pointers_are_left_alone), SCENARIO(accessors_answer_for_what_is_no_result),
           SCENARIO(accessors_work_before_anything_started), SCENARIO(every_status_has_its_name),
           SCENARIO(another_thread_may_free), SCENARIO(results_outlive_shutdown),
-          SCENARIO(many_results_can_live_at_once))
+          SCENARIO(many_results_can_live_at_once), SCENARIO(every_result_tells_the_time_from_its_call))
