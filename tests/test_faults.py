@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import re
+import threading
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -178,6 +180,12 @@ FAULTS = [
         BadResponseError,
         r"redirects more than 20 times",
         requests=21,
+    ),
+    Fault(
+        "a 303 to a name that IDNA does not allow",
+        (answer(303, b"", "Location: http://xn--/"),),
+        BadResponseError,
+        r"redirects to something that is no URL",
     ),
     Fault("a 303 to nowhere", (answer(303, b""),), BadResponseError, r"redirects to something that is no URL"),
     Fault(
@@ -527,6 +535,60 @@ def assert_keeps_the_secret(error: BaseException) -> None:
         chain = chain.__cause__ or chain.__context__
 
 
+ENDLESS = {
+    "early hints": Answer(b"", endlessly(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 500)),
+    "chunks of a byte": Answer(STREAM_HEAD, endlessly(b"1\r\n:\r\n" * 2000)),
+    "events without text": Answer(STREAM_HEAD, endlessly(chunk(token("")) * 200)),
+}
+"""Each sends faster than it can be read, so that there is always something to read."""
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_a_server_that_never_pauses_holds_no_call_beyond_its_deadline(kind: str) -> None:
+    request = ask(timeout_ms=SHORT_MS)
+    watchdog = threading.Timer(PATIENT_MS / 1000, request.cancellation.cancel, ["it went on after its deadline"])
+    watchdog.start()
+    with FaultServer(ENDLESS[kind]) as server:
+        with pytest.raises(TimedOutError, match=r"no complete answer within 400 ms"):
+            generate(backend_for(server.url, limits=Limits(answer_bytes=2**40)), request)
+        watchdog.cancel()
+
+
+@pytest.mark.parametrize(
+    "play",
+    [
+        Answer(f"HTTP/1.1 999 xxxxxxxxxxxxxxxxxxxx {KEY}\r\n\r\n".encode()),
+        Answer(KEY.encode()),
+        stream(f"data: {'x' * 50}{KEY}\n\n".encode()),
+        stream(f"a{'x' * 40}{KEY}: b\n\n".encode()),
+        stream(token("a"), summary(finish_reason=f"{'x' * 50}{KEY}")),
+        answer(400, {"error": " " * 1985 + KEY}),
+        answer(200, b"", content_type="x" * 50 + KEY),
+    ],
+)
+def test_a_key_that_a_service_repeats_is_not_shown_even_where_its_text_is_cut(play: Play) -> None:
+    with FaultServer(play) as server, pytest.raises(MazeError) as caught:
+        generate(backend_for(server.url), ask())
+    assert KEY[:8] not in str(caught.value)
+
+
+def test_a_retry_after_beyond_all_dates_is_no_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC-9")
+    time.tzset()
+    try:
+        with FaultServer(answer(503, b"", "Retry-After: Fri, 31 Dec 9999 23:59:59 -0000"), fine()) as server:
+            assert generate(backend_for(server.url), ask())[0].text == "hello"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_the_type_of_an_answer_may_be_written_in_capitals() -> None:
+    play = Answer(fine().data.replace(b"text/event-stream", b"Text/Event-Stream; Charset=UTF-8"))
+    with FaultServer(play) as server:
+        assert generate(backend_for(server.url), ask())[0].text == "hello"
+
+
 def test_a_connection_that_is_refused_is_tried_three_times() -> None:
     with refused_port() as port:
         backend = backend_for(f"http://127.0.0.1:{port}")
@@ -692,7 +754,7 @@ def test_a_receiver_that_returns_false_ends_the_call_and_the_connection() -> Non
 
     with (
         FaultServer(unfinished(token("a"), then=notice)) as server,
-        pytest.raises(CancelledError, match=r"receiver of the text") as caught,
+        pytest.raises(CancelledError, match=r"the caller ended") as caught,
     ):
         backend_for(server.url).generate(ask(), lambda _: False)
     assert caught.value.partial_text == "a"

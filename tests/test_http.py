@@ -749,6 +749,14 @@ def test_health_is_told_by_endpoint() -> None:
     assert "connection refused" in health.endpoints[2]["detail"]
 
 
+def test_what_an_endpoint_says_of_its_health_cannot_steer_a_terminal_nor_show_the_key() -> None:
+    with FaultServer(by_path(health=answer(200, f"\x1b[31mok\x9b2J {KEY}".encode()))) as server:
+        [report] = backend_for(server.url).health(Deadline(10_000)).endpoints
+    assert report["ready"]
+    assert report["detail"].isprintable()
+    assert KEY not in report["detail"]
+
+
 def test_an_endpoint_that_hangs_is_not_ready() -> None:
     with FaultServer(stall) as server:
         health = backend_for(server.url).health(Deadline(200))

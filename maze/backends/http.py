@@ -64,6 +64,8 @@ MAX_EVENT_BYTES = 16 * 2**20
 """Longest event of a stream. The last one of llama.cpp repeats prompt and grammar."""
 ERROR_BODY_SECS = 2.0
 """Longest silence within an answer that is an error."""
+SHOWN_OF_SECRET = 6
+"""Most characters of a key that an error may show: "sk-" and the like are no secret, and occur in other words."""
 MAX_DESCRIPTION_BYTES = 4 * 2**20
 """Longest answer to a question about the service: models, version, health."""
 
@@ -176,6 +178,8 @@ class HttpBackend:
         self._endpoints = Endpoints([Endpoint(url, dialect) for url in config.endpoints])
         self._model = config.model
         self._permits = Permits(self._limits.calls_under_way)
+        self._closing = Cancellation()
+        """Ends questions about health and models, which have no caller's cancellation, when the backend is closed."""
 
         keys = (config.api_key, config.proxy_key, config.proxy_secret)
         self._secrets = [key.reveal() for key in keys if key]
@@ -217,20 +221,20 @@ class HttpBackend:
         endpoints = self._endpoints.all
         with signals_left_to_the_host(), ThreadPoolExecutor(len(endpoints), "maze-health") as pool:
             reports = tuple(pool.map(lambda endpoint: self._report(endpoint, deadline), endpoints))
+        self._closing.raise_if_cancelled()
         return Health(any(report["ready"] for report in reports), self.name, reports)
 
     def models(self, deadline: Deadline) -> tuple[str, ...]:
         """The models of all endpoints together. Fails only if no endpoint answers."""
-        cancellation = Cancellation()
         names: dict[str, None] = {}
         failure: MazeError | None = None
         for endpoint in self._endpoints.all:
             try:
                 found = self._retry(
-                    lambda chosen: self._list_models(chosen, Call(deadline, cancellation)),
+                    lambda chosen: self._list_models(chosen, Call(deadline, self._closing)),
                     Endpoints([endpoint]),
                     deadline,
-                    cancellation,
+                    self._closing,
                 )
             except MazeError as error:
                 failure = failure or error
@@ -241,7 +245,8 @@ class HttpBackend:
         return tuple(names)
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections, and end what is asked of the endpoints."""
+        self._closing.cancel("cancelled: libmaze was shut down during the call")
         self._transport.close()
 
     # -------------------------------------------------------------------------------------------- attempts
@@ -388,7 +393,7 @@ class HttpBackend:
                     call.silence_secs = self._limits.gap_secs
                 pieces.append(piece)
                 if not on_text(piece):
-                    raise CancelledError("the receiver of the text ended the call")
+                    raise CancelledError("the caller ended the generation")
             text = "".join(pieces)
             reader.check(text)
             response.extensions["done"]()
@@ -426,7 +431,7 @@ class HttpBackend:
 
     def _texts(self, endpoint: Endpoint, dialect: Dialect, response: httpx.Response, reader: Reader) -> Iterator[str]:
         """The texts in an answer, as they arrive."""
-        content_type = response.headers.get("content-type", "")
+        content_type = response.headers.get("content-type", "").lower()
         if content_type.startswith("application/json"):
             answer = _parsed(b"".join(_limited(_body(response), self._limits.answer_bytes)))
             if _is_error(answer):
@@ -485,9 +490,10 @@ class HttpBackend:
         here = journey.request.url
         try:
             there = here.join(location)
-        except httpx.InvalidURL:
-            there = httpx.URL()
-        if not location or there.scheme not in ("http", "https") or not there.host or there.userinfo:
+            is_url = bool(location and there.scheme in ("http", "https") and there.host and not there.userinfo)
+        except (httpx.InvalidURL, ValueError):  # ValueError: host names that IDNA does not allow, broken IPv6 addresses
+            is_url = False
+        if not is_url:
             raise _FailedAttempt(self._bad(endpoint, "it redirects to something that is no URL"))
         if here.scheme == "https" and there.scheme != "https":
             raise _FailedAttempt(self._bad(endpoint, "it redirects from https to http, which is not followed"))
@@ -623,7 +629,7 @@ class HttpBackend:
 
     def _report(self, endpoint: Endpoint, deadline: Deadline) -> dict[str, Any]:
         """What `Health` says of an endpoint."""
-        call = Call(deadline, Cancellation())
+        call = Call(deadline, self._closing)
         report: dict[str, Any] = {"endpoint": endpoint.url, "ready": False, "detail": "", "failures": endpoint.failures}
         try:
             dialect = self._introduce(endpoint, call)
@@ -635,7 +641,8 @@ class HttpBackend:
             report["detail"] = str(error)
         else:
             report["ready"] = True
-            report["detail"] = answer[:MAX_REASON_CHARACTERS].decode(errors="replace") or "ready"
+            told = self._redacted(_one_line(answer.decode(errors="replace")))
+            report["detail"] = told[:MAX_REASON_CHARACTERS] or "ready"
         return report
 
     # -------------------------------------------------------------------------------------------- errors
@@ -730,9 +737,10 @@ class HttpBackend:
         return _FailedAttempt(error, again, status=status, retry_after=retry_after, blames_endpoint=blames)
 
     def _redacted(self, text: str) -> str:
-        """Services have been seen to repeat the key that they refuse."""
+        """Services have been seen to repeat the key that they refuse; cutting what they say may leave its beginning."""
         for secret in self._secrets:
-            text = text.replace(secret, "***")
+            for length in range(len(secret), min(len(secret), SHOWN_OF_SECRET + 1) - 1, -1):
+                text = text.replace(secret[:length], "***")
         return text
 
 
@@ -888,10 +896,10 @@ def _retry_after(headers: httpx.Headers) -> float | None:
             continue
         return secs if 0 <= secs < math.inf else None
     try:
-        date = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
+        at = email.utils.parsedate_to_datetime(headers.get("retry-after", "")).timestamp()
+    except (ValueError, OverflowError):  # no date, or one beyond the year 9999 in the local time zone
         return None
-    return max(0.0, date.timestamp() - time.time())
+    return max(0.0, at - time.time())
 
 
 def _vocabulary(models: object) -> int | None:

@@ -350,7 +350,8 @@ class _Connection:
 
     def receive(self, call: Call) -> bytes:
         """Wait for the next bytes; b"" at the end of the connection."""
-        while self._readable.poll(call.wait_ms()):
+        # Looked at here as well: poll() finds bytes also when there is no time left, and a server may have them always.
+        while (wait_ms := call.wait_ms()) > 0 and self._readable.poll(wait_ms):
             try:
                 arrived = self._socket.recv(RECEIVE_BYTES)
             except BlockingIOError:

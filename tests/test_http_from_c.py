@@ -1,0 +1,172 @@
+"""C programs that call a service over HTTP: a storm of calls with faults, and services that fall silent."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+from c_programs import TIMEOUT_SECS, compile_program, run, scenarios
+from fault_server import (
+    DONE,
+    STREAM_HEAD,
+    Answer,
+    Exchange,
+    FaultServer,
+    Play,
+    answer,
+    close,
+    event,
+    fine,
+    reset,
+    stall,
+    stream,
+    token,
+    unfinished,
+)
+from test_service import wait_until
+
+THREADS = 64
+CALLS = 10_000
+
+
+def environment(server: FaultServer) -> dict[str, str]:
+    return {"MODAL_ENDPOINT": server.url, "MAZE_DIALECT": "maze"}
+
+
+# ------------------------------------------------------------------------------------------------ a storm
+
+
+def test_ten_thousand_calls_of_64_threads_in_c_get_their_own_answers_or_clear_errors() -> None:
+    """Each call asks for an echo of its prompt; one in twenty meets a fault."""
+    random = Random(20261123)
+    lock = threading.Lock()
+    faults: list[Play] = [
+        reset,
+        close,
+        Answer(b"HTTP/1.1 200 OK\r\nConte", reset),
+        Answer(STREAM_HEAD + b"40\r\ndata: {", close),
+        answer(503, b"", "Retry-After: 0"),
+        answer(500, b""),
+        answer(429, b"", "Retry-After: 0"),
+        answer(400, {"error": "no"}),
+        answer(200, b"<html>", content_type="text/html"),
+        stream(token("<"), DONE),
+        unfinished(token("<"), then=reset),
+        stream(token("<"), event({"error": {"message": "dead", "code": 400}}), DONE),
+    ]
+    faulty = 0
+
+    def echo_or_fault(exchange: Exchange) -> None:
+        nonlocal faulty
+        with lock:
+            fault = random.choice(faults) if random.random() < 0.05 else None
+            faulty += fault is not None
+        play = fault or fine(exchange.received.json()["prompt"])
+        play(exchange)
+
+    with FaultServer(echo_or_fault) as server:
+        done = run(compile_program("storm"), str(THREADS), str(CALLS), environment=environment(server))
+        assert (done.returncode, done.stderr) == (0, "")
+        requests = len(server.requests)
+    succeeded, failed = map(int, done.stdout.split())
+    assert requests >= CALLS
+    assert faulty > CALLS * 0.04
+    assert succeeded > CALLS * 0.95
+    assert failed > CALLS * 0.01
+
+
+# ------------------------------------------------------------------------------------------------ silence
+
+
+@contextmanager
+def running(scenario: str, server: FaultServer) -> Iterator[subprocess.Popen[str]]:
+    """A scenario of service.c, which must succeed without a word."""
+    with subprocess.Popen(
+        [compile_program("service"), scenario],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment(server),
+        text=True,
+    ) as process:
+        try:
+            yield process
+            said, _ = process.communicate(timeout=TIMEOUT_SECS)
+            assert (process.returncode, said) == (0, "")
+        finally:
+            process.kill()
+
+
+def go_on(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def test_a_shutdown_ends_calls_to_a_silent_service_within_a_second_and_the_next_call_starts_anew() -> None:
+    with (
+        FaultServer(unfinished(token("a"), then=stall)) as server,
+        running("shutdown_ends_stalled_calls_and_the_next_starts_anew", server) as process,
+    ):
+        for count in (34, 68):  # a call, a stream, and as many of a batch as are under way at once
+            wait_until(lambda: len(server.requests) >= count)  # noqa: B023 - called at once
+            go_on(process)
+
+
+def test_a_shutdown_ends_questions_to_a_silent_service_within_a_second() -> None:
+    with (
+        FaultServer(stall) as server,
+        running("shutdown_ends_questions_to_a_silent_service", server) as process,
+    ):
+        wait_until(lambda: {request.path for request in server.requests} == {"/health", "/models"})
+        go_on(process)
+
+
+def test_a_stream_that_is_cancelled_in_c_frees_its_slot_at_once() -> None:
+    left = threading.Event()
+
+    def stall_and_tell(exchange: Exchange) -> None:
+        exchange.stall()
+        left.set()
+
+    with (
+        FaultServer(unfinished(token("a"), then=stall_and_tell)) as server,
+        running("a_cancelled_stream_frees_its_slot_at_once", server) as process,
+    ):
+        # The program waits for us before it ends, so it was the cancellation that closed the connection.
+        assert left.wait(30)
+        go_on(process)
+
+
+def test_a_failure_in_a_batch_in_c_touches_no_other() -> None:
+    lock = threading.Lock()
+    under_way = 0
+    most = 0
+
+    def judge(exchange: Exchange) -> None:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        good = exchange.received.json()["prompt"] == "good"
+        play = fine("good") if good else answer(400, {"error": "this one is bad"})
+        play(exchange)
+        with lock:
+            under_way -= 1
+
+    with (
+        FaultServer(judge) as server,
+        running("a_failure_in_a_batch_touches_no_other", server),
+    ):
+        pass
+    assert len(server.requests) == 60
+    assert most <= 32
+
+
+def test_every_scenario_is_run() -> None:
+    source = Path(__file__).read_text()
+    assert [scenario for scenario in scenarios("service") if f'"{scenario}"' not in source] == []
