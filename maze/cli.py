@@ -5,6 +5,7 @@ Text for people goes to stdout and stderr with colours on a terminal only; `--js
 
 from __future__ import annotations
 
+import io
 import ipaddress
 import os
 import signal
@@ -46,6 +47,8 @@ from maze.types import ConstraintIR, GenerationOptions, Intent, OnUnenforceable
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
+OUTPUT_LOST = 74
+"""Exit code when the output cannot be written (a full disk, a closed stdout); sysexits.h calls it EX_IOERR."""
 BROKEN_PIPE = 141
 """Exit code when the reader of our output has gone, as shells have it."""
 
@@ -53,9 +56,13 @@ EXIT_CODES = (
     "Exit codes: 0 done; 1 wrong arguments; 2 bad constraint; 3 unsupported constraint; 4 contradiction; "
     "5 constraint violated; 6 text cut off; 7 configuration; 8 start-up; 9 engine unavailable; 10 key refused; "
     "11 rate limited; 12 request rejected; 13 bad response; 14 timed out; 15 cancelled; 16 over a limit; "
-    "17 out of memory; 19 defect in libmaze; 130 interrupted; 141 reader of the output gone. "
+    "17 out of memory; 19 defect in libmaze; 74 output cannot be written; 130 interrupted; "
+    "141 reader of the output gone. "
     "1 to 19 are the numbers of MazeStatus in include/maze.h."
 )
+
+MAX_TIMEOUT_SECS = 4_000_000
+"""46 days; GenerationOptions.timeout_ms has 32 bits."""
 
 app = typer.Typer(
     name="maze",
@@ -70,6 +77,12 @@ app = typer.Typer(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code (see EXIT_CODES)."""
+    if (
+        sys.stdin is None or sys.stdout is None or sys.stderr is None
+    ):  # closed, and the next socket would take its place
+        return OUTPUT_LOST
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # what the locale says is for people; generated code is UTF-8
     try:
         code = get_command(app).main(args=arguments, prog_name="maze", standalone_mode=False)
         sys.stdout.flush()
@@ -77,13 +90,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say_error(error.format_message())
         return int(Status.INVALID_ARGUMENT)
     except (BrokenPipeError, SystemExit):
-        # typer turns the first into the second, and raises it for nothing else here. Python would complain once more
-        # when it flushes stdout at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        # typer turns the first into the second, and raises it for nothing else here.
+        _drop_output()
         return BROKEN_PIPE
+    except OSError as error:
+        _drop_output()
+        _say_error(f"the output cannot be written: {error.strerror or error}")
+        return OUTPUT_LOST
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def _drop_output() -> None:
+    """Keep Python from complaining once more when it flushes stdout at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 # ------------------------------------------------------------------------------------------------ options
@@ -110,9 +131,9 @@ Report = Annotated[
 def _constraints(schema: Path | None, grammar: Path | None, regexes: list[str] | None) -> list[ConstraintIR]:
     constraints = []
     if schema is not None:
-        constraints.append(ConstraintIR(json_schema=_read(schema, "--schema"), name=f"--schema {schema}"))
+        constraints.append(ConstraintIR(json_schema=_read(schema, "--schema"), name=f"--schema {_shown(schema)}"))
     if grammar is not None:
-        constraints.append(ConstraintIR(grammar=_read(grammar, "--grammar"), name=f"--grammar {grammar}"))
+        constraints.append(ConstraintIR(grammar=_read(grammar, "--grammar"), name=f"--grammar {_shown(grammar)}"))
     if regexes:
         constraints.append(ConstraintIR(regex_patterns=tuple(regexes), name="--regex"))
     return constraints
@@ -123,9 +144,14 @@ def _read(path: Path, option: str) -> str:
         content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
         return content.decode()
     except OSError as error:
-        raise InvalidArgumentError(f"{option}: {path} cannot be read: {error.strerror}") from None
+        raise InvalidArgumentError(f"{option}: {_shown(path)} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise InvalidArgumentError(f"{option}: {path} is not UTF-8 at byte {error.start}") from None
+        raise InvalidArgumentError(f"{option}: {_shown(path)} is not UTF-8 at byte {error.start}") from None
+
+
+def _shown(path: Path) -> str:
+    """A path as text that can be printed: names of files may hold any bytes."""
+    return str(path).encode(errors="backslashreplace").decode()
 
 
 def _on_unenforceable(report: bool) -> OnUnenforceable:
@@ -208,7 +234,9 @@ def generate(
     max_tokens: Annotated[int | None, typer.Option(help="Most tokens to generate. [default: 2048]")] = None,
     temperature: Annotated[float | None, typer.Option(help="From 0 to 2. [default: 0.7]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the sampler. [default: random]")] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds for everything. [default: 300]")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.001, max=MAX_TIMEOUT_SECS, help="Seconds for everything. [default: 300]")
+    ] = None,
     stop: Annotated[list[str] | None, typer.Option(help="Text that ends the generation; up to 4 times.")] = None,
     model: Annotated[str | None, typer.Option(help="Model to ask for.")] = None,
     report: Report = False,
@@ -316,7 +344,11 @@ def validate(
             False: ("violated", "red"),
             None: (outcome.handling.value, "yellow"),
         }[outcome.satisfied]
-        where = "" if outcome.line is None else f" at {file}:{outcome.line}:{outcome.column} (byte {outcome.offset})"
+        where = (
+            ""
+            if outcome.line is None
+            else f" at {_shown(file)}:{outcome.line}:{outcome.column} (byte {outcome.offset})"
+        )
         expected = f": expected {outcome.expected}" if outcome.expected else ""
         console.print(Text(verdict, style) + Text(f" {outcome.path} ({outcome.name}){where}{expected}", "default"))
     for warning in validation.warnings:

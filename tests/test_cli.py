@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -23,7 +24,7 @@ from test_service import Gate, LoadingBackend, reached
 from maze import doctor
 from maze._version import __version__
 from maze.backends.llama_cpp import bundled_model
-from maze.cli import EXIT_CODES, INTERRUPTED, main
+from maze.cli import EXIT_CODES, INTERRUPTED, OUTPUT_LOST, main
 from maze.config import ENVIRONMENT_VARIABLES, Secret
 from maze.errors import Status
 from maze.log import configure_logging
@@ -185,6 +186,51 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
         child.stdout.close()
         assert child.stderr.read() == b""
         assert child.wait(30) == 141
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]], ids=["text", "json"])
+def test_a_full_disk_is_told_with_a_code_of_its_own(as_json: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*MAZE, "compile", "--regex", "^a$", *as_json], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == OUTPUT_LOST
+    assert done.stderr == "libmaze: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_stream_that_the_shell_closed_is_no_traceback(closed: str) -> None:
+    command = f"exec {shlex.join(MAZE)} compile --regex '^a$' {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (OUTPUT_LOST, "", "")
+
+
+def test_generated_text_is_utf_8_whatever_the_locale_says() -> None:
+    with running_service(ScriptedBackend(["na\u00efve ", "\U0001f600"])) as service:
+        environment = {**os.environ, "MODAL_ENDPOINT": service.url, "PYTHONIOENCODING": "latin-1"}
+        done = subprocess.run([*MAZE, "generate", "x"], env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "na\u00efve \U0001f600\n".encode(), b"")
+
+
+def test_names_of_files_may_hold_any_bytes(run: Run, tmp_path: Path) -> None:
+    schema = tmp_path / os.fsdecode(b"sch\xffma")
+    schema.write_text(SCHEMA)
+    text = tmp_path / os.fsdecode(b"t\xffxt")
+    text.write_text("{}")
+    code, out, _ = run("validate", str(text), "--schema", str(schema), "--json")
+    assert code == Status.CONSTRAINT_VIOLATED
+    assert json.loads(out)["validation"]["outcomes"][0]["name"].endswith("sch\\udcffma")
+    assert "t\\udcffxt:1:1" in run("validate", str(text), "--schema", str(schema))[1]
+    code, out, _ = run("validate", str(tmp_path / os.fsdecode(b"\xff")), "--schema", str(schema), "--json")
+    assert code == Status.INVALID_ARGUMENT
+    assert json.loads(out)["error"].endswith("\\udcff cannot be read: No such file or directory")
+
+
+@pytest.mark.parametrize("timeout", ["nan", "inf", "-inf", "0", "-1", "1e300"])
+def test_a_timeout_that_is_no_number_of_seconds_is_refused(timeout: str, run: Run) -> None:
+    code, out, err = run("generate", "x", f"--timeout={timeout}")
+    assert (code, out) == (Status.INVALID_ARGUMENT, "")
+    assert err.startswith("libmaze: Invalid value for '--timeout'")
 
 
 def test_a_terminal_gets_colours_and_a_spinner_that_goes_when_text_comes() -> None:
@@ -375,9 +421,9 @@ def test_a_port_that_is_taken_is_named(run: Run) -> None:
 def test_the_exit_codes_in_help_and_documentation_are_those_of_the_header() -> None:
     numbers = {str(status.value) for status in Status}
     documented = re.findall(r"^\| (\d+) \|", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE)
-    assert set(documented) == numbers | {"130", "141"}
+    assert set(documented) == numbers | {"74", "130", "141"}
     told = re.findall(r"(?<=[ ;])(\d+) [a-z]", EXIT_CODES.partition(". 1 to")[0])
-    assert set(told) == numbers - {str(Status.FORKED.value)} | {"130", "141"}
+    assert set(told) == numbers - {str(Status.FORKED.value)} | {"74", "130", "141"}
 
 
 def test_help_of_every_command_tells_its_exit_codes(run: Run) -> None:
