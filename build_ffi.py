@@ -40,8 +40,8 @@ def between_marks(path: Path, mark: str) -> str:
     return match[1]
 
 
-def generate_bridge() -> Path:
-    """Let cffi write the C code that calls Python."""
+def generate_bridge(folder: Path = BUILD) -> Path:
+    """Let cffi write the C code that calls Python into `folder`."""
     import cffi  # here, because `check` runs before it is installed
 
     ffi = cffi.FFI()
@@ -51,7 +51,8 @@ def generate_bridge() -> Path:
     ffi.cdef(f'extern "Python+C" {{\n{between_marks(entry, "python")}\n}}\n{between_marks(entry, "c")}')
     ffi.embedding_init_code("")  # embed.c attaches entry.py, where a failure can be reported
     ffi.set_source("_libmaze", '#include "bridge.h"', compiler_verbose=False)
-    generated = BUILD / "_libmaze.c"
+    folder.mkdir(parents=True, exist_ok=True)
+    generated = folder / "_libmaze.c"
     ffi.emit_c_code(str(generated))
     return generated
 
@@ -118,17 +119,16 @@ def library_name() -> str:
     return f"libmaze.so.{declared('MAZE_ABI_VERSION')}"
 
 
-def build(prefix: Path) -> None:
-    """Compile and link `prefix`/lib/libmaze.so with its pkg-config file."""
+def build(prefix: Path, folder: Path = BUILD) -> None:
+    """Compile in `folder` and link `prefix`/lib/libmaze.so with its pkg-config file; $CFLAGS are for both."""
     compiler, headers, python = find_compiler(), find_headers(), find_shared_python()
     print("building libmaze.so ...", flush=True)
-    BUILD.mkdir(parents=True, exist_ok=True)
     flags = [*COMPILE, *shlex.split(os.environ.get("CFLAGS", "")), f"-I{HEADER.parent}", f"-I{ABI}", f"-I{headers}"]
 
-    generated = generate_bridge()
+    generated = generate_bridge(folder)
     objects = []
     for source in [generated, *sorted(ABI.glob("*.c"))]:
-        objects.append(str(BUILD / f"{source.stem}.o"))
+        objects.append(str(folder / f"{source.stem}.o"))
         ours = WARNINGS if source is not generated else []
         run([*compiler, *flags, *ours, "-c", str(source), "-o", objects[-1]])
 

@@ -23,7 +23,7 @@ _built = tempfile.TemporaryDirectory(prefix="maze-c-programs-")
 @functools.cache
 def compile_program(name: str, *flags: str) -> Path:
     """Compile tests/c/<name>.c; `flags` replace linking to the library."""
-    program = Path(_built.name) / "-".join([name, *(flag.strip("-").replace("=", "_") for flag in flags)])
+    program = Path(tempfile.mkdtemp(dir=_built.name)) / name
     linking = flags or (f"-L{LIBRARIES}", "-lmaze", f"-Wl,-rpath,{LIBRARIES}")
     source = SOURCES / f"{name}.c"
     subprocess.run(
@@ -40,7 +40,11 @@ def scenarios(name: str) -> list[str]:
 
 
 def run(
-    program: Path, *arguments: str, command: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    program: Path,
+    *arguments: str,
+    command: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    timeout_secs: float = TIMEOUT_SECS,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program, or `command` with it, with some variables added to the environment."""
     return subprocess.run(
@@ -48,7 +52,7 @@ def run(
         env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,
-        timeout=TIMEOUT_SECS,
+        timeout=timeout_secs,
         check=False,
     )
 

@@ -37,5 +37,5 @@ def test_every_scenario_in_c_is_run() -> None:
 
 def programs_run() -> set[str]:
     """The programs whose scenarios some test file runs."""
-    sources = "".join(path.read_text() for path in TESTS.glob("test_*.py"))
+    sources = "".join(path.read_text() for path in (*TESTS.glob("test_*.py"), TESTS / "memory.py"))
     return set(re.findall(r'scenarios\("(\w+)"\)', sources))
