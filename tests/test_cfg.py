@@ -561,3 +561,8 @@ def test_a_grammar_made_by_hand_may_refer_to_itself_at_both_ends() -> None:
         assert accepts(lark, text), text
     for text in ("", "x-", "!x", "x+", "x+!x"):
         assert not accepts(lark, text), text
+
+
+def test_a_length_in_tokens_of_an_engine_is_refused_with_its_place() -> None:
+    with pytest.raises(UnsupportedConstraintError, match="line 2, column 5: max_tokens"):
+        lower_grammar("start: name\nname[capture, max_tokens=3]: /[a-z]+/\n", None, "g")

@@ -353,3 +353,14 @@ def test_each_check_grammar_accepts_exactly_the_texts_of_its_part(constraints: l
             continue
         assert part.check_grammar is not None
         assert accepts(part.check_grammar, text) is expected
+
+
+def test_errors_name_the_labels_of_the_constraints_beside_their_places() -> None:
+    first, second = ConstraintIR(regex_patterns=("^a$",), name="letters"), ConstraintIR(regex_patterns=("^b$",))
+    with pytest.raises(ContradictionError, match=r"constraints\[0\] is named 'letters'\)$"):
+        compile_constraints([first, second])
+    with pytest.raises(InvalidConstraintError) as raised:
+        compile_constraints([second, ConstraintIR(json_schema="{", name="x" * 1000)])
+    assert len(str(raised.value)) < 400
+    with pytest.raises(InvalidConstraintError, match=r"escaped\?$"):
+        compile_constraints([ConstraintIR(json_schema="{")])

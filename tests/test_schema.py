@@ -414,3 +414,45 @@ def test_texts_of_the_grammar_satisfy_the_schema_and_what_breaks_it_is_refused(s
             breaks = True
         if breaks:
             assert not checked_by_us(mutated, result), mutated
+
+
+def test_keywords_that_no_draft_knows_are_named_with_their_pointers() -> None:
+    text = '{"type":"object","properties":{"a":{"schema_type":"string","x-note":1}},"propertys":{},"title":"t"}'
+    (warning,) = lower_schema(text, "s").warnings
+    assert "#/propertys, #/properties/a/schema_type" in warning
+    assert "x-note" not in warning
+
+
+@pytest.mark.parametrize("text", ['{"tpye":"string"}', '{"name":"n","strict":true,"schema":{"type":"object"}}'])
+def test_an_object_without_any_keyword_is_no_schema(text: str) -> None:
+    with pytest.raises(InvalidConstraintError, match="no keyword of JSON Schema"):
+        lower_schema(text, "s")
+
+
+def test_a_wrapped_schema_is_to_be_unwrapped() -> None:
+    with pytest.raises(InvalidConstraintError, match="pass what stands under `schema`"):
+        lower_schema('{"name":"n","schema":{"type":"object"}}', "s")
+
+
+def test_lengths_may_be_written_as_floats() -> None:
+    assert lower_schema('{"type":"string","minLength":1.0,"maxLength":2e0}', "s").fully_enforced
+
+
+def test_patterns_that_one_value_must_match_are_bounded() -> None:
+    def lowered(number: int, branch: str) -> LoweredSchema:
+        branches = ",".join(branch.replace("N", str(n)) for n in range(number))
+        return lower_schema('{"allOf":[' + branches + "]}", "s")
+
+    for branch in (
+        '{"type":"string","pattern":"aN.*bN"}',
+        '{"properties":{"a":{"pattern":"aN.*bN"}}}',
+        '{"additionalProperties":{"items":{"pattern":"aN.*bN"}}}',
+        '{"anyOf":[{"pattern":"aN.*bN"},{"const":1}]}',
+    ):
+        # More of them would take hours, and nothing stops llguidance.
+        assert "one of over 12 patterns" in " ".join(lowered(40, branch).reasons)
+    assert lowered(40, '{"properties":{"aN":{"pattern":"aN.*bN"}}}').fully_enforced
+
+    several = [lower_schema(f'{{"type":"string","pattern":"a{n}.*b{n}"}}', f"s{n}") for n in range(30)]
+    with pytest.raises(LimitExceededError, match="30 patterns for one value"):
+        combine_schemas(several)

@@ -8,6 +8,7 @@ text. The order of the array and duplicates in it change neither the grammar nor
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -15,7 +16,7 @@ from typing import NoReturn, TypeVar
 
 import orjson
 
-from maze.errors import ContradictionError, InternalError, LimitExceededError, UnsupportedConstraintError
+from maze.errors import ContradictionError, InternalError, LimitExceededError, MazeError, UnsupportedConstraintError
 from maze.grammar.analysis import pruned
 from maze.grammar.automaton import OverBudgetError, is_empty
 from maze.grammar.big_stack import run_with_big_stack
@@ -53,6 +54,9 @@ MAX_TRIED_ALONE = 8
 MAX_NAMED_IN_CONFLICT = 20
 """Most parts that the error of a contradiction names."""
 
+MAX_LABEL_CHARACTERS = 80
+"""Most characters of a label that an error shows."""
+
 _HEADER = "%llguidance {}\n"
 _KIND_ORDER = (ConstraintKind.JSON_SCHEMA, ConstraintKind.GRAMMAR, ConstraintKind.REGEX)
 """Which kind is enforced first where priorities are equal: the one that says most about the structure of a text."""
@@ -66,11 +70,14 @@ def compile_constraints(
     """Compile an array of constraints for an output in `language`.
 
     Raises InvalidConstraintError, UnsupportedConstraintError (unless `on_unenforceable` is REPORT), ContradictionError,
-    LimitExceededError; each names the constraint by its place in the array.
+    LimitExceededError; each names the constraint by its place in the array, and by its label where it has one.
     """
     started = perf_counter()
     compilation = _Compilation(language, on_unenforceable)
-    compiled = run_with_big_stack(lambda: compilation.run(constraints)) if constraints else compilation.run(())
+    try:
+        compiled = run_with_big_stack(lambda: compilation.run(constraints)) if constraints else compilation.run(())
+    except MazeError as error:
+        raise type(error)(_with_labels(str(error), constraints)) from None
     return replace(compiled, compile_time_ms=(perf_counter() - started) * 1000)
 
 
@@ -551,6 +558,19 @@ def _refuse_together(groups: Sequence[_Group]) -> NoReturn:
 
 
 # ------------------------------------------------------------------------------------------------ results
+
+
+def _with_labels(message: str, constraints: Sequence[ConstraintIR]) -> str:
+    """The message with the labels of the constraints in it; they are no substitute for places, as two may be equal."""
+    indices = dict.fromkeys(map(int, re.findall(r"\bconstraints\[(\d{1,9})\]", message)))
+    labels = [
+        f"constraints[{index}] is named '{constraints[index].name[:MAX_LABEL_CHARACTERS]}'"
+        for index in indices
+        if index < len(constraints) and constraints[index].name
+    ]
+    if not labels:
+        return message
+    return f"{message}{chr(10) if chr(10) in message else ' '}({', '.join(labels[:MAX_NAMED_IN_CONFLICT])})"
 
 
 def _check_amount(constraints: Sequence[ConstraintIR]) -> None:

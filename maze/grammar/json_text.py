@@ -118,7 +118,7 @@ def _decode(decoder: json.JSONDecoder, text: str) -> JsonValue:
     try:
         value = decoder.decode(text)
     except json.JSONDecodeError as error:
-        raise JsonTextError(error.msg, error.pos) from None
+        raise JsonTextError(error.msg.removesuffix(" at"), error.pos) from None
     except _ConstantError as error:
         raise JsonTextError(f"{error} is not JSON", _offset_of_piece(text, str(error))) from None
     except _DuplicateError as error:

@@ -91,6 +91,15 @@ def _scan(text: str, path: str) -> dict[str, list[str]]:
             case "json":
                 at = _after_json(text, at)
             case "define":
+                if limited := re.search(r"\[[^\]]*\bmax_tokens\b", found[0]):
+                    _fail(
+                        text,
+                        path,
+                        found.start() + limited.start(),
+                        "max_tokens counts tokens of an engine, which no finished text shows; use a repetition such as "
+                        "/.{0,80}/",
+                        UnsupportedConstraintError,
+                    )
                 current = references.setdefault(found["defined"], [])
             case "name":
                 current.append(found["name"])

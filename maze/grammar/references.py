@@ -74,15 +74,15 @@ _IN_PLACE = frozenset({"allOf", "anyOf", "dependencies", "dependentSchemas", "el
 """Keywords whose schemas apply to the same value, so that a circle of them never ends."""
 
 
-def subschemas(schema: dict[str, JsonValue]) -> Iterator[tuple[str, JsonValue]]:
-    """Keyword and schema of every schema object directly inside `schema`."""
+def subschemas(schema: dict[str, JsonValue]) -> Iterator[tuple[tuple[str, ...], JsonValue]]:
+    """The way (its keyword, and a name or number if there are several) to every schema object directly inside."""
     for keyword, value in schema.items():
         if keyword in _ONE_SCHEMA and isinstance(value, dict):
-            yield keyword, value
+            yield (keyword,), value
         elif keyword in _LIST_OF_SCHEMAS and isinstance(value, list):
-            yield from ((keyword, item) for item in value if isinstance(item, dict))
+            yield from (((keyword, str(index)), item) for index, item in enumerate(value) if isinstance(item, dict))
         elif keyword in _MAP_OF_SCHEMAS and isinstance(value, dict):
-            yield from ((keyword, item) for item in value.values() if isinstance(item, dict))
+            yield from (((keyword, name), item) for name, item in value.items() if isinstance(item, dict))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ class References:
                 found.append(target)
             if self.draft <= 7:
                 return found
-        found += [self.inside(child, place.base) for keyword, child in subschemas(schema) if keyword in _IN_PLACE]
+        found += [self.inside(child, place.base) for (keyword, *_), child in subschemas(schema) if keyword in _IN_PLACE]
         return found
 
     def _below(self, place: Place) -> list[Place]:
@@ -224,7 +224,7 @@ class References:
         for name, child in schema.get("properties", {}).items():
             if isinstance(child, dict):
                 yield f".{name}", self.inside(child, place.base)
-        for keyword, child in subschemas(schema):
+        for (keyword, *_), child in subschemas(schema):
             if keyword not in _IN_PLACE and keyword not in ("properties", "$defs", "definitions"):
                 yield "*", self.inside(child, place.base)
 

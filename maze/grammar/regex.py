@@ -12,7 +12,8 @@ What a pattern means:
 - `$` and `\Z` mean the very end, also if a line feed stands there. With the flag `m`, `^` and `$` also match at
   line feeds. `.` is anything but a line feed, with the flag `s` anything.
 - `\d`, `\w`, `\s` and `\b` are ASCII, as in ECMAScript and in JSON Schema: `[0-9]`, `[A-Za-z0-9_]`,
-  `[ \t\n\r\f\v]`. `[[:alpha:]]` and its like are ASCII too, `\p{L}` and its like are general categories of Unicode.
+  `[ \t\n\r\f\v]`. `[[:alpha:]]` and its like are ASCII too. `\p{L}`, `\p{Greek}`, `\p{Alphabetic}` and their like
+  are general categories, scripts and properties of Unicode.
 - The flag `i` ignores case as ECMAScript does: by simple upper case, and never between ASCII and other letters.
 - The flags `i m s x` may come as `/pattern/flags`, as `pattern|FLAGS:flags`, or as `(?flags)` and `(?flags:...)`.
   `g`, `u` and `y` say how to search and mean nothing for a whole output.
@@ -26,7 +27,6 @@ What a pattern means:
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,6 +34,7 @@ from itertools import groupby
 from typing import NoReturn
 
 from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
+from maze.grammar.unicode_property import code_points_of
 
 MAX_PATTERN_CHARACTERS = 65_536
 """Longest pattern; parsing one takes less than 0.2 s."""
@@ -135,38 +136,6 @@ _POSIX_CLASSES: dict[str, Ranges] = {
     "word": WORD,
     "xdigit": ((0x30, 0x39), (0x41, 0x46), (0x61, 0x66)),
 }
-
-_CATEGORIES = {
-    "L": "Letter", "Ll": "Lowercase_Letter", "Lu": "Uppercase_Letter", "Lt": "Titlecase_Letter",
-    "Lm": "Modifier_Letter", "Lo": "Other_Letter", "M": "Mark", "Mn": "Nonspacing_Mark", "Mc": "Spacing_Mark",
-    "Me": "Enclosing_Mark", "N": "Number", "Nd": "Decimal_Number", "Nl": "Letter_Number", "No": "Other_Number",
-    "P": "Punctuation", "Pc": "Connector_Punctuation", "Pd": "Dash_Punctuation", "Ps": "Open_Punctuation",
-    "Pe": "Close_Punctuation", "Pi": "Initial_Punctuation", "Pf": "Final_Punctuation", "Po": "Other_Punctuation",
-    "S": "Symbol", "Sm": "Math_Symbol", "Sc": "Currency_Symbol", "Sk": "Modifier_Symbol", "So": "Other_Symbol",
-    "Z": "Separator", "Zs": "Space_Separator", "Zl": "Line_Separator", "Zp": "Paragraph_Separator",
-    "C": "Other", "Cc": "Control", "Cf": "Format", "Co": "Private_Use", "Cn": "Unassigned",
-}  # fmt: skip
-_CATEGORY_OF_LONG_NAME = {long: short for short, long in _CATEGORIES.items()}
-
-
-@lru_cache(maxsize=64)
-def _category(name: str) -> Ranges | None:
-    """Code points of a general category (`L`, `Lu`); None if there is no such category."""
-    if name not in _CATEGORIES:
-        return None
-    found: list[tuple[int, int]] = []
-    for low, high in ANY:
-        start: int | None = None
-        for code_point in range(low, high + 1):
-            if unicodedata.category(chr(code_point)).startswith(name):
-                start = code_point if start is None else start
-            elif start is not None:
-                found.append((start, code_point - 1))
-                start = None
-        if start is not None:
-            found.append((start, high))
-    return union(tuple(found))
-
 
 _LAST_CASED = 0x1F000
 """No code point from here on has another case (Unicode 16)."""
@@ -468,7 +437,13 @@ def _split_flags(text: str, path: str) -> tuple[str, int, frozenset[str]]:
 
 
 def _shown(text: str) -> str:
-    return repr(text if len(text) <= 80 else text[:77] + "...")
+    """The pattern as the caller wrote it; only what would break the line of a message is spelled by number."""
+    shown = text if len(text) <= 80 else text[:77] + "..."
+    return "'" + re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", _spelled, shown) + "'"
+
+
+def _spelled(character: re.Match[str]) -> str:
+    return f"\\u{ord(character[0]):04x}"
 
 
 _WORD_SIDE = Side(WORD, end=False)
@@ -757,16 +732,14 @@ class _Parser:
         if found is None:
             self._invalid("\\p needs a property in braces", at)
         self._at = found.end()
-        name = found[3] or re.sub(r"^(General_Category|gc)=", "", found[2])
-        ranges: Ranges | None
-        if name == "Any":
-            ranges = ANY
-        elif name == "ASCII":
-            ranges = _POSIX_CLASSES["ascii"]
-        else:
-            ranges = _category(_CATEGORY_OF_LONG_NAME.get(name, name))
+        name = found[3] or found[2]
+        ranges = ANY if name == "Any" else code_points_of(name)
         if ranges is None:
-            self._unsupported(f"Unicode property {name!r}", at, "is not known; general categories such as \\p{L} are")
+            self._unsupported(
+                f"Unicode property {name!r}",
+                at,
+                "is not known; general categories (\\p{L}), scripts (\\p{Greek}) and properties (\\p{Alphabetic}) are",
+            )
         return complement(ranges) if negated != bool(found[1]) else ranges
 
     # -- classes
@@ -813,6 +786,8 @@ class _Parser:
                 self._invalid(f"unknown class [:{posix[2]}:]", at)
             self._at = posix.end()
             return complement(named) if posix[1] else named
+        if self._peek("&&") or self._peek("--[") or self._peek("--\\"):
+            self._unsupported("a class with an operation", at, "reads differently everywhere; use a look-ahead")
         character = self._body[at]
         self._at += 1
         if character != "\\":

@@ -32,7 +32,9 @@ from maze.errors import (
 from maze.grammar.big_stack import run_with_big_stack
 from maze.grammar.formats import is_date, is_date_time, is_time
 from maze.grammar.json_text import JsonTextError, JsonValue, TooDeepError, depth, parse
-from maze.grammar.references import Place, References, draft_of, shown, with_exact_uris
+from maze.grammar.pattern_count import most_patterns_on_one_value
+from maze.grammar.references import Place, References, draft_of, shown, subschemas, with_exact_uris
+from maze.grammar.regex import MAX_CONJUNCTS
 
 MAX_SCHEMA_BYTES = 2 * 1024 * 1024
 """Longest schema text; 2 MiB take about a second to compile."""
@@ -42,8 +44,8 @@ MAX_REFERENCE_CHAIN = 128
 """Most references that llguidance follows one inside the other; 700 overflow the 8 MiB stack of an engine."""
 MAX_ENUM_VALUES = 50_000
 """Most values of one enum; llguidance takes 65,000 and calls 100,000 too big."""
-MAX_OPTIONAL_PROPERTIES = 4_000
-"""Most properties of one object that are not required; 4,000 compile in 0.9 s, 10,000 in over a minute."""
+MAX_OPTIONAL_PROPERTIES = 2_000
+"""Most properties of one object that are not required; 2,000 compile in 3 s, 4,000 in 11 s."""
 MAX_PATTERN_PROPERTIES = 64
 """Most patternProperties of one object; 256 compile in 5 s."""
 MAX_COUNTED_ITEMS = 10_000
@@ -140,6 +142,12 @@ def _lower(text: str, path: str) -> LoweredSchema:
     if not isinstance(schema, dict | bool):
         raise InvalidConstraintError(f"{path} is not a JSON Schema: it must be an object, true or false")
 
+    unknown = tuple(_unknown_keywords(schema))
+    if isinstance(schema, dict) and schema and len(schema) == sum(pointer.count("/") == 1 for pointer in unknown):
+        wrapped = "; pass what stands under `schema` itself" if isinstance(schema.get("schema"), dict) else ""
+        raise InvalidConstraintError(
+            f"{path} has no keyword of JSON Schema, so it says nothing: {_listed(unknown)}{wrapped}"
+        )
     exact = with_exact_uris(copy.deepcopy(schema), path)
     if exact != schema:
         schema = exact
@@ -156,8 +164,44 @@ def _lower(text: str, path: str) -> LoweredSchema:
         grammar_schema=grammar_schema,
         fully_enforced=not reasons,
         reasons=reasons,
-        warnings=warnings + more_warnings,
+        warnings=warnings + more_warnings + _warnings_of(unknown, path),
     )
+
+
+# fmt: off
+_KNOWN_KEYWORDS = frozenset((
+    "$anchor", "$comment", "$defs", "$dynamicAnchor", "$dynamicRef", "$id", "$recursiveAnchor", "$recursiveRef",
+    "$ref", "$schema", "$vocabulary", "additionalItems", "additionalProperties", "allOf", "anyOf", "const",
+    "contains", "contentEncoding", "contentMediaType", "contentSchema", "default", "definitions", "dependencies",
+    "dependentRequired", "dependentSchemas", "deprecated", "description", "else", "enum", "examples",
+    "exclusiveMaximum", "exclusiveMinimum", "format", "id", "if", "items", "maxContains", "maxItems", "maxLength",
+    "maxProperties", "maximum", "minContains", "minItems", "minLength", "minProperties", "minimum", "multipleOf",
+    "not", "oneOf", "pattern", "patternProperties", "prefixItems", "properties", "propertyNames", "readOnly",
+    "required", "then", "title", "type", "unevaluatedItems", "unevaluatedProperties", "uniqueItems", "writeOnly",
+))
+# fmt: on
+"""Keywords of draft-04 to 2020-12. Others, and those that begin with `x-`, say nothing by the standard."""
+
+
+def _unknown_keywords(root: JsonValue) -> Iterator[str]:
+    """JSON pointers of keywords that no draft knows: misspelt, or of another dialect such as OpenAPI's."""
+    pending = [(root, "#")]
+    while pending:
+        schema, pointer = pending.pop()
+        if not isinstance(schema, dict):
+            continue
+        yield from (
+            f"{pointer}/{_escaped(keyword)}"
+            for keyword in schema
+            if keyword not in _KNOWN_KEYWORDS and not keyword.startswith("x-")
+        )
+        pending.extend((child, "/".join((pointer, *map(_escaped, way)))) for way, child in subschemas(schema))
+
+
+def _warnings_of(unknown: Sequence[str], path: str) -> tuple[str, ...]:
+    if not unknown:
+        return ()
+    return (f"{path} has keywords that are not JSON Schema's and say nothing: {_listed(unknown)}",)
 
 
 def _parsed(text: str, path: str) -> JsonValue:
@@ -253,6 +297,9 @@ def _enforceable(references: References) -> tuple[JsonValue, tuple[str, ...], tu
             f"{references.path} has a chain of {chain} references, each inside what the one before leads to; "
             f"{MAX_REFERENCE_CHAIN} are allowed"
         )
+    if most_patterns_on_one_value(grammar_schema) > MAX_CONJUNCTS:
+        lowering = _Lowering(references, frozenset(), without_patterns=True)
+        grammar_schema = lowering.run()
     failure = _compile_failure(grammar_schema)
     if failure and not _means_contradiction(failure):
         refused = frozenset(
@@ -260,7 +307,7 @@ def _enforceable(references: References) -> tuple[JsonValue, tuple[str, ...], tu
             for text, probe in lowering.probes.items()
             if (reason := _compile_failure(probe)) and not _means_contradiction(reason)
         )
-        lowering = _Lowering(references, refused)
+        lowering = _Lowering(references, refused, without_patterns=lowering.without_patterns)
         grammar_schema = lowering.run()
         failure = _compile_failure(grammar_schema)
     if failure:
@@ -366,7 +413,8 @@ class _Lowering:
     `refused` holds texts of probes that llguidance cannot compile; what they stand for is left to the check.
     """
 
-    def __init__(self, references: References, refused: frozenset[str]) -> None:
+    def __init__(self, references: References, refused: frozenset[str], *, without_patterns: bool = False) -> None:
+        self.without_patterns = without_patterns
         self._references = references
         self._draft = references.draft
         self._path = references.path
@@ -497,7 +545,13 @@ class _Lowering:
                 result["multipleOf"] = schema["multipleOf"]
 
     def _strings(self, schema: dict[str, JsonValue], pointer: str, result: dict[str, JsonValue]) -> None:
-        facets: dict[str, JsonValue] = {name: schema[name] for name in ("minLength", "maxLength") if name in schema}
+        facets: dict[str, JsonValue] = {
+            name: int(schema[name]) for name in ("minLength", "maxLength") if name in schema
+        }
+        if self.without_patterns and (schema.get("format") in _ENFORCED_FORMATS or "pattern" in schema):
+            self.note("pattern or format", f"what is one of over {MAX_CONJUNCTS} patterns for one value", pointer)
+            result.update(facets)
+            return
         if schema.get("format") in _ENFORCED_FORMATS:
             facets["format"] = schema["format"]
             if schema["format"] in ("time", "date-time"):
@@ -718,6 +772,10 @@ def _combine(schemas: Sequence[LoweredSchema]) -> LoweredSchema:
             definitions.update({f"{index}.{name}": _rebased(value, index) for name, value in own.items()})
             branches.append(_rebased(branch, index))
         grammar_schema = {"allOf": branches, **({"$defs": definitions} if definitions else {})}
+        if (most := most_patterns_on_one_value(grammar_schema)) > MAX_CONJUNCTS:
+            raise LimitExceededError(
+                f"{' and '.join(paths)} have {most} patterns for one value; at most {MAX_CONJUNCTS} are intersected"
+            )
         if failure := _compile_failure(grammar_schema):
             raise _error_of(failure, " and ".join(paths))
     return LoweredSchema(

@@ -1,0 +1,55 @@
+"""Sets of code points by Unicode property: `L`, `Script=Greek`, `Alphabetic`.
+
+Python's own data knows general categories only, and those of another version of Unicode with each Python. llguidance,
+which decides about texts in the end, knows all properties that matter, so it is asked.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from llguidance import LLMatcher, LLTokenizer
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ ]*(=[A-Za-z][A-Za-z0-9_ ]*)?")
+
+
+@lru_cache(maxsize=64)
+def code_points_of(name: str) -> tuple[tuple[int, int], ...] | None:
+    """The ranges of code points with a property, sorted and both ends included; None if there is no such property.
+
+    Takes 1 ms for a script, 0.3 s for all letters, 1.2 s for all code points that are not assigned.
+    """
+    if not _NAME.fullmatch(name):
+        return None
+    matcher = LLMatcher(LLTokenizer("byte"), f"%llguidance {{}}\nstart: C\nC: /\\p{{{name}}}/\n", log_level=0)
+    if matcher.is_error():
+        return None
+    ranges: list[tuple[int, int]] = []
+    pending = [(matcher, b"")]
+    while pending:
+        # The first byte last: code points come in their order, which is the order of their UTF-8.
+        at, before = pending.pop()
+        mask = at.compute_bitmask()
+        deeper = []
+        for byte in range(256):
+            if not mask[byte >> 3] >> (byte & 7) & 1:
+                continue
+            encoded = before + bytes((byte,))
+            if len(encoded) < _length_of(encoded[0]):
+                further = at.deep_copy()
+                further.consume_token(byte)
+                deeper.append((further, encoded))
+                continue
+            code_point = ord(encoded.decode())
+            if ranges and ranges[-1][1] == code_point - 1:
+                ranges[-1] = (ranges[-1][0], code_point)
+            else:
+                ranges.append((code_point, code_point))
+        pending.extend(reversed(deeper))
+    return tuple(ranges)
+
+
+def _length_of(first_byte: int) -> int:
+    """Bytes of a character in UTF-8."""
+    return 1 if first_byte < 0x80 else 2 if first_byte < 0xE0 else 3 if first_byte < 0xF0 else 4
