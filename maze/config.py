@@ -151,6 +151,8 @@ def parse_endpoints(text: str, source: str) -> tuple[str, ...]:
             port_is_valid = url.port is None or url.port > 0
         except ValueError:
             raise ConfigurationError(f"{where} is not a URL; give one such as https://name--maze.modal.run") from None
+        if any(character.isspace() or not character.isprintable() for character in endpoint):
+            raise ConfigurationError(f"{where} holds white space or a control character; copy the URL again")
         if url.scheme not in ("http", "https") or not url.hostname or not port_is_valid:
             raise ConfigurationError(f"{where} is not a URL that begins with http:// or https:// and names a host")
         if url.username is not None or url.password is not None:

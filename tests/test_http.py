@@ -236,6 +236,12 @@ def test_only_the_idle_connection_that_was_taken_is_replaced() -> None:
     assert server.connections == 3
 
 
+@pytest.mark.parametrize("host", ["\u00e9..", "\U0001d4b3"])
+def test_a_host_that_idna_does_not_allow_is_a_configuration_error(host: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^an endpoint is not a URL that can be used"):
+        backend_for(f"http://{host}")
+
+
 def test_hosts_may_be_ipv6_addresses() -> None:
     listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
 

@@ -24,6 +24,7 @@ from maze.config import DEFAULT_MODAL_MODEL, Secret
 from maze.errors import ConstraintViolatedError, EngineUnavailableError, MazeError, Status, TruncatedError
 from maze.service.app import ServiceSettings
 from maze.service.contract import HTTP_STATUS, RETRYABLE
+from maze.service.server import _Protocol
 
 KEY = "a-key"
 BEARER = {"Authorization": f"Bearer {KEY}"}
@@ -525,6 +526,48 @@ def test_a_body_that_does_not_come_is_not_waited_for() -> None:
         response = http.client.HTTPResponse(connection)
         response.begin()
         assert response.status == 408
+
+
+@pytest.mark.parametrize("before", [b"", b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["new", "kept alive"])
+def test_a_header_that_does_not_end_is_not_waited_for(before: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Protocol, "head_secs", 0.2)
+    with (
+        running_service(ScriptedBackend(["x"])) as service,
+        socket.create_connection((service.host, service.port), timeout=30) as connection,
+    ):
+        if before:
+            connection.sendall(before)
+            response = http.client.HTTPResponse(connection)
+            response.begin()
+            assert (response.status, response.read()[:1]) == (200, b"{")
+        connection.sendall(b"GET /health HTTP/1.1\r\nX-Mo")
+        assert connection.recv(65536) == b""
+
+
+def test_a_generation_may_take_longer_than_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Protocol, "head_secs", 0.05)
+    pause = threading.Event()
+
+    def wait(_: Request) -> None:
+        pause.wait(0.3)
+
+    with running_service(ScriptedBackend([wait, "x"])) as service:
+        assert post(service, {"prompt": "x"}).json()["generated_text"] == "x"
+
+
+def test_a_request_of_two_lengths_is_refused() -> None:
+    body = b'{"prompt":"x"}'
+    request = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: 14\r\nTransfer-Encoding: chunked\r\n\r\n"
+    backend = ScriptedBackend(["x"])
+    with (
+        running_service(backend) as service,
+        socket.create_connection((service.host, service.port), timeout=30) as connection,
+    ):
+        connection.sendall(request + b"e\r\n" + body + b"\r\n0\r\n\r\n")
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert (response.status, response.getheader("Connection")) == (400, "close")
+    assert backend.requests == []
 
 
 def test_who_finds_slot_and_queue_full_is_told_to_come_again() -> None:

@@ -191,10 +191,16 @@ class HttpBackend:
         names = ("Authorization", "Modal-Key", "Modal-Secret")
         values = (f"Bearer {keys[0].reveal()}", keys[1].reveal(), keys[2].reveal())
         private = {name: value for name, value, key in zip(names, values, keys, strict=True) if key}
-        self._routes = {
-            endpoint.url: _Route(httpx.URL(endpoint.url), self._public_headers | private)
-            for endpoint in self._endpoints.all
-        }
+        try:
+            self._routes = {
+                endpoint.url: _Route(httpx.URL(endpoint.url), self._public_headers | private)
+                for endpoint in self._endpoints.all
+            }
+        except (httpx.InvalidURL, ValueError) as error:  # ValueError: host names that IDNA does not allow
+            problem = (
+                f"an endpoint is not a URL that can be used: {error}; give one such as https://name--maze.modal.run"
+            )
+            raise ConfigurationError(problem) from None
 
     # -------------------------------------------------------------------------------------------- the Backend protocol
 

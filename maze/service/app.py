@@ -587,7 +587,11 @@ class _Boundary:
         )
 
     async def _admit(self, request: Request) -> None:
-        """Raise Refusal for a request without the key, or with an id that cannot be echoed."""
+        """Raise Refusal for a request of two lengths, without the key, or with an id that cannot be echoed."""
+        if "Content-Length" in request.headers and "Transfer-Encoding" in request.headers:
+            # A proxy before us may believe the other one, and take a part of the body for the next request.
+            problem = "Content-Length and Transfer-Encoding exclude each other"
+            raise Refusal(400, "invalid_argument", problem, headers={"Connection": "close"})
         given_id = request.headers.get("X-Request-Id")
         if given_id is not None:
             request.state.request_id = checked_request_id(given_id, "X-Request-Id")

@@ -39,6 +39,7 @@ VLLM_VERSION = "0.32.0"
 """Pinned: Maze's facts about vLLM were measured with it."""
 MAZE_REQUIREMENTS = (
     "cachetools>=8",
+    "certifi>=2026",
     "httpx>=0.28",
     "jsonschema-rs>=0.60",
     "llguidance>=1.9.1,<1.10",

@@ -10,10 +10,13 @@ from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from maze.errors import InvalidArgumentError
 from maze.service.app import CANCEL_GRACE_SECS, Service
 
+HEAD_SECS = 30
+"""Longest wait for a whole request line and header, from the first byte or, on a new connection, from its start."""
 KEEP_ALIVE_SECS = 30
 """How long an idle connection is kept; clients of Maze let go of theirs sooner."""
 BACKLOG = 1024
@@ -41,6 +44,36 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _Protocol(H11Protocol):
+    """uvicorn's, which would wait for ever for the header of a request: clients that never end it pile up."""
+
+    head_secs: float = HEAD_SECS
+    _giving_up: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_waiting()
+        elif self._giving_up is None:
+            self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait_for_head(self) -> None:
+        self._giving_up = self.loop.call_later(self.head_secs, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
+
+
 class ServiceServer(uvicorn.Server):
     """uvicorn for an app of create_app().
 
@@ -52,7 +85,7 @@ class ServiceServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=_Protocol,
                 ws="none",
                 loop="asyncio",
                 lifespan="on",
