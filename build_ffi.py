@@ -10,6 +10,7 @@ is written twice; all other C is in maze/abi/*.c.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shlex
@@ -25,7 +26,7 @@ ABI = ROOT / "maze" / "abi"
 BUILD = ROOT / "build" / "abi"
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wstrict-prototypes", "-Werror"]
-COMPILE = ["-std=gnu11", "-O2", "-g", "-fPIC", "-pthread", "-fvisibility=hidden"]
+COMPILE = ["-std=gnu11", "-O2", "-g", "-fPIC", "-pthread", "-fvisibility=hidden", "-fexceptions"]
 
 
 class MissingError(Exception):
@@ -99,6 +100,17 @@ def find_shared_python() -> Path:
     )
 
 
+def find_unwinder() -> Path:
+    """The library of the system that unwinds stacks, which the compiler of Zig does not link to by itself."""
+    try:
+        ctypes.CDLL("libgcc_s.so.1")
+    except OSError:
+        text = "libgcc_s.so.1 is missing: install libgcc-s1 (Debian, Ubuntu) or libgcc (Fedora)"
+        raise MissingError(text) from None
+    mapped = Path("/proc/self/maps").read_text().splitlines()
+    return next(Path(line.split(maxsplit=5)[-1]) for line in mapped if "libgcc_s.so" in line)
+
+
 def run(command: list[str]) -> None:
     """Run a compiler, showing what it says only if it fails."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
@@ -146,6 +158,7 @@ def build(prefix: Path, folder: Path = BUILD) -> None:
             f"-Wl,-rpath,{python.parent}",
             *objects,
             str(python),
+            str(find_unwinder()),
             "-ldl",
             "-o",
             str(fresh),

@@ -18,6 +18,7 @@
  *
  * Threads.  Every function may be called from any thread at any time, with any
  *   stack size the system allows.  A call waits without holding back others.
+ *   pthread_cancel() takes effect after the call.
  *
  * Fork.  After the first call, a child made by fork() without exec() gets a
  *   MAZE_FORKED error from every function.  A fork before the first call, and
@@ -282,6 +283,9 @@ typedef struct MazeCacheStatsFFI {
 } MazeCacheStatsFFI;
 
 /* ---------------------------------------------------------- Callbacks -- */
+/* A callback must return: a C++ exception or pthread_exit() that leaves it
+ * ends the process with abort(), and longjmp() out of it is undefined. It may
+ * take its time, and may call every function of this header, and exit(). */
 
 /** Severity of a log line. */
 typedef enum MazeLogLevel {

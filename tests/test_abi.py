@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import cffi
 import pytest
-from c_programs import HEADERS, LIBRARIES, WARNINGS, check_scenario, scenarios
+from c_programs import HEADERS, LIBRARIES, SOURCES, WARNINGS, check_scenario, run, scenarios
 
 from maze import _version, config
 from maze.errors import Status
@@ -42,6 +43,20 @@ def test_threads(scenario: str) -> None:
 @pytest.mark.parametrize("scenario", scenarios("engine"))
 def test_engine(scenario: str) -> None:
     check_scenario("engine", scenario)
+
+
+@pytest.mark.parametrize("left_by", ["exception", "pthread_exit"])
+@pytest.mark.parametrize("callback", ["log", "text"])
+def test_a_callback_that_does_not_return_ends_the_process_with_the_reason(
+    tmp_path: Path, callback: str, left_by: str
+) -> None:
+    program = tmp_path / "throws"
+    linking = [f"-L{LIBRARIES}", "-lmaze", f"-Wl,-rpath,{LIBRARIES}"]
+    command = ["g++", *WARNINGS, f"-I{HEADERS}", SOURCES / "throws.cpp", "-o", program, "-pthread", *linking]
+    subprocess.run(command, check=True)
+    done = run(program, callback, left_by)
+    assert (done.returncode, done.stdout) == (-signal.SIGABRT, "")
+    assert done.stderr.startswith("libmaze: a callback was left by an exception or pthread_exit(), not by returning")
 
 
 # ------------------------------------------------------------------------------------------------ what is exported

@@ -382,6 +382,41 @@ void host_register_exit_handler(bool loading)
     }
 }
 
+/* --------------------------------------------------------------------------------------------- callbacks */
+
+/*
+ * A C++ exception, or pthread_exit(), that leaves a callback would unwind through the interpreter, whose locks would
+ * stay taken for ever: end it here, where the reason can be told. (Without a handler further up, C++ itself ends the
+ * process before it unwinds anything.) Needs -fexceptions.
+ */
+static void check_returned(const bool *returned)
+{
+    static const char text[] = "libmaze: a callback was left by an exception or pthread_exit(), not by returning, which "
+                               "the interpreter cannot survive; catch exceptions inside the callback\n";
+    if (!*returned) {
+        ssize_t unused = write(STDERR_FILENO, text, sizeof text - 1);
+        (void)unused;
+        abort();
+    }
+}
+#define LEFT_BY_RETURNING __attribute__((cleanup(check_returned))) bool
+
+bool host_emit_text(MazeTextCallback callback, const char *text, size_t text_len, void *user_data)
+{
+    LEFT_BY_RETURNING returned = false;
+    bool go_on = callback(text, text_len, user_data);
+    returned = true;
+    return go_on;
+}
+
+static void call_log_callback(MazeLogCallback callback, int level, const char *target, const char *message,
+                              void *user_data)
+{
+    LEFT_BY_RETURNING returned = false;
+    callback((MazeLogLevel)level, target, message, user_data);
+    returned = true;
+}
+
 /* --------------------------------------------------------------------------------------------------- log */
 
 /* One registration of a callback. Freed by the last who leaves it. */
@@ -425,7 +460,7 @@ void host_emit_log(int level, const char *target_name, const char *message)
         return;
 
     inside_log_callback = true;
-    target->callback((MazeLogLevel)level, target_name, message, target->user_data);
+    call_log_callback(target->callback, level, target_name, message, target->user_data);
     inside_log_callback = false;
 
     pthread_mutex_lock(&log_lock);
@@ -451,6 +486,8 @@ void maze_set_log_callback(MazeLogCallback callback, void *user_data)
         if (target != NULL)
             *target = (LogTarget){.callback = callback, .user_data = user_data};
     }
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     void *released = embed_release_interpreter();
     pthread_mutex_lock(&log_lock);
     LogTarget *former = log_target;
@@ -465,6 +502,7 @@ void maze_set_log_callback(MazeLogCallback callback, void *user_data)
     }
     pthread_mutex_unlock(&log_lock);
     embed_take_back_interpreter(released);
+    pthread_setcancelstate(cancel_state, NULL);
 
     Call call = {0};
     if (embed_is_running())

@@ -53,6 +53,7 @@ class Lib(Protocol):
     MAZE_MAX_TEXT_BYTES: int
     host_new_result: Callable[..., Pointer]
     host_has_log_callback: Callable[[], bool]
+    host_emit_text: Callable[[Pointer, bytes, int, Pointer], bool]
     host_emit_log: Callable[[int, bytes, bytes], None]
     host_interrupt_after_call: Callable[[], None]
     host_python_ends: Callable[[], None]

@@ -459,6 +459,9 @@ bool embed_is_running(void)
 bool embed_call(void (*run)(void *), void *arguments, EmbedProblem *problem)
 {
     int errno_of_host = errno;
+    /* pthread_cancel() in the midst of Python would take the interpreter's locks along; it works after the call. */
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     Work work = {.run = run, .arguments = arguments, .problem = problem};
     bool deep = stack_is_deep();
     if (embed_is_forked_child()) {
@@ -478,6 +481,7 @@ bool embed_call(void (*run)(void *), void *arguments, EmbedProblem *problem)
     }
     if (work.interrupt)
         PyErr_SetInterrupt();
+    pthread_setcancelstate(cancel_state, NULL);
     errno = errno_of_host;
     return work.done;
 }

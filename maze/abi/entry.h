@@ -35,6 +35,9 @@ GenerationResultFFI *host_new_result(int status, const char *code, size_t code_l
 /* Whether maze_set_log_callback() has set one. */
 bool host_has_log_callback(void);
 
+/* Hand generated text to a callback of the host: what it returns. */
+bool host_emit_text(MazeTextCallback callback, const char *text, size_t text_len, void *user_data);
+
 /* Hand a line to the host's log callback, if there is one and this thread is not inside it. */
 void host_emit_log(int level, const char *target, const char *message);
 

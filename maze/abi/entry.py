@@ -118,7 +118,7 @@ class _Library:
     def _text_sink(self, callback: Pointer, user_data: Pointer) -> Callable[[str], bool]:
         def on_text(text: str) -> bool:
             raw = text.encode(errors="replace")  # a text with lone surrogates is refused when it is complete
-            return bool(callback(raw, len(raw), user_data))
+            return self._lib.host_emit_text(callback, raw, len(raw), user_data)
 
         return on_text
 

@@ -203,6 +203,30 @@ static void many_calls_leave_nothing_behind(void)
     CHECK(growth < MAX_GROWTH_KIB);
 }
 
+static void *call_until_cancelled(void *unused)
+{
+    for (;;) {
+        compile_and_validate(NULL);
+        pthread_testcancel();
+    }
+    return unused;
+}
+
+static void cancelled_threads_leave_no_lock_behind(void)
+{
+    for (int i = 0; i < 100; i++) {
+        pthread_t threads[3];
+        for (size_t j = 0; j < 3; j++)
+            start_thread(&threads[j], j == 0 ? 64 << 10 : 0, call_until_cancelled, NULL);
+        usleep((useconds_t)(i * 50));
+        for (size_t j = 0; j < 3; j++)
+            CHECK(pthread_cancel(threads[j]) == 0);
+        for (size_t j = 0; j < 3; j++)
+            pthread_join(threads[j], NULL);
+    }
+    compile_and_validate(NULL);
+}
+
 /* ------------------------------------------------------------------------------------------ signals */
 
 static _Atomic(pthread_t) handled_by;
@@ -352,7 +376,8 @@ static void a_host_that_switches_stacks_works(void)
 SCENARIOS(SCENARIO(the_first_call_may_come_from_a_small_stack), SCENARIO(stacks_of_all_sizes_work),
           SCENARIO(deep_schemas_do_not_overflow_small_stacks), SCENARIO(a_host_that_switches_stacks_works),
           SCENARIO(eight_threads_may_start_it_at_once), SCENARIO(sixty_four_threads_use_all_functions),
-          SCENARIO(shutdown_while_others_call_is_safe), SCENARIO(short_lived_threads_leave_nothing_behind),
+          SCENARIO(shutdown_while_others_call_is_safe), SCENARIO(cancelled_threads_leave_no_lock_behind),
+          SCENARIO(short_lived_threads_leave_nothing_behind),
           SCENARIO(many_calls_leave_nothing_behind), SCENARIO(handlers_run_on_threads_of_the_host),
           SCENARIO(a_log_callback_may_call_libmaze),
           SCENARIO(a_slow_log_callback_holds_back_nobody_and_is_waited_for),
