@@ -22,6 +22,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 all: $(LIBRARY) $(MODEL) ## Set up .venv and build the library (the default)
 
 demo: all ## Set up, then generate constrained code with a real model and show every stage
+	@test -d zig/.zig-cache || echo "building the demo with Zig (the first time about a minute) ..."
 	@cd zig && $(ZIG) build run
 
 test: lint test-python test-zig ## Set up, then run all checks and tests
