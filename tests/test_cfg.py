@@ -566,3 +566,47 @@ def test_a_grammar_made_by_hand_may_refer_to_itself_at_both_ends() -> None:
 def test_a_length_in_tokens_of_an_engine_is_refused_with_its_place() -> None:
     with pytest.raises(UnsupportedConstraintError, match="line 2, column 5: max_tokens"):
         lower_grammar("start: name\nname[capture, max_tokens=3]: /[a-z]+/\n", None, "g")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "start: T\nT: " + " & ".join(f"/(?s:.*)a{n}.*b{n}(?s:.*)/" for n in range(40)),
+        "start: x\nx: T\nT: A0\n"
+        + "\n".join(f"A{n}: A{n + 1} & /(?s:.*)a{n}.*b{n}(?s:.*)/" for n in range(40))
+        + "\nA40: /a/",
+        "start: %json " + json.dumps({"properties": {f"p{n}": {} for n in range(10_000)}}),
+        "start: %json " + json.dumps({"patternProperties": {f"^p{n}": {} for n in range(300)}}),
+        "start: %json " + '{"items":' * 70 + "{}" + "}" * 70,
+    ],
+)
+def test_lark_text_that_llguidance_would_work_on_for_hours_is_refused(text: str) -> None:
+    with pytest.raises(LimitExceededError):
+        lower_grammar(text, None, "g")
+
+
+def test_many_small_intersections_are_no_large_one() -> None:
+    terminals = "\n".join(f"T{n}: /[a-z]+/ & ~/x{n}/" for n in range(40))
+    lower_grammar("start: " + " ".join(f"T{n}" for n in range(40)) + "\n" + terminals, None, "g")
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ('{"type":"string","pattern":"^[^\\"]+$"}', "an escaped character in a pattern"),
+        ('{"type":"array","uniqueItems":true}', "uniqueItems"),
+        ('{"schema_type":"string"}', "Braid's shape"),
+        ('{"allOf":[' + ",".join(f'{{"type":"string","pattern":"a{n}.*b{n}"}}' for n in range(40)) + "]}", "over 12"),
+    ],
+)
+def test_a_schema_in_lark_text_that_llguidance_does_not_enforce_to_the_letter_is_refused(
+    schema: str, message: str
+) -> None:
+    with pytest.raises(UnsupportedConstraintError, match=message) as raised:
+        lower_grammar(f"start: x\nx: %json {schema}\n", None, "g")
+    assert "g (the schema on line 2)" in str(raised.value)
+
+
+def test_a_schema_in_lark_text_warns_as_one_alone_does() -> None:
+    lowered = lower_grammar('start: %json {"type":"object","propertys":{}}', None, "g")
+    assert "#/propertys" in lowered.warnings[0]

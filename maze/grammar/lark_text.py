@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from contextlib import suppress
 from typing import NoReturn
 
 import llguidance
 
-from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
+from maze.errors import ContradictionError, InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
 from maze.grammar.analysis import chain_is_longer
 from maze.grammar.emit import MAX_DEPTH
+from maze.grammar.regex import MAX_CONJUNCTS
+from maze.grammar.schema import lower_schema
 from maze.grammar.symbols import LoweredGrammar
 
 MAX_LARK_CHARACTERS = 1_000_000
@@ -52,22 +56,32 @@ def lower_lark(text: str, path: str) -> LoweredGrammar:
     has_header = text.startswith("%llguidance", begin)
     lark = text[begin:] if has_header else _HEADER + text
     added_lines = -text.count("\n", 0, begin) if has_header else 1
-    references = _scan(text, path)
+    warnings: list[str] = []
+    references, conjunctions = _scan(text, path, warnings)
     if "start" not in references:
         raise InvalidConstraintError(f"{path} was taken for Lark text, but has no rule start; Lark text begins there")
     if chain_is_longer(MAX_DEPTH, "start", references):
         raise LimitExceededError(
             f"{path}: the rules refer to each other in a chain of over {MAX_DEPTH:,}, the limit; make the chain shorter"
         )
+    if _most_conjuncts(references, conjunctions) > MAX_CONJUNCTS:
+        raise LimitExceededError(
+            f"{path}: a terminal is an intersection of over {MAX_CONJUNCTS} others, the limit; use fewer `&`"
+        )
     error = llguidance.LLMatcher.validate_grammar(lark)
     if error:
         raise InvalidConstraintError(_in_callers_terms(error, text, added_lines, path))
-    return LoweredGrammar(None, lark=lark)
+    return LoweredGrammar(None, lark=lark, warnings=tuple(warnings))
 
 
-def _scan(text: str, path: str) -> dict[str, list[str]]:
-    """The names that each rule and terminal refers to; refuses what engines may not know."""
+def _scan(text: str, path: str, warnings: list[str]) -> tuple[dict[str, list[str]], Counter[str]]:
+    """The names that each rule and terminal refers to, and how often each has `&`.
+
+    Refuses what engines may not know.
+    """
     references: dict[str, list[str]] = {}
+    conjunctions: Counter[str] = Counter()
+    name = ""
     current: list[str] = []
     at = 0
     while found := _TOKEN.match(text, at):
@@ -88,8 +102,8 @@ def _scan(text: str, path: str) -> dict[str, list[str]]:
                 _fail(text, path, place, "write \\u00HH and not \\xHH, which not every engine knows")
             case "json" if found[0] == "%lark":
                 _fail(text, path, found.start(), "%lark is not known to every engine; write its rules out")
-            case "json":
-                at = _after_json(text, at)
+            case "json" if found[0] == "%json":
+                at = _after_schema(text, at, path, warnings)
             case "define":
                 if limited := re.search(r"\[[^\]]*\bmax_tokens\b", found[0]):
                     _fail(
@@ -100,21 +114,56 @@ def _scan(text: str, path: str) -> dict[str, list[str]]:
                         "/.{0,80}/",
                         UnsupportedConstraintError,
                     )
-                current = references.setdefault(found["defined"], [])
+                name = found["defined"]
+                current = references.setdefault(name, [])
             case "name":
                 current.append(found["name"])
-    return {
+            case "other" if found[0] == "&":
+                conjunctions[name] += 1
+    known = {
         name: [other for other in dict.fromkeys(names) if other in references] for name, names in references.items()
     }
+    return known, conjunctions
 
 
-def _after_json(text: str, at: int) -> int:
-    """The place after a JSON value; where there is none, llguidance says so."""
+def _most_conjuncts(references: dict[str, list[str]], conjunctions: Counter[str]) -> int:
+    """The most languages that one terminal intersects; nothing stops llguidance if they are many.
+
+    Only what `start` leads to is looked at, whose chains are known to be short.
+    """
+    most: dict[str, int] = {}
+
+    def of(name: str) -> int:
+        if name not in most:
+            most[name] = 0  # llguidance refuses terminals that refer to themselves
+            used = [of(other) for other in references[name]]
+            most[name] = conjunctions[name] + (sum(used) if name.isupper() else max(used, default=0))
+        return most[name]
+
+    return of("start") + 1
+
+
+def _after_schema(text: str, at: int, path: str, warnings: list[str]) -> int:
+    """The place after the JSON Schema of a `%json`; where there is no JSON, llguidance says so.
+
+    The schema goes to engines as it stands, and nothing but llguidance checks it: so it must be within our limits, and
+    be one that llguidance enforces to the letter.
+    """
     begin = at + len(text[at:]) - len(text[at:].lstrip())
     try:
-        _, end = json.JSONDecoder().raw_decode(text, begin)
+        schema, end = json.JSONDecoder().raw_decode(text, begin)
     except (ValueError, RecursionError):
         return at
+    where = f"{path} (the schema on line {text.count(chr(10), 0, begin) + 1})"
+    with suppress(ContradictionError):  # there may be other alternatives
+        lowered = lower_schema(text[begin:end], where)
+        if isinstance(schema, dict) and ("schema_type" in schema or "additional_properties" in schema):
+            raise UnsupportedConstraintError(f"{where} is in Braid's shape; write `type` and `additionalProperties`")
+        if not lowered.fully_enforced:
+            raise UnsupportedConstraintError(
+                f"{where} cannot be enforced within Lark text: {'; '.join(lowered.reasons)}; give it as json_schema"
+            )
+        warnings.extend(lowered.warnings)
     return end
 
 
