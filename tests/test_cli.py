@@ -11,12 +11,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from fault_server import Exchange, FaultServer
 from scripted_backend import ScriptedBackend
 from service_runner import running_service
 from test_service import Gate, LoadingBackend, reached
@@ -172,6 +174,23 @@ def test_ctrl_c_cancels_the_generation_and_ends_with_130() -> None:
             assert child.communicate(timeout=30) == (b"", b"")
         assert child.returncode == INTERRUPTED
         assert reached(gate.cancelled)
+
+
+@pytest.mark.parametrize("command", ["health", "models"])
+def test_ctrl_c_ends_a_wait_for_a_silent_service(command: str) -> None:
+    asked = threading.Event()
+
+    def stall_when_asked(exchange: Exchange) -> None:
+        asked.set()
+        exchange.stall()
+
+    with FaultServer(stall_when_asked) as server:
+        environment = {**os.environ, "MODAL_ENDPOINT": server.url, "MAZE_DIALECT": "maze"}
+        with process(command, env=environment) as child:
+            assert asked.wait(30)
+            child.send_signal(signal.SIGINT)
+            assert child.communicate(timeout=30) == (b"", b"")
+    assert child.returncode == INTERRUPTED
 
 
 def test_a_reader_that_goes_away_is_no_traceback() -> None:

@@ -29,7 +29,7 @@ from maze.backends.dialect import Dialect, Event, MalformedError, Reader
 from maze.backends.endpoints import Endpoint, Endpoints, Permits
 from maze.backends.modal import MazeDialect
 from maze.backends.openai import LlamaCppDialect, SglangDialect, VllmDialect
-from maze.backends.transport import CONNECT_SECS, Call, SocketTransport, TlsError, signals_left_to_the_host
+from maze.backends.transport import CONNECT_SECS, Call, SocketTransport, TlsError, leave_signals_to_the_host
 from maze.config import ModalConfig
 from maze.errors import (
     BadResponseError,
@@ -225,8 +225,14 @@ class HttpBackend:
     def health(self, deadline: Deadline) -> Health:
         """Ask every endpoint at once, each with one attempt. One that is ready is enough to generate."""
         endpoints = self._endpoints.all
-        with signals_left_to_the_host(), ThreadPoolExecutor(len(endpoints), "maze-health") as pool:
-            reports = tuple(pool.map(lambda endpoint: self._report(endpoint, deadline), endpoints))
+        asking = Cancellation()
+        forget = self._closing.on_cancel(lambda: asking.cancel("cancelled: libmaze was shut down during the call"))
+        with ThreadPoolExecutor(len(endpoints), "maze-health", initializer=leave_signals_to_the_host) as pool:
+            try:
+                reports = tuple(pool.map(lambda endpoint: self._report(endpoint, Call(deadline, asking)), endpoints))
+            finally:
+                asking.cancel("cancelled: nobody waits for the answer")  # after Ctrl-C, when the pool would wait for it
+                forget()
         self._closing.raise_if_cancelled()
         return Health(any(report["ready"] for report in reports), self.name, reports)
 
@@ -633,9 +639,8 @@ class HttpBackend:
             problem = str(error)
         raise _FailedAttempt(self._bad(endpoint, problem))
 
-    def _report(self, endpoint: Endpoint, deadline: Deadline) -> dict[str, Any]:
+    def _report(self, endpoint: Endpoint, call: Call) -> dict[str, Any]:
         """What `Health` says of an endpoint."""
-        call = Call(deadline, self._closing)
         report: dict[str, Any] = {"endpoint": endpoint.url, "ready": False, "detail": "", "failures": endpoint.failures}
         try:
             dialect = self._introduce(endpoint, call)
