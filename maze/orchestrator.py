@@ -12,7 +12,17 @@ from time import monotonic, perf_counter
 from types import TracebackType
 from typing import Self
 
-from maze.backends.base import FINISHED_LENGTH, Backend, Cancellation, Completion, Deadline, Health, OnText, Request
+from maze.backends.base import (
+    FINISHED_LENGTH,
+    Backend,
+    Cancellation,
+    Completion,
+    Deadline,
+    Health,
+    OnText,
+    Request,
+    leave_signals_to_the_host,
+)
 from maze.cache import CacheStats, ConstraintCache
 from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MAX_SEED, MAX_STOP_TEXTS, MAX_TEMPERATURE, MazeConfig
 from maze.config import config_from_environment as read_environment
@@ -139,13 +149,22 @@ class Orchestrator:
         """Generate for several intents at once, one result each in their order; a failure touches no other."""
         if not intents:
             return []
-        with ThreadPoolExecutor(min(len(intents), MAX_CONCURRENT_BATCH), "maze-batch") as pool:
-            return list(
-                pool.map(
-                    lambda intent: self.generate(intent, constraints, options, constraints_key=constraints_key),
-                    intents,
-                )
+        cancellations = [Cancellation() for _ in intents]
+
+        def generate_one(intent: Intent, cancellation: Cancellation) -> GenerationResult:
+            return self.generate(
+                intent, constraints, options, cancellation=cancellation, constraints_key=constraints_key
             )
+
+        with ThreadPoolExecutor(
+            min(len(intents), MAX_CONCURRENT_BATCH), "maze-batch", initializer=leave_signals_to_the_host
+        ) as pool:
+            try:
+                return list(pool.map(generate_one, intents, cancellations))
+            except BaseException:  # Ctrl-C, say, after which the pool would wait for all that is under way
+                for cancellation in cancellations:
+                    cancellation.cancel("cancelled: the batch was interrupted")
+                raise
 
     # -------------------------------------------------------------------------------------------- without an engine
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import hashlib
+import signal
 import threading
 from collections.abc import Callable
 
@@ -233,6 +235,24 @@ def test_a_batch_gives_every_intent_its_own_result() -> None:
     assert [result.success for result in results] == [number % 2 == 0 for number in range(count)]
     assert results[3].error == "not 3"
     assert orchestrator(backend).generate_batch([]) == []
+
+
+def test_ctrl_c_ends_a_batch_and_signals_are_left_to_the_host() -> None:
+    masks: list[set[signal.Signals | int]] = []
+
+    def interrupt(request: Request) -> None:
+        masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+        cancelled = threading.Event()
+        request.cancellation.on_cancel(cancelled.set)
+        if len(masks) == 2:
+            _thread.interrupt_main()
+        assert cancelled.wait(30)
+        request.raise_if_over()
+
+    with pytest.raises(KeyboardInterrupt):
+        orchestrator(ScriptedBackend([interrupt])).generate_batch([INTENT, INTENT])
+    assert all(signal.SIGINT in mask for mask in masks)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_constraints_behind_a_key_are_decoded_only_once() -> None:

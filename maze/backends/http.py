@@ -24,12 +24,12 @@ import httpx
 import orjson
 
 from maze._version import __version__
-from maze.backends.base import Cancellation, Completion, Deadline, Health, OnText, Request
+from maze.backends.base import Cancellation, Completion, Deadline, Health, OnText, Request, leave_signals_to_the_host
 from maze.backends.dialect import Dialect, Event, MalformedError, Reader
 from maze.backends.endpoints import Endpoint, Endpoints, Permits
 from maze.backends.modal import MazeDialect
 from maze.backends.openai import LlamaCppDialect, SglangDialect, VllmDialect
-from maze.backends.transport import CONNECT_SECS, Call, SocketTransport, TlsError, leave_signals_to_the_host
+from maze.backends.transport import CONNECT_SECS, Call, SocketTransport, TlsError
 from maze.config import ModalConfig
 from maze.errors import (
     BadResponseError,

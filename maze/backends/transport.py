@@ -80,11 +80,6 @@ class Call:
         return min(secs * 1000, _LONGEST_WAIT_MS)
 
 
-def leave_signals_to_the_host() -> None:
-    """Let this thread, one of ours, get none of the process's signals, whose handlers expect a thread of the host."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-
-
 @contextlib.contextmanager
 def signals_left_to_the_host() -> Iterator[None]:
     """Threads started within get none of the process's signals, whose handlers expect a thread of the host."""
