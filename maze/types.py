@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
-from maze.errors import Status
+from maze.errors import InvalidArgumentError, Status
+
+_Item = TypeVar("_Item")
 
 # ------------------------------------------------------------------------------------------------ what goes in
 
@@ -21,10 +24,19 @@ class TokenMaskRules:
     allowed: tuple[int, ...] | None = None
     forbidden: tuple[int, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.allowed is not None:
+            object.__setattr__(self, "allowed", _as_tuple("allowed", self.allowed))
+        object.__setattr__(self, "forbidden", _as_tuple("forbidden", self.forbidden))
+
 
 @dataclass(frozen=True, slots=True)
 class ConstraintIR:
-    """One compiled constraint set, as Braid makes it; `ConstraintIRFFI` of include/maze.h."""
+    """One compiled constraint set, as Braid makes it; `ConstraintIRFFI` of include/maze.h.
+
+    A list of patterns becomes a tuple. Raises InvalidArgumentError for fields of another type: a single text is no
+    sequence of patterns, and a schema is JSON text.
+    """
 
     json_schema: str | None = None
     grammar: str | None = None
@@ -32,6 +44,20 @@ class ConstraintIR:
     token_masks: TokenMaskRules | None = None
     priority: int = 0
     name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "regex_patterns", _as_tuple("regex_patterns", self.regex_patterns))
+        texts = [("json_schema", self.json_schema), ("grammar", self.grammar), ("name", self.name)]
+        texts += [(f"regex_patterns[{number}]", pattern) for number, pattern in enumerate(self.regex_patterns)]
+        for name, value in texts:
+            if not isinstance(value, str | None):
+                raise InvalidArgumentError(f"{name} is of type {type(value).__name__}; give text (str)")
+
+
+def _as_tuple(name: str, values: Iterable[_Item]) -> tuple[_Item, ...]:
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise InvalidArgumentError(f"{name} is of type {type(values).__name__}; give a tuple")
+    return tuple(values)
 
 
 @dataclass(frozen=True, slots=True)

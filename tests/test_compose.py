@@ -12,7 +12,13 @@ from grammar_texts import accepts, random_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maze.errors import ContradictionError, InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
+from maze.errors import (
+    ContradictionError,
+    InvalidArgumentError,
+    InvalidConstraintError,
+    LimitExceededError,
+    UnsupportedConstraintError,
+)
 from maze.grammar import compile_constraints
 from maze.grammar.compose import MAX_PARTS, MAX_PATTERN_CHARACTERS_TOGETHER
 from maze.types import CompiledConstraints, ConstraintIR, Handling, OnUnenforceable, TokenMaskRules
@@ -364,3 +370,17 @@ def test_errors_name_the_labels_of_the_constraints_beside_their_places() -> None
     assert len(str(raised.value)) < 400
     with pytest.raises(InvalidConstraintError, match=r"escaped\?$"):
         compile_constraints([ConstraintIR(json_schema="{")])
+
+
+def test_fields_of_the_wrong_type_are_named_and_lists_are_taken() -> None:
+    listed = ConstraintIR(regex_patterns=["^a$"], token_masks=TokenMaskRules(allowed=[1, 2]))  # type: ignore[arg-type]
+    assert listed == ConstraintIR(regex_patterns=("^a$",), token_masks=TokenMaskRules(allowed=(1, 2)))
+    assert hash(listed)
+    for wrong, message in [
+        ({"regex_patterns": "abc"}, "regex_patterns is of type str; give a tuple"),
+        ({"regex_patterns": (b"a",)}, r"regex_patterns\[0\] is of type bytes"),
+        ({"json_schema": {"type": "string"}}, "json_schema is of type dict; give text"),
+        ({"grammar": b"root"}, "grammar is of type bytes"),
+    ]:
+        with pytest.raises(InvalidArgumentError, match=message):
+            ConstraintIR(**wrong)  # type: ignore[arg-type]
