@@ -438,9 +438,10 @@ def test_a_certificate_for_another_host_is_refused(certificate: Path) -> None:
 
 
 def test_https_to_a_server_without_tls_is_told() -> None:
+    # Whether the server waits for more depends on whether a line ends within the random bytes of the first message.
     with (
         FaultServer(fine()) as server,
-        pytest.raises(EngineUnavailableError, match=r"TLS handshake (failed|was cut off)"),
+        pytest.raises(EngineUnavailableError, match=r"TLS handshake (failed|was cut off|in time)"),
     ):
         generate(backend_for(server.url.replace("http:", "https:")), ask())
 
