@@ -52,7 +52,7 @@ def test_a_callback_that_does_not_return_ends_the_process_with_the_reason(
 ) -> None:
     program = tmp_path / "throws"
     linking = [f"-L{LIBRARIES}", "-lmaze", f"-Wl,-rpath,{LIBRARIES}"]
-    command = ["g++", *WARNINGS, f"-I{HEADERS}", SOURCES / "throws.cpp", "-o", program, "-pthread", *linking]
+    command = ["g++", *WARNINGS, f"-I{HEADERS}", str(SOURCES / "throws.cpp"), "-o", str(program), "-pthread", *linking]
     subprocess.run(command, check=True)
     done = run(program, callback, left_by)
     assert (done.returncode, done.stdout) == (-signal.SIGABRT, "")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
+import threading
 from pathlib import Path
 
 import pytest
 from c_programs import HEADERS, LIBRARIES, ROOT, compile_program, run
+from fault_server import Exchange, FaultServer
 
 SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
 PACKAGES_IN_ENVIRONMENT = SITE_PACKAGES.relative_to(Path(sys.prefix))
@@ -261,6 +264,56 @@ def test_calls_while_a_python_host_ends_are_refused() -> None:
     assert first.strip() == "MAZE_OK"
     # atexit runs the other way round: libmaze, attached later, has ended before.
     assert second.startswith("MAZE_STARTUP_FAILED libmaze: the Python interpreter of this process has ended")
+
+
+GENERATE_IN_PYTHON = """
+class Intent(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_char_p) for name in ("raw_input", "prompt", "current_file", "language")]
+intents = (Intent * 2)(Intent(b"one"), Intent(b"two"))
+results = (ctypes.c_void_p * 2)()
+no_constraints = None, ctypes.c_size_t(0)
+library.maze_generate.restype = ctypes.c_void_p
+try:
+    if sys.argv[3] == "batch":
+        library.maze_generate_batch(intents, ctypes.c_size_t(2), *no_constraints, None, results)
+    else:
+        library.maze_generate(intents, *no_constraints)
+    print("no KeyboardInterrupt")
+except KeyboardInterrupt:
+    print("KeyboardInterrupt")
+for result in filter(None, results):
+    print(library.maze_status_name(library.maze_result_status(result)).decode())
+call()
+"""
+
+
+@pytest.mark.parametrize("loader", ["CDLL", "PyDLL"])
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        ("generate", ["KeyboardInterrupt", "MAZE_OK"]),
+        # Only of a batch can the results be seen: KeyboardInterrupt comes before maze_generate's is assigned.
+        ("batch", ["KeyboardInterrupt", "MAZE_CANCELLED", "MAZE_CANCELLED", "MAZE_OK"]),
+    ],
+)
+def test_ctrl_c_ends_a_call_of_a_python_host_with_keyboard_interrupt(
+    loader: str, function: str, said: list[str]
+) -> None:
+    arrived = threading.Semaphore(0)
+
+    def stall(exchange: Exchange) -> None:
+        arrived.release()
+        exchange.stall()
+
+    with FaultServer(stall) as server:
+        command = [sys.executable, "-c", IN_PYTHON + GENERATE_IN_PYTHON, str(LIBRARIES / "libmaze.so"), loader]
+        environment = {**os.environ, "MODAL_ENDPOINT": server.url, "MAZE_DIALECT": "maze"}
+        with subprocess.Popen([*command, function], stdout=subprocess.PIPE, env=environment, text=True) as process:
+            for _ in range(2 if function == "batch" else 1):
+                assert arrived.acquire(timeout=60)
+            process.send_signal(signal.SIGINT)
+            stdout, _ = process.communicate(timeout=120)
+    assert (process.returncode, stdout.split()) == (0, said)
 
 
 def other_python() -> str | None:

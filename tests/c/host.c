@@ -76,8 +76,10 @@ static void the_environment_stays(void)
     char **where = environ;
     use_libmaze();
     CHECK(environ == where);
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         CHECK(strcmp(environ[i], before[i]) == 0);
+        free(before[i]);
+    }
     CHECK(environ[len] == NULL);
 }
 

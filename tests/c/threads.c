@@ -363,7 +363,8 @@ static void a_host_that_switches_stacks_works(void)
 {
     enum { SIZE = 64 << 10 };
     static char stack[SIZE];
-    for (int started = 0; started < 2; started++) {
+    /* volatile: in the frame that getcontext() comes back to */
+    for (volatile int started = 0; started < 2; started++) {
         CHECK(getcontext(&other_context) == 0);
         other_context.uc_stack.ss_sp = stack;
         other_context.uc_stack.ss_size = SIZE;
