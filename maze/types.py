@@ -134,6 +134,8 @@ class ConstraintPart:
     """llguidance grammar (Lark text) that accepts exactly the texts that satisfy this part, for the check."""
     check_schema: str | None = None
     """JSON Schema text (plain, normalised) that a finished JSON text must satisfy, for the check."""
+    pattern: str = ""
+    """Of a regular expression, the caller's text, cut where it is long, to name it by."""
 
 
 @dataclass(frozen=True, slots=True)

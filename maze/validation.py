@@ -71,6 +71,11 @@ def _outcome(part: ConstraintPart, check: _Check) -> ConstraintOutcome:
         return ConstraintOutcome(part.path, part.name, part.kind, part.handling, satisfied=None)
     if violation is None:
         return ConstraintOutcome(part.path, part.name, part.kind, part.handling, satisfied=True)
+    expected = violation.expected
+    if part.pattern:
+        # What may come next says little of a pattern that may begin anywhere.
+        at_end = violation.offset == len(check.text)
+        expected = f"{'more text' if at_end else expected}, to match {part.pattern}"
     before = check.text[: violation.offset].decode(errors="replace")
     return ConstraintOutcome(
         path=part.path,
@@ -81,7 +86,7 @@ def _outcome(part: ConstraintPart, check: _Check) -> ConstraintOutcome:
         offset=violation.offset,
         line=before.count("\n") + 1,
         column=len(before) - before.rfind("\n"),
-        expected=violation.expected,
+        expected=expected,
     )
 
 
@@ -185,7 +190,7 @@ class _Check:
             _raise_engine_error(matcher)
             return None
         expected = _expected_by(matcher)
-        return _Violation(offset, f"text ends too early; expected {expected}")
+        return _Violation(offset, f"more text, beginning with {expected}")
 
 
 class _EngineError(Exception):

@@ -53,7 +53,20 @@ def all_of(parts: list[ConstraintPart], text: str) -> ValidationResult:
     return validate(text.encode(), CompiledConstraints(grammar=None, token_mask=None, parts=tuple(parts)))
 
 
-# ------------------------------------------------------------------------------------------------ patterns together
+# ------------------------------------------------------------------------------------------------ patterns
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "expected"),
+    [
+        (r"async\s+fn", "fn main", r"more text, to match async\s+fn"),
+        ("^[0-9]+$", "12x", "the end of the text or '0' to '9', to match ^[0-9]+$"),
+        ("^" + "a" * 100 + "$", "a", f"more text, to match ^{'a' * 59}..."),
+    ],
+)
+def test_a_violated_pattern_is_shown_as_it_was_written(pattern: str, text: str, expected: str) -> None:
+    compiled = compile_constraints([ConstraintIR(regex_patterns=(pattern,))])
+    assert validate(text.encode(), compiled).outcomes[0].expected == expected
 
 
 @given(
@@ -227,8 +240,8 @@ RULES = 'start: "let " NAME " = " /[0-9]+/ (";" | "é")?\nNAME: /[a-z]+/\n'
         ("let x = 12", None, ""),
         ("lex", 2, "'t'"),
         ("let 1", 4, "'a' to 'z'"),
-        ("let x = ", 8, "text ends too early; expected '0' to '9'"),
-        ("", 0, "text ends too early; expected 'l'"),
+        ("let x = ", 8, "more text, beginning with '0' to '9'"),
+        ("", 0, "more text, beginning with 'l'"),
         ("let x = 1;;", 10, "the end of the text"),
         ("let x = 1x", 9, "the end of the text, '0' to '9', ';' or a character outside ASCII"),
     ],

@@ -51,6 +51,8 @@ MAX_NAMING_PATTERNS = 32
 """Most different patterns beside one grammar that may describe its names."""
 MAX_TRIED_ALONE = 8
 """Most patterns that are held against a grammar one by one where all of them together are over the budget."""
+MAX_SHOWN_PATTERN = 60
+"""Most characters of a pattern that an error shows."""
 MAX_NAMED_IN_CONFLICT = 20
 """Most parts that the error of a contradiction names."""
 
@@ -91,6 +93,7 @@ class _Part:
     priority: int
     handling: Handling = Handling.CHECKED
     reason: str = ""
+    pattern: str = ""
     check_grammar: str | None = None
     check_schema: str | None = None
 
@@ -102,6 +105,7 @@ class _Part:
             priority=self.priority,
             handling=self.handling,
             reason=self.reason,
+            pattern=self.pattern,
             check_grammar=self.check_grammar,
             check_schema=self.check_schema,
         )
@@ -273,6 +277,7 @@ class _Compilation:
         return group
 
     def _read_pattern(self, part: _Part, text: str, grammar: _GrammarGroup | None) -> None:
+        part.pattern = text if len(text) <= MAX_SHOWN_PATTERN else f"{text[:MAX_SHOWN_PATTERN]}..."
         language = self._languages.get(text) or self._lowered(part, lambda: parse_pattern(text, part.path))
         if language is None:
             return
