@@ -34,7 +34,7 @@ test-zig: all ## Zig tests alone
 	@echo "testing the Zig package ..."
 	@cd zig && $(ZIG) build test
 
-test-memory: all ## C programs under valgrind and AddressSanitizer (minutes)
+test-memory: all ## C programs under valgrind, and with address, leak and undefined-behaviour sanitizers (10 minutes)
 	@$(PY) -m pytest --quiet tests/memory.py
 
 FUZZ_SECS ?= 3600

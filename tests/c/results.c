@@ -213,9 +213,68 @@ static void every_result_tells_the_time_from_its_call(void)
     check_time(results[1], started_us, SLOW_LOG_MS, __LINE__);
 }
 
+/* --------------------------------------------------------------------------------------- secrets */
+
+static const char key[] = "wk-SECRETKEY0123456789", prompt[] = "PROMPTPROMPT0123456789";
+
+typedef struct Seen {
+    size_t lines, prompts;
+    MazeLogLevel prompt_level; /* the most severe that showed one */
+} Seen;
+
+static void look_for_secrets(MazeLogLevel level, const char *target, const char *message, void *user_data)
+{
+    Seen *seen = user_data;
+    CHECK(strstr(message, key) == NULL && strstr(target, key) == NULL);
+    seen->lines++;
+    if (strstr(message, prompt) != NULL) {
+        seen->prompts++;
+        if (level < seen->prompt_level)
+            seen->prompt_level = level;
+    }
+}
+
+static void check_holds_no_key(GenerationResultFFI *result)
+{
+    CHECK(!result->success);
+    CHECK(strstr(result->code, key) == NULL && strstr(result->error, key) == NULL);
+    CHECK(strstr(maze_result_json(result), key) == NULL && strstr(maze_result_json(result), prompt) == NULL);
+    maze_free_result(result);
+}
+
+static void no_secret_is_in_a_result_or_a_log_line(void)
+{
+    static const char *const filters[] = {"trace", "debug", "maze=trace", "maze=debug"};
+    for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++) {
+        Seen seen = {.prompt_level = MAZE_LOG_TRACE};
+        maze_set_log_callback(look_for_secrets, &seen);
+        MazeConfigFFI config = MAZE_CONFIG_INIT;
+        config.endpoint = "http://127.0.0.1:1"; /* nothing listens there */
+        config.api_key = key;
+        config.dialect = "maze";
+        config.log_filter = filters[i];
+        CHECK_SUCCEEDS(maze_init(&config));
+        IntentFFI intent = {.raw_input = prompt};
+        MazeOptionsFFI options = MAZE_OPTIONS_INIT;
+        options.timeout_ms = 300;
+        check_holds_no_key(maze_generate_with(&intent, NULL, 0, &options));
+        check_holds_no_key(maze_health_check());
+        check_holds_no_key(maze_init(&config)); /* a second time */
+        maze_shutdown();
+        config.api_key = "wk-SECRETKEY0123456789\nx"; /* no header can hold it: refused, without showing it */
+        check_holds_no_key(maze_init(&config));
+        CHECK(seen.lines > 0);
+        CHECK(seen.prompts == 0 || strstr(filters[i], "trace") != NULL);
+        CHECK(seen.prompts > 0 || strstr(filters[i], "trace") == NULL);
+        CHECK(seen.prompt_level == MAZE_LOG_TRACE);
+        maze_set_log_callback(NULL, NULL);
+    }
+}
+
 SCENARIOS(SCENARIO(freeing_null_does_nothing), SCENARIO(freeing_twice_is_logged_and_does_nothing),
           SCENARIO(freeing_twice_later_does_not_free_the_result_of_another),
           SCENARIO(foreign_pointers_are_left_alone), SCENARIO(accessors_answer_for_what_is_no_result),
           SCENARIO(accessors_work_before_anything_started), SCENARIO(every_status_has_its_name),
           SCENARIO(another_thread_may_free), SCENARIO(results_outlive_shutdown),
-          SCENARIO(many_results_can_live_at_once), SCENARIO(every_result_tells_the_time_from_its_call))
+          SCENARIO(many_results_can_live_at_once), SCENARIO(every_result_tells_the_time_from_its_call),
+          SCENARIO(no_secret_is_in_a_result_or_a_log_line))
