@@ -40,6 +40,11 @@ def test_threads(scenario: str) -> None:
     check_scenario("threads", scenario)
 
 
+@pytest.mark.parametrize("scenario", scenarios("hostile"))
+def test_hostile(scenario: str) -> None:
+    check_scenario("hostile", scenario)
+
+
 @pytest.mark.parametrize("scenario", scenarios("engine"))
 def test_engine(scenario: str) -> None:
     check_scenario("engine", scenario)
