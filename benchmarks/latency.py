@@ -29,7 +29,7 @@ def main() -> None:
         program, big_schema = Path(name, "latency"), Path(name, "schema")
         big_schema.write_text(schema(BIG_SCHEMA_BYTES))
         flags = [f"-I{ROOT / 'include'}", f"-L{LIBRARIES}", "-lmaze", f"-Wl,-rpath,{LIBRARIES}", "-pthread"]
-        subprocess.run(["cc", "-O2", Path(__file__).with_suffix(".c"), "-o", program, *flags], check=True)
+        subprocess.run(["cc", "-O2", str(Path(__file__).with_suffix(".c")), "-o", str(program), *flags], check=True)
         for others in OTHERS:
             command = [program, str(others), str(CALLS), big_schema]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
