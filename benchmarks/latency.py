@@ -31,7 +31,7 @@ def main() -> None:
         flags = [f"-I{ROOT / 'include'}", f"-L{LIBRARIES}", "-lmaze", f"-Wl,-rpath,{LIBRARIES}", "-pthread"]
         subprocess.run(["cc", "-O2", str(Path(__file__).with_suffix(".c")), "-o", str(program), *flags], check=True)
         for others in OTHERS:
-            command = [program, str(others), str(CALLS), big_schema]
+            command = [str(program), str(others), str(CALLS), str(big_schema)]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
             if done.returncode != 0:
                 print(f"{others:<22} failed")
