@@ -18,6 +18,7 @@ from maze.errors import (
     ContradictionError,
     InvalidConstraintError,
     LimitExceededError,
+    MazeError,
     UnsupportedConstraintError,
 )
 from maze.grammar.json_text import JsonValue
@@ -456,3 +457,86 @@ def test_patterns_that_one_value_must_match_are_bounded() -> None:
     several = [lower_schema(f'{{"type":"string","pattern":"a{n}.*b{n}"}}', f"s{n}") for n in range(30)]
     with pytest.raises(LimitExceededError, match="30 patterns for one value"):
         combine_schemas(several)
+
+
+KEYWORDS = [
+    "$anchor",
+    "$defs",
+    "$dynamicRef",
+    "$id",
+    "$ref",
+    "$schema",
+    "additionalItems",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "const",
+    "contains",
+    "contentMediaType",
+    "default",
+    "definitions",
+    "dependencies",
+    "dependentRequired",
+    "dependentSchemas",
+    "description",
+    "else",
+    "enum",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "format",
+    "if",
+    "items",
+    "maxContains",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minContains",
+    "minItems",
+    "minLength",
+    "minProperties",
+    "minimum",
+    "multipleOf",
+    "not",
+    "oneOf",
+    "pattern",
+    "patternProperties",
+    "prefixItems",
+    "properties",
+    "propertyNames",
+    "required",
+    "then",
+    "type",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "uniqueItems",
+    "x-guidance",
+    "schema_type",
+    "additional_properties",
+]
+
+
+@pytest.mark.parametrize("keyword", KEYWORDS)
+def test_a_keyword_of_any_type_is_taken_or_refused_with_an_error_of_ours(keyword: str) -> None:
+    values: list[JsonValue] = [
+        True,
+        False,
+        None,
+        0,
+        -1,
+        1.5,
+        "",
+        "#",
+        "a",
+        [],
+        [1],
+        ["a"],
+        [{}],
+        {},
+        {"a": 1},
+        {"a": {}},
+    ]
+    for value in values:
+        for schema in ({keyword: value}, {"properties": {"p": {keyword: value}}}, {"type": "object", keyword: value}):
+            with contextlib.suppress(MazeError):
+                lower_schema(json.dumps(schema), PATH)

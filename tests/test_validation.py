@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from llguidance import LLMatcher, LLTokenizer
 from schema_walks import constraints_of
 
 import maze.validation
@@ -51,6 +52,30 @@ def walked(rules: str, text: str) -> ConstraintOutcome:
 
 def all_of(parts: list[ConstraintPart], text: str) -> ValidationResult:
     return validate(text.encode(), CompiledConstraints(grammar=None, token_mask=None, parts=tuple(parts)))
+
+
+# ------------------------------------------------------------------------------------------------ grammars at once
+
+
+@given(
+    st.sampled_from(
+        [
+            'start: "a" b*\nb: "b" | "c" b\n',
+            "start: /[ab]*c?/\n",
+            'start: (A "," | "b")* A\nA: /a+/ & ~/aa/\n',
+            'start: s\ns: "(" s ")" s |\n',
+            'start: %json {"type":["array","integer"],"items":{"enum":["a",{"b":1}]}}\n',
+            'start: /[^"]*/ "\\""\n',
+        ]
+    ),
+    st.text('abc()[],":1{}é', max_size=12),
+)
+def test_short_texts_get_the_verdict_of_a_walk(rules: str, text: str) -> None:
+    matcher = LLMatcher(LLTokenizer("byte"), "%llguidance {}\n" + rules, log_level=0)
+    raw = text.encode()
+    walk = matcher.deep_copy()
+    accepted = walk.try_consume_tokens(list(raw)) == len(raw) and walk.is_accepting()
+    assert (walked(rules, text).satisfied is True) == accepted
 
 
 # ------------------------------------------------------------------------------------------------ patterns

@@ -221,7 +221,9 @@ class References:
         schema = place.schema
         if "$ref" in schema and self.draft <= 7:
             return
-        for name, child in schema.get("properties", {}).items():
+        # What has a wrong type is told where the schema is held against its draft, after this.
+        properties = schema.get("properties")
+        for name, child in properties.items() if isinstance(properties, dict) else ():
             if isinstance(child, dict):
                 yield f".{name}", self.inside(child, place.base)
         for (keyword, *_), child in subschemas(schema):

@@ -674,8 +674,9 @@ _CHECKED_KEYWORDS: dict[str, Callable[[dict[str, JsonValue], JsonValue], bool]] 
     "$recursiveRef": lambda _schema, _value: True,
     "contains": lambda schema, _value: schema.get("minContains") != 0 or "maxContains" in schema,
     "dependencies": lambda _schema, value: bool(value),
-    "dependentRequired": lambda _schema, value: any(value.values()),
-    "dependentSchemas": lambda _schema, value: any(map(_restricts, value.values())),
+    # Older drafts do not know these two, so they may be of any type there.
+    "dependentRequired": lambda _schema, value: isinstance(value, dict) and any(value.values()),
+    "dependentSchemas": lambda _schema, value: isinstance(value, dict) and any(map(_restricts, value.values())),
     "if": lambda schema, _value: _restricts(schema.get("then", True)) or _restricts(schema.get("else", True)),
     "not": lambda _schema, value: value is not False and _restricts(value),
     "propertyNames": lambda _schema, value: _restricts(value),
