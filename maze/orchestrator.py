@@ -162,8 +162,8 @@ class Orchestrator:
             try:
                 return list(pool.map(generate_one, intents, cancellations))
             except BaseException:  # Ctrl-C, say, after which the pool would wait for all that is under way
-                for cancellation in cancellations:
-                    cancellation.cancel("cancelled: the batch was interrupted")
+                # On a thread of its own, because a second Ctrl-C would end the loop.
+                threading.Thread(target=_interrupt_all, args=(cancellations,), name="maze-batch-interrupt").start()
                 raise
 
     # -------------------------------------------------------------------------------------------- without an engine
@@ -436,6 +436,12 @@ class GenerationStream:
 
 
 _DEFAULT_OPTIONS = GenerationOptions()
+
+
+def _interrupt_all(calls: Sequence[Cancellation]) -> None:
+    leave_signals_to_the_host()
+    for call in calls:
+        call.cancel("cancelled: the batch was interrupted")
 
 
 def _take_all(_: str) -> bool:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import _thread
 import hashlib
+import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from scripted_backend import ScriptedBackend
@@ -17,6 +21,7 @@ from maze.errors import EngineUnavailableError, InvalidConstraintError, Status, 
 from maze.orchestrator import MAX_CONCURRENT_BATCH, Orchestrator
 from maze.types import ConstraintIR, GenerationOptions, Handling, Intent
 
+ROOT = Path(__file__).parent.parent
 INTENT = Intent("write it")
 DIGITS = ConstraintIR(regex_patterns=("^[0-9]+$",), name="digits")
 
@@ -253,6 +258,56 @@ def test_ctrl_c_ends_a_batch_and_signals_are_left_to_the_host() -> None:
         orchestrator(ScriptedBackend([interrupt])).generate_batch([INTENT, INTENT])
     assert all(signal.SIGINT in mask for mask in masks)
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+INTERRUPTED_BATCH = """
+import os, signal, threading
+from scripted_backend import ScriptedBackend
+from maze import Intent, MazeConfig, Orchestrator
+from maze.orchestrator import MAX_CONCURRENT_BATCH
+
+under_way, ended = threading.Semaphore(0), threading.Semaphore(0)
+
+def wait(request):
+    gone = threading.Event()
+    request.cancellation.on_cancel(lambda: (gone.set(), press_ctrl_c()))
+    under_way.release()
+    gone.wait()
+    ended.release()
+
+def press_ctrl_c():
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+def interrupt():
+    for _ in range(MAX_CONCURRENT_BATCH):
+        under_way.acquire()
+    press_ctrl_c()
+
+def watch():
+    for _ in range(MAX_CONCURRENT_BATCH):
+        ended.acquire()
+    os.write(1, b"all ended")
+    os._exit(0)
+
+for task in (interrupt, watch):
+    threading.Thread(target=task, daemon=True).start()
+try:
+    Orchestrator(MazeConfig(), backend=ScriptedBackend([wait])).generate_batch([Intent("x")] * MAX_CONCURRENT_BATCH)
+finally:
+    threading.Event().wait()  # the later interrupts may come at any point; `watch` decides
+"""
+
+
+def test_a_batch_that_is_interrupted_more_than_once_ends() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_BATCH],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "all ended" in done.stdout, done.stderr
 
 
 def test_constraints_behind_a_key_are_decoded_only_once() -> None:
