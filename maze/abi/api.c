@@ -357,7 +357,7 @@ static void stop_engines(void)
  * objects at many points of its first load: so the handler is registered over and over meanwhile. What is left is an
  * exit() within this time of the making of one.
  */
-enum { REGISTER_AGAIN_US = 500 };
+enum { REGISTER_AGAIN_US = 100 };
 
 static _Atomic(int) loads;
 
