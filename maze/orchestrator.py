@@ -49,7 +49,7 @@ from maze.types import (
     OnUnenforceable,
     ValidationResult,
 )
-from maze.validation import validate
+from maze.validation import describe_violation, validate
 
 _log = logging.getLogger(__name__)
 
@@ -497,12 +497,7 @@ def _failure(validation: ValidationResult, completion: Completion, request: Requ
     violated = next((outcome for outcome in validation.outcomes if outcome.satisfied is False), None)
     if violated is None:
         return None
-    where = f"{violated.path} ({violated.name})" if violated.name else violated.path
-    what = f"{where} is not satisfied at byte {violated.offset}"
-    if violated.line is not None:
-        what += f" (line {violated.line}, column {violated.column})"
-    if violated.expected:
-        what += f": expected {violated.expected}"
+    what = describe_violation(violated)
     if completion.finish_reason == FINISHED_LENGTH:
         return TruncatedError(
             f"the text was cut off after {completion.tokens_generated} tokens before it was complete: {what}; "

@@ -92,6 +92,13 @@ def _outcome(part: ConstraintPart, check: _Check) -> ConstraintOutcome:
     )
 
 
+def describe_violation(outcome: ConstraintOutcome) -> str:
+    """Say which part is violated, where and what was expected, for an error text."""
+    part = f"{outcome.path} ({outcome.name})" if outcome.name else outcome.path
+    expected = f": expected {outcome.expected}" if outcome.expected else ""
+    return f"{part} is not satisfied at byte {outcome.offset} (line {outcome.line}, column {outcome.column}){expected}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Violation:
     """Where a text breaks a part, in bytes, and what would have been right there."""

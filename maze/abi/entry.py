@@ -24,6 +24,7 @@ from maze.errors import ConfigurationError, MazeError, Status
 from maze.log import set_sink
 from maze.orchestrator import Orchestrator
 from maze.types import GenerationResult, ValidationResult
+from maze.validation import describe_violation
 
 _log = logging.getLogger(__name__)
 
@@ -377,13 +378,7 @@ def _judge(validation: ValidationResult) -> tuple[Status, str | None]:
         return Status.OK, None
     for outcome in validation.outcomes:
         if outcome.satisfied is False:
-            where = f"{outcome.path} ({outcome.name})" if outcome.name else outcome.path
-            line = "" if outcome.line is None else f" (line {outcome.line}, column {outcome.column})"
-            expected = f": expected {outcome.expected}" if outcome.expected else ""
-            return (
-                Status.CONSTRAINT_VIOLATED,
-                f"the text breaks {where} at byte {outcome.offset}{line}{expected}",
-            )
+            return Status.CONSTRAINT_VIOLATED, f"the text breaks its constraints: {describe_violation(outcome)}"
     return (
         Status.UNSUPPORTED_CONSTRAINT,
         "a constraint cannot be checked on a text; maze_result_json() says which",
