@@ -8,6 +8,7 @@ with FaultServer(reset, answer(500), events(token("a"), done())) as server:
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 import ssl
 import struct
@@ -286,3 +287,36 @@ def refused_port() -> Iterator[int]:
     with socket.socket() as kept:
         kept.bind(("127.0.0.1", 0))
         yield kept.getsockname()[1]
+
+
+# ------------------------------------------------------------------------------------------------ a storm
+
+
+class Storm:
+    """Echoes the prompt of each request, but for one in twenty, which meets a fault."""
+
+    SHARE_OF_FAULTS = 0.05
+
+    def __init__(self, *faults: Play) -> None:
+        self._faults: list[Play] = [
+            reset,
+            close,
+            Answer(b"HTTP/1.1 200 OK\r\nConte", reset),
+            Answer(STREAM_HEAD + b"40\r\ndata: {", close),
+            answer(500, b""),
+            answer(429, b"", "Retry-After: 0"),
+            answer(400, {"error": "no"}),
+            answer(200, b"<html>", content_type="text/html"),
+            *faults,
+        ]
+        self._random = random.Random(20261123)
+        self._lock = threading.Lock()
+        self.faulty = 0
+        """Requests that met a fault so far."""
+
+    def __call__(self, exchange: Exchange) -> None:
+        with self._lock:
+            fault = self._random.choice(self._faults) if self._random.random() < self.SHARE_OF_FAULTS else None
+            self.faulty += fault is not None
+        play = fault or fine(exchange.received.json()["prompt"])
+        play(exchange)

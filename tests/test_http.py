@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from random import Random
 
 import pytest
 from fault_server import (
@@ -22,6 +21,7 @@ from fault_server import (
     Exchange,
     FaultServer,
     Play,
+    Storm,
     answer,
     chunk,
     close,
@@ -801,29 +801,13 @@ def test_connect_sends_nothing_by_itself() -> None:
 
 def test_ten_thousand_calls_of_64_threads_with_faults_get_their_own_answers_or_clear_errors() -> None:
     """Each call asks for an echo of its prompt; one in twenty meets a fault."""
-    random = Random(20261123)
-    lock = threading.Lock()
-    faults: list[Play] = [
-        reset,
-        close,
-        Answer(b"HTTP/1.1 200 OK\r\nConte", reset),
-        Answer(STREAM_HEAD + b"40\r\ndata: {", close),
+    storm = Storm(
         answer(503, b""),
-        answer(500, b""),
-        answer(429, b"", "Retry-After: 0"),
-        answer(400, {"error": "no"}),
-        answer(200, b"<html>", content_type="text/html"),
         stream(token("x"), DONE),
         unfinished(token("x"), then=reset),
         stream(event({"error": {"message": "dead", "code": 400}}), DONE),
-    ]
-
-    def echo_or_fault(exchange: Exchange) -> None:
-        with lock:
-            fault = random.choice(faults) if random.random() < 0.05 else None
-        play = fault or fine(exchange.received.json()["prompt"])
-        play(exchange)
-
+    )
+    lock = threading.Lock()
     outcomes: dict[str, int] = {}
 
     def call(number: int) -> None:
@@ -842,7 +826,7 @@ def test_ten_thousand_calls_of_64_threads_with_faults_get_their_own_answers_or_c
     def descriptors() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
-    with FaultServer(echo_or_fault) as server:
+    with FaultServer(storm) as server:
         backend = backend_for(server.url)
         with ThreadPoolExecutor(64) as pool:
             list(pool.map(call, range(1000)))

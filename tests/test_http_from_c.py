@@ -7,18 +7,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from random import Random
 
 from c_programs import TIMEOUT_SECS, compile_program, run, scenarios
 from fault_server import (
     DONE,
-    STREAM_HEAD,
-    Answer,
     Exchange,
     FaultServer,
-    Play,
+    Storm,
     answer,
-    close,
     event,
     fine,
     reset,
@@ -42,39 +38,19 @@ def environment(server: FaultServer) -> dict[str, str]:
 
 def test_ten_thousand_calls_of_64_threads_in_c_get_their_own_answers_or_clear_errors() -> None:
     """Each call asks for an echo of its prompt; one in twenty meets a fault."""
-    random = Random(20261123)
-    lock = threading.Lock()
-    faults: list[Play] = [
-        reset,
-        close,
-        Answer(b"HTTP/1.1 200 OK\r\nConte", reset),
-        Answer(STREAM_HEAD + b"40\r\ndata: {", close),
+    storm = Storm(
         answer(503, b"", "Retry-After: 0"),
-        answer(500, b""),
-        answer(429, b"", "Retry-After: 0"),
-        answer(400, {"error": "no"}),
-        answer(200, b"<html>", content_type="text/html"),
         stream(token("<"), DONE),
         unfinished(token("<"), then=reset),
         stream(token("<"), event({"error": {"message": "dead", "code": 400}}), DONE),
-    ]
-    faulty = 0
-
-    def echo_or_fault(exchange: Exchange) -> None:
-        nonlocal faulty
-        with lock:
-            fault = random.choice(faults) if random.random() < 0.05 else None
-            faulty += fault is not None
-        play = fault or fine(exchange.received.json()["prompt"])
-        play(exchange)
-
-    with FaultServer(echo_or_fault) as server:
+    )
+    with FaultServer(storm) as server:
         done = run(compile_program("storm"), str(THREADS), str(CALLS), environment=environment(server))
         assert (done.returncode, done.stderr) == (0, "")
         requests = len(server.requests)
     succeeded, failed = map(int, done.stdout.split())
     assert requests >= CALLS
-    assert faulty > CALLS * 0.04
+    assert storm.faulty > CALLS * 0.04
     assert succeeded > CALLS * 0.95
     assert failed > CALLS * 0.01
 
