@@ -332,56 +332,6 @@ void maze_shutdown(void)
         call_for_status(run_shutdown, &call);
 }
 
-/* -------------------------------------------------------------------------------------------------- exit */
-
-static void run_stop_engines(void *arguments)
-{
-    Call *call = arguments;
-    call->status = entry_stop_engines();
-}
-
-/*
- * The engine's threads would go on while exit() destroys what they use. A forked child has none, and must not wait.
- * Registered many times; the first run ends all.
- */
-static void stop_engines(void)
-{
-    static atomic_bool stopped;
-    Call call = {0};
-    if (!atomic_exchange(&stopped, true) && embed_is_running())
-        call_for_status(run_stop_engines, &call);
-}
-
-/*
- * exit() destroys static objects and runs handlers in the reverse order of their making, and llama.cpp makes static
- * objects at many points of its first load: so the handler is registered over and over meanwhile. What is left is an
- * exit() within this time of the making of one.
- */
-enum { REGISTER_AGAIN_US = 100 };
-
-static _Atomic(int) loads;
-
-static void *register_while_loading(void *unused)
-{
-    while (atomic_load(&loads) > 0) {
-        atexit(stop_engines);
-        usleep(REGISTER_AGAIN_US);
-    }
-    return unused;
-}
-
-void host_register_exit_handler(bool loading)
-{
-    atexit(stop_engines);
-    if (!loading) {
-        atomic_fetch_sub(&loads, 1);
-    } else if (atomic_fetch_add(&loads, 1) == 0) {
-        pthread_t thread;
-        if (pthread_create(&thread, NULL, register_while_loading, NULL) == 0)
-            pthread_detach(thread);
-    }
-}
-
 /* --------------------------------------------------------------------------------------------- callbacks */
 
 /*

@@ -57,7 +57,7 @@ class Lib(Protocol):
     host_emit_log: Callable[[int, bytes, bytes], None]
     host_interrupt_after_call: Callable[[], None]
     host_python_ends: Callable[[], None]
-    host_register_exit_handler: Callable[[bool], None]
+    host_prepare_exit: Callable[[bytes], bool]
     getenv: Callable[[bytes], Pointer]
 
 

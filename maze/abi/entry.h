@@ -48,10 +48,10 @@ void host_interrupt_after_call(void);
 void host_python_ends(void);
 
 /*
- * Make exit() stop the embedded engine before it runs what has been registered so far; from a call with `loading` true
- * to one with false also before what is registered meanwhile, by other threads that may hold the interpreter lock.
+ * Make exit() stop the embedded engine before it runs what has been registered so far, and let `engine`, the path of its
+ * loaded library, register nothing from here on. False if the latter cannot be had.
  */
-void host_register_exit_handler(bool loading);
+bool host_prepare_exit(const char *engine);
 
 /* The environment as it is now: os.environ is that of the start. */
 char *getenv(const char *name);

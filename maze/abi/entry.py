@@ -246,7 +246,7 @@ class _Library:
             # waits for the interpreter, which in a forked child may never be free.
             from maze.backends import llama_cpp  # only where it is needed: it takes a while to import
 
-            llama_cpp.register_exit_handler = self._lib.host_register_exit_handler
+            llama_cpp.prepare_exit = self._lib.host_prepare_exit
         self._orchestrator = Orchestrator(config)
         return self._orchestrator
 

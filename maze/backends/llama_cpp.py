@@ -218,14 +218,15 @@ _exit_handler = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: stop_all() if 
 _exit_handler_owner = ctypes.create_string_buffer(1)
 
 
-def _register_exit_handler(loading: bool) -> None:  # noqa: ARG001 - for the host's own
+def _prepare_exit(engine: bytes) -> bool:  # noqa: ARG001 - for the host's own
     _libc.__cxa_atexit(_exit_handler, None, _exit_handler_owner)
+    return True
 
 
-register_exit_handler: Callable[[bool], None] = _register_exit_handler
+prepare_exit: Callable[[bytes], bool] = _prepare_exit
 """Makes exit() call `stop_all`. A C host that embeds Python puts its own here, which does not need Python to find out
-that it runs in a forked child, where nothing is to be done. `loading` is True where a load begins and False where it
-has ended: in between, llama.cpp makes static objects at many points, and holds Python's lock all the time."""
+that it runs in a forked child, where nothing is to be done. It also keeps exit() from destroying the static objects
+that `engine`, the path of llama.cpp's library, makes at many points of its first load; False if it cannot."""
 
 
 @atexit.register
@@ -649,12 +650,19 @@ class _Introspection:
 
 @contextmanager
 def _stopped_first_at_exit() -> Iterator[None]:
-    """Have exit() call `stop_all` before it destroys the static objects that llama.cpp makes in here."""
-    register_exit_handler(True)
+    """Have exit() call `stop_all` before it destroys static objects of llama.cpp, also those made in here."""
+    engine = os.fsencode(_library_path())
+    if not prepare_exit(engine):
+        _log.warning("exit() may crash while the model loads: the exit handlers of %r cannot be held back", engine)
     try:
         yield
     finally:
-        register_exit_handler(False)
+        prepare_exit(engine)
+
+
+def _library_path() -> str:
+    """The file of llama.cpp, which is part of xllamacpp's extension module."""
+    return str(importlib.import_module("xllamacpp.xllamacpp").__file__)
 
 
 @contextmanager
@@ -681,7 +689,7 @@ def _stop_helper_threads() -> None:
 
     The destructors of both wait for their thread: for ever in a forked child, which has not got it.
     """
-    library = ctypes.CDLL(importlib.import_module("xllamacpp.xllamacpp").__file__)
+    library = ctypes.CDLL(_library_path())
     with contextlib.suppress(AttributeError):  # internal names, which may go; only such children need this
         library._Z34server_stream_session_manager_stopv()
         library._Z15common_log_mainv.restype = ctypes.c_void_p

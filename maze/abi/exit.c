@@ -1,0 +1,108 @@
+/*
+ * exit() while the embedded engine loads or generates.
+ *
+ * exit() runs handlers and destroys static objects in the reverse order of their registration, on the thread that calls
+ * it, while all others go on. A thread of the engine would use what is destroyed. So a handler of ours stops the engine
+ * first; and what comes into being after it, llama.cpp's static objects, which it makes at many points of its first
+ * load, is never destroyed: the end of the process takes it along.
+ */
+#define _GNU_SOURCE /* for dlinfo() */
+#include "embed.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static void run_stop_engines(void *status)
+{
+    *(int *)status = entry_stop_engines();
+}
+
+/* A forked child has no thread of the engine, and must not wait for one. */
+static void stop_engines(void)
+{
+    static atomic_bool stopped;
+    int status;
+    EmbedProblem unused;
+    if (!atomic_exchange(&stopped, true) && embed_is_running())
+        embed_call(run_stop_engines, &status, &unused);
+}
+
+/* Takes the place of __cxa_atexit() for a library whose static objects are not to be destroyed. */
+static int destroy_never(void (*destroy)(void *), void *object, void *library)
+{
+    (void)destroy, (void)object, (void)library;
+    return 0;
+}
+
+/* Let the entry of a library's import table point to `function`. False if it cannot be written. */
+static bool redirect(void **entry, int (*function)(void (*)(void *), void *, void *))
+{
+    uintptr_t page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
+    void *page = (void *)((uintptr_t)entry & ~(page_size - 1));
+    if (mprotect(page, page_size, PROT_READ | PROT_WRITE) != 0) /* it may be read-only since it was bound */
+        return false;
+    __atomic_store(entry, (void **)&function, __ATOMIC_RELEASE);
+    return true;
+}
+
+/* Where a loaded library keeps the addresses that it imports, as its dynamic section tells. */
+static bool redirect_imports(const struct link_map *library, const char *name,
+                             int (*function)(void (*)(void *), void *, void *))
+{
+    const ElfW(Sym) *symbols = NULL;
+    const char *names = NULL;
+    const ElfW(Rela) *relocations[2] = {NULL, NULL}; /* of functions bound at their first call, and of all else */
+    size_t sizes[2] = {0, 0};
+    for (const ElfW(Dyn) *entry = library->l_ld; entry->d_tag != DT_NULL; entry++) {
+        switch (entry->d_tag) {
+        case DT_SYMTAB:
+            symbols = (const void *)entry->d_un.d_ptr;
+            break;
+        case DT_STRTAB:
+            names = (const void *)entry->d_un.d_ptr;
+            break;
+        case DT_JMPREL:
+            relocations[0] = (const void *)entry->d_un.d_ptr;
+            break;
+        case DT_PLTRELSZ:
+            sizes[0] = entry->d_un.d_val;
+            break;
+        case DT_RELA:
+            relocations[1] = (const void *)entry->d_un.d_ptr;
+            break;
+        case DT_RELASZ:
+            sizes[1] = entry->d_un.d_val;
+            break;
+        }
+    }
+    if (symbols == NULL || names == NULL)
+        return false;
+    bool found = false;
+    for (size_t table = 0; table < 2; table++) {
+        for (size_t i = 0; relocations[table] != NULL && i < sizes[table] / sizeof(ElfW(Rela)); i++) {
+            const ElfW(Rela) *relocation = &relocations[table][i];
+            const ElfW(Sym) *symbol = &symbols[ELF64_R_SYM(relocation->r_info)];
+            if (symbol->st_shndx == SHN_UNDEF && strcmp(names + symbol->st_name, name) == 0)
+                found = redirect((void **)(library->l_addr + relocation->r_offset), function) || found;
+        }
+    }
+    return found;
+}
+
+bool host_prepare_exit(const char *engine)
+{
+    atexit(stop_engines);
+    void *handle = dlopen(engine, RTLD_LAZY | RTLD_NOLOAD);
+    struct link_map *library;
+    bool prepared = handle != NULL && dlinfo(handle, RTLD_DI_LINKMAP, &library) == 0 &&
+                    redirect_imports(library, "__cxa_atexit", destroy_never);
+    if (handle != NULL)
+        dlclose(handle);
+    return prepared;
+}
