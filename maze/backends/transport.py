@@ -29,6 +29,7 @@ import certifi
 import httpx
 
 from maze.backends.base import Cancellation, Deadline
+from maze.backends.socket_calls import SEND_BYTES, ReceiveBuffer, send_now
 
 CONNECT_SECS = 5.0
 """Longest wait for a connection, TLS handshake included."""
@@ -41,15 +42,15 @@ MAX_HEAD_BYTES = 65536
 """Longest status line and header fields of an answer."""
 MAX_CHUNK_LINE_BYTES = 1024
 """Longest size line of a chunk."""
-RECEIVE_BYTES = 65536
 
 Origin = tuple[str, str, int]
 """Scheme, host, port."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 _LONGEST_WAIT_MS = 2e9
 """24 days: poll() takes no more."""
+_TLS_BYTES = 65536
+"""Most bytes that are encrypted or decrypted at once."""
 _CONTENT_FREE = frozenset({204, 304})
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n\0]*)?\r\n")
@@ -287,14 +288,14 @@ UNTIL_CLOSE = None
 class _Connection:
     """A connected socket.
 
-    It does not block; waiting is done by poll(). Timeouts of Python's sockets would double the system calls, and with
-    them the times a thread hands over the interpreter lock.
+    It does not block: poll() does all the waiting, and is the one call that hands over Python's lock.
     """
 
-    __slots__ = ("_readable", "_socket", "answered", "expires", "leftover")
+    __slots__ = ("_buffer", "_readable", "_socket", "answered", "expires", "leftover")
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
+        self._buffer = ReceiveBuffer(connected)
         self._readable = select.poll()
         self._readable.register(connected, select.POLLIN)
         self.answered = False
@@ -333,10 +334,10 @@ class _Connection:
 
     def send(self, data: bytes, call: Call) -> None:
         """Send all of `data`."""
-        rest = memoryview(data)
-        while rest:
+        sent = 0
+        while sent < len(data):
             try:
-                rest = rest[self._socket.send(rest, _NO_SIGNAL) :]
+                sent += send_now(self._socket, data[sent : sent + SEND_BYTES])
             except BlockingIOError:
                 self._wait_to_send(call)
             except OSError as error:
@@ -353,7 +354,7 @@ class _Connection:
         # Looked at here as well: poll() finds bytes also when there is no time left, and a server may have them always.
         while (wait_ms := call.wait_ms()) > 0 and self._readable.poll(wait_ms):
             try:
-                arrived = self._socket.recv(RECEIVE_BYTES)
+                arrived = self._buffer.receive_now()
             except BlockingIOError:
                 continue
             except OSError as error:
@@ -366,7 +367,7 @@ class _Connection:
     def receive_now(self) -> bytes | None:
         """The bytes that have arrived, None if there are none, b"" if the connection has ended."""
         try:
-            return self._socket.recv(RECEIVE_BYTES)
+            return self._buffer.receive_now()
         except BlockingIOError:
             return None
         except OSError:
@@ -445,14 +446,14 @@ class _TlsConnection(_Connection):
     def send(self, data: bytes, call: Call) -> None:
         rest = memoryview(data)
         while rest:
-            self._session.write(rest[:RECEIVE_BYTES])
+            self._session.write(rest[:_TLS_BYTES])
             self._flush(call)
-            rest = rest[RECEIVE_BYTES:]
+            rest = rest[_TLS_BYTES:]
 
     def receive(self, call: Call) -> bytes:
         while True:
             try:
-                arrived = self._session.read(RECEIVE_BYTES)
+                arrived = self._session.read(_TLS_BYTES)
             except ssl.SSLWantReadError:
                 encrypted = super().receive(call)
                 if encrypted:
@@ -474,7 +475,7 @@ class _TlsConnection(_Connection):
         if encrypted:
             self._incoming.write(encrypted)
         try:
-            return self._session.read(RECEIVE_BYTES)
+            return self._session.read(_TLS_BYTES)
         except ssl.SSLWantReadError:
             return None  # no data; what came may be a session ticket
         except ssl.SSLError:
