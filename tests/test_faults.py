@@ -761,7 +761,17 @@ def test_a_receiver_that_returns_false_ends_the_call_and_the_connection() -> Non
     assert left == [True]
 
 
-@pytest.mark.parametrize("play", [stall, Answer(STREAM_HEAD, stall), unfinished(token("a"), then=stall)])
+@pytest.mark.parametrize(
+    "play",
+    [
+        stall,
+        Answer(STREAM_HEAD, stall),
+        unfinished(token("a"), then=stall),
+        # Here the end of the connection is the end of the answer, and a cancellation ends the connection.
+        Answer(head(200, "Content-Type: text/event-stream") + token("a"), stall),
+        Answer(head(200, "Content-Type: application/json") + b'{"generated_text"', stall),
+    ],
+)
 def test_a_cancellation_ends_a_wait_at_once(play: Play) -> None:
     request = ask()
 

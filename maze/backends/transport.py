@@ -361,6 +361,8 @@ class _Connection:
                 raise httpx.ReadError(_os_reason(error)) from None
             if arrived:
                 self.answered = True
+            elif call.cancellation.cancelled:
+                raise httpx.ReadError("the call was cancelled")  # shut() must not pass for the end of the answer
             return arrived
         raise httpx.ReadTimeout("no answer in time")
 
