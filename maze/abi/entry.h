@@ -48,10 +48,13 @@ void host_interrupt_after_call(void);
 void host_python_ends(void);
 
 /*
- * Make exit() stop the embedded engine before it runs what has been registered so far, and let `engine`, the path of its
- * loaded library, register nothing from here on. False if the latter cannot be had.
+ * Make exit() stop the embedded engine before it runs what has been registered so far. False if exit() has begun, and
+ * may have destroyed what was registered before this call.
  */
-bool host_prepare_exit(const char *engine);
+bool host_stop_engine_at_exit(void);
+
+/* Let exit() destroy no static object that a loaded library makes from here on. False if that cannot be had. */
+bool host_destroy_never(const char *path);
 
 /* The environment as it is now: os.environ is that of the start. */
 char *getenv(const char *name);

@@ -246,7 +246,9 @@ class _Library:
             # waits for the interpreter, which in a forked child may never be free.
             from maze.backends import llama_cpp  # only where it is needed: it takes a while to import
 
-            llama_cpp.prepare_exit = self._lib.host_prepare_exit
+            llama_cpp.exit_guard = llama_cpp.ExitGuard(
+                stop_engine_at_exit=self._lib.host_stop_engine_at_exit, destroy_never=self._lib.host_destroy_never
+            )
         self._orchestrator = Orchestrator(config)
         return self._orchestrator
 

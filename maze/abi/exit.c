@@ -1,10 +1,16 @@
 /*
- * exit() while the embedded engine loads or generates.
+ * exit() while the embedded engine is opened, loads or generates.
  *
  * exit() runs handlers and destroys static objects in the reverse order of their registration, on the thread that calls
- * it, while all others go on. A thread of the engine would use what is destroyed. So a handler of ours stops the engine
- * first; and what comes into being after it, llama.cpp's static objects, which it makes at many points of its first
- * load, is never destroyed: the end of the process takes it along.
+ * it, while all others go on: threads of the engine would use what is destroyed. Hence
+ *
+ * 1. a handler of ours stops the engine; registered once llama.cpp's library is open, it runs before the destructors that
+ *    the library registered as it was opened;
+ * 2. what llama.cpp would register later, at many points of its first load, is never destroyed: the end of the process
+ *    takes it along;
+ * 3. an exit() that came while the library was being opened is noticed before anything of it is used.
+ *
+ * What is left is the millisecond in which the library's own constructors run: nothing can come between those.
  */
 #define _GNU_SOURCE /* for dlinfo() */
 #include "embed.h"
@@ -23,14 +29,24 @@ static void run_stop_engines(void *status)
     *(int *)status = entry_stop_engines();
 }
 
+static atomic_bool exiting;
+
 /* A forked child has no thread of the engine, and must not wait for one. */
 static void stop_engines(void)
 {
-    static atomic_bool stopped;
     int status;
     EmbedProblem unused;
-    if (!atomic_exchange(&stopped, true) && embed_is_running())
+    if (!atomic_exchange(&exiting, true) && embed_is_running())
         embed_call(run_stop_engines, &status, &unused);
+}
+
+bool host_stop_engine_at_exit(void)
+{
+    /* Long enough for an exit() that is destroying something at this moment to come to the handler, which is its next. */
+    enum { NOTICED_AFTER_US = 1000 };
+    atexit(stop_engines);
+    usleep(NOTICED_AFTER_US);
+    return !atomic_load(&exiting);
 }
 
 /* Takes the place of __cxa_atexit() for a library whose static objects are not to be destroyed. */
@@ -95,14 +111,13 @@ static bool redirect_imports(const struct link_map *library, const char *name,
     return found;
 }
 
-bool host_prepare_exit(const char *engine)
+bool host_destroy_never(const char *path)
 {
-    atexit(stop_engines);
-    void *handle = dlopen(engine, RTLD_LAZY | RTLD_NOLOAD);
+    void *handle = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
     struct link_map *library;
-    bool prepared = handle != NULL && dlinfo(handle, RTLD_DI_LINKMAP, &library) == 0 &&
-                    redirect_imports(library, "__cxa_atexit", destroy_never);
+    bool found = handle != NULL && dlinfo(handle, RTLD_DI_LINKMAP, &library) == 0 &&
+                 redirect_imports(library, "__cxa_atexit", destroy_never);
     if (handle != NULL)
         dlclose(handle);
-    return prepared;
+    return found;
 }

@@ -218,15 +218,24 @@ _exit_handler = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: stop_all() if 
 _exit_handler_owner = ctypes.create_string_buffer(1)
 
 
-def _prepare_exit(engine: bytes) -> bool:  # noqa: ARG001 - for the host's own
+def _register_exit_handler() -> bool:
     _libc.__cxa_atexit(_exit_handler, None, _exit_handler_owner)
-    return True
+    return not _exiting
 
 
-prepare_exit: Callable[[bytes], bool] = _prepare_exit
-"""Makes exit() call `stop_all`. A C host that embeds Python puts its own here, which does not need Python to find out
-that it runs in a forked child, where nothing is to be done. It also keeps exit() from destroying the static objects
-that `engine`, the path of llama.cpp's library, makes at many points of its first load; False if it cannot."""
+@dataclass(frozen=True, slots=True)
+class ExitGuard:
+    """Keeps exit() from destroying static objects of llama.cpp under the threads that use them."""
+
+    stop_engine_at_exit: Callable[[], bool]
+    """Makes exit() call `stop_all` before it runs what has been registered so far. False if exit() has begun."""
+    destroy_never: Callable[[bytes], bool]
+    """Leaves out what the library at this path makes from now on. False if that cannot be had."""
+
+
+exit_guard = ExitGuard(_register_exit_handler, lambda _: True)
+"""Of a Python that is finalised: its atexit comes before all that. A C host that embeds Python puts its own here, which
+needs no Python to find out that it runs in a forked child, where nothing is to be done."""
 
 
 @atexit.register
@@ -534,14 +543,7 @@ def _start_thread(name: str, target: Callable[[], None]) -> None:
 def _load(path: Path) -> tuple[Any, _Facts]:
     """Load a model and make sure that it obeys grammars."""
     _check_file(path)
-    try:
-        import xllamacpp  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise ConfigurationError(
-            f"the embedded engine needs the package xllamacpp ({error}); "
-            "install libmaze with its extra: pip install 'libmaze[embedded]', or set MODAL_ENDPOINT to a service"
-        ) from None
-
+    xllamacpp = _import_xllamacpp()
     key = secrets.token_hex()
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
@@ -558,7 +560,7 @@ def _load(path: Path) -> tuple[Any, _Facts]:
     params.ui = False
     params.api_keys = [key]
     params.n_threads_http = 1
-    with tempfile.TemporaryDirectory(prefix="maze-") as folder, _host_kept(), _stopped_first_at_exit():
+    with tempfile.TemporaryDirectory(prefix="maze-") as folder, _host_kept():
         address = f"{folder}/socket.sock"
         params.hostnames = [address]
         try:
@@ -576,6 +578,7 @@ def _load(path: Path) -> tuple[Any, _Facts]:
         )["prompt"]
         end_text = {"content": ask("GET", "/props")["eos_token"], "add_special": False, "parse_special": True}
         end_tokens = {*ask("POST", "/tokenize", end_text)["tokens"], _probe(server, path)}
+    exit_guard.stop_engine_at_exit()  # again, where exit() destroys what was made meanwhile
     facts = _Facts(
         template=template,
         vocabulary=meta["n_vocab"],
@@ -648,16 +651,22 @@ class _Introspection:
             return orjson.loads(content)
 
 
-@contextmanager
-def _stopped_first_at_exit() -> Iterator[None]:
-    """Have exit() call `stop_all` before it destroys static objects of llama.cpp, also those made in here."""
-    engine = os.fsencode(_library_path())
-    if not prepare_exit(engine):
-        _log.warning("exit() may crash while the model loads: the exit handlers of %r cannot be held back", engine)
+def _import_xllamacpp() -> Any:  # noqa: ANN401 - xllamacpp has no types
+    """Import xllamacpp; from here on exit() stops the engine before it destroys anything that llama.cpp uses."""
+    exit_guard.stop_engine_at_exit()  # also an exit() that comes while the library is being opened
     try:
-        yield
-    finally:
-        prepare_exit(engine)
+        import xllamacpp  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise ConfigurationError(
+            f"the embedded engine needs the package xllamacpp ({error}); "
+            "install libmaze with its extra: pip install 'libmaze[embedded]', or set MODAL_ENDPOINT to a service"
+        ) from None
+    library = _library_path()
+    if not exit_guard.destroy_never(os.fsencode(library)):
+        _log.warning("exit() may crash while the model loads: it destroys static objects of %s", library)
+    if not exit_guard.stop_engine_at_exit():
+        raise CancelledError("the process is exiting")
+    return xllamacpp
 
 
 def _library_path() -> str:
