@@ -385,7 +385,9 @@ def models(as_json: Json = False) -> None:
     if as_json:
         _print_json({"status": "MAZE_OK", "models": names})
     else:
-        sys.stdout.write("".join(f"{name}\n" for name in names))
+        # Whoever runs the service chose the names; they are not to steer a terminal.
+        shown = ("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name) for name in names)
+        sys.stdout.write("".join(f"{name}\n" for name in shown))
 
 
 @app.command(epilog=EXIT_CODES)

@@ -154,6 +154,12 @@ class LimitExceededError(MazeError):
     status = Status.LIMIT_EXCEEDED
 
 
+class ForkedError(MazeError):
+    """The process is a forked child of the one in which libmaze was set up."""
+
+    status = Status.FORKED
+
+
 class InternalError(MazeError):
     """A defect in libmaze."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import random
 import threading
+import weakref
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, perf_counter
@@ -29,6 +31,7 @@ from maze.config import config_from_environment as read_environment
 from maze.errors import (
     CancelledError,
     ConstraintViolatedError,
+    ForkedError,
     InvalidArgumentError,
     MazeError,
     Status,
@@ -79,6 +82,7 @@ class Orchestrator:
         self._calls: set[Cancellation] = set()
         self._idle = threading.Condition(self._lock)
         self._closed = False
+        self._process = os.getpid()
 
     def __enter__(self) -> Self:
         return self
@@ -177,6 +181,7 @@ class Orchestrator:
         constraints_key: Hashable | None = None,
     ) -> tuple[CompiledConstraints, bool]:
         """Compile `constraints`, or find them compiled: the second value says which. Raises MazeError."""
+        self._refuse_in_forked_child()
         if constraints_key is None:
             constraints = tuple(constraints()) if callable(constraints) else tuple(constraints)
             constraints_key = constraints
@@ -202,10 +207,12 @@ class Orchestrator:
 
     def cache_stats(self) -> CacheStats:
         """Counters of the cache of compiled constraints."""
+        self._refuse_in_forked_child()
         return self._cache.stats()
 
     def clear_cache(self) -> None:
         """Drop all compiled constraints."""
+        self._refuse_in_forked_child()
         self._cache.clear()
 
     # -------------------------------------------------------------------------------------------- the engine
@@ -220,6 +227,8 @@ class Orchestrator:
 
     def close(self) -> None:
         """Cancel every call under way, wait for them up to SHUTDOWN_GRACE_SECS, and let the engine go."""
+        if os.getpid() != self._process:
+            return  # calls and connections are the parent's
         with self._lock:
             self._closed = True
             calls = list(self._calls)
@@ -238,6 +247,7 @@ class Orchestrator:
 
     def _begin(self, call: Cancellation) -> None:
         """Take account of a call, so that close() can end it."""
+        self._refuse_in_forked_child()
         with self._lock:
             self._refuse_if_closed()
             self._calls.add(call)
@@ -248,11 +258,20 @@ class Orchestrator:
             if self._closed:
                 self._idle.notify_all()
 
+    def _refuse_in_forked_child(self) -> None:
+        # Two processes on one connection would get each other's answers, and no thread is there to release a lock.
+        if os.getpid() != self._process:
+            raise ForkedError(
+                "this process was forked from the one that made this Orchestrator; make a new one in the child, or "
+                "start the child anew (multiprocessing's spawn)"
+            )
+
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise CancelledError("cancelled: this Orchestrator is closed; make a new one")
 
     def _engine(self) -> Backend:
+        self._refuse_in_forked_child()
         with self._lock:
             self._refuse_if_closed()
             if self._backend is None:
@@ -297,8 +316,7 @@ class Orchestrator:
     ) -> GenerationResult:
         if options is not _DEFAULT_OPTIONS:
             _check(options)
-        timeout_ms = options.timeout_ms if options.timeout_ms is not None else self.config.timeout_secs * 1000
-        deadline = Deadline(timeout_ms)
+        deadline = _deadline(options, self.config)
         compiled, hit = self.compile(
             constraints, intent.language, options.on_unenforceable, constraints_key=constraints_key
         )
@@ -348,9 +366,6 @@ class GenerationStream:
     The engine is driven by a thread of its own, at the pace of the reader.
     """
 
-    _QUEUED_PIECES = 64
-    """Pieces the engine may be ahead of the reader."""
-
     def __init__(
         self,
         orchestrator: Orchestrator,
@@ -358,61 +373,27 @@ class GenerationStream:
         constraints: Constraints,
         options: GenerationOptions | None,
     ) -> None:
-        self._pieces: queue.Queue[str | GenerationResult | BaseException] = queue.Queue(self._QUEUED_PIECES)
-        self._cancellation = Cancellation()
+        options = options or _DEFAULT_OPTIONS
+        self._feed = _Feed(_deadline(options, orchestrator.config))
         self._result: GenerationResult | None = None
-        self._thread = threading.Thread(
-            target=self._run, args=(orchestrator, intent, constraints, options), name="maze-stream", daemon=True
-        )
-        self._thread.start()
-
-    def _run(
-        self,
-        orchestrator: Orchestrator,
-        intent: Intent,
-        constraints: Constraints,
-        options: GenerationOptions | None,
-    ) -> None:
-        end: GenerationResult | BaseException
-        try:
-            end = orchestrator.generate(
-                intent, constraints, options, on_text=self._hand_over, cancellation=self._cancellation
-            )
-        except BaseException as error:  # noqa: BLE001 - raised again in the reader's thread
-            end = error
-        self._put(end)
-
-    def _hand_over(self, piece: str) -> bool:
-        self._put(piece)
-        return not self._cancellation.cancelled
-
-    def _put(self, item: str | GenerationResult | BaseException) -> None:
-        """Wait for room, but not for a reader that has gone: a cancelled stream keeps its end and drops pieces."""
-        while True:
-            try:
-                self._pieces.put(item, timeout=0.1)
-            except queue.Full:
-                if not self._cancellation.cancelled:
-                    continue
-                if isinstance(item, str):
-                    return
-                self._drop_pieces()
-            else:
-                return
-
-    def _drop_pieces(self) -> None:
-        while not self._pieces.empty():
-            self._pieces.get_nowait()
+        # The thread knows the feed alone, so that a stream which nobody refers to any more ends.
+        weakref.finalize(self, self._feed.cancel).atexit = False
+        threading.Thread(
+            target=self._feed.fill, args=(orchestrator, intent, constraints, options), name="maze-stream", daemon=True
+        ).start()
 
     def __iter__(self) -> Iterator[str]:
-        while self._result is None:
-            item = self._pieces.get()
-            if isinstance(item, BaseException):
-                raise item
-            if isinstance(item, GenerationResult):
-                self._result = item
-            else:
-                yield item
+        try:
+            while self._result is None:
+                item = self._feed.take()
+                if isinstance(item, BaseException):
+                    raise item
+                if isinstance(item, GenerationResult):
+                    self._result = item
+                else:
+                    yield item
+        finally:
+            self.close()
 
     @property
     def result(self) -> GenerationResult:
@@ -424,7 +405,7 @@ class GenerationStream:
 
     def close(self) -> None:
         """Cancel what is still to come. `result` then tells that it was cancelled, with the text so far."""
-        self._cancellation.cancel("cancelled: the stream was closed before its end")
+        self._feed.cancel()
 
     def __enter__(self) -> Self:
         return self
@@ -435,6 +416,55 @@ class GenerationStream:
         self.close()
 
 
+class _Feed:
+    """What the thread of a stream hands to its reader: pieces, then the result or what was raised."""
+
+    _QUEUED_PIECES = 64
+    """Pieces the engine may be ahead of the reader."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._items: queue.Queue[str | GenerationResult | BaseException] = queue.Queue(self._QUEUED_PIECES)
+        self._cancellation = Cancellation()
+
+    def fill(
+        self, orchestrator: Orchestrator, intent: Intent, constraints: Constraints, options: GenerationOptions
+    ) -> None:
+        end: GenerationResult | BaseException
+        try:
+            end = orchestrator.generate(
+                intent, constraints, options, on_text=self._hand_over, cancellation=self._cancellation
+            )
+        except BaseException as error:  # noqa: BLE001 - raised again in the reader's thread
+            end = error
+        while not self._put(end):
+            if self._cancellation.cancelled:
+                self._drop_pieces()
+
+    def take(self) -> str | GenerationResult | BaseException:
+        return self._items.get()
+
+    def cancel(self) -> None:
+        self._cancellation.cancel("cancelled: the stream was closed before its end")
+
+    def _hand_over(self, piece: str) -> bool:
+        """Wait for room, but not for a reader that has gone or takes longer than the call may."""
+        while not self._put(piece) and not self._cancellation.cancelled and not self._deadline.expired():
+            pass
+        return not self._cancellation.cancelled
+
+    def _put(self, item: str | GenerationResult | BaseException) -> bool:
+        try:
+            self._items.put(item, timeout=0.1)
+        except queue.Full:
+            return False
+        return True
+
+    def _drop_pieces(self) -> None:
+        while not self._items.empty():
+            self._items.get_nowait()
+
+
 _DEFAULT_OPTIONS = GenerationOptions()
 
 
@@ -442,6 +472,11 @@ def _interrupt_all(calls: Sequence[Cancellation]) -> None:
     leave_signals_to_the_host()
     for call in calls:
         call.cancel("cancelled: the batch was interrupted")
+
+
+def _deadline(options: GenerationOptions, config: MazeConfig) -> Deadline:
+    """By when a call that begins now must have ended."""
+    return Deadline(options.timeout_ms if options.timeout_ms is not None else config.timeout_secs * 1000)
 
 
 def _take_all(_: str) -> bool:

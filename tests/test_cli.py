@@ -18,7 +18,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fault_server import Exchange, FaultServer
+from fault_server import Exchange, FaultServer, answer
 from scripted_backend import ScriptedBackend
 from service_runner import running_service
 from test_service import Gate, LoadingBackend, reached
@@ -309,6 +309,13 @@ def test_text_and_constraints_can_come_from_stdin_but_not_both(schema: str, run:
 
 
 # ------------------------------------------------------------------------------------------------ asking the engine
+
+
+def test_names_of_models_cannot_steer_a_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAZE_DIALECT", "maze")
+    with FaultServer(answer(200, ["a\x1b[2J", "\u0437"])) as server:
+        monkeypatch.setenv("MODAL_ENDPOINT", server.url)
+        assert run("models")[:2] == (0, "a\ufffd[2J\n\u0437\n")
 
 
 def test_health_and_models_ask_the_service(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,8 @@ def test_every_variable_of_the_service_arrives() -> None:
         ("MODAL_ENDPOINT", "http://h\x7f", "white space or a control character"),
         ("MODAL_ENDPOINT", "https://user:word@example.com", "MODAL_API_KEY"),
         ("MODAL_ENDPOINT", "https://example.com?a=b", "query"),
+        ("MODAL_ENDPOINT", "https://example.com?", "query"),
+        ("MODAL_ENDPOINT", "https://example.com/#", "query"),
         ("MODAL_ENDPOINT", "https://good.example,bad", "URL 2 of MODAL_ENDPOINT"),
         ("MODAL_API_KEY", "two words", "header"),
         ("MODAL_API_KEY", "schlüssel", "header"),

@@ -338,11 +338,13 @@ def test_a_text_that_the_maze_service_finds_wrong_is_no_success() -> None:
 def test_cancelling_ends_the_generation_within_the_maze_service() -> None:
     ended = threading.Event()
 
-    def wait_for_the_end(request: Request) -> None:
+    def notice(request: Request) -> None:
         request.cancellation.on_cancel(ended.set)
-        assert ended.wait(20)
 
-    with running_service(ScriptedBackend(["a", wait_for_the_end, "b"])) as service:
+    def wait(_: Request) -> None:
+        ended.wait(20)
+
+    with running_service(ScriptedBackend([notice, "a", wait, "b"])) as service:
         with pytest.raises(CancelledError):
             backend_for(service.url).generate(ask(), lambda _: False)
         assert ended.wait(20)

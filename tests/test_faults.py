@@ -6,7 +6,7 @@ import gzip
 import re
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from random import Random
@@ -784,6 +784,103 @@ def test_a_cancellation_ends_a_wait_at_once(play: Play) -> None:
     with FaultServer(cancelling) as server, pytest.raises(CancelledError, match=r"the library was shut down"):
         generate(backend_for(server.url), request)
     assert not request.deadline.expired()
+
+
+MUCH = [token("x")] * 500
+
+
+@pytest.mark.parametrize(
+    ("rest", "outcome"),
+    [
+        ((*MUCH, summary(generated_text="x" * 501), DONE), None),
+        ((b"data: {", DONE), None),
+        ((event({"error": {"code": 503, "message": "gone"}}), DONE), None),
+        ((summary(generated_text="x"), DONE), "complete"),
+    ],
+    ids=["more text", "malformed", "error", "end"],
+)
+def test_what_has_arrived_already_does_not_prolong_a_call_that_is_over(
+    rest: tuple[bytes, ...], outcome: str | None
+) -> None:
+    # One chunk, so that it arrives with the first text and nothing is waited for.
+    with FaultServer(stream(b"".join((token("x"), *rest)))) as server:
+        backend = backend_for(server.url)
+        request = ask()
+        pieces = []
+
+        def cancel(piece: str) -> bool:
+            pieces.append(piece)
+            request.cancellation.cancel("enough")
+            return True
+
+        with pytest.raises(CancelledError, match="enough") as caught:
+            backend.generate(request, cancel)
+        assert (pieces, caught.value.partial_text) == (["x"], "x")
+
+        late = ask(timeout_ms=300)
+
+        def dawdle(piece: str) -> bool:
+            pieces.append(piece)
+            time.sleep(0.4)
+            return True
+
+        if outcome == "complete":  # an answer that is complete is not thrown away
+            assert backend.generate(late, dawdle).text == "x"
+        else:
+            with pytest.raises(TimedOutError) as timed_out:
+                backend.generate(late, dawdle)
+            assert timed_out.value.partial_text == "x"
+        assert pieces == ["x", "x"]
+
+
+@pytest.mark.parametrize("code", [404, 405])
+def test_an_error_within_a_stream_is_not_taken_for_a_service_without_streams(code: int) -> None:
+    parts = (token("a"), event({"error": {"code": code, "message": "adapter gone"}, "done": True}), DONE)
+    with FaultServer(stream(*parts), fine("whole")) as server:
+        pieces: list[str] = []
+
+        def take(piece: str) -> bool:
+            pieces.append(piece)
+            return True
+
+        with pytest.raises(RequestRejectedError, match="adapter gone") as caught:
+            backend_for(server.url).generate(ask(), take)
+    assert (pieces, caught.value.partial_text, len(server.requests)) == (["a"], "a", 1)
+
+
+@pytest.mark.parametrize("noise", [b": ping\n\n", token("")], ids=["comment", "empty token"])
+def test_noise_does_not_prolong_the_time_for_the_next_text(noise: bytes) -> None:
+    def chatter(exchange: Exchange) -> None:
+        exchange.open = False
+        while True:
+            exchange.send(chunk(noise))
+            time.sleep(0.05)
+
+    limits = replace(LIMITS, gap_secs=0.3)
+    with (
+        FaultServer(unfinished(token("a"), then=chatter)) as server,
+        pytest.raises(TimedOutError, match=r"no further text for 0\.3 s") as caught,
+    ):
+        generate(backend_for(server.url, limits=limits), ask())
+    assert caught.value.partial_text == "a"
+
+
+def test_a_trailer_in_two_parts_does_not_reach_the_next_call() -> None:
+    def in_two_parts(exchange: Exchange) -> None:
+        whole = fine("one").data
+        exchange.send(whole[:-2] + b"X-")
+        time.sleep(0.1)
+        exchange.send(b"Why: y\r\n\r\n")
+
+    with FaultServer(in_two_parts, fine("two")) as server:
+        backend = backend_for(server.url)
+        assert [generate(backend, ask())[0].text for _ in range(2)] == ["one", "two"]
+
+
+def test_an_empty_text_at_the_limit_is_an_error_that_says_what_to_do() -> None:
+    parts = (summary(generated_text="", tokens_generated=16, finish_reason="length"), DONE)
+    with FaultServer(stream(*parts)) as server, pytest.raises(TruncatedError, match=r"without any text; raise max_tok"):
+        generate(backend_for(server.url), ask(grammar=None))
 
 
 def test_a_cancellation_ends_the_pause_before_a_retry() -> None:

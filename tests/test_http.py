@@ -8,9 +8,11 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,10 +40,10 @@ from fault_server import (
 )
 from http_calls import KEY, LIMITS, ask, backend_for, backends_are_closed, generate  # noqa: F401
 
-from maze.backends import connect, transport
+from maze.backends import connect, http, transport
 from maze.backends.base import Deadline
 from maze.backends.endpoints import FIRST_REST_SECS, LONGEST_REST_SECS, Endpoint, Endpoints, Permits
-from maze.backends.http import Limits
+from maze.backends.http import ERROR_BODY_SECS, Limits
 from maze.config import ModalConfig, Secret
 from maze.errors import (
     BadResponseError,
@@ -166,15 +168,20 @@ def test_an_error_leaves_the_connection_in_order() -> None:
     assert server.connections == 1
 
 
-def test_a_refusal_before_the_whole_request_was_read_is_heard() -> None:
+@pytest.mark.parametrize("reads_on", [True, False])
+def test_a_refusal_before_the_whole_request_was_read_is_heard(reads_on: bool) -> None:
     """A prompt larger than all socket buffers, and a server that answers after its first bytes."""
     listener = socket.create_server(("127.0.0.1", 0))
+    heard = threading.Event()
 
     def refuse() -> None:
         connection, _ = listener.accept()
         with connection:
             connection.recv(100)
             connection.sendall(head(413, "Content-Length: 0", "Connection: close"))
+            if not reads_on:
+                heard.wait(20)
+                return
             connection.shutdown(socket.SHUT_WR)
             while connection.recv(65536):
                 pass
@@ -185,6 +192,7 @@ def test_a_refusal_before_the_whole_request_was_read_is_heard() -> None:
         backend = backend_for(f"http://127.0.0.1:{listener.getsockname()[1]}")
         with pytest.raises(MazeError, match=r"refused the request \(413\)"):
             generate(backend, ask(prompt="x" * 20_000_000))
+        heard.set()
         server.join()
 
 
@@ -472,6 +480,27 @@ def test_a_cancellation_ends_a_wait_within_tls(certificate: Path) -> None:
     assert not request.deadline.expired()
 
 
+def test_a_tls_connection_that_was_closed_with_a_goodbye_costs_no_attempt(certificate: Path) -> None:
+    def closes_when_asked_again(exchange: Exchange) -> None:
+        fine("one")(exchange)
+        exchange.connection.settimeout(10)
+        exchange.connection.recv(1)  # the next request
+        assert isinstance(exchange.connection, ssl.SSLSocket)
+        exchange.connection.unwrap()
+        exchange.open = False
+
+    with FaultServer(closes_when_asked_again, fine("two"), tls=server_context(certificate)) as server:
+        backend = backend_for(server.url, tls=trusting(certificate), limits=replace(LIMITS, attempts=1))
+        assert [generate(backend, ask())[0].text for _ in range(2)] == ["one", "two"]
+    assert server.connections == 2
+
+
+def test_certificates_that_cannot_be_read_are_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("certifi.where", lambda: "/nowhere/at/all")
+    with pytest.raises(EngineUnavailableError, match="certificates to trust cannot be read"):
+        generate(backend_for("https://127.0.0.1:9"), ask())
+
+
 def test_a_redirect_from_https_to_http_is_not_followed(certificate: Path) -> None:
     with FaultServer(fine()) as other:
         play = answer(303, b"", f"Location: {other.url}/")
@@ -508,6 +537,39 @@ def test_an_endpoint_without_a_trusted_certificate_is_passed_over(certificate: P
     with FaultServer(fine(), tls=server_context(certificate)) as bad, FaultServer(fine()) as good:
         backend = backend_for(bad.url, good.url, limits=Limits(first_backoff_secs=1000))
         assert [generate(backend, ask())[0].text for _ in range(2)] == ["hello", "hello"]
+
+
+def test_an_endpoint_that_hangs_rests_like_one_that_failed() -> None:
+    with FaultServer(stall) as hanging, FaultServer(fine()) as good:
+        backend = backend_for(hanging.url, good.url)
+        outcomes = []
+        for _ in range(4):
+            try:
+                outcomes.append(generate(backend, ask(timeout_ms=300))[0].text)
+            except TimedOutError:
+                outcomes.append("timed out")
+    assert sorted(outcomes) == ["hello", "hello", "hello", "timed out"]
+    assert len(hanging.requests) == 1
+
+
+@pytest.mark.parametrize("play", [answer(404, b"app is stopped"), answer(200, {"data": [{"id": "m"}]})])
+def test_an_endpoint_that_cannot_be_used_is_passed_over_and_rests(play: Play) -> None:
+    with FaultServer(play) as gone, FaultServer(by_path(models=answer(200, ["m"]), generate_stream=fine())) as good:
+        backend = backend_for(gone.url, good.url, dialect=None)
+        assert [generate(backend, ask())[0].text for _ in range(4)] == ["hello"] * 4
+        asked = len(gone.requests)
+        assert generate(backend, ask())[0].text == "hello"
+    assert len(gone.requests) == asked
+
+
+def test_an_endpoint_without_a_trusted_certificate_ends_no_retries_of_the_others(certificate: Path) -> None:
+    for order in (1, -1):
+        with (
+            FaultServer(fine(), tls=server_context(certificate)) as untrusted,
+            FaultServer(answer(503, b""), fine()) as busy,
+        ):
+            urls = (untrusted.url, busy.url)[::order]
+            assert generate(backend_for(*urls), ask())[0].text == "hello"
 
 
 def test_no_endpoint_takes_over_after_text() -> None:
@@ -554,6 +616,8 @@ def test_the_rest_of_an_endpoint_grows_with_its_failures_and_ends_with_a_success
     assert rests[-1] == LONGEST_REST_SECS
     assert [endpoints.choose() for _ in range(4)] == [two] * 4
     endpoints.failed(two, rest_secs=1e6)
+    assert two.rest_secs == LONGEST_REST_SECS
+    endpoints.failed(one, rest_secs=1)
     assert endpoints.choose() is one, "if all rest, the one whose rest ends first"
     assert endpoints.choose({one}) is None
     endpoints.succeeded(one)
@@ -769,6 +833,59 @@ def test_an_endpoint_that_hangs_is_not_ready() -> None:
         health = backend_for(server.url).health(Deadline(200))
     assert not health.ready
     assert "200 ms" in health.endpoints[0]["detail"]
+
+
+def test_a_slow_answer_to_a_question_has_the_time_of_the_call_also_after_a_404() -> None:
+    """As on Modal, where /models and /health start a container."""
+
+    def slowly(play: Play) -> Play:
+        def later(exchange: Exchange) -> None:
+            time.sleep(ERROR_BODY_SECS + 0.3)
+            play(exchange)
+
+        return later
+
+    with FaultServer(by_path(models=slowly(answer(200, ["m"])), generate_stream=fine())) as server:
+        assert generate(backend_for(server.url, dialect=None), ask())[0].text == "hello"
+
+
+def test_a_version_that_is_not_told_holds_no_call_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "VERSION_SECS", 0.2)
+    play = by_path(v1_models=VLLM_MODELS, version=stall, v1_completions=VLLM_TEXT)
+    with FaultServer(play) as server:
+        backend = backend_for(server.url, dialect=None)
+        assert [generate(backend, ask())[0].text for _ in range(2)] == ["hi", "hi"]
+    assert [request.path for request in server.requests].count("/version") == 1
+
+
+def test_models_are_told_though_an_endpoint_hangs() -> None:
+    with FaultServer(stall) as hanging, FaultServer(by_path(models=answer(200, ["a"]))) as good:
+        assert backend_for(hanging.url, good.url).models(Deadline(500)) == ("a",)
+
+
+def test_streaming_is_tried_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "WHOLE_SECS", 0.2)
+    whole = answer(200, {"generated_text": "whole", "tokens_generated": 3})
+    with FaultServer(answer(404, b""), whole, whole, fine("streamed")) as server:
+        backend = backend_for(server.url)
+        texts = [generate(backend, ask())[0].text for _ in range(2)]
+        time.sleep(0.3)
+        texts.append(generate(backend, ask())[0].text)
+    assert texts == ["whole", "whole", "streamed"]
+    paths = [request.path for request in server.requests]
+    assert paths == ["/generate/stream", "/generate", "/generate", "/generate/stream"]
+
+
+def test_statistics_of_a_service_are_recorded_only_as_far_as_they_are_flat_and_short() -> None:
+    deep: object = 1
+    for _ in range(200):
+        deep = [deep]
+    stats = {"ms": 7, "long": "x" * 1000, "deep": deep, "ok": True, **{f"n{number}": number for number in range(1000)}}
+    with FaultServer(fine(stats=stats)) as server:
+        told = generate(backend_for(server.url), ask())[0].engine["stats"]
+    assert (told["ms"], told["long"], told["ok"]) == (7, "x" * 200, True)
+    assert "deep" not in told
+    assert len(told) <= 64
 
 
 def test_models_of_all_endpoints_are_listed_once() -> None:

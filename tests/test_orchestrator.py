@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from scripted_backend import ScriptedBackend
 
-from maze.backends.base import FINISHED_LENGTH, Request
+from maze.backends.base import FINISHED_LENGTH, Deadline, Request
 from maze.config import MazeConfig
 from maze.errors import EngineUnavailableError, InvalidConstraintError, Status, TimedOutError
 from maze.orchestrator import MAX_CONCURRENT_BATCH, Orchestrator
@@ -219,6 +220,78 @@ def test_leaving_a_stream_early_cancels_the_generation() -> None:
     assert first == "1"
     assert stream.result.status is Status.CANCELLED
     assert len(stream.result.code) < 10_000
+
+
+def _is_cancelled(request: Request) -> bool:
+    for _ in range(200):
+        if request.cancellation.cancelled:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_leaving_the_loop_over_a_stream_cancels_the_generation() -> None:
+    endless = ScriptedBackend(["1"] * 10_000)
+    stream = orchestrator(endless).stream(INTENT)
+    for _ in stream:
+        break
+    assert stream.result.status is Status.CANCELLED
+
+
+def test_a_stream_that_nobody_reads_or_refers_to_ends() -> None:
+    endless = ScriptedBackend(["1"] * 10_000)
+    maze = orchestrator(endless)
+    maze.stream(INTENT)
+    for _ in range(200):
+        if endless.requests:
+            break
+        time.sleep(0.05)
+    assert _is_cancelled(endless.requests[0])
+
+
+def test_a_stream_that_is_not_read_ends_at_its_deadline() -> None:
+    endless = ScriptedBackend(["1"] * 10_000)
+    stream = orchestrator(endless).stream(INTENT, (), GenerationOptions(timeout_ms=300))
+    time.sleep(0.5)
+    assert stream.result.status is Status.TIMED_OUT
+
+
+def test_a_forked_child_is_refused_and_leaves_the_parent_alone() -> None:
+    """In a program of its own, because the child of a test would go on with the other tests."""
+    program = """
+import os, sys, warnings
+sys.path[:0] = ["tests"]
+warnings.simplefilter("ignore")
+from fault_server import Exchange, FaultServer, fine
+from maze import Intent, MazeConfig, ModalConfig, Orchestrator
+def echo(exchange: Exchange) -> None:
+    fine(exchange.received.json()["prompt"])(exchange)
+with FaultServer(echo) as server, Orchestrator(
+    MazeConfig(modal=ModalConfig(endpoints=(server.url,), dialect="maze"))
+) as maze:
+    assert maze.generate(Intent("before")).code == "before"
+    child = os.fork()
+    if child == 0:
+        result = maze.generate(Intent("child"))
+        maze.close()
+        print(result.status.name, result.error, flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+    print([maze.generate(Intent(f"parent {n}")).code for n in range(3)], server.connections, flush=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
+    )
+    child, parent = done.stdout.splitlines()
+    assert child.startswith("FORKED this process was forked")
+    assert parent == "['parent 0', 'parent 1', 'parent 2'] 1"
+
+
+def test_a_time_beyond_all_locks_is_taken() -> None:
+    assert orchestrator(ScriptedBackend(["1"])).generate(INTENT, (), GenerationOptions(timeout_ms=2**32 - 1)).success
+    deadline = Deadline(1e20)
+    assert threading.Event().wait(min(deadline.remaining_secs(), 0.01)) is False
+    assert deadline.remaining_secs() <= threading.TIMEOUT_MAX
 
 
 def test_a_fault_in_the_engine_reaches_the_reader_of_a_stream() -> None:

@@ -12,6 +12,9 @@ from typing import Any, Protocol
 from maze.errors import CancelledError, TimedOutError
 from maze.types import TokenMask
 
+_LONGEST_SECS = threading.TIMEOUT_MAX / 2
+"""A century or so: locks cannot be waited for longer."""
+
 
 class Deadline:
     """The one point in time at which a call must have ended, however many attempts it took."""
@@ -20,7 +23,7 @@ class Deadline:
 
     def __init__(self, timeout_ms: float) -> None:
         self.timeout_ms = timeout_ms
-        self.at = time.monotonic() + timeout_ms / 1000
+        self.at = time.monotonic() + min(timeout_ms / 1000, _LONGEST_SECS)
 
     def remaining_secs(self) -> float:
         """Seconds left; 0 once the deadline has passed."""

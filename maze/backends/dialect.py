@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Request
-from maze.errors import UnsupportedConstraintError
+from maze.errors import TruncatedError, UnsupportedConstraintError
 from maze.types import TokenMask
 
 Event = dict[str, Any]
@@ -82,6 +82,8 @@ class Reader:
         if not text and self.finish_reason == FINISHED_STOP and not self.stopped_by_text:
             # What vLLM does when a grammar dies inside it.
             raise MalformedError("it is an empty text, and claims to be finished")
+        if not text and self.finish_reason == FINISHED_LENGTH:
+            raise TruncatedError("the engine used up max_tokens, or its context, without any text; raise max_tokens")
 
 
 # ------------------------------------------------------------------------------------------------ reading fields

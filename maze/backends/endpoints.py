@@ -70,8 +70,8 @@ class Endpoint:
         self.vocabulary: int | None = None
         """Size of the vocabulary of the model, where the service tells it."""
         self.version: str | None = None
-        self.streams = True
-        """False for an older Maze service without /generate/stream."""
+        self.whole_until = 0.0
+        """Until when an older Maze service, which had no /generate/stream, is asked for whole answers."""
         self.asking = Permits(1)
         """Held by the one call that asks the service what it is."""
         self.failures = 0
@@ -89,32 +89,33 @@ class Endpoints:
         self._lock = threading.Lock()
         self._turn = 0
 
-    def choose(self, tried: Collection[Endpoint] = ()) -> Endpoint | None:
-        """The next endpoint that was not tried and does not rest.
+    def choose(self, tried: Collection[Endpoint] = (), *, given_up: Collection[Endpoint] = ()) -> Endpoint | None:
+        """The next endpoint that was not tried, nor given up, and does not rest.
 
-        If all of those that were not tried rest, the one whose rest ends first, but only for the first try of a call:
+        If all of those that were not tried rest, the one whose rest ends first, but only for the first try of a round:
         a call is never refused because of a rest. None if nothing is left to try.
         """
         if len(self.all) == 1:
-            return None if tried else self.all[0]
+            return None if tried or given_up else self.all[0]
         now = time.monotonic()
         with self._lock:
             self._turn += 1
             count = len(self.all)
             turns = [self.all[(self._turn + offset) % count] for offset in range(count)]
-            for endpoint in turns:
-                if endpoint not in tried and endpoint.rests_until <= now:
+            left = [endpoint for endpoint in turns if endpoint not in tried and endpoint not in given_up]
+            for endpoint in left:
+                if endpoint.rests_until <= now:
                     return endpoint
             if tried:
                 return None
-            return min(turns, key=lambda endpoint: endpoint.rests_until)
+            return min(left, key=lambda endpoint: endpoint.rests_until, default=None)
 
     def failed(self, endpoint: Endpoint, rest_secs: float | None = None) -> None:
-        """Let an endpoint rest: for `rest_secs` if it said so, else for a time that grows with each failure."""
+        """Let an endpoint rest: as long as it asked for, else for a time that grows with each failure."""
         with self._lock:
             endpoint.failures += 1
-            growing = min(LONGEST_REST_SECS, FIRST_REST_SECS * 2 ** min(endpoint.failures - 1, 10))
-            endpoint.rest_secs = growing if rest_secs is None else rest_secs
+            growing = FIRST_REST_SECS * 2 ** min(endpoint.failures - 1, 10)
+            endpoint.rest_secs = min(LONGEST_REST_SECS, growing if rest_secs is None else rest_secs)
             endpoint.rests_until = time.monotonic() + endpoint.rest_secs
 
     def succeeded(self, endpoint: Endpoint) -> None:

@@ -12,6 +12,7 @@ import email.utils
 import logging
 import math
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -60,10 +61,17 @@ MAX_REASON_CHARACTERS = 500
 """How much of an engine's own error text goes into ours."""
 MAX_ERROR_BYTES = 65536
 """How much of an answer that is an error is read."""
+WHOLE_SECS = 300.0
+"""How long a service that did not stream is asked for whole answers before streaming is tried again."""
+VERSION_SECS = 2.0
+"""Longest wait for the version of a service, which is only nice to have."""
 MAX_EVENT_BYTES = 16 * 2**20
 """Longest event of a stream. The last one of llama.cpp repeats prompt and grammar."""
 ERROR_BODY_SECS = 2.0
 """Longest silence within an answer that is an error."""
+MAX_TOLD_VALUES = 64
+MAX_TOLD_CHARACTERS = 200
+"""How much of a service's own statistics goes into the provenance."""
 SHOWN_OF_SECRET = 6
 """Most characters of a key that an error may show: "sk-" and the like are no secret, and occur in other words."""
 MAX_DESCRIPTION_BYTES = 4 * 2**20
@@ -120,15 +128,14 @@ class _FailedAttempt(Exception):  # noqa: N818 - it is the outcome of an attempt
         error: MazeError,
         again: _Again = _Again.NEVER,
         *,
-        status: int | None = None,
         retry_after: float | None = None,
         blames_endpoint: bool = False,
     ) -> None:
         super().__init__(str(error))
         self.error = error
         self.again = again
-        self.status = status
-        """The HTTP status, if there was one."""
+        self.status: int | None = None
+        """The HTTP status of the answer, if it was the answer that failed, and not something in it."""
         self.retry_after = retry_after
         """Seconds that the service asked to wait."""
         self.blames_endpoint = blames_endpoint
@@ -224,37 +231,47 @@ class HttpBackend:
 
     def health(self, deadline: Deadline) -> Health:
         """Ask every endpoint at once, each with one attempt. One that is ready is enough to generate."""
-        endpoints = self._endpoints.all
+        reports = tuple(self._ask_each(lambda endpoint, asking: self._report(endpoint, Call(deadline, asking))))
+        return Health(any(report["ready"] for report in reports), self.name, reports)
+
+    def models(self, deadline: Deadline) -> tuple[str, ...]:
+        """The models of all endpoints together, which are asked at once. Fails only if no endpoint answers."""
+
+        def list_models(endpoint: Endpoint, asking: Cancellation) -> tuple[str, ...] | MazeError:
+            try:
+                return self._retry(
+                    lambda chosen: self._list_models(chosen, Call(deadline, asking)),
+                    Endpoints([endpoint]),
+                    deadline,
+                    asking,
+                )
+            except MazeError as error:
+                return error
+
+        names: dict[str, None] = {}
+        failures: list[MazeError] = []
+        for found in self._ask_each(list_models):
+            if isinstance(found, MazeError):
+                failures.append(found)
+            else:
+                names |= dict.fromkeys(found)
+        if failures and not names:
+            raise failures[0]
+        return tuple(names)
+
+    def _ask_each(self, ask: Callable[[Endpoint, Cancellation], _Result]) -> list[_Result]:
+        """Ask every endpoint at once; close() ends it."""
         asking = Cancellation()
         forget = self._closing.on_cancel(lambda: asking.cancel("cancelled: libmaze was shut down during the call"))
-        with ThreadPoolExecutor(len(endpoints), "maze-health", initializer=leave_signals_to_the_host) as pool:
+        endpoints = self._endpoints.all
+        with ThreadPoolExecutor(len(endpoints), "maze-ask", initializer=leave_signals_to_the_host) as pool:
             try:
-                reports = tuple(pool.map(lambda endpoint: self._report(endpoint, Call(deadline, asking)), endpoints))
+                answers = list(pool.map(lambda endpoint: ask(endpoint, asking), endpoints))
             finally:
                 asking.cancel("cancelled: nobody waits for the answer")  # after Ctrl-C, when the pool would wait for it
                 forget()
         self._closing.raise_if_cancelled()
-        return Health(any(report["ready"] for report in reports), self.name, reports)
-
-    def models(self, deadline: Deadline) -> tuple[str, ...]:
-        """The models of all endpoints together. Fails only if no endpoint answers."""
-        names: dict[str, None] = {}
-        failure: MazeError | None = None
-        for endpoint in self._endpoints.all:
-            try:
-                found = self._retry(
-                    lambda chosen: self._list_models(chosen, Call(deadline, self._closing)),
-                    Endpoints([endpoint]),
-                    deadline,
-                    self._closing,
-                )
-            except MazeError as error:
-                failure = failure or error
-            else:
-                names |= dict.fromkeys(found)
-        if failure is not None and not names:
-            raise failure
-        return tuple(names)
+        return answers
 
     def close(self) -> None:
         """Close the idle connections, and end what is asked of the endpoints."""
@@ -275,6 +292,8 @@ class HttpBackend:
         attempts = 0
         once_more = True
         tried: set[Endpoint] = set()
+        """In this round."""
+        given_up: set[Endpoint] = set()
         endpoint = endpoints.choose()
         while True:
             assert endpoint is not None  # noqa: S101 - choose() without `tried` always finds one
@@ -290,16 +309,18 @@ class HttpBackend:
             if failure.blames_endpoint:
                 endpoints.failed(endpoint, failure.retry_after)
             tried.add(endpoint)
-            failed_at, endpoint = endpoint.url, None
+            failed_at = endpoint.url
             if failure.again is _Again.NEVER or (failure.again is _Again.ONCE and not once_more):
                 break
+            if failure.again is _Again.ELSEWHERE:
+                given_up.add(endpoint)
             once_more = once_more and failure.again is not _Again.ONCE
             endpoint = endpoints.choose(tried)
             if endpoint is not None:
                 _log.warning("%s; going on at %s", failure, endpoint.url)
                 continue
             rounds += 1
-            if failure.again is _Again.ELSEWHERE or rounds >= self._limits.attempts:
+            if len(given_up) == len(endpoints.all) or rounds >= self._limits.attempts:
                 break
             pause = self._pause_secs(rounds, failure.retry_after)
             if pause >= deadline.remaining_secs():
@@ -307,7 +328,7 @@ class HttpBackend:
             _log.warning("%s; trying again in %.2f s", failure, pause)
             _wait(pause, deadline, cancellation)
             tried.clear()
-            endpoint = endpoints.choose()
+            endpoint = endpoints.choose(given_up=given_up)
         _log.debug("giving up on %s after %d attempts", failed_at, attempts)
         if attempts == 1:
             raise failure.error
@@ -330,22 +351,23 @@ class HttpBackend:
         if model is None and dialect.needs_model:
             model = endpoint.models[0] if endpoint.models else None
             if model is None:
-                raise ConfigurationError(f"{endpoint.url} lists no model; name one with MODAL_MODEL")
+                raise self._unusable(f"{endpoint.url} lists no model; name one with MODAL_MODEL")
         try:
             body = orjson.dumps(dialect.fields(request, model, endpoint.vocabulary))
         except orjson.JSONEncodeError as error:
             raise InvalidArgumentError(f"the prompt, grammar or a stop text cannot be sent as JSON: {error}") from None
 
-        if endpoint.streams or dialect.whole_path is None:
+        streams = time.monotonic() >= endpoint.whole_until
+        if streams or dialect.whole_path is None:
             try:
                 return self._travel(endpoint, dialect, dialect.generate_path, body, request, model, on_text)
             except _FailedAttempt as failed:
                 if failed.status not in (404, 405) or dialect.whole_path is None:
                     raise
         completion = self._travel(endpoint, dialect, dialect.whole_path, body, request, model, on_text)
-        if endpoint.streams:
+        if streams:
             _log.info("%s does not stream: using %s", endpoint.url, dialect.whole_path)
-            endpoint.streams = False
+            endpoint.whole_until = time.monotonic() + WHOLE_SECS
         return completion
 
     def _travel(
@@ -363,7 +385,7 @@ class HttpBackend:
         started = time.monotonic()
         journey = _Journey(endpoint, self._routes[endpoint.url].request("POST", path, body, call), call)
         while True:
-            call.silence_secs = self._limits.first_text_secs
+            call.allow_silence(self._limits.first_text_secs)
             try:
                 response = self._follow(journey)
                 return self._read(endpoint, dialect, response, dialect.reader(request), call, model, on_text, started)
@@ -398,14 +420,17 @@ class HttpBackend:
         pieces: list[str] = []
         first_text_ms: float | None = None
         failure: _FailedAttempt | httpx.TransportError | MalformedError | None = None
+        call.allow_silence(call.silence_secs)
         try:
             for piece in self._texts(endpoint, dialect, response, reader):
+                _raise_if_over(call)  # much may have arrived before
                 if first_text_ms is None:
                     first_text_ms = (time.monotonic() - started) * 1000
-                    call.silence_secs = self._limits.gap_secs
                 pieces.append(piece)
                 if not on_text(piece):
                     raise CancelledError("the caller ended the generation")
+                call.allow_silence(self._limits.gap_secs)
+            call.cancellation.raise_if_cancelled()
             text = "".join(pieces)
             reader.check(text)
             response.extensions["done"]()
@@ -418,13 +443,16 @@ class HttpBackend:
             response.close()
 
         if failure is not None:
+            text = "".join(pieces)
             if isinstance(failure, httpx.TransportError):
-                failure = self._lost(endpoint, call, failure, "".join(pieces))
-            elif isinstance(failure, MalformedError):
-                failure = _FailedAttempt(self._bad(endpoint, str(failure)))
-            if pieces:
+                failure = self._lost(endpoint, call, failure, text)
+            else:
+                _raise_if_over(call, text)
+                if isinstance(failure, MalformedError):
+                    failure = _FailedAttempt(self._bad(endpoint, str(failure)))
+            if text:
                 failure.again = _Again.NEVER
-                failure.error.partial_text = "".join(pieces)
+                failure.error.partial_text = text
             raise failure
         assert reader.finish_reason is not None  # noqa: S101 - check() has looked
         engine: dict[str, Any] = {"endpoint": endpoint.url, "dialect": dialect.name}
@@ -435,22 +463,23 @@ class HttpBackend:
             finish_reason=reader.finish_reason,
             # A service that does not count sends about a token with each event.
             tokens_generated=len(pieces) if reader.tokens_generated is None else reader.tokens_generated,
-            model=reader.model or model or "",
+            model=self._redacted(reader.model or model or ""),
             prompt_tokens=reader.prompt_tokens,
             first_token_ms=first_text_ms,
-            engine=engine | reader.engine,
+            engine=engine | {name: self._redacted_values(values) for name, values in reader.engine.items()},
         )
 
     def _texts(self, endpoint: Endpoint, dialect: Dialect, response: httpx.Response, reader: Reader) -> Iterator[str]:
         """The texts in an answer, as they arrive."""
-        content_type = response.headers.get("content-type", "").lower()
-        if content_type.startswith("application/json"):
+        content_type = response.headers.get("content-type", "")
+        kind = content_type.lower()
+        if kind.startswith("application/json"):
             answer = _parsed(b"".join(_limited(_body(response), self._limits.answer_bytes)))
             if _is_error(answer):
                 raise self._told_error(endpoint, answer)
             yield reader.feed_whole(answer)
             return
-        if not content_type.startswith("text/event-stream"):
+        if not kind.startswith("text/event-stream"):
             raise MalformedError(f"it is {_described_type(content_type)}, not a stream of events")
         ended = False
         for data in _events(_body(response), self._limits.answer_bytes):
@@ -513,6 +542,7 @@ class HttpBackend:
         journey.trusted = journey.trusted and _origin(there) == _origin(route.base)
         headers = route.headers if journey.trusted else httpx.Headers(_host_header(there) | self._public_headers)
         journey.request = _request("GET", there, headers, b"", journey.call)
+        journey.call.allow_silence(journey.call.silence_secs)
 
     def _ask(self, endpoint: Endpoint, path: str, call: Call) -> bytes:
         """GET something small."""
@@ -601,7 +631,7 @@ class HttpBackend:
         owner = first.get("owned_by") if type(first) is dict else None
         name = _DIALECT_OF_OWNER.get(owner) if type(owner) is str else None
         if name is None:
-            raise ConfigurationError(
+            raise self._unusable(
                 f"{endpoint.url} has /v1/models but does not say which engine it is; set MAZE_DIALECT to vllm, sglang "
                 "or llama.cpp"
             )
@@ -615,7 +645,7 @@ class HttpBackend:
         health = self._ask_json_if_there(endpoint, MazeDialect.ready_path, call)
         if type(health) is dict and "status" in health:
             return
-        raise ConfigurationError(
+        raise self._unusable(
             f"{endpoint.url} is no inference service that libmaze knows: it has neither /v1/models, nor /models or "
             "/health of a Maze service; check the URL, or set MAZE_DIALECT"
         )
@@ -623,18 +653,20 @@ class HttpBackend:
     def _version(self, endpoint: Endpoint, dialect: Dialect, call: Call) -> str | None:
         """The version of the service, which is nice to have."""
         assert dialect.version_path is not None  # noqa: S101 - the caller has looked
+        short = Call(call.deadline, call.cancellation)
+        short.allow_silence(VERSION_SECS)
         try:
-            answer = self._ask_json(endpoint, dialect.version_path, call)
+            answer = self._ask_json(endpoint, dialect.version_path, short)
         except _FailedAttempt:
             return None
         version = answer.get(dialect.version_field) if type(answer) is dict else None
-        return version[:100] if type(version) is str else None
+        return self._redacted(version[:100]) if type(version) is str else None
 
     def _list_models(self, endpoint: Endpoint, call: Call) -> tuple[str, ...]:
         dialect = self._introduce(endpoint, call)
         answer = self._ask_json(endpoint, dialect.models_path, call)
         try:
-            return dialect.model_names(answer)
+            return tuple(map(self._redacted, dialect.model_names(answer)))
         except MalformedError as error:
             problem = str(error)
         raise _FailedAttempt(self._bad(endpoint, problem))
@@ -644,7 +676,11 @@ class HttpBackend:
         report: dict[str, Any] = {"endpoint": endpoint.url, "ready": False, "detail": "", "failures": endpoint.failures}
         try:
             dialect = self._introduce(endpoint, call)
-            report |= {"dialect": dialect.name, "version": endpoint.version, "models": list(endpoint.models)}
+            report |= {
+                "dialect": dialect.name,
+                "version": endpoint.version,
+                "models": list(map(self._redacted, endpoint.models)),
+            }
             answer = self._ask(endpoint, dialect.ready_path, call)
         except _FailedAttempt as failed:
             report["detail"] = str(failed.error)
@@ -661,9 +697,12 @@ class HttpBackend:
     def _lost(self, endpoint: Endpoint, call: Call, failure: httpx.TransportError, text: str) -> _FailedAttempt:
         """What becomes of an error of the transport: the one place where errors of httpx become ours.
 
-        Raises TimedOutError or CancelledError if that is why the socket failed.
+        Raises CancelledError if that is why the socket failed.
         """
-        _raise_if_over(call, text)
+        call.cancellation.raise_if_cancelled(text)
+        if call.deadline.expired():
+            # A service that hangs looks like this, so the next call had better go elsewhere.
+            return _FailedAttempt(_past_deadline(call, text), blames_endpoint=not text)
         where = endpoint.url
         match failure:
             case httpx.ConnectTimeout():
@@ -690,12 +729,17 @@ class HttpBackend:
         what = "no further text" if text else "no text"
         return TimedOutError(f"{endpoint.url} sent {what} for {call.silence_secs:g} s", partial_text=text)
 
+    def _unusable(self, problem: str) -> _FailedAttempt:
+        return _FailedAttempt(ConfigurationError(problem), _Again.ELSEWHERE, blames_endpoint=True)
+
     def _bad(self, endpoint: Endpoint, problem: str) -> BadResponseError:
         return BadResponseError(self._redacted(f"the answer of {endpoint.url} is wrong: {problem}"))
 
     def _refused(self, journey: _Journey, response: httpx.Response) -> _FailedAttempt:
         """What becomes of an answer that is not 200."""
-        journey.call.silence_secs = ERROR_BODY_SECS
+        call = journey.call
+        patience = call.silence_secs
+        call.allow_silence(ERROR_BODY_SECS)
         body = b""
         try:
             for piece in _body(response):
@@ -708,8 +752,12 @@ class HttpBackend:
             pass  # the status says enough
         finally:
             response.close()
-        _raise_if_over(journey.call, "")
-        return self._failed(journey.endpoint, response.status_code, _reason(body), _retry_after(response.headers))
+            call.allow_silence(patience)
+        _raise_if_over(call)
+        status = response.status_code
+        failed = self._failed(journey.endpoint, status, _reason(body), _retry_after(response.headers))
+        failed.status = status
+        return failed
 
     def _told_error(self, endpoint: Endpoint, event: Event) -> _FailedAttempt:
         """What becomes of an error that comes as an answer of status 200, or within one."""
@@ -745,26 +793,57 @@ class HttpBackend:
             error = self._bad(endpoint, f"its status is {status}, and only 200 has an answer")
         again = _Again.YES if status in _RETRYABLE else _Again.ONCE if status == 500 else _Again.NEVER
         blames = status >= 500 or (status == 429 and retry_after is not None)
-        return _FailedAttempt(error, again, status=status, retry_after=retry_after, blames_endpoint=blames)
+        return _FailedAttempt(error, again, retry_after=retry_after, blames_endpoint=blames)
 
     def _redacted(self, text: str) -> str:
         """Services have been seen to repeat the key that they refuse; cutting what they say may leave its beginning."""
         for secret in self._secrets:
-            for length in range(len(secret), min(len(secret), SHOWN_OF_SECRET + 1) - 1, -1):
-                text = text.replace(secret[:length], "***")
+            # As it is, and as repr() shows it.
+            for shown in {secret, repr(secret)[1:-1]}:
+                text = _without(shown, text)
         return text
+
+    def _redacted_values(self, values: dict[str, Any]) -> dict[str, Any]:
+        """What a service tells of a call; only what is flat and short, so that the record of it stays so."""
+        return {
+            self._redacted(name)[:MAX_TOLD_CHARACTERS]: self._redacted(value)[:MAX_TOLD_CHARACTERS]
+            if type(value) is str
+            else value
+            for name, value in list(values.items())[:MAX_TOLD_VALUES]
+            if type(value) in (str, int, float, bool)
+        }
 
 
 # ------------------------------------------------------------------------------------------------ small parts
 
 
-def _raise_if_over(call: Call, text: str) -> None:
+def _raise_if_over(call: Call, text: str = "") -> None:
     call.cancellation.raise_if_cancelled(text)
     if call.deadline.expired():
-        raise TimedOutError(
-            f"no complete answer within {call.deadline.timeout_ms:.0f} ms; raise timeout_ms or lower max_tokens",
-            partial_text=text,
-        )
+        raise _past_deadline(call, text)
+
+
+def _past_deadline(call: Call, text: str) -> TimedOutError:
+    return TimedOutError(
+        f"no complete answer within {call.deadline.timeout_ms:.0f} ms; raise timeout_ms or lower max_tokens",
+        partial_text=text,
+    )
+
+
+def _without(secret: str, text: str) -> str:
+    """`text` with *** in place of `secret`, of its beginning where it was cut, and in whatever case."""
+    found = re.compile(re.escape(secret[: SHOWN_OF_SECRET + 1]), re.IGNORECASE)
+    parts: list[str] = []
+    at = 0
+    for match in found.finditer(text):
+        if match.start() < at:
+            continue
+        end = match.end()
+        while end - match.start() < len(secret) and text[end : end + 1].lower() == secret[end - match.start()].lower():
+            end += 1
+        parts += (text[at : match.start()], "***")
+        at = end
+    return "".join([*parts, text[at:]])
 
 
 def _wait(secs: float, deadline: Deadline, cancellation: Cancellation) -> None:
@@ -866,7 +945,7 @@ def _is_error(event: Event) -> bool:
 
 
 def _described_type(content_type: str) -> str:
-    if content_type.startswith("text/html"):
+    if content_type.lower().startswith("text/html"):
         return "an HTML page"
     return f"of type {content_type[:60]!r}" if content_type else "of no stated type"
 

@@ -43,6 +43,7 @@ from maze.errors import (
     ConstraintViolatedError,
     ContradictionError,
     EngineUnavailableError,
+    ForkedError,
     MazeError,
     RequestRejectedError,
     TimedOutError,
@@ -177,7 +178,7 @@ def _release(engine: _Engine) -> None:
 
 def _refuse_after_fork() -> None:
     if _forked:
-        raise EngineUnavailableError(
+        raise ForkedError(
             "the process was forked after it had loaded the embedded engine, whose threads a fork does not copy; "
             "load it in the child only, or start the child anew (exec, or multiprocessing's spawn)"
         )

@@ -24,6 +24,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import ClassVar
 
 import certifi
 import httpx
@@ -67,18 +68,22 @@ class TlsError(httpx.ConnectError):
 class Call:
     """What bounds one use of the transport; goes into `httpx.Request.extensions["call"]`."""
 
-    __slots__ = ("cancellation", "deadline", "silence_secs")
+    __slots__ = ("_silence_ends", "cancellation", "deadline", "silence_secs")
 
     def __init__(self, deadline: Deadline, cancellation: Cancellation) -> None:
         self.deadline = deadline
         self.cancellation = cancellation
-        self.silence_secs = float("inf")
-        """Longest wait for the next bytes; may be changed while an answer is read."""
+        self.silence_secs = self._silence_ends = float("inf")
+
+    def allow_silence(self, secs: float) -> None:
+        """Give the service so much time from now; what it sends in between that is of no use does not prolong it."""
+        self.silence_secs = secs
+        self._silence_ends = time.monotonic() + secs
 
     def wait_ms(self) -> float:
-        """How long to wait for a socket now; 0 once the deadline has passed."""
-        secs = min(self.deadline.remaining_secs(), self.silence_secs)
-        return min(secs * 1000, _LONGEST_WAIT_MS)
+        """How long to wait for a socket now; 0 once the deadline or the time for silence has passed."""
+        secs = min(self.deadline.at, self._silence_ends) - time.monotonic()
+        return min(max(0.0, secs * 1000), _LONGEST_WAIT_MS)
 
 
 @contextlib.contextmanager
@@ -171,6 +176,8 @@ class SocketTransport(httpx.BaseTransport):
 
     def _connect(self, origin: Origin, call: Call) -> _Connection:
         scheme, host, port = origin
+        if scheme == "https" and self._tls is None:
+            self._tls = _default_tls_context()
         limit = time.monotonic() + min(CONNECT_SECS, call.deadline.remaining_secs())
         failure: OSError | None = None
         addresses = _resolve(host, port, call, limit)
@@ -186,10 +193,8 @@ class SocketTransport(httpx.BaseTransport):
                 if call.cancellation.cancelled:
                     break
                 continue
-            if scheme == "http":
+            if self._tls is None or scheme == "http":
                 return _Connection(connected)
-            if self._tls is None:
-                self._tls = _default_tls_context()
             handshake = Call(Deadline((limit - time.monotonic()) * 1000), call.cancellation)
             return _TlsConnection(connected, self._tls, host, handshake)
         if failure is None or isinstance(failure, TimeoutError):
@@ -219,8 +224,12 @@ def _resolve(
         answer.clear()
         wake.clear()
         forget = call.cancellation.on_cancel(wake.set)
-        with signals_left_to_the_host():
-            threading.Thread(target=look_up, name="maze-resolve", daemon=True).start()
+        try:
+            with signals_left_to_the_host():
+                threading.Thread(target=look_up, name="maze-resolve", daemon=True).start()
+        except RuntimeError:
+            forget()
+            raise httpx.ConnectError(f"the name {host!r} cannot be looked up: no thread can be started") from None
         wake.wait(limit - time.monotonic())
         forget()
     if not answer:
@@ -253,8 +262,11 @@ def _connect_socket(
 
 def _default_tls_context() -> ssl.SSLContext:
     """The system's certificates; those of certifi, which httpx trusts too, as well for systems that have none."""
-    context = ssl.create_default_context(cafile=certifi.where())
-    context.set_default_verify_paths()
+    try:
+        context = ssl.create_default_context(cafile=certifi.where())
+        context.set_default_verify_paths()
+    except OSError as error:
+        raise httpx.ConnectError(f"the certificates to trust cannot be read: {_os_reason(error)}") from None
     context.set_alpn_protocols(["http/1.1"])
     return context
 
@@ -292,6 +304,9 @@ class _Connection:
     """
 
     __slots__ = ("_buffer", "_readable", "_socket", "answered", "expires", "leftover")
+
+    _ANSWER: ClassVar[int] = select.POLLIN
+    """What tells, while a request cannot be sent on, that the answer to it has come already."""
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
@@ -344,26 +359,32 @@ class _Connection:
                 raise httpx.WriteError(_os_reason(error)) from None
 
     def _wait_to_send(self, call: Call) -> None:
-        writable = select.poll()
-        writable.register(self._socket, select.POLLOUT)
-        if not writable.poll(call.wait_ms()):
+        ready = select.poll()
+        ready.register(self._socket, select.POLLOUT | self._ANSWER)
+        events = ready.poll(call.wait_ms())
+        if not events:
             raise httpx.WriteTimeout("the request could not be sent in time")
+        if not events[0][1] & select.POLLOUT:
+            raise httpx.WriteError("the service took no more of the request")
 
     def receive(self, call: Call) -> bytes:
         """Wait for the next bytes; b"" at the end of the connection."""
+        arrived = self._wait_for_bytes(call)
+        if arrived:
+            self.answered = True
+        return arrived
+
+    def _wait_for_bytes(self, call: Call) -> bytes:
         # Looked at here as well: poll() finds bytes also when there is no time left, and a server may have them always.
         while (wait_ms := call.wait_ms()) > 0 and self._readable.poll(wait_ms):
+            if call.cancellation.cancelled:
+                raise httpx.ReadError("the call was cancelled")  # shut() must not pass for the end of the answer
             try:
-                arrived = self._buffer.receive_now()
+                return self._buffer.receive_now()
             except BlockingIOError:
                 continue
             except OSError as error:
                 raise httpx.ReadError(_os_reason(error)) from None
-            if arrived:
-                self.answered = True
-            elif call.cancellation.cancelled:
-                raise httpx.ReadError("the call was cancelled")  # shut() must not pass for the end of the answer
-            return arrived
         raise httpx.ReadTimeout("no answer in time")
 
     def receive_now(self) -> bytes | None:
@@ -402,6 +423,8 @@ class _TlsConnection(_Connection):
 
     __slots__ = ("_incoming", "_outgoing", "_session")
 
+    _ANSWER = 0  # what comes may be a session ticket
+
     def __init__(self, connected: socket.socket, context: ssl.SSLContext, host: str, call: Call) -> None:
         super().__init__(connected)
         self._incoming = ssl.MemoryBIO()
@@ -431,7 +454,7 @@ class _TlsConnection(_Connection):
                 return
             try:
                 self._flush(call)
-                arrived = super().receive(call)
+                arrived = self._wait_for_bytes(call)
             except httpx.TimeoutException:
                 raise httpx.ConnectTimeout("no TLS handshake in time") from None
             except httpx.NetworkError as error:
@@ -457,7 +480,7 @@ class _TlsConnection(_Connection):
             try:
                 arrived = self._session.read(_TLS_BYTES)
             except ssl.SSLWantReadError:
-                encrypted = super().receive(call)
+                encrypted = self._wait_for_bytes(call)
                 if encrypted:
                     self._incoming.write(encrypted)
                 else:
@@ -468,6 +491,8 @@ class _TlsConnection(_Connection):
             except ssl.SSLError as error:
                 raise httpx.ReadError(f"TLS failed: {_ssl_reason(error)}") from None
             else:
+                if arrived:  # session tickets and goodbyes are no answer
+                    self.answered = True
                 return arrived
 
     def receive_now(self) -> bytes | None:
@@ -572,7 +597,7 @@ class _Body:
                 return False
         except httpx.TransportError:
             return False
-        return self.complete and not self._ahead
+        return self.complete and self.keeps_alive and not self._ahead
 
     def _more(self) -> bytes:
         """The next bytes; b"" at the end of the connection, or if it is not to wait and there are none."""
