@@ -18,7 +18,9 @@
  *
  * Threads.  Every function may be called from any thread at any time, with any
  *   stack size the system allows.  A call waits without holding back others.
- *   pthread_cancel() takes effect after the call.
+ *   pthread_cancel() takes effect after the call.  The embedded engine has
+ *   threads of its own until maze_shutdown(): a process whose main thread ends
+ *   with pthread_exit() goes on meanwhile.
  *
  * Fork.  After the first call, a child made by fork() without exec() gets a
  *   MAZE_FORKED error from every function.  A fork before the first call, and
@@ -111,7 +113,7 @@ typedef enum MazeStatus {
     MAZE_CANCELLED = 15,
     /** An input or the work it asks for is over a documented limit. */
     MAZE_LIMIT_EXCEEDED = 16,
-    /** Memory ran out. */
+    /** Memory ran out, or what a process may have of threads or open files. */
     MAZE_OUT_OF_MEMORY = 17,
     /** The process forked after libmaze had started; exec first. */
     MAZE_FORKED = 18,

@@ -45,6 +45,11 @@ def test_hostile(scenario: str) -> None:
     check_scenario("hostile", scenario)
 
 
+@pytest.mark.parametrize("scenario", scenarios("scarce"))
+def test_scarce(scenario: str) -> None:
+    check_scenario("scarce", scenario)
+
+
 @pytest.mark.parametrize("scenario", scenarios("engine"))
 def test_engine(scenario: str) -> None:
     check_scenario("engine", scenario)

@@ -7,6 +7,7 @@ call the entry functions that are declared in entry.h and defined here.
 from __future__ import annotations
 
 import atexit
+import errno
 import json
 import logging
 import os
@@ -349,8 +350,8 @@ class _Library:
         if isinstance(error, ImportError):
             repair = "run `make` in libmaze's source tree, or install the package again"
             return self._result(status, error=f"{type(error).__name__}: {error}; {repair}")
-        if isinstance(error, MemoryError):
-            return self._result(status, error=f"out of memory: {error}" if str(error) else "out of memory")
+        if status is Status.OUT_OF_MEMORY:
+            return self._result(status, error=f"out of memory, threads or open files: {error or type(error).__name__}")
         _log.error("internal error", exc_info=error)
         return self._result(status, error=f"internal error, please report it: {type(error).__name__}: {error}")
 
@@ -362,16 +363,21 @@ class _Library:
 
 def _status_of(error: BaseException) -> Status:
     """The status of an exception."""
-    if isinstance(error, MazeError):
-        return error.status
-    for kind, status in (
-        (KeyboardInterrupt, Status.CANCELLED),
-        (ImportError, Status.STARTUP_FAILED),
-        (MemoryError, Status.OUT_OF_MEMORY),
-    ):
-        if isinstance(error, kind):
-            return status
-    return Status.INTERNAL_ERROR
+    match error:
+        case MazeError():
+            return error.status
+        case KeyboardInterrupt():
+            return Status.CANCELLED
+        case ImportError():
+            return Status.STARTUP_FAILED
+        case MemoryError():
+            return Status.OUT_OF_MEMORY
+        case OSError() if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            return Status.OUT_OF_MEMORY
+        case RuntimeError() if str(error) == "can't start new thread":  # Python has no class of its own for that
+            return Status.OUT_OF_MEMORY
+        case _:
+            return Status.INTERNAL_ERROR
 
 
 def _judge(validation: ValidationResult) -> tuple[Status, str | None]:

