@@ -35,7 +35,10 @@ test-zig: all ## Zig tests alone
 	@cd zig && $(ZIG) build test
 
 test-memory: all ## C programs under valgrind, and with address, leak and undefined-behaviour sanitizers (10 minutes)
-	@$(PY) -m pytest --quiet tests/memory.py
+	@$(PY) -m pytest --quiet tests/memory.py -k "$(MEMORY_TESTS)"
+
+# In part: make test-memory MEMORY_TESTS="planted or results".
+MEMORY_TESTS ?=
 
 FUZZ_SECS ?= 3600
 fuzz: all ## Fuzz the C boundary and the grammar translation, FUZZ_SECS=3600 each

@@ -56,20 +56,19 @@ static int destroy_never(void (*destroy)(void *), void *object, void *library)
     return 0;
 }
 
-/* Let the entry of a library's import table point to `function`. False if it cannot be written. */
-static bool redirect(void **entry, int (*function)(void (*)(void *), void *, void *))
+/* Let an entry of a library's import table lead to destroy_never(). False if it cannot be written. */
+static bool redirect(uintptr_t *entry)
 {
     uintptr_t page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
     void *page = (void *)((uintptr_t)entry & ~(page_size - 1));
     if (mprotect(page, page_size, PROT_READ | PROT_WRITE) != 0) /* it may be read-only since it was bound */
         return false;
-    __atomic_store(entry, (void **)&function, __ATOMIC_RELEASE);
+    __atomic_store_n(entry, (uintptr_t)destroy_never, __ATOMIC_RELEASE);
     return true;
 }
 
-/* Where a loaded library keeps the addresses that it imports, as its dynamic section tells. */
-static bool redirect_imports(const struct link_map *library, const char *name,
-                             int (*function)(void (*)(void *), void *, void *))
+/* Find where a loaded library keeps the address of its __cxa_atexit(), by its dynamic section, and redirect it. */
+static bool redirect_cxa_atexit(const struct link_map *library)
 {
     const ElfW(Sym) *symbols = NULL;
     const char *names = NULL;
@@ -104,8 +103,8 @@ static bool redirect_imports(const struct link_map *library, const char *name,
         for (size_t i = 0; relocations[table] != NULL && i < sizes[table] / sizeof(ElfW(Rela)); i++) {
             const ElfW(Rela) *relocation = &relocations[table][i];
             const ElfW(Sym) *symbol = &symbols[ELF64_R_SYM(relocation->r_info)];
-            if (symbol->st_shndx == SHN_UNDEF && strcmp(names + symbol->st_name, name) == 0)
-                found = redirect((void **)(library->l_addr + relocation->r_offset), function) || found;
+            if (symbol->st_shndx == SHN_UNDEF && strcmp(names + symbol->st_name, "__cxa_atexit") == 0)
+                found = redirect((uintptr_t *)(library->l_addr + relocation->r_offset)) || found;
         }
     }
     return found;
@@ -115,8 +114,8 @@ bool host_destroy_never(const char *path)
 {
     void *handle = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
     struct link_map *library;
-    bool found = handle != NULL && dlinfo(handle, RTLD_DI_LINKMAP, &library) == 0 &&
-                 redirect_imports(library, "__cxa_atexit", destroy_never);
+    bool found =
+        handle != NULL && dlinfo(handle, RTLD_DI_LINKMAP, &library) == 0 && redirect_cxa_atexit(library);
     if (handle != NULL)
         dlclose(handle);
     return found;
