@@ -287,7 +287,10 @@ typedef struct MazeCacheStatsFFI {
 /* ---------------------------------------------------------- Callbacks -- */
 /* A callback must return: a C++ exception or pthread_exit() that leaves it
  * ends the process with abort(), and longjmp() out of it is undefined. It may
- * take its time, and may call every function of this header, and exit(). */
+ * take its time, and may call every function of this header, and exit(). A
+ * log callback is not called for what its own thread does within it; lines of
+ * other threads reach it meanwhile, those that a call in it starts as well
+ * (maze_generate_batch()), so it must not wait for them under a lock it takes. */
 
 /** Severity of a log line. */
 typedef enum MazeLogLevel {

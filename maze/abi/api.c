@@ -381,7 +381,6 @@ typedef struct LogTarget {
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t log_idle = PTHREAD_COND_INITIALIZER;
 static LogTarget *log_target;
-static _Thread_local bool inside_log_callback;
 
 static void free_if_unused(LogTarget *target)
 {
@@ -399,7 +398,7 @@ bool host_has_log_callback(void)
 
 void host_emit_log(int level, const char *target_name, const char *message)
 {
-    if (inside_log_callback)
+    if (embed_inside_log_callback)
         return;
     pthread_mutex_lock(&log_lock);
     LogTarget *target = log_target;
@@ -409,9 +408,9 @@ void host_emit_log(int level, const char *target_name, const char *message)
     if (target == NULL)
         return;
 
-    inside_log_callback = true;
+    embed_inside_log_callback = true;
     call_log_callback(target->callback, level, target_name, message, target->user_data);
-    inside_log_callback = false;
+    embed_inside_log_callback = false;
 
     pthread_mutex_lock(&log_lock);
     if (--target->running == 0)
@@ -445,7 +444,7 @@ void maze_set_log_callback(MazeLogCallback callback, void *user_data)
     if (former != NULL) {
         former->replaced = true;
         former->waiting++;
-        while (former->running > 0 && !inside_log_callback)
+        while (former->running > 0 && !embed_inside_log_callback)
             pthread_cond_wait(&log_idle, &log_lock);
         former->waiting--;
         free_if_unused(former);

@@ -41,6 +41,7 @@ static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
 static EmbedProblem broken_problem; /* written once, before `state` becomes BROKEN */
 static _Atomic(pid_t) process;      /* that libmaze is in use in; 0 before the first call */
 static _Thread_local bool interrupt_wanted;
+_Thread_local bool embed_inside_log_callback;
 
 __attribute__((format(printf, 3, 4))) static bool fail(EmbedProblem *problem, MazeStatus status, const char *format,
                                                        ...)
@@ -406,6 +407,7 @@ typedef struct Work {
     void (*run)(void *);
     void *arguments;
     EmbedProblem *problem;
+    bool inside_log_callback;
     bool done;
     bool interrupt;
 } Work;
@@ -413,6 +415,7 @@ typedef struct Work {
 static void *do_work(void *argument)
 {
     Work *work = argument;
+    embed_inside_log_callback = work->inside_log_callback;
     work->done = make_ready(work->problem);
     if (work->done)
         work->run(work->arguments);
@@ -462,7 +465,8 @@ bool embed_call(void (*run)(void *), void *arguments, EmbedProblem *problem)
     /* pthread_cancel() in the midst of Python would take the interpreter's locks along; it works after the call. */
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    Work work = {.run = run, .arguments = arguments, .problem = problem};
+    Work work = {
+        .run = run, .arguments = arguments, .problem = problem, .inside_log_callback = embed_inside_log_callback};
     bool deep = stack_is_deep();
     if (embed_is_forked_child()) {
         fail(problem, MAZE_FORKED, "this process was forked after libmaze had started");

@@ -17,6 +17,9 @@ typedef struct EmbedProblem {
  */
 bool embed_call(void (*run)(void *), void *arguments, EmbedProblem *problem);
 
+/* Whether this thread runs the host's log callback, or stands in for one that does: it is not called once more then. */
+extern _Thread_local bool embed_inside_log_callback;
+
 /* Whether Python is up and embed_call() would not have to start it. False in a forked child. */
 bool embed_is_running(void);
 

@@ -315,16 +315,21 @@ class _Engine:
 
     def _load(self) -> None:
         started = monotonic()
+        defect: Exception | None = None
         try:
             self._server, self._facts = _load(self.path)
-            _log.info("loaded %s in %.0f ms", self.model, (monotonic() - started) * 1000)
         except MazeError as error:
             self._failure = error
         except Exception as error:  # noqa: BLE001 - told to everyone who waits for the model
-            _log.exception("loading %s failed", self.model)
+            defect = error
             self._failure = EngineUnavailableError(f"the model {str(self.path)!r} could not be loaded: {error}")
         finally:
             self._ready.set()
+        # Only now: whoever takes the log may exit(), shut down or ask for the engine, which waits for the load.
+        if defect is not None:
+            _log.error("loading %s failed", self.model, exc_info=defect)
+        elif self._failure is None:
+            _log.info("loaded %s in %.0f ms", self.model, (monotonic() - started) * 1000)
 
     def _run(self, call: _Call) -> None:
         """On a thread of its own: wait for the model and for a slot, then generate into the call's queue."""

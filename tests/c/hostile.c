@@ -253,8 +253,87 @@ static void destructors_of_threads_may_call(void)
     run_threads(50, call_and_end);
 }
 
+/* ------------------------------------------------------------------- the log line of a model that is loaded */
+
+static const IntentFFI story = {.raw_input = "Tell a story."};
+
+static void generate_a_little(void)
+{
+    MazeOptionsFFI options = MAZE_OPTIONS_INIT;
+    options.max_tokens = 4;
+    options.timeout_ms = 60000;
+    CHECK_SUCCEEDS(maze_generate_with(&story, NULL, 0, &options));
+}
+
+static void exit_at_once(MazeLogLevel level, const char *target, const char *message, void *user_data)
+{
+    (void)level, (void)target, (void)message, (void)user_data;
+    exit(0);
+}
+
+static void a_log_callback_may_exit_when_the_model_is_loaded(void)
+{
+    setenv("MAZE_LOG", "info", 1);
+    maze_set_log_callback(exit_at_once, NULL);
+    maze_free_result(maze_generate(&story, NULL, 0));
+    pause(); /* another thread exits */
+}
+
+static void generate_once(MazeLogLevel level, const char *target, const char *message, void *user_data)
+{
+    (void)level, (void)target, (void)message;
+    if (!atomic_flag_test_and_set((atomic_flag *)user_data))
+        generate_a_little();
+}
+
+static void a_log_callback_may_use_the_model_that_is_loaded(void)
+{
+    atomic_flag called = ATOMIC_FLAG_INIT;
+    setenv("MAZE_LOG", "info", 1);
+    maze_set_log_callback(generate_once, &called);
+    generate_a_little();
+    CHECK(atomic_flag_test_and_set(&called));
+    maze_set_log_callback(NULL, NULL);
+}
+
+/* --------------------------------------------------------------- a thread that stands in for one with a small stack */
+
+static pthread_mutex_t lock_of_host = PTHREAD_MUTEX_INITIALIZER;
+
+static void log_under_a_lock(MazeLogLevel level, const char *target, const char *message, void *lines)
+{
+    (void)level, (void)target, (void)message;
+    CHECK(pthread_mutex_trylock(&lock_of_host) == 0);
+    maze_free_result((GenerationResultFFI *)lines); /* is no result, and makes a line */
+    ++*(int *)lines;
+    pthread_mutex_unlock(&lock_of_host);
+}
+
+static void *make_a_line(void *lines)
+{
+    maze_free_result((GenerationResultFFI *)lines);
+    return NULL;
+}
+
+static void a_log_callback_is_not_entered_again_by_a_thread_that_stands_in(void)
+{
+    int lines = 0;
+    pthread_t thread;
+    pthread_attr_t attributes;
+    setenv("MAZE_LOG", "error", 1);
+    CHECK_SUCCEEDS(maze_compile_constraints(NULL, 0, NULL, NULL));
+    maze_set_log_callback(log_under_a_lock, &lines);
+    pthread_attr_init(&attributes);
+    CHECK(pthread_attr_setstacksize(&attributes, 128 << 10) == 0);
+    CHECK(pthread_create(&thread, &attributes, make_a_line, &lines) == 0);
+    pthread_join(thread, NULL);
+    CHECK(lines == 1);
+}
+
 SCENARIOS(SCENARIO(a_struct_is_read_no_further_than_its_size), SCENARIO(sixty_four_threads_free_the_same_results),
           SCENARIO(starts_shutdowns_and_generations_may_storm), SCENARIO(locale_and_folder_may_change_meanwhile),
           SCENARIO(a_log_callback_may_fork), SCENARIO(a_log_callback_may_shut_down_the_call_that_logs),
           SCENARIO(results_may_overlap_the_intents), SCENARIO(exit_handlers_may_call),
-          SCENARIO(destructors_of_threads_may_call))
+          SCENARIO(destructors_of_threads_may_call), SCENARIO(a_log_callback_may_exit_when_the_model_is_loaded),
+          SCENARIO(a_log_callback_may_use_the_model_that_is_loaded),
+          SCENARIO(a_log_callback_is_not_entered_again_by_a_thread_that_stands_in))
