@@ -160,6 +160,7 @@ def build(prefix: Path, folder: Path = BUILD) -> None:
             str(python),
             str(find_unwinder()),
             "-ldl",
+            "-lm",
             "-o",
             str(fresh),
         ]

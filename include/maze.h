@@ -27,6 +27,8 @@
  *   fork followed by exec, are fine.
  *
  * Signals, locale, environment, stdout.  libmaze never changes or uses them.
+ *   A call, its callbacks included, has the default floating-point
+ *   environment; that of the host is back when it returns.
  *
  * Strings.  All are NUL-terminated UTF-8.  Invalid UTF-8 is an error that
  *   names the field and the byte offset, except in ConstraintIRFFI.name, which

@@ -27,7 +27,19 @@ def compile_program(name: str, *flags: str) -> Path:
     linking = flags or (f"-L{LIBRARIES}", "-lmaze", f"-Wl,-rpath,{LIBRARIES}")
     source = SOURCES / f"{name}.c"
     subprocess.run(
-        ["gcc", "-std=gnu11", "-g", *WARNINGS, f"-I{HEADERS}", str(source), "-o", str(program), "-pthread", *linking],
+        [
+            "gcc",
+            "-std=gnu11",
+            "-g",
+            *WARNINGS,
+            f"-I{HEADERS}",
+            str(source),
+            "-o",
+            str(program),
+            "-pthread",
+            *linking,
+            "-lm",
+        ],
         check=True,
     )
     return program

@@ -558,6 +558,18 @@ def test_nothing_is_left_in_the_temporary_folder(tmp_path: Path, monkeypatch: py
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("most", [2**31, 2**32 - 1])
+def test_more_tokens_may_be_asked_for_than_llama_cpp_counts(embedded_backend: LlamaCppBackend, most: int) -> None:
+    request = make_request(grammar='%llguidance {}\nstart: "yes"\n', max_tokens=most)
+    assert embedded_backend.generate(request, ignore).text == "yes"
+
+
+def test_a_model_that_is_not_there_is_named_in_short(embedded_backend: LlamaCppBackend) -> None:
+    with pytest.raises(RequestRejectedError, match="not 'mmm") as caught:
+        embedded_backend.generate(make_request(model="m" * 1_000_000), ignore)
+    assert len(str(caught.value)) < 500
+
+
 def test_errors_are_of_libmaze_and_begin_anew(embedded_backend: LlamaCppBackend) -> None:
     request = make_request(prompt="word " * 9000)
     errors = []

@@ -11,6 +11,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fenv.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -465,6 +466,10 @@ bool embed_call(void (*run)(void *), void *arguments, EmbedProblem *problem)
     /* pthread_cancel() in the midst of Python would take the interpreter's locks along; it works after the call. */
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    /* With traps of the host the engine would end it with SIGFPE, and its rounding would decide about constraints. */
+    fenv_t floating_point_of_host;
+    fegetenv(&floating_point_of_host);
+    fesetenv(FE_DFL_ENV);
     Work work = {
         .run = run, .arguments = arguments, .problem = problem, .inside_log_callback = embed_inside_log_callback};
     bool deep = stack_is_deep();
@@ -485,6 +490,7 @@ bool embed_call(void (*run)(void *), void *arguments, EmbedProblem *problem)
     }
     if (work.interrupt)
         PyErr_SetInterrupt();
+    fesetenv(&floating_point_of_host);
     pthread_setcancelstate(cancel_state, NULL);
     errno = errno_of_host;
     return work.done;

@@ -79,6 +79,21 @@ static Result **find_link(const void *address)
     return NULL;
 }
 
+/* A thread that is cancelled asynchronously would keep the lock. Returns what give_lock_back() takes. */
+static int take_lock(void)
+{
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    pthread_mutex_lock(&lock);
+    return cancel_state;
+}
+
+static void give_lock_back(int cancel_state)
+{
+    pthread_mutex_unlock(&lock);
+    pthread_setcancelstate(cancel_state, NULL);
+}
+
 static char *put_text(char **place, const char *text, size_t len)
 {
     char *start = *place;
@@ -109,14 +124,14 @@ GenerationResultFFI *host_new_result(int status, const char *code, size_t code_l
     result->shown.generation_time_ms = 0; /* see result_took() */
     result->json = put_text(&place, json, json_len);
 
-    pthread_mutex_lock(&lock);
+    int cancel_state = take_lock();
     if (live_len >= buckets_len)
         grow_table();
     Result **bucket = bucket_of(buckets, buckets_len, result);
     result->next = *bucket;
     *bucket = result;
     live_len++;
-    pthread_mutex_unlock(&lock);
+    give_lock_back(cancel_state);
     return &result->shown;
 }
 
@@ -162,13 +177,13 @@ static bool look_up(const GenerationResultFFI *shown, MazeStatus *status, const 
     }
     if (shown == NULL || embed_is_forked_child())
         return false;
-    pthread_mutex_lock(&lock);
+    int cancel_state = take_lock();
     Result **link = find_link(shown);
     if (link != NULL) {
         *status = (*link)->status;
         *json = (*link)->json;
     }
-    pthread_mutex_unlock(&lock);
+    give_lock_back(cancel_state);
     return link != NULL;
 }
 
@@ -197,7 +212,7 @@ void maze_free_result(GenerationResultFFI *shown)
 {
     if (shown == NULL || shown == &out_of_memory.shown || shown == &forked.shown || embed_is_forked_child())
         return;
-    pthread_mutex_lock(&lock);
+    int cancel_state = take_lock();
     Result **link = find_link(shown);
     Result *result = NULL;
     Result *oldest = NULL;
@@ -215,6 +230,7 @@ void maze_free_result(GenerationResultFFI *shown)
     pthread_mutex_unlock(&lock);
     free(texts);
     free(oldest);
+    pthread_setcancelstate(cancel_state, NULL);
 
     EmbedProblem unused;
     if (result == NULL && embed_is_running())

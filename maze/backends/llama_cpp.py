@@ -291,9 +291,9 @@ class _Engine:
         return not self._closing and self._failure is None
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
-        if request.model not in (None, self.model):
+        if request.model is not None and request.model != self.model:
             raise RequestRejectedError(
-                f"the embedded engine has the model {self.model!r}, not {request.model!r}; leave the model unset"
+                f"the embedded engine has the model {self.model!r}, not {request.model[:200]!r}; leave the model unset"
             )
         call = _Call(request, on_text, self.model)
         unregister = request.cancellation.on_cancel(call.wake)
@@ -395,7 +395,7 @@ class _Call:
         request = self._request
         body: dict[str, Any] = {
             "prompt": facts.template.replace(_PROMPT_MARK, request.prompt),
-            "max_tokens": request.max_tokens,
+            "max_tokens": min(request.max_tokens, 2**31 - 1),  # more than it takes, and than any context holds
             "samplers": ["temperature", "top_k", "top_p"],
             "temperature": request.temperature,
             "top_k": request.top_k,

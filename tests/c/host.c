@@ -1,7 +1,9 @@
 /* What libmaze must leave as it was in the process that it lives in. */
+#define _GNU_SOURCE /* for feenableexcept() */
 #include "check.h"
 
 #include <errno.h>
+#include <fenv.h>
 #include <locale.h>
 #include <pthread.h>
 #include <signal.h>
@@ -230,9 +232,22 @@ static void a_child_that_execs_works(void)
     CHECK(status_in_child(exec_itself) == 0);
 }
 
+static void the_floating_point_environment_stays_and_changes_nothing(void)
+{
+    static const IntentFFI intent = {.raw_input = "Tell a story."};
+    MazeOptionsFFI options = MAZE_OPTIONS_INIT;
+    options.max_tokens = 4;
+    CHECK(feenableexcept(FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW) == 0);
+    CHECK(fesetround(FE_UPWARD) == 0);
+    use_libmaze();
+    CHECK_SUCCEEDS(maze_generate_with(&intent, NULL, 0, &options));
+    CHECK(fegetexcept() == (FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW));
+    CHECK(fegetround() == FE_UPWARD);
+}
+
 SCENARIOS(SCENARIO(the_locale_stays), SCENARIO(signal_handlers_and_masks_stay), SCENARIO(the_environment_stays),
           SCENARIO(folder_and_umask_stay), SCENARIO(errno_stays), SCENARIO(it_works_without_standard_streams),
           SCENARIO(nothing_is_written_to_a_protocol_on_stdout),
           SCENARIO(a_child_after_the_start_gets_clear_errors),
           SCENARIO(children_do_not_hang_while_other_threads_call), SCENARIO(a_child_before_the_start_works),
-          SCENARIO(a_child_that_execs_works))
+          SCENARIO(a_child_that_execs_works), SCENARIO(the_floating_point_environment_stays_and_changes_nothing))

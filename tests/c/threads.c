@@ -309,6 +309,28 @@ static void a_slow_log_callback_holds_back_nobody_and_is_waited_for(void)
     pthread_join(thread, NULL);
 }
 
+static void *look_for_ever(void *result)
+{
+    pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
+    for (;;)
+        maze_result_status(result);
+    return NULL;
+}
+
+static void threads_that_are_cancelled_at_any_instruction_leave_no_lock_behind(void)
+{
+    GenerationResultFFI *result = maze_compile_constraints(NULL, 0, NULL, NULL);
+    for (int i = 0; i < 300; i++) {
+        pthread_t thread;
+        start_thread(&thread, 0, look_for_ever, result);
+        usleep(200);
+        CHECK(pthread_cancel(thread) == 0);
+        pthread_join(thread, NULL);
+        CHECK(maze_result_status(result) == MAZE_OK);
+    }
+    CHECK_SUCCEEDS(result);
+}
+
 /* -------------------------------------------------------------------------------------------- exit */
 
 static void exit_from_callback(MazeLogLevel level, const char *target, const char *message, void *user_data)
@@ -383,4 +405,5 @@ SCENARIOS(SCENARIO(the_first_call_may_come_from_a_small_stack), SCENARIO(stacks_
           SCENARIO(a_log_callback_may_call_libmaze),
           SCENARIO(a_slow_log_callback_holds_back_nobody_and_is_waited_for),
           SCENARIO(exit_from_a_log_callback_is_clean), SCENARIO(exit_while_threads_call_is_clean),
-          SCENARIO(exit_during_the_start_is_clean))
+          SCENARIO(exit_during_the_start_is_clean),
+          SCENARIO(threads_that_are_cancelled_at_any_instruction_leave_no_lock_behind))

@@ -95,7 +95,7 @@ def build_boundary_fuzzer(folder: Path) -> Path:
         subprocess.run([*common, _SANITIZERS, "-c", str(source), "-o", objects[-1]], check=True)
     program = folder / "fuzzer"
     target = [*common, "-fsanitize=fuzzer,address", str(HERE / "boundary.c"), *objects]
-    subprocess.run([*target, str(python), f"-Wl,-rpath,{python.parent}", "-ldl", "-o", str(program)], check=True)
+    subprocess.run([*target, str(python), f"-Wl,-rpath,{python.parent}", "-ldl", "-lm", "-o", str(program)], check=True)
     return program
 
 
