@@ -17,7 +17,8 @@
  *   that hangs from it; give each back once with maze_free_result().
  *
  * Threads.  Every function may be called from any thread at any time, with any
- *   stack size the system allows.  A call waits without holding back others.
+ *   stack size the system allows.  A call waits without holding back others,
+ *   but for the load of the embedded engine (half a second for the small one).
  *   pthread_cancel() takes effect after the call.  The embedded engine has
  *   threads of its own until maze_shutdown(): a process whose main thread ends
  *   with pthread_exit() goes on meanwhile.
@@ -203,7 +204,8 @@ typedef struct GenerationResultFFI {
 typedef enum MazeUnenforceable {
     /** Fail with MAZE_UNSUPPORTED_CONSTRAINT before any request. */
     MAZE_UNENFORCEABLE_ERROR = 0,
-    /** Generate without it and report it in the validation and the warnings. */
+    /** Go on without it. A text is still made, and given in `code`, but is no
+     *  success: MAZE_UNSUPPORTED_CONSTRAINT, with the reason in the warnings. */
     MAZE_UNENFORCEABLE_REPORT = 1
 } MazeUnenforceable;
 
@@ -216,7 +218,8 @@ typedef struct MazeOptionsFFI {
     size_t struct_size;
     /** Most tokens to generate; 0 for the configured value. */
     uint32_t max_tokens;
-    /** Time for the whole call with all retries, in milliseconds; 0 for the configured value. */
+    /** Time for the whole call with all retries, in milliseconds; 0 for the configured value. In a
+     *  batch, for each intent from when its turn comes. */
     uint32_t timeout_ms;
     /** Sampling temperature from 0 (always the likeliest token) to 2; below 0 for the configured value. */
     double temperature;
@@ -357,7 +360,8 @@ MAZE_API GenerationResultFFI *maze_generate_stream(const IntentFFI *intent, cons
                                                    MazeTextCallback callback, void *user_data);
 
 /**
- * Generate for several intents at once under the same constraints.
+ * Generate for several intents at once under the same constraints. Up to 32
+ * are under way at a time; the others wait for their turn.
  *
  * \param results  Array of intents_len pointers that receives one result for
  *                 each intent, in order, none NULL; free each with

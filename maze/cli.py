@@ -35,7 +35,6 @@ from maze.config import (
 )
 from maze.errors import (
     ConfigurationError,
-    ConstraintViolatedError,
     EngineUnavailableError,
     InvalidArgumentError,
     MazeError,
@@ -44,6 +43,7 @@ from maze.errors import (
 from maze.log import configure_logging
 from maze.orchestrator import Orchestrator
 from maze.types import ConstraintIR, GenerationOptions, Intent, OnUnenforceable
+from maze.validation import judge
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -124,7 +124,7 @@ Regexes = Annotated[
 Language = Annotated[str | None, typer.Option("--language", help="Programming language, such as python.")]
 Report = Annotated[
     bool,
-    typer.Option("--report", help="Report constraints that can be neither enforced nor checked instead of failing."),
+    typer.Option("--report", help="Go on without what can be neither enforced nor checked; exit code 3 all the same."),
 ]
 
 
@@ -333,9 +333,11 @@ def validate(
         constraints = _constraints(schema, grammar, regex)
         text = _read(file, "FILE")
         validation = maze.validate(text, constraints, language, _on_unenforceable(report))
-    status = Status.OK if validation.all_satisfied else ConstraintViolatedError.status
+    failure = judge(validation)
+    status = failure.status if failure else Status.OK
     if as_json:
-        _print_json({"status": f"MAZE_{status.name}", "validation": validation})
+        error = {} if failure is None else {"error": str(failure)}
+        _print_json({"status": f"MAZE_{status.name}", **error, "validation": validation})
         raise typer.Exit(int(status))
     console = _stdout()
     for outcome in validation.outcomes:

@@ -64,9 +64,13 @@ def examine() -> Iterator[Check]:
         return
     yield from _configuration(config)
     if config.modal is None:
+        if importlib.util.find_spec("xllamacpp") is None:
+            fix = "pip install '.[embedded]' in the source tree, or set MODAL_ENDPOINT"
+            yield Check("embedded engine", Verdict.PROBLEM, "the package xllamacpp is not installed", fix)
+            return
         model = _model(config)
         yield model
-        if model.verdict is Verdict.PROBLEM or importlib.util.find_spec("xllamacpp") is None:
+        if model.verdict is Verdict.PROBLEM:
             return
     yield from _engine(config)
 

@@ -16,6 +16,7 @@ MazeError
 ├── TimedOutError                 the deadline passed
 ├── CancelledError                the caller or a shutdown ended the call
 ├── LimitExceededError            over a documented limit
+├── ForkedError                   the process is a forked child
 └── InternalError                 a defect in libmaze
 """
 

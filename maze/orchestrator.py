@@ -52,7 +52,7 @@ from maze.types import (
     OnUnenforceable,
     ValidationResult,
 )
-from maze.validation import describe_violation, validate
+from maze.validation import describe_violation, judge, validate
 
 _log = logging.getLogger(__name__)
 
@@ -531,7 +531,7 @@ def _failure(validation: ValidationResult, completion: Completion, request: Requ
     """Say why a finished text is not a success, or None if it is one."""
     violated = next((outcome for outcome in validation.outcomes if outcome.satisfied is False), None)
     if violated is None:
-        return None
+        return judge(validation)
     what = describe_violation(violated)
     if completion.finish_reason == FINISHED_LENGTH:
         return TruncatedError(

@@ -74,7 +74,9 @@ class OnUnenforceable(StrEnum):
     """What to do with a constraint that can be neither enforced nor checked."""
 
     ERROR = "error"
+    """Fail before any request."""
     REPORT = "report"
+    """Go on without it: a text is still made, but is no success, and the warnings tell why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,13 @@ import jsonschema_rs
 from cachetools import LRUCache
 from llguidance import LLMatcher, LLTokenizer
 
-from maze.errors import InternalError, LimitExceededError
+from maze.errors import (
+    ConstraintViolatedError,
+    InternalError,
+    LimitExceededError,
+    MazeError,
+    UnsupportedConstraintError,
+)
 from maze.grammar.big_stack import run_with_big_stack
 from maze.grammar.diagnosis import diagnose
 from maze.grammar.json_text import JsonTextError, JsonValue, TooDeepError, depth, offset_of, readings
@@ -92,11 +98,28 @@ def _outcome(part: ConstraintPart, check: _Check) -> ConstraintOutcome:
     )
 
 
+def judge(validation: ValidationResult) -> MazeError | None:
+    """The error of a text that is not known to satisfy all of its constraints; None if it does."""
+    if validation.all_satisfied:
+        return None
+    for outcome in validation.outcomes:
+        if outcome.satisfied is False:
+            return ConstraintViolatedError(f"the text breaks its constraints: {describe_violation(outcome)}")
+    left = next(outcome for outcome in validation.outcomes if outcome.handling is Handling.UNENFORCEABLE)
+    return UnsupportedConstraintError(
+        f"{_named(left)} was neither enforced nor checked, so the text may break it; the warnings tell why"
+    )
+
+
 def describe_violation(outcome: ConstraintOutcome) -> str:
     """Say which part is violated, where and what was expected, for an error text."""
-    part = f"{outcome.path} ({outcome.name})" if outcome.name else outcome.path
     expected = f": expected {outcome.expected}" if outcome.expected else ""
-    return f"{part} is not satisfied at byte {outcome.offset} (line {outcome.line}, column {outcome.column}){expected}"
+    where = f"byte {outcome.offset} (line {outcome.line}, column {outcome.column})"
+    return f"{_named(outcome)} is not satisfied at {where}{expected}"
+
+
+def _named(outcome: ConstraintOutcome) -> str:
+    return f"{outcome.path} ({outcome.name})" if outcome.name else outcome.path
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ class ScriptedBackend:
             request.raise_if_over(text)
             if isinstance(step, str):
                 text += step
-                if not on_text(step):
+                if on_text(step) is False:
                     raise CancelledError("cancelled by the caller", partial_text=text)
             else:
                 step(request)

@@ -20,7 +20,7 @@ from maze.backends.base import FINISHED_LENGTH, Deadline, Request
 from maze.config import MazeConfig
 from maze.errors import EngineUnavailableError, InvalidConstraintError, Status, TimedOutError
 from maze.orchestrator import MAX_CONCURRENT_BATCH, Orchestrator
-from maze.types import ConstraintIR, GenerationOptions, Handling, Intent
+from maze.types import ConstraintIR, GenerationOptions, Handling, Intent, OnUnenforceable
 
 ROOT = Path(__file__).parent.parent
 INTENT = Intent("write it")
@@ -204,6 +204,23 @@ def test_close_cancels_calls_under_way_and_refuses_new_ones() -> None:
     assert [(r.code, r.status) for r in results] == [("1", Status.CANCELLED)]
     assert backend.closed
     assert maze.generate(INTENT).status is Status.CANCELLED
+
+
+def test_a_text_beside_a_constraint_that_was_only_reported_is_no_success_and_is_kept() -> None:
+    constraints = [ConstraintIR(regex_patterns=("^[0-9]+$", r"(a)\1"), name="twice")]
+    options = GenerationOptions(on_unenforceable=OnUnenforceable.REPORT)
+    result = orchestrator(ScriptedBackend(["12"])).generate(INTENT, constraints, options)
+    assert (result.status, result.success, result.code) == (Status.UNSUPPORTED_CONSTRAINT, False, "12")
+    assert result.error is not None
+    assert "constraints[0].regex_patterns[1] (twice) was neither enforced nor checked" in result.error
+    assert result.validation is not None
+    assert any("regex_patterns[1]" in warning for warning in result.validation.warnings)
+
+
+def test_a_receiver_of_text_that_returns_nothing_cancels_nothing() -> None:
+    pieces: list[str] = []
+    result = orchestrator(ScriptedBackend(["1", "2"])).generate(INTENT, on_text=pieces.append)
+    assert (result.success, pieces) == (True, ["1", "2"])
 
 
 def test_a_stream_gives_the_pieces_and_then_the_same_result() -> None:

@@ -25,7 +25,7 @@ from maze.config import (
     checked_secret,
     parse_endpoints,
 )
-from maze.errors import InvalidArgumentError, LimitExceededError
+from maze.errors import InvalidArgumentError, LimitExceededError, MazeError
 from maze.types import ConstraintIR, GenerationOptions, Intent, OnUnenforceable, TokenMaskRules
 
 Pointer = Any
@@ -232,12 +232,18 @@ class Reader:
             language=self.text(intent.language, f"{path}.language"),
         )
 
-    def intents(self, intents: Pointer, length: int) -> tuple[Intent, ...]:
-        """Read the array of a batch."""
+    def intents(self, intents: Pointer, length: int) -> list[Intent | MazeError]:
+        """Read the array of a batch, with the error of each intent that cannot be read in its place."""
         if length == 0:
-            return ()
+            return []
         self._check_array(intents, length, "intents")
-        return tuple(self.intent(intents + index, f"intents[{index}]") for index in range(length))
+        return [self._intent_or_error(intents + index, f"intents[{index}]") for index in range(length)]
+
+    def _intent_or_error(self, intent: Pointer, path: str) -> Intent | MazeError:
+        try:
+            return self.intent(intent, path)
+        except MazeError as error:
+            return error
 
     def _check_struct_size(self, pointer: Pointer, path: str, init: str) -> None:
         """A struct of a later version is taken if it uses nothing that this one does not know."""

@@ -24,8 +24,8 @@ from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environme
 from maze.errors import ConfigurationError, MazeError, Status
 from maze.log import set_sink
 from maze.orchestrator import Orchestrator
-from maze.types import GenerationResult, ValidationResult
-from maze.validation import describe_violation
+from maze.types import GenerationResult, Intent
+from maze.validation import judge
 
 _log = logging.getLogger(__name__)
 
@@ -136,14 +136,16 @@ class _Library:
         try:
             read = self._reader
             key = read.constraints_key(constraints, constraints_len)
+            wanted = read.intents(intents, intents_len)
             generated = self._running().generate_batch(
-                read.intents(intents, intents_len),
+                [intent for intent in wanted if isinstance(intent, Intent)],
                 lambda: decode_constraints(key),
                 read.options(options),
                 constraints_key=key,
             )
-            for index, result in enumerate(generated):
-                results[index] = self._generation(result)
+            rest = iter(generated)
+            for index, intent in enumerate(wanted):
+                results[index] = self._generation(next(rest)) if isinstance(intent, Intent) else self.failure(intent)
         except BaseException as error:  # noqa: BLE001 - see _guarded
             for index in range(intents_len):
                 if not results[index]:
@@ -184,8 +186,12 @@ class _Library:
             read.on_unenforceable(options),
             constraints_key=key,
         )
-        status, error = _judge(validation)
-        return self._result(status, error=error, report=_encode(validation))
+        failure = judge(validation)
+        return self._result(
+            failure.status if failure else Status.OK,
+            error=str(failure) if failure else None,
+            report=_encode(validation),
+        )
 
     def cache_stats(self, stats: Pointer) -> int:
         counted = self._running().cache_stats()
@@ -378,19 +384,6 @@ def _status_of(error: BaseException) -> Status:
             return Status.OUT_OF_MEMORY
         case _:
             return Status.INTERNAL_ERROR
-
-
-def _judge(validation: ValidationResult) -> tuple[Status, str | None]:
-    """The status and error of maze_validate()."""
-    if validation.all_satisfied:
-        return Status.OK, None
-    for outcome in validation.outcomes:
-        if outcome.satisfied is False:
-            return Status.CONSTRAINT_VIOLATED, f"the text breaks its constraints: {describe_violation(outcome)}"
-    return (
-        Status.UNSUPPORTED_CONSTRAINT,
-        "a constraint cannot be checked on a text; maze_result_json() says which",
-    )
 
 
 def _encode(value: object) -> bytes:

@@ -143,8 +143,8 @@ class Health:
     """One object each: {"endpoint", "ready", "detail", ...}."""
 
 
-OnText = Callable[[str], bool]
-"""Receives text as it arrives, in whole characters; returns False to cancel."""
+OnText = Callable[[str], bool | None]
+"""Receives text as it arrives, in whole characters; returns False, and nothing else, to cancel."""
 
 
 class Backend(Protocol):

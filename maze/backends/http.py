@@ -427,7 +427,7 @@ class HttpBackend:
                 if first_text_ms is None:
                     first_text_ms = (time.monotonic() - started) * 1000
                 pieces.append(piece)
-                if not on_text(piece):
+                if on_text(piece) is False:
                     raise CancelledError("the caller ended the generation")
                 call.allow_silence(self._limits.gap_secs)
             call.cancellation.raise_if_cancelled()

@@ -449,7 +449,7 @@ class _Call:
                 if first_token_ms is None:
                     first_token_ms = (monotonic() - started) * 1000
                 self._text += text
-                if not self._on_text(text):
+                if self._on_text(text) is False:
                     raise CancelledError("the caller ended the generation", partial_text=self._text)
                 request.raise_if_over(self._text)
         if finish_reason not in (FINISHED_STOP, FINISHED_LENGTH):

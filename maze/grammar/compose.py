@@ -247,6 +247,7 @@ class _Compilation:
                 raise
             part.handling = Handling.UNENFORCEABLE
             part.reason = str(error)
+            self._warnings[f"{error}; it is neither enforced nor checked"] = None
             return None
 
     def _read_schema(self, part: _Part, text: str) -> None:

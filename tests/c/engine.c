@@ -81,6 +81,24 @@ static void a_batch_answers_each_intent(void)
     CHECK_SUCCEEDS(results[0]);
     CHECK_FAILS(results[1], MAZE_INVALID_ARGUMENT, "empty");
     CHECK_SUCCEEDS(results[2]);
+    intents[1].raw_input = NULL;
+    intents[2].language = "\xff";
+    CHECK(maze_generate_batch(intents, 3, &constraint, 1, NULL, results) == MAZE_INVALID_ARGUMENT);
+    CHECK_SUCCEEDS(results[0]);
+    CHECK_FAILS(results[1], MAZE_INVALID_ARGUMENT, "intents[1].raw_input is NULL");
+    CHECK_FAILS(results[2], MAZE_INVALID_ARGUMENT, "intents[2].language: invalid UTF-8");
+}
+
+static void a_constraint_that_is_only_reported_is_no_success(void)
+{
+    static const char *const twice = "^([a-z])\\1$";
+    ConstraintIRFFI constraint = one_regex(&twice);
+    MazeOptionsFFI options = short_options();
+    options.on_unenforceable = MAZE_UNENFORCEABLE_REPORT;
+    GenerationResultFFI *result = maze_generate_with(&story, &constraint, 1, &options);
+    CHECK(result->code[0] != '\0');
+    CHECK(strstr(maze_result_json(result), "it is neither enforced nor checked") != NULL);
+    CHECK_FAILS(result, MAZE_UNSUPPORTED_CONSTRAINT, "was neither enforced nor checked");
 }
 
 static void health_and_models_are_told(void)
@@ -238,6 +256,7 @@ static void a_generation_works_on_a_small_stack(void)
 
 SCENARIOS(SCENARIO(streamed_pieces_together_are_the_code), SCENARIO(a_callback_that_returns_false_cancels),
           SCENARIO(a_text_that_was_cut_off_is_kept), SCENARIO(a_batch_answers_each_intent),
+          SCENARIO(a_constraint_that_is_only_reported_is_no_success),
           SCENARIO(health_and_models_are_told), SCENARIO(a_callback_may_call_libmaze),
           SCENARIO(a_callback_may_shut_down), SCENARIO(shutdown_ends_a_generation_of_another_thread),
           SCENARIO(exit_during_a_generation_is_clean), SCENARIO(exit_while_the_model_loads_is_clean),

@@ -198,7 +198,8 @@ pub const Constraints = union(enum) {
 pub const Unenforceable = enum {
     /// Fail with `UnsupportedConstraint` before any request.
     fail,
-    /// Generate without it and report it in the validation and the warnings.
+    /// Go on without it. A text is still made, and given by `Result.text`, but is no success:
+    /// error.UnsupportedConstraint, with the reason in the warnings.
     report,
 
     fn toFFI(unenforceable: Unenforceable) u32 {
