@@ -29,6 +29,7 @@ from maze.cache import CacheStats, ConstraintCache
 from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MAX_SEED, MAX_STOP_TEXTS, MAX_TEMPERATURE, MazeConfig
 from maze.config import config_from_environment as read_environment
 from maze.errors import (
+    BadResponseError,
     CancelledError,
     ConstraintViolatedError,
     ForkedError,
@@ -521,6 +522,9 @@ def _check(options: GenerationOptions) -> None:
 def _validate(completion: Completion, compiled: CompiledConstraints) -> ValidationResult:
     try:
         return validate(completion.text.encode(), compiled)
+    except UnicodeEncodeError as error:
+        problem = f"the text of the engine holds a lone surrogate, U+{ord(error.object[error.start]):04X}"
+        raise BadResponseError(problem, partial_text=completion.text) from None
     except MazeError as error:
         # The text was paid for: it goes back with the error even if it cannot be checked.
         error.partial_text = completion.text

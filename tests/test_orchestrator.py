@@ -217,6 +217,11 @@ def test_a_text_beside_a_constraint_that_was_only_reported_is_no_success_and_is_
     assert any("regex_patterns[1]" in warning for warning in result.validation.warnings)
 
 
+def test_a_text_that_is_no_unicode_is_an_error_and_kept() -> None:
+    result = orchestrator(ScriptedBackend(["a\ud800"])).generate(INTENT)
+    assert (result.status, result.code) == (Status.BAD_RESPONSE, "a\ud800")
+
+
 def test_a_receiver_of_text_that_returns_nothing_cancels_nothing() -> None:
     pieces: list[str] = []
     result = orchestrator(ScriptedBackend(["1", "2"])).generate(INTENT, on_text=pieces.append)

@@ -540,3 +540,20 @@ def test_a_keyword_of_any_type_is_taken_or_refused_with_an_error_of_ours(keyword
         for schema in ({keyword: value}, {"properties": {"p": {keyword: value}}}, {"type": "object", keyword: value}):
             with contextlib.suppress(MazeError):
                 lower_schema(json.dumps(schema), PATH)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        '{"contentMediaType": 5, "properties": {"k": {"const": 5}}}',
+        '{"dependentRequired": {"a": "b"}}',
+        '{"prefixItems": {"type": "string"}}',
+        '{"if": "x", "then": {"required": ["k"]}}',
+        '{"properties": {"k": {"const": 5}, "n": {"minimum": 0, "exclusiveMinimum": false}}}',
+        '{"$defs": {"a": {}}, "items": {"$ref": "#/$defs/a", "minLength": 3}, "exclusiveMinimum": true}',
+        '{"format": "json-pointer", "exclusiveMinimum": true}',
+    ],
+)
+def test_a_mistake_in_one_keyword_does_not_lead_to_a_draft_in_which_others_say_nothing(schema: str) -> None:
+    with pytest.raises(InvalidConstraintError, match="not a valid JSON Schema at #/"):
+        lower_schema(schema, "s")

@@ -198,6 +198,36 @@ def _unknown_keywords(root: JsonValue) -> Iterator[str]:
         pending.extend((child, "/".join((pointer, *map(_escaped, way)))) for way, child in subschemas(schema))
 
 
+_SINCE_DRAFT = {
+    **dict.fromkeys(("const", "contains", "propertyNames"), 6),
+    **dict.fromkeys(("if", "then", "else"), 7),
+    **dict.fromkeys(("dependentRequired", "dependentSchemas", "maxContains", "minContains"), 2019),
+    **dict.fromkeys(("unevaluatedItems", "unevaluatedProperties", "$recursiveRef"), 2019),
+    **dict.fromkeys(("$dynamicRef", "prefixItems"), 2020),
+}
+"""Keywords that restrict, and the draft that brought them; to an older one they say nothing."""
+_SAYS_NOTHING_BESIDE_REF = frozenset(
+    ("$comment", "$defs", "$id", "$schema", "default", "definitions", "description", "examples", "id", "title")
+)
+
+
+def _unheeded(root: JsonValue, draft: int) -> bool:
+    """Whether something in a schema restricts by 2020-12 and says nothing in an older draft."""
+    pending = [root]
+    while pending:
+        schema = pending.pop()
+        if not isinstance(schema, dict):
+            continue
+        if any(_SINCE_DRAFT.get(keyword, 0) > draft for keyword in schema):
+            return True
+        if draft <= 7 and "$ref" in schema and not schema.keys() - {"$ref"} <= _SAYS_NOTHING_BESIDE_REF:
+            return True
+        if isinstance(schema.get("format"), str) and draft < _CHECKED_FORMATS.get(schema["format"], 0):
+            return True
+        pending.extend(child for _, child in subschemas(schema))
+    return False
+
+
 def _warnings_of(unknown: Sequence[str], path: str) -> tuple[str, ...]:
     if not unknown:
         return ()
@@ -249,7 +279,7 @@ def _is_vacuous(schema: dict[str, JsonValue]) -> bool:
 
 
 def _valid_draft(schema: JsonValue, text: str, path: str) -> tuple[str | None, tuple[str, ...]]:
-    """The draft to read a schema in: its own, or an older one if it names none and is valid only there."""
+    """The draft to read a schema in: its own, or an older one if it names none and is valid, and heeded, only there."""
     References(schema, draft_of(schema, path), path).check()
     try:
         make_validator(text)
@@ -261,6 +291,8 @@ def _valid_draft(schema: JsonValue, text: str, path: str) -> tuple[str | None, t
         return None, ()
     if isinstance(schema, dict) and "$schema" not in schema:
         for uri in _GUESSED_DRAFTS:
+            if _unheeded(schema, draft_of({"$schema": uri}, path)):
+                continue  # a mistake in the value of one keyword must not silence others
             try:
                 make_validator(dump({"$schema": uri, **schema}))
             except ValueError:
