@@ -46,11 +46,11 @@ def generate_bridge(folder: Path = BUILD) -> Path:
     import cffi  # here, because `check` runs before it is installed
 
     ffi = cffi.FFI()
-    ffi.embedding_api("")  # makes it an embedding module; the exported functions are C, in api.c
+    ffi.embedding_api("")  # makes it an embedding module; the exported functions are C, in calls.c
     ffi.cdef(between_marks(HEADER, "cdef"))
     entry = ABI / "entry.h"
     ffi.cdef(f'extern "Python+C" {{\n{between_marks(entry, "python")}\n}}\n{between_marks(entry, "c")}')
-    ffi.embedding_init_code("")  # embed.c attaches entry.py, where a failure can be reported
+    ffi.embedding_init_code("")  # start.c attaches entry.py, where a failure can be reported
     ffi.set_source("_libmaze", '#include "bridge.h"', compiler_verbose=False)
     folder.mkdir(parents=True, exist_ok=True)
     generated = folder / "_libmaze.c"

@@ -24,7 +24,7 @@ import orjson
 
 from maze import ConstraintIR, Intent, MazeConfig, Orchestrator
 from maze.backends.base import Cancellation, Deadline, Request
-from maze.backends.http import HttpBackend
+from maze.backends.http.backend import HttpBackend
 from maze.config import ModalConfig
 
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maze.errors import MazeError
-from maze.grammar.schema import LoweredSchema, lower_schema
+from maze.grammar.schema.lower import LoweredSchema, lower_schema
 
 CORPUS = Path(__file__).parent.parent / "tests" / "data" / "schemas" / "corpus.json.xz"
 

@@ -309,7 +309,7 @@ typedef enum MazeLogLevel {
 
 /**
  * Receives log lines, from any thread and possibly from several at once.
- * `target` (such as "maze.backends.http") and `message` are valid during the
+ * `target` (such as "maze.backends.http.backend") and `message` are valid during the
  * callback. Log lines caused by calls made from within it are dropped.
  */
 typedef void (*MazeLogCallback)(MazeLogLevel level, const char *target, const char *message, void *user_data);

@@ -26,6 +26,7 @@ from typer.main import get_command
 
 from maze._version import __version__
 from maze.backends.base import Backend, Health
+from maze.check.validation import judge
 from maze.config import (
     MazeConfig,
     config_from_environment,
@@ -43,7 +44,6 @@ from maze.errors import (
 from maze.log import configure_logging
 from maze.orchestrator import Orchestrator
 from maze.types import ConstraintIR, GenerationOptions, Intent, OnUnenforceable
-from maze.validation import judge
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""

@@ -26,6 +26,7 @@ from maze.backends.base import (
     leave_signals_to_the_host,
 )
 from maze.cache import CacheStats, ConstraintCache
+from maze.check.validation import describe_violation, judge, validate
 from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MAX_SEED, MAX_STOP_TEXTS, MAX_TEMPERATURE, MazeConfig
 from maze.config import config_from_environment as read_environment
 from maze.errors import (
@@ -53,7 +54,6 @@ from maze.types import (
     OnUnenforceable,
     ValidationResult,
 )
-from maze.validation import describe_violation, judge, validate
 
 _log = logging.getLogger(__name__)
 

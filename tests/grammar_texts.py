@@ -6,8 +6,8 @@ import random
 
 from llguidance import LLMatcher, LLTokenizer
 
-from maze.grammar.big_stack import run_with_big_stack
-from maze.grammar.probe import OWN_LIMITS
+from maze.grammar.llguidance import OWN_LIMITS
+from maze.threads import run_with_big_stack
 
 _TOKENIZER = LLTokenizer("byte")
 

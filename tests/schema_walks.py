@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 from llguidance import LLMatcher, LLTokenizer
 
-from maze.grammar.big_stack import run_with_big_stack
-from maze.grammar.json_text import JsonValue
-from maze.grammar.schema import LoweredSchema, schema_to_lark
+from maze.check.validation import validate
+from maze.grammar.schema.lower import LoweredSchema, schema_to_lark
+from maze.json_text import JsonValue
+from maze.threads import run_with_big_stack
 from maze.types import CompiledConstraints, ConstraintKind, ConstraintPart, Handling
-from maze.validation import validate
 
 _TOKENIZER = LLTokenizer("byte")
 

@@ -15,8 +15,8 @@ import pytest
 from grammar_texts import accepts, random_text
 from tree_sitter import Language, Parser
 
-from maze.grammar.cfg import LoweredGrammar, cfg_to_lark, lower_grammar
-from maze.grammar.lexicon import LANGUAGES
+from maze.grammar.languages.tokens import LANGUAGES
+from maze.grammar.read.grammar_text import LoweredGrammar, cfg_to_lark, lower_grammar
 
 DATA = Path(__file__).parent / "data" / "braid"
 PATH = "constraints[0].grammar"

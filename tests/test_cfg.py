@@ -11,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maze.errors import ContradictionError, InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
-from maze.grammar import braid_grammar, emit, gbnf, lark_text, spacing
-from maze.grammar.cfg import Cfg, Literal, Nonterminal, Pattern, cfg_to_lark, lower_grammar
-from maze.grammar.symbols import escaped
+from maze.grammar.cfg import lark_writer
+from maze.grammar.cfg.model import escaped
+from maze.grammar.languages import spacing
+from maze.grammar.read import braid as braid_reader
+from maze.grammar.read import gbnf, lark
+from maze.grammar.read.grammar_text import Cfg, Literal, Nonterminal, Pattern, cfg_to_lark, lower_grammar
 
 PATH = "constraints[3].grammar"
 Rules: TypeAlias = Mapping[str, list[list[str]]]
@@ -302,12 +305,12 @@ def _wide(count: int) -> Rules:
 @pytest.mark.parametrize(
     ("start", "rules", "limit"),
     [
-        ("r", {f"r{number}" if number else "r": [["a"]] for number in range(braid_grammar.MAX_RULES + 1)}, "100,000"),
-        ("s", {"s": [["a"] * (braid_grammar.MAX_RIGHT_HAND_SIDE + 1)]}, "10,000"),
+        ("r", {f"r{number}" if number else "r": [["a"]] for number in range(braid_reader.MAX_RULES + 1)}, "100,000"),
+        ("s", {"s": [["a"] * (braid_reader.MAX_RIGHT_HAND_SIDE + 1)]}, "10,000"),
         ("s", {"s": [["a"] * 10_000] * 101}, "1,000,000"),
-        ("s", {"s": [["a" * (braid_grammar.MAX_SYMBOL_CHARACTERS + 1)]]}, "10,000"),
-        ("r0", _deep(emit.MAX_DEPTH + 1), "500"),
-        ("s", _wide(emit.MAX_ALTERNATIVES + 1), "1,800"),
+        ("s", {"s": [["a" * (braid_reader.MAX_SYMBOL_CHARACTERS + 1)]]}, "10,000"),
+        ("r0", _deep(lark_writer.MAX_DEPTH + 1), "500"),
+        ("s", _wide(lark_writer.MAX_ALTERNATIVES + 1), "1,800"),
         ("s", {"s": [[f"r{n}" for n in range(20)]], **{f"r{n}": [["a", "b"] * 2_000] for n in range(20)}}, "60,000"),
     ],
 )
@@ -539,8 +542,8 @@ def test_a_chain_of_lark_rules_that_would_overflow_a_stack_is_refused() -> None:
     chain = "".join(f'r{number}: "a" r{number + 1}\n' for number in range(100_000))[:900_000].rsplit("\n", 1)[0]
     with pytest.raises(LimitExceededError, match="chain of over 500"):
         lower_grammar(f"start: r0\n{chain}\n", None, PATH)
-    with pytest.raises(LimitExceededError, match=f"{lark_text.MAX_LARK_CHARACTERS:,}"):
-        lower_grammar('start: "' + "a" * lark_text.MAX_LARK_CHARACTERS + '"', None, PATH)
+    with pytest.raises(LimitExceededError, match=f"{lark.MAX_LARK_CHARACTERS:,}"):
+        lower_grammar('start: "' + "a" * lark.MAX_LARK_CHARACTERS + '"', None, PATH)
 
 
 def test_a_grammar_made_by_hand_may_refer_to_itself_at_both_ends() -> None:

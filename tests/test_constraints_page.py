@@ -9,16 +9,16 @@ from pathlib import Path
 
 import maze.grammar
 from maze.config import DEFAULT_CACHE_SIZE_LIMIT
-from maze.grammar.big_stack import STACK_BYTES
-from maze.grammar.lexicon import LANGUAGES, TOKEN_CLASSES
-from maze.grammar.schema import _CHECKED_KEYWORDS, _ENFORCED_FORMATS
+from maze.grammar.languages.tokens import LANGUAGES, TOKEN_CLASSES
+from maze.grammar.schema.lower import _CHECKED_KEYWORDS, _ENFORCED_FORMATS
+from maze.threads import STACK_BYTES
 
 PAGE = (Path(__file__).parent.parent / "docs" / "constraints.md").read_text()
 MODULES = {
     name: importlib.import_module(module)
     for name, module in (
         *((each.name, f"maze.grammar.{each.name}") for each in pkgutil.iter_modules(maze.grammar.__path__)),
-        ("validation", "maze.validation"),
+        ("validation", "maze.check.validation"),
         ("cache", "maze.cache"),
     )
 }

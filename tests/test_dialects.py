@@ -14,7 +14,7 @@ from scripted_backend import ScriptedBackend
 from service_runner import running_service
 
 from maze.backends.base import Deadline, Request
-from maze.backends.dialect import id_ranges
+from maze.backends.dialects.base import id_ranges
 from maze.config import DEFAULT_MODAL_MODEL, Secret
 from maze.errors import (
     BadResponseError,

@@ -40,10 +40,12 @@ from fault_server import (
 )
 from http_calls import KEY, LIMITS, ask, backend_for, backends_are_closed, generate  # noqa: F401
 
-from maze.backends import connect, http, transport
+from maze.backends import connect
 from maze.backends.base import Deadline
 from maze.backends.endpoints import FIRST_REST_SECS, LONGEST_REST_SECS, Endpoint, Endpoints, Permits
-from maze.backends.http import ERROR_BODY_SECS, Limits
+from maze.backends.http import backend as http
+from maze.backends.http import transport
+from maze.backends.http.backend import ERROR_BODY_SECS, Limits
 from maze.config import ModalConfig, Secret
 from maze.errors import (
     BadResponseError,

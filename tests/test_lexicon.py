@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from grammar_texts import accepts
 
-from maze.grammar.cfg import Cfg, cfg_to_lark
-from maze.grammar.lexicon import ALIASES, LANGUAGES, TOKEN_CLASSES, find_language
-from maze.grammar.symbols import Literal, Terminal
+from maze.grammar.cfg.model import Literal, Terminal
+from maze.grammar.languages.tokens import ALIASES, LANGUAGES, TOKEN_CLASSES, find_language
+from maze.grammar.read.grammar_text import Cfg, cfg_to_lark
 
 CLEWS_LANGUAGES = [
     "typescript",

@@ -10,11 +10,11 @@ from grammar_texts import accepts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maze.grammar.automaton import OverBudgetError
-from maze.grammar.cfg import Cfg, Literal, Nonterminal, Pattern, cfg_to_lark, lower_grammar
-from maze.grammar.product import MAX_PRODUCTIONS, intersect_grammar, overlaps
-from maze.grammar.regex import parse_pattern
-from maze.grammar.symbols import Symbol
+from maze.grammar.cfg.model import Symbol
+from maze.grammar.cfg.product import MAX_PRODUCTIONS, intersect_grammar, overlaps
+from maze.grammar.pattern.automaton import OverBudgetError
+from maze.grammar.pattern.regex import parse_pattern
+from maze.grammar.read.grammar_text import Cfg, Literal, Nonterminal, Pattern, cfg_to_lark, lower_grammar
 
 _BRAID = Path(__file__).parent / "data" / "braid"
 _LONGEST = 5

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maze.errors import InvalidConstraintError, LimitExceededError, MazeError, UnsupportedConstraintError
-from maze.grammar.automaton import (
+from maze.grammar.pattern.automaton import (
     Alphabet,
     Budget,
     OverBudgetError,
@@ -16,7 +16,7 @@ from maze.grammar.automaton import (
     smallest,
     without_intersections,
 )
-from maze.grammar.regex import (
+from maze.grammar.pattern.regex import (
     ANY,
     MAX_GROUP_DEPTH,
     MAX_PATTERN_CHARACTERS,

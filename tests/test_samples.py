@@ -12,7 +12,7 @@ from grammar_texts import accepts, random_text
 
 from maze.errors import ContradictionError, InvalidConstraintError
 from maze.grammar import compile_constraints
-from maze.grammar.lexicon import LANGUAGES
+from maze.grammar.languages.tokens import LANGUAGES
 from maze.types import CompiledConstraints, ConstraintIR, Handling, TokenMaskRules
 
 SAMPLES: dict[str, dict[str, Any]] = {

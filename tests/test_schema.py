@@ -21,8 +21,7 @@ from maze.errors import (
     MazeError,
     UnsupportedConstraintError,
 )
-from maze.grammar.json_text import JsonValue
-from maze.grammar.schema import (
+from maze.grammar.schema.lower import (
     MAX_DEPTH,
     MAX_ENUM_VALUES,
     MAX_OPTIONAL_PROPERTIES,
@@ -34,6 +33,7 @@ from maze.grammar.schema import (
     lower_schema,
     schema_to_lark,
 )
+from maze.json_text import JsonValue
 
 BRAID = Path(__file__).parent / "data" / "braid"
 PATH = "constraints[2].json_schema"

@@ -16,8 +16,8 @@ from schema_walks import checked_by_us, independent_value, mutations, random_tex
 
 from benchmarks.schema_coverage import Entry, lowered_corpus
 from maze.errors import InvalidConstraintError, UnsupportedConstraintError
-from maze.grammar.json_text import JsonValue
-from maze.grammar.schema import LoweredSchema
+from maze.grammar.schema.lower import LoweredSchema
+from maze.json_text import JsonValue
 
 ROUNDS = range(10)
 """The corpus is tested in as many parts, so that a failure names a small one."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from maze.backends.socket_calls import RECEIVE_BYTES, SEND_BYTES, ReceiveBuffer, send_now
+from maze.backends.http.socket_calls import RECEIVE_BYTES, SEND_BYTES, ReceiveBuffer, send_now
 
 Pair = tuple[socket.socket, socket.socket]
 

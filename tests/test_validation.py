@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from llguidance import LLMatcher, LLTokenizer
 from schema_walks import constraints_of
 
-import maze.validation
+import maze.check.validation
+from maze.check.validation import MAX_TEXT_BYTES, validate
 from maze.errors import ContradictionError, LimitExceededError
 from maze.grammar import compile_constraints
-from maze.grammar.big_stack import run_with_big_stack
-from maze.grammar.json_text import JsonValue
-from maze.grammar.schema import lower_schema
+from maze.grammar.schema.lower import lower_schema
+from maze.json_text import JsonValue
+from maze.threads import run_with_big_stack
 from maze.types import (
     CompiledConstraints,
     ConstraintIR,
@@ -30,7 +31,6 @@ from maze.types import (
     JointCheck,
     ValidationResult,
 )
-from maze.validation import MAX_TEXT_BYTES, validate
 
 
 def checked(schema: JsonValue, text: str | bytes) -> ConstraintOutcome:
@@ -286,7 +286,7 @@ def test_long_texts_are_fed_in_pieces_to_the_end() -> None:
 
 
 def test_a_check_that_takes_too_long_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maze.validation, "MAX_CHECK_SECS", 0.3)
+    monkeypatch.setattr(maze.check.validation, "MAX_CHECK_SECS", 0.3)
     with pytest.raises(LimitExceededError, match=r"constraints\[0\].grammar takes over 0.3 s"):
         walked('start: s\ns: s s | "a"\n', "a" * 3000)
 

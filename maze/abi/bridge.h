@@ -1,8 +1,8 @@
-/* Compiled into the module that cffi generates, whose way to start is static: opens it to embed.c. */
+/* Compiled into the module that cffi generates, whose way to start is static: opens it to start.c. */
 #ifndef MAZE_BRIDGE_H
 #define MAZE_BRIDGE_H
 
-#include "embed.h"
+#include "start.h"
 
 static int cffi_start_python(void);
 

@@ -1,10 +1,10 @@
-/* What C and Python of libmaze call of each other. build_ffi.py declares both parts to cffi; see api.c and entry.py. */
+/* What C and Python of libmaze call of each other. build_ffi.py declares both parts to cffi; see calls.c and entry.py. */
 #ifndef MAZE_ENTRY_H
 #define MAZE_ENTRY_H
 
 #include "maze.h"
 
-/* Written in Python (entry.py), called from api.c. A NULL or negative return means that Python itself failed. */
+/* Written in Python (entry.py), called from calls.c. A NULL or negative return means that Python itself failed. */
 /* python begin */
 GenerationResultFFI *entry_generate(const IntentFFI *intent, const ConstraintIRFFI *constraints, size_t constraints_len,
                                     const MazeOptionsFFI *options, MazeTextCallback callback, void *user_data);

@@ -1,6 +1,6 @@
 """The Python side of every exported function: arguments in, one result out, no exception past here.
 
-embed.c imports this module and calls `attach` with cffi's view of the library. From then on the C functions of api.c
+start.c imports this module and calls `attach` with cffi's view of the library. From then on the C functions of calls.c
 call the entry functions that are declared in entry.h and defined here.
 """
 
@@ -19,13 +19,13 @@ from typing import Any
 
 import orjson
 
-from maze.abi.convert import Ffi, Lib, Pointer, Reader, decode_constraints
+from maze.abi.read import Ffi, Lib, Pointer, Reader, decode_constraints
+from maze.check.validation import judge
 from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environment
 from maze.errors import ConfigurationError, MazeError, Status
 from maze.log import set_sink
 from maze.orchestrator import Orchestrator
 from maze.types import GenerationResult, Intent
-from maze.validation import judge
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def attach(ffi: Ffi, lib: Lib, own_interpreter: bool) -> None:
     )
     for functions, on_error, failed in ((results, library.failure, ffi.NULL), (statuses, library.status, -1)):
         for function in functions:
-            # api.c reports a `failed` value, which comes only if on_error itself fails; cffi would print.
+            # calls.c reports a `failed` value, which comes only if on_error itself fails; cffi would print.
             define = ffi.def_extern(name=f"entry_{function.__name__}", error=failed, onerror=_say_nothing)
             define(_guarded(function, on_error))
     library.log_callback_changed()

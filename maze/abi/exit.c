@@ -13,7 +13,7 @@
  * What is left is the millisecond in which the library's own constructors run: nothing can come between those.
  */
 #define _GNU_SOURCE /* for dlinfo() */
-#include "embed.h"
+#include "start.h"
 
 #include <dlfcn.h>
 #include <link.h>

@@ -1,5 +1,5 @@
 /* The memory of results: made and freed without Python, so that freeing needs no interpreter and never waits for one. */
-#include "embed.h"
+#include "start.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

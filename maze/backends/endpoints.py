@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Sequence
 
 from maze.backends.base import Cancellation, Deadline
-from maze.backends.dialect import Dialect
+from maze.backends.dialects.base import Dialect
 
 FIRST_REST_SECS = 1.0
 """How long an endpoint rests after its first failure; each further one doubles it."""

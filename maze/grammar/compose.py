@@ -17,18 +17,27 @@ from typing import NoReturn, TypeVar
 import orjson
 
 from maze.errors import ContradictionError, InternalError, LimitExceededError, MazeError, UnsupportedConstraintError
-from maze.grammar.analysis import pruned
-from maze.grammar.automaton import OverBudgetError, is_empty
-from maze.grammar.big_stack import run_with_big_stack
-from maze.grammar.cfg import cfg_to_lark, lower_grammar
-from maze.grammar.json_shape import texts_of_type
+from maze.grammar.cfg.analysis import pruned
+from maze.grammar.cfg.model import Cfg, LoweredGrammar
+from maze.grammar.cfg.product import intersect_grammar, overlaps
+from maze.grammar.llguidance import ENGINE_LIMITS, OWN_LIMITS, Verdict, is_bearable, probe
 from maze.grammar.naming import apply_naming, describes_names, has_names, may_describe_names
-from maze.grammar.probe import ENGINE_LIMITS, OWN_LIMITS, Verdict, is_bearable, probe
-from maze.grammar.product import intersect_grammar, overlaps
-from maze.grammar.regex import MAX_CONJUNCTS, NOTHING, Node, both, conjuncts, is_plain, parse_pattern, to_terminal
-from maze.grammar.schema import LoweredSchema, combine_schemas, lower_schema, schema_to_lark
-from maze.grammar.symbols import Cfg, LoweredGrammar
+from maze.grammar.pattern.automaton import OverBudgetError, is_empty
+from maze.grammar.pattern.regex import (
+    MAX_CONJUNCTS,
+    NOTHING,
+    Node,
+    both,
+    conjuncts,
+    is_plain,
+    parse_pattern,
+    to_terminal,
+)
+from maze.grammar.read.grammar_text import cfg_to_lark, lower_grammar
+from maze.grammar.schema.json_shape import texts_of_type
+from maze.grammar.schema.lower import LoweredSchema, combine_schemas, lower_schema, schema_to_lark
 from maze.grammar.token_mask import MaskPart, combine_masks, is_vacuous
+from maze.threads import run_with_big_stack
 from maze.types import (
     CompiledConstraints,
     ConstraintIR,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from maze.errors import LimitExceededError, UnsupportedConstraintError
-from maze.grammar.automaton import OverBudgetError, is_empty, without_intersections
-from maze.grammar.product import terminal_node
-from maze.grammar.regex import (
+from maze.grammar.cfg.model import Cfg, LoweredGrammar, Pattern, Symbol
+from maze.grammar.cfg.product import terminal_node
+from maze.grammar.pattern.automaton import OverBudgetError, is_empty, without_intersections
+from maze.grammar.pattern.regex import (
     Node,
     both,
     characters_of,
@@ -17,7 +18,6 @@ from maze.grammar.regex import (
     negation,
     to_regex,
 )
-from maze.grammar.symbols import Cfg, LoweredGrammar, Pattern, Symbol
 
 
 def may_describe_names(lowered: LoweredGrammar, language: Node) -> bool:

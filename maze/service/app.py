@@ -37,6 +37,7 @@ from maze._version import __version__
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Backend, Cancellation, Deadline
 from maze.backends.base import Request as EngineRequest
 from maze.cache import ConstraintCache
+from maze.check.validation import validate
 from maze.config import DEFAULT_CACHE_SIZE_LIMIT, DEFAULT_MODAL_MODEL, NO_SECRET, Secret
 from maze.errors import CancelledError, ConstraintViolatedError, MazeError, TimedOutError, TruncatedError
 from maze.grammar import compile_constraints
@@ -53,7 +54,6 @@ from maze.service.contract import (
 )
 from maze.service.metrics import Metrics
 from maze.types import CompiledConstraints
-from maze.validation import validate
 
 _log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 import atheris  # type: ignore[import-untyped]
 
 with atheris.instrument_imports(include=["maze"]):
-    import maze.validation
+    import maze.check.validation
     from maze.grammar import compile_constraints
 
 import jsonschema
@@ -120,7 +120,7 @@ def _check_text(
 ) -> None:
     try:
         with _limited_time():
-            validation = maze.validation.validate(text, compiled)
+            validation = maze.check.validation.validate(text, compiled)
     except MazeError as error:
         _check_error(error)
         return

@@ -1,0 +1,1 @@
+"""What each kind of service is asked, and how its answers are read."""

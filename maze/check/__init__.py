@@ -1,0 +1,1 @@
+"""Finished text and constraints: satisfied or violated, where and why."""

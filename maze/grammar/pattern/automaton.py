@@ -1,0 +1,460 @@
+"""Finite automata over sets of characters: what the product with a grammar and questions of emptiness are made with.
+
+Made here and not by `interegular`, which has no bound on the work of a construction, no Unicode and no intersection
+inside an expression. Work is counted in steps, not in time, so that the same constraints are always handled alike.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import reduce
+
+from maze.grammar.pattern.regex import (
+    EMPTY,
+    NOTHING,
+    Alt,
+    Both,
+    Cat,
+    Chars,
+    Node,
+    Not,
+    Ranges,
+    Repeat,
+    alt,
+    cat,
+    complement,
+    repeat,
+    size_of,
+    union,
+)
+
+MAX_STATES = 2_000
+"""Most states of an automaton."""
+MAX_STEPS = 3_000_000
+"""Most steps of one construction, products included; about a second."""
+MAX_EXPRESSION_SIZE = 1_000
+"""Largest expression that an automaton is turned back into, as size_of() counts."""
+
+DEAD = -1
+
+
+class OverBudgetError(Exception):
+    """A construction needs more than the budget; the caller falls back to checking."""
+
+
+class Budget:
+    """Steps that are left for a construction."""
+
+    def __init__(self, steps: int = MAX_STEPS) -> None:
+        self._left = steps
+
+    def spend(self, steps: int) -> None:
+        self._left -= steps
+        if self._left < 0:
+            raise OverBudgetError
+
+
+class Alphabet:
+    """The characters in as few groups as a number of expressions can tell apart, in a fixed order."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        sets: dict[Ranges, int] = {}
+        pending = list(nodes)
+        while pending:
+            node = pending.pop()
+            match node:
+                case Chars(ranges):
+                    sets.setdefault(ranges, len(sets))
+                case Cat(items) | Alt(items) | Both(items):
+                    pending.extend(items)
+                case Repeat(item, _, _) | Not(item):
+                    pending.append(item)
+                case _:
+                    raise AssertionError(node)
+        toggles: dict[int, int] = {}
+        for ranges, number in sets.items():
+            for low, high in ranges:
+                toggles[low] = toggles.get(low, 0) ^ (1 << number)
+                toggles[high + 1] = toggles.get(high + 1, 0) ^ (1 << number)
+        toggles.setdefault(0, 0)
+        self._starts = sorted(toggles)
+        members = 0
+        groups: dict[int, int] = {}
+        self._groups = [groups.setdefault(members := members ^ toggles[start], len(groups)) for start in self._starts]
+        self.size = len(groups)
+        self._masks = {
+            ranges: sum(1 << group for signature, group in groups.items() if signature >> number & 1)
+            for ranges, number in sets.items()
+        }
+
+    def group_of(self, character: str) -> int:
+        """Number of the group that a character is in."""
+        return self._groups[bisect_right(self._starts, ord(character)) - 1]
+
+    def mask_of(self, ranges: Ranges) -> int:
+        """The groups that make up a set of one of the expressions, as bits."""
+        return self._masks[ranges]
+
+    def ranges_of(self, mask: int) -> Ranges:
+        """The characters of the groups in `mask`."""
+        ends = [*self._starts[1:], 0x110000]
+        found = union(
+            tuple(
+                (start, end - 1)
+                for start, end, group in zip(self._starts, ends, self._groups, strict=True)
+                if mask >> group & 1 and start < end
+            )
+        )
+        return complement(complement(found))  # without surrogates
+
+
+@dataclass(frozen=True, slots=True)
+class Dfa:
+    """A deterministic automaton; it starts in state 0. Every state can be reached and leads to an accepting one.
+
+    An automaton that accepts nothing has the one state 0, not accepting.
+    """
+
+    next: tuple[tuple[int, ...], ...]
+    """By state and group of the alphabet: the next state, or DEAD."""
+    accepting: frozenset[int]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.accepting
+
+
+def make_dfa(node: Node, alphabet: Alphabet, budget: Budget) -> Dfa:
+    """An automaton for an expression; the expression must be one of those that the alphabet was made for.
+
+    Raises OverBudgetError.
+    """
+    match node:
+        case Both(items):
+            dfas = sorted((make_dfa(item, alphabet, budget) for item in items), key=lambda dfa: len(dfa.next))
+            return reduce(lambda left, right: _intersection(left, right, budget), dfas)
+        case Not(item):
+            return _complement(make_dfa(item, alphabet, budget), alphabet, budget)
+    return _Positions(alphabet, budget).determinise(node)
+
+
+def smallest(dfa: Dfa, budget: Budget) -> Dfa:
+    """The automaton with the fewest states for the same texts, by Hopcroft's algorithm. Raises OverBudgetError."""
+    size, groups = len(dfa.next), len(dfa.next[0])
+    budget.spend(size * groups)
+    dead = size
+    sources: list[list[list[int]]] = [[[] for _ in range(groups)] for _ in range(size + 1)]
+    for state, row in enumerate([*dfa.next, (DEAD,) * groups]):
+        for group, target in enumerate(row):
+            sources[dead if target == DEAD else target][group].append(state)
+
+    blocks = [block for block in (set(dfa.accepting), set(range(size + 1)) - dfa.accepting) if block]
+    block_of = [0] * (size + 1)
+    for number, block in enumerate(blocks):
+        for state in block:
+            block_of[state] = number
+    work = {(number, group) for number in range(len(blocks)) for group in range(groups)}
+    while work:
+        number, group = work.pop()
+        touched: dict[int, set[int]] = {}
+        for state in blocks[number]:
+            budget.spend(1 + len(sources[state][group]))
+            for source in sources[state][group]:
+                touched.setdefault(block_of[source], set()).add(source)
+        for split, members in touched.items():
+            if len(members) == len(blocks[split]):
+                continue
+            rest = blocks[split] - members
+            small, blocks[split] = (members, rest) if len(members) <= len(rest) else (rest, members)
+            for state in small:
+                block_of[state] = len(blocks)
+            work.update((len(blocks), other) for other in range(groups))
+            blocks.append(small)
+
+    table = [[DEAD if target == DEAD else block_of[target] for target in row] for row in dfa.next]
+    merged: list[list[int]] = [[]] * len(blocks)
+    for state, merged_row in enumerate(table):
+        merged[block_of[state]] = merged_row
+    merged[block_of[dead]] = merged[block_of[dead]] or [DEAD] * groups
+    return _trimmed(merged, {block_of[state] for state in dfa.accepting}, budget, start=block_of[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of an expression: whether it can be empty, and the positions it can begin and end with, as bits."""
+
+    nullable: bool
+    first: int
+    last: int
+
+
+class _Positions:
+    """Glushkov's construction: an automaton whose states are the places in the expression where a character stands."""
+
+    def __init__(self, alphabet: Alphabet, budget: Budget) -> None:
+        self._alphabet = alphabet
+        self._budget = budget
+        self._groups: list[int] = []
+        self._follow: list[int] = []
+
+    def determinise(self, node: Node) -> Dfa:
+        whole = self._part(node)
+        by_group = [0] * self._alphabet.size
+        for position, mask in enumerate(self._groups):
+            for group in _bits(mask):
+                by_group[group] |= 1 << position
+
+        # State 0 is the start; the others are sets of positions that the last character may have stood at.
+        numbers: dict[int, int] = {}
+        table: list[list[int]] = []
+        accepting: set[int] = set()
+        if whole.nullable:
+            accepting.add(0)
+
+        def row_after(following: int) -> list[int]:
+            self._budget.spend(self._alphabet.size)
+            row = []
+            for positions in by_group:
+                reached = following & positions
+                if not reached:
+                    row.append(DEAD)
+                    continue
+                if reached not in numbers:
+                    numbers[reached] = len(numbers) + 1
+                    if len(numbers) > MAX_STATES:
+                        raise OverBudgetError
+                    if reached & whole.last:
+                        accepting.add(numbers[reached])
+                    pending.append(reached)
+                row.append(numbers[reached])
+            return row
+
+        pending: list[int] = []
+        table.append(row_after(whole.first))
+        done = 0
+        while done < len(pending):
+            following = 0
+            for position in _bits(pending[done]):
+                self._budget.spend(1)
+                following |= self._follow[position]
+            done += 1
+            table.append(row_after(following))
+        return _trimmed(table, accepting, self._budget)
+
+    def _add(self, mask: int) -> int:
+        if len(self._groups) >= MAX_STATES:
+            raise OverBudgetError
+        self._budget.spend(1)
+        self._groups.append(mask)
+        self._follow.append(0)
+        return 1 << (len(self._groups) - 1)
+
+    def _join(self, left: _Part, right: _Part) -> _Part:
+        if right.first:
+            for position in _bits(left.last):
+                self._budget.spend(4)
+                self._follow[position] |= right.first
+        return _Part(
+            left.nullable and right.nullable,
+            left.first | (right.first if left.nullable else 0),
+            right.last | (left.last if right.nullable else 0),
+        )
+
+    def _part(self, node: Node) -> _Part:
+        match node:
+            case Chars(ranges):
+                mask = self._alphabet.mask_of(ranges)
+                position = self._add(mask) if mask else 0
+                return _Part(False, position, position)
+            case Cat(items):
+                part = _Part(True, 0, 0)
+                for item in items:
+                    part = self._join(part, self._part(item))
+                return part
+            case Alt(items):
+                parts = [self._part(item) for item in items]
+                return _Part(
+                    any(part.nullable for part in parts),
+                    reduce(lambda bits, part: bits | part.first, parts, 0),
+                    reduce(lambda bits, part: bits | part.last, parts, 0),
+                )
+            case Repeat(item, low, None):
+                part = _Part(True, 0, 0)
+                for _ in range(low - 1):
+                    part = self._join(part, self._part(item))
+                loop = self._part(item)
+                self._join(loop, loop)
+                return self._join(part, _Part(loop.nullable or low == 0, loop.first, loop.last))
+            case Repeat(item, low, high):
+                # X{2,4} as XX(X(X)?)?: far fewer followers than XXX?X?
+                tail = _Part(True, 0, 0)
+                for _ in range((high or 0) - low):
+                    longer = self._join(self._part(item), tail)
+                    tail = _Part(True, longer.first, longer.last)
+                part = _Part(True, 0, 0)
+                for _ in range(low):
+                    part = self._join(part, self._part(item))
+                return self._join(part, tail)
+            case Both() | Not():
+                return self._embedded(make_dfa(node, self._alphabet, self._budget))
+        raise AssertionError(node)
+
+    def _embedded(self, dfa: Dfa) -> _Part:
+        """A finished automaton as positions: one for each pair of states with a way between them."""
+        leaving: list[int] = []
+        entering: dict[int, int] = {}
+        for row in dfa.next:
+            masks: dict[int, int] = {}
+            for group, target in enumerate(row):
+                if target != DEAD:
+                    masks[target] = masks.get(target, 0) | 1 << group
+            bits = 0
+            for target, mask in masks.items():
+                position = self._add(mask)
+                entering[target] = entering.get(target, 0) | position
+                bits |= position
+            leaving.append(bits)
+        for target, positions in entering.items():
+            for position in _bits(positions):
+                self._follow[position] = leaving[target]
+        last = reduce(lambda bits, state: bits | entering.get(state, 0), dfa.accepting, 0)
+        return _Part(0 in dfa.accepting, leaving[0], last)
+
+
+def _bits(mask: int) -> Iterable[int]:
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
+def _intersection(left: Dfa, right: Dfa, budget: Budget) -> Dfa:
+    """An automaton for the texts that both accept."""
+    numbers = {(0, 0): 0}
+    pending = [(0, 0)]
+    table: list[list[int]] = []
+    accepting: set[int] = set()
+    done = 0
+    while done < len(pending):
+        pair = pending[done]
+        if pair[0] in left.accepting and pair[1] in right.accepting:
+            accepting.add(done)
+        done += 1
+        row = []
+        for reached in zip(left.next[pair[0]], right.next[pair[1]], strict=True):
+            budget.spend(1)
+            if DEAD in reached:
+                row.append(DEAD)
+                continue
+            if reached not in numbers:
+                numbers[reached] = len(numbers)
+                if len(numbers) > MAX_STATES:
+                    raise OverBudgetError
+                pending.append(reached)
+            row.append(numbers[reached])
+        table.append(row)
+    return _trimmed(table, accepting, budget)
+
+
+def _complement(dfa: Dfa, alphabet: Alphabet, budget: Budget) -> Dfa:
+    everything = len(dfa.next)
+    table = [[everything if target == DEAD else target for target in row] for row in dfa.next]
+    table.append([everything] * alphabet.size)
+    return _trimmed(table, set(range(len(table))) - dfa.accepting, budget)
+
+
+def _trimmed(table: list[list[int]], accepting: set[int], budget: Budget, *, start: int = 0) -> Dfa:
+    """The automaton without the states that lead to no text; numbered in the order they are met."""
+    groups = len(table[0])
+    budget.spend(len(table) * groups)
+    sources: list[list[int]] = [[] for _ in table]
+    for state, row in enumerate(table):
+        for target in set(row) - {DEAD}:
+            sources[target].append(state)
+    alive = set(accepting)
+    pending = list(accepting)
+    while pending:
+        for source in sources[pending.pop()]:
+            if source not in alive:
+                alive.add(source)
+                pending.append(source)
+    if start not in alive:
+        return Dfa(((DEAD,) * groups,), frozenset())
+
+    numbers = {start: 0}
+    order = [start]
+    rows: list[tuple[int, ...]] = []
+    while len(rows) < len(order):
+        row = table[order[len(rows)]]
+        for target in row:
+            if target in alive and target not in numbers:
+                numbers[target] = len(numbers)
+                order.append(target)
+        rows.append(tuple([numbers[target] if target in alive else DEAD for target in row]))
+    return Dfa(tuple(rows), frozenset(numbers[state] for state in accepting if state in numbers))
+
+
+# ------------------------------------------------------------------------------------------------ questions, ways back
+
+
+def is_empty(node: Node) -> bool:
+    """Whether no text is accepted. Raises OverBudgetError."""
+    return make_dfa(node, Alphabet([node]), Budget()).is_empty
+
+
+def without_intersections(node: Node) -> Node:
+    """An equal expression without Both and Not. Raises OverBudgetError."""
+    budget = Budget()
+    alphabet = Alphabet([node])
+    dfa = smallest(make_dfa(node, alphabet, budget), budget)
+    edges: dict[int, dict[int, int]] = {}
+    for state, row in enumerate(dfa.next):
+        for group, target in enumerate(row):
+            if target != DEAD:
+                targets = edges.setdefault(state, {})
+                targets[target] = targets.get(target, 0) | 1 << group
+    return ways_between(0, dfa.accepting, edges, alphabet, budget)
+
+
+def ways_between(
+    start: int, ends: Iterable[int], edges: dict[int, dict[int, int]], alphabet: Alphabet, budget: Budget
+) -> Node:
+    """The texts that lead from `start` to one of `ends` over `edges` (source, target, groups), by state elimination.
+
+    Raises OverBudgetError.
+    """
+    first, last = -1, -2
+    ways: dict[int, dict[int, Node]] = {
+        source: {target: Chars(alphabet.ranges_of(mask)) for target, mask in targets.items()}
+        for source, targets in edges.items()
+    }
+    ways[first] = {start: EMPTY}
+    for end in ends:
+        ways.setdefault(end, {})[last] = EMPTY
+    into: dict[int, set[int]] = {}
+    for source, targets in ways.items():
+        for target in targets:
+            into.setdefault(target, set()).add(source)
+    states = (set(ways) | set(into)) - {first, last}
+    while states:
+        # The state with the fewest ways through it goes first; ties by number, so that the outcome is always the same.
+        budget.spend(len(states))
+        state = min(states, key=lambda number: (len(into.get(number, ())) * len(ways.get(number, ())), number))
+        states.remove(state)
+        leaving = ways.pop(state, {})
+        loop = repeat(leaving.pop(state, NOTHING), 0, None)
+        for target in leaving:
+            into[target].discard(state)
+        for source in sorted(into.pop(state, set()) - {state}):
+            before = ways[source].pop(state)
+            for target, after in leaving.items():
+                joined = alt(ways[source].get(target, NOTHING), cat(before, loop, after))
+                size = size_of(joined)
+                budget.spend(size)
+                if size > MAX_EXPRESSION_SIZE:
+                    raise OverBudgetError
+                ways[source][target] = joined
+                into[target].add(source)
+    return ways[first].get(last, NOTHING)

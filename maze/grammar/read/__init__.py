@@ -1,0 +1,1 @@
+"""Readers: the text of a grammar, in any form that callers send, to the one grammar value."""

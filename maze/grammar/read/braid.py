@@ -1,0 +1,205 @@
+"""Braid's grammars: `{"start_symbol", "rules": [{"lhs", "rhs": [...]}]}` with token classes as terminals."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import orjson
+
+from maze.errors import InvalidConstraintError, LimitExceededError
+from maze.grammar.cfg.analysis import unreachable_warnings, without_dead_rules
+from maze.grammar.cfg.literals import split_literals
+from maze.grammar.cfg.model import Cfg, Literal, LoweredGrammar, Nonterminal, Production, Symbol
+from maze.grammar.languages.spacing import GAP_RULES, with_gaps
+from maze.grammar.languages.tokens import LANGUAGES, TOKEN_CLASSES, Language, find_language
+
+MAX_RULES = 100_000
+"""Most rules of one grammar."""
+MAX_RIGHT_HAND_SIDE = 10_000
+"""Most symbols on the right-hand side of one rule; engines take minutes over 100,000."""
+MAX_SYMBOLS = 1_000_000
+"""Most symbols on all right-hand sides together."""
+MAX_SYMBOL_CHARACTERS = 10_000
+"""Longest name of a symbol, or literal text."""
+
+_CLASS_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+_LOOKS_LIKE_A_RULE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
+_NAMES_IN_A_WARNING = 10
+
+
+def lower_braid(text: str, language: str | None, path: str) -> LoweredGrammar:
+    """Lower Braid's JSON to a grammar over characters.
+
+    A grammar with token classes is about the tokens of `language`, and white space and comments may stand between all
+    its tokens; a grammar of literal texts alone is taken to the letter.
+    """
+    start, rules = _read(text, path)
+    warnings: list[str] = []
+    rules = _read_statement_as_alternatives(start, rules, path, warnings)
+    classes = _token_classes(rules, path)
+    tokens: Language | None = None
+    if classes:
+        tokens = find_language(language)
+        if tokens is None:
+            known = ", ".join(LANGUAGES)
+            problem = "no language is given" if language is None else f"the language {language!r} is not known"
+            raise InvalidConstraintError(
+                f"{path} uses the token class {classes[0]}, whose tokens depend on the language, and {problem}; give "
+                f"one of {known}"
+            )
+    cfg = _meaning(start, rules, tokens, path, warnings)
+    because = ""
+    if tokens is not None and (lacking := [name for name in classes if tokens.tokens[name] is None]):
+        because = f" ({tokens.name} has no token for {', '.join(lacking)})"
+        warnings.append(f"{path}: productions are left out that need what the language does not have{because}")
+    cfg, found = without_dead_rules(cfg, path, rules, because)
+    references = {
+        lhs: (name for rhs in productions for name in rhs if name in rules) for lhs, productions in rules.items()
+    }
+    warnings += [*found, *unreachable_warnings(start, references, path)]
+    if tokens is None:
+        return LoweredGrammar(split_literals(cfg), warnings=tuple(warnings))
+    used = {symbol for rhs in _all(cfg) for symbol in rhs}
+    for name, note in tokens.notes.items():
+        if tokens.tokens[name] in used:
+            warnings.append(f"{path}: {tokens.name}: {note}")
+    spaced = with_gaps(cfg, tokens, path)
+    identifiers = frozenset((tokens.identifier,)) if tokens.identifier in used else frozenset()
+    return LoweredGrammar(spaced, warnings=tuple(warnings), identifier_terminals=identifiers)
+
+
+_Rules = dict[str, list[list[str]]]
+
+
+def _all(cfg: Cfg) -> Iterable[Production]:
+    return (production for productions in cfg.rules.values() for production in productions)
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+def _read(text: str, path: str) -> tuple[str, _Rules]:
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidConstraintError(
+            f"{path} begins with '{{' and was taken for Braid's JSON grammar, but is not JSON: {error}"
+        ) from None
+    except UnicodeEncodeError:
+        raise InvalidConstraintError(f"{path} holds half of a surrogate pair, which is no character") from None
+    expected = 'Braid\'s JSON grammar is {"start_symbol": "...", "rules": [{"lhs": "...", "rhs": ["...", ...]}, ...]}'
+    if not isinstance(document, dict):
+        raise InvalidConstraintError(f"{path} was taken for {expected}")
+    unknown = sorted(set(document) - {"start_symbol", "rules"})
+    if unknown:
+        raise InvalidConstraintError(f"{path} has the unknown member {unknown[0]!r}; {expected}")
+    start = _checked_symbol(document.get("start_symbol"), f"{path}.start_symbol", expected)
+    items = document.get("rules")
+    if not isinstance(items, list):
+        raise InvalidConstraintError(f"{path}.rules is missing or no list; {expected}")
+    _limit(len(items), MAX_RULES, path, "rules")
+
+    rules: _Rules = {}
+    total = 0
+    for index, item in enumerate(items):
+        where = f"{path}.rules[{index}]"
+        if not isinstance(item, dict) or set(item) != {"lhs", "rhs"}:
+            raise InvalidConstraintError(f"{where} is not an object with just the members lhs and rhs; {expected}")
+        lhs = _checked_symbol(item["lhs"], f"{where}.lhs", expected)
+        rhs = item["rhs"]
+        if not isinstance(rhs, list):
+            raise InvalidConstraintError(f"{where}.rhs (rule {lhs!r}) is no list; {expected}")
+        _limit(len(rhs), MAX_RIGHT_HAND_SIDE, where, f"symbols on the right-hand side of {lhs!r}")
+        total += len(rhs)
+        for place, symbol in enumerate(rhs):
+            if not isinstance(symbol, str) or len(symbol) > MAX_SYMBOL_CHARACTERS:
+                _checked_symbol(symbol, f"{where}.rhs[{place}]", expected)
+        rules.setdefault(lhs, []).append(rhs)
+    _limit(total, MAX_SYMBOLS, path, "symbols on all right-hand sides together")
+    if start not in rules:
+        raise InvalidConstraintError(f"{path}: no rule has the start symbol {start!r} as its lhs")
+    return start, rules
+
+
+def _checked_symbol(symbol: object, where: str, expected: str) -> str:
+    if not isinstance(symbol, str) or not symbol:
+        raise InvalidConstraintError(f"{where} is missing, empty or no string; {expected}")
+    _limit(len(symbol), MAX_SYMBOL_CHARACTERS, where, "characters")
+    return symbol
+
+
+def _limit(number: int, limit: int, where: str, what: str) -> None:
+    if number > limit:
+        raise LimitExceededError(f"{where} has {number:,} {what}; the limit is {limit:,}. Give a smaller grammar")
+
+
+# ------------------------------------------------------------------------------------------------ meaning
+
+
+def _read_statement_as_alternatives(start: str, rules: _Rules, path: str, warnings: list[str]) -> _Rules:
+    """The one place where a grammar is not read literally.
+
+    Braid's builder writes the alternatives of its rule `statement` as one production. Read literally, every statement
+    would be all of them in a row.
+    """
+    productions = rules.get("statement", [])
+    if start != "program" or len(productions) != 1:
+        return rules
+    (alternatives,) = productions
+    if len(alternatives) < 2 or not all(symbol in rules for symbol in alternatives):
+        return rules
+    warnings.append(
+        f"{path}: the one production of 'statement' is read as {len(alternatives)} alternatives, not as a sequence, as "
+        "Braid means it"
+    )
+    return {**rules, "statement": [[symbol] for symbol in dict.fromkeys(alternatives)]}
+
+
+def _token_classes(rules: _Rules, path: str) -> list[str]:
+    """The token classes that the grammar uses, in its order; a name that could only be one is checked."""
+    found: dict[str, None] = {}
+    for lhs, productions in rules.items():
+        for rhs in productions:
+            for symbol in rhs:
+                if symbol in found or symbol in rules or not _CLASS_NAME.fullmatch(symbol):
+                    continue
+                if symbol not in TOKEN_CLASSES:
+                    raise InvalidConstraintError(
+                        f"{path}: the symbol {symbol!r} in rule {lhs!r} is neither the lhs of a rule nor a token class;"
+                        f" the token classes are {', '.join(TOKEN_CLASSES)}"
+                    )
+                found[symbol] = None
+    return list(found)
+
+
+def _meaning(start: str, rules: _Rules, tokens: Language | None, path: str, warnings: list[str]) -> Cfg:
+    """Names to symbols. A token class that the language lacks has no texts, so its productions describe none."""
+    suspicious: dict[str, str] = {}
+    names = {name: name if name not in GAP_RULES else f"{name} [of the grammar]" for name in rules}
+    symbols: dict[str, Symbol | None] = {}
+
+    def symbol_of(name: str, lhs: str) -> Symbol | None:
+        if name in names:
+            return Nonterminal(names[name])
+        if tokens is not None and name in tokens.tokens:
+            return tokens.tokens[name]
+        if _LOOKS_LIKE_A_RULE.fullmatch(name):
+            suspicious.setdefault(name, lhs)
+        return Literal(name)
+
+    made: dict[str, tuple[Production, ...]] = {}
+    for lhs, productions in rules.items():
+        meant: dict[Production, None] = {}
+        for rhs in productions:
+            for name in rhs:
+                if name and name not in symbols:
+                    symbols[name] = symbol_of(name, lhs)
+            production = [symbols[name] for name in rhs if name]
+            present = tuple(symbol for symbol in production if symbol is not None)
+            if len(present) == len(production):
+                meant[present] = None
+        made[names[lhs]] = tuple(meant)
+    for name, lhs in list(suspicious.items())[:_NAMES_IN_A_WARNING]:
+        warnings.append(f"{path}: {name!r} in rule {lhs!r} is the lhs of no rule, so it is taken for literal text")
+    return Cfg(names[start], made)

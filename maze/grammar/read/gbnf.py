@@ -1,0 +1,254 @@
+"""GBNF, the grammars of llama.cpp, translated exactly or refused with the line and column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from maze.errors import InvalidConstraintError, LimitExceededError
+from maze.grammar.cfg.analysis import unreachable_warnings, without_dead_rules
+from maze.grammar.cfg.model import LoweredGrammar
+from maze.grammar.read.expressions import (
+    Choice,
+    Expression,
+    Letters,
+    Reference,
+    Sequence,
+    Text,
+    parts_of,
+    repetition,
+    to_cfg,
+)
+
+MAX_NESTING = 60
+"""Deepest nesting of parentheses."""
+MAX_REPETITION = 2_000
+"""Largest number in `{n,m}`; llama.cpp has the same limit."""
+MAX_RULES = 100_000
+"""Most rules of one grammar."""
+
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "[": "[", "]": "]"}
+_HEX_DIGITS = {"x": 2, "u": 4, "U": 8}
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+_LAST_CHARACTER = 0x10FFFF
+
+
+def lower_gbnf(text: str, path: str) -> LoweredGrammar:
+    """Lower GBNF text whose first rule to be used is `root`."""
+    reader = _Reader(text, path)
+    rules = reader.read()
+    if "root" not in rules:
+        raise InvalidConstraintError(f"{path} was taken for GBNF, but has no rule root; a GBNF grammar begins at root")
+    for name, place in reader.references.items():
+        if name not in rules:
+            reader.fail(place, f"the rule {name!r} is not defined")
+    cfg, warnings = without_dead_rules(to_cfg("root", rules), path, rules)
+    references = {
+        name: [part.name for part in parts_of(rule) if isinstance(part, Reference)] for name, rule in rules.items()
+    }
+    return LoweredGrammar(cfg, warnings=(*warnings, *unreachable_warnings("root", references, path)))
+
+
+@dataclass(slots=True)
+class _Reader:
+    """A reader of GBNF by recursive descent; its depth is bounded by MAX_NESTING."""
+
+    text: str
+    path: str
+    at: int = 0
+    references: dict[str, int] = field(default_factory=dict)
+    """Rule names that are referred to, with the place of the first reference."""
+
+    def fail(self, place: int, problem: str) -> NoReturn:
+        line = self.text.count("\n", 0, place) + 1
+        column = place - (self.text.rfind("\n", 0, place) + 1) + 1
+        raise InvalidConstraintError(f"{self.path} was taken for GBNF: line {line}, column {column}: {problem}")
+
+    def peek(self) -> str:
+        return self.text[self.at : self.at + 1]
+
+    def skip(self, *, lines: bool) -> None:
+        """Skip white space and comments, and line ends if `lines`."""
+        while character := self.peek():
+            if character == "#":
+                end = self.text.find("\n", self.at)
+                self.at = len(self.text) if end < 0 else end
+            elif character in " \t" or (character in "\r\n" and lines):
+                self.at += 1
+            else:
+                return
+
+    def read(self) -> dict[str, Expression]:
+        rules: dict[str, Expression] = {}
+        self.skip(lines=True)
+        while self.peek():
+            place = self.at
+            name = self.name()
+            if not name:
+                self.fail(place, "the name of a rule is expected")
+            if name in rules:
+                self.fail(place, f"the rule {name!r} is defined twice")
+            if len(rules) == MAX_RULES:
+                raise LimitExceededError(f"{self.path} has over {MAX_RULES:,} rules, which is the limit")
+            self.skip(lines=False)
+            if not self.text.startswith("::=", self.at):
+                self.fail(self.at, f"'::=' is expected after the rule name {name!r}")
+            self.at += 3
+            self.skip(lines=True)
+            rules[name] = self.choice(depth=0)
+            self.skip(lines=False)
+            if self.peek() not in ("", "\r", "\n"):
+                self.fail(self.at, f"{self.peek()!r} is not expected here; the rule should end with its line")
+            self.skip(lines=True)
+        return rules
+
+    def name(self) -> str:
+        begin = self.at
+        while self.peek() and self.peek() in _NAME_CHARACTERS:
+            self.at += 1
+        return self.text[begin : self.at]
+
+    def choice(self, depth: int) -> Expression:
+        if depth > MAX_NESTING:
+            raise LimitExceededError(f"{self.path} nests parentheses over {MAX_NESTING} deep, which is the limit")
+        options = [self.sequence(depth)]
+        while self.bar(depth):
+            self.at += 1
+            self.skip(lines=True)
+            options.append(self.sequence(depth))
+        return options[0] if len(options) == 1 else Choice(tuple(options))
+
+    def bar(self, depth: int) -> bool:
+        """Whether another alternative follows; it may begin on a line of its own, as other readers of GBNF allow."""
+        before = self.at
+        self.skip(lines=True)
+        if self.peek() == "|":
+            return True
+        if depth == 0:
+            self.at = before
+        return False
+
+    def sequence(self, depth: int) -> Expression:
+        items: list[Expression] = []
+        while True:
+            self.skip(lines=depth > 0)
+            character = self.peek()
+            if not character or character in "|)\r\n":
+                break
+            items.append(self.repeated(self.item(depth)))
+        return items[0] if len(items) == 1 else Sequence(tuple(items))
+
+    def item(self, depth: int) -> Expression:
+        place = self.at
+        character = self.peek()
+        if character == '"':
+            return self.literal()
+        if character == "[":
+            return self.letters()
+        if character == ".":
+            self.at += 1
+            return Letters.of([(0, _LAST_CHARACTER)])
+        if character == "(":
+            self.at += 1
+            inner = self.choice(depth + 1)
+            self.skip(lines=True)
+            if self.peek() != ")":
+                self.fail(place, "this parenthesis is never closed")
+            self.at += 1
+            return inner
+        if name := self.name():
+            self.references.setdefault(name, place)
+            return Reference(name)
+        if character in ("<", "!"):
+            self.fail(place, "a token of the engine's vocabulary cannot be checked on a finished text; write its text")
+        repeats = character in ("*", "+", "?", "{")
+        return self.fail(
+            place, f"{character!r} {'has nothing before it to repeat' if repeats else 'is not expected here'}"
+        )
+
+    def repeated(self, item: Expression) -> Expression:
+        character = self.peek()
+        if character == "{":
+            item = self.counted(item)
+        elif character and character in "*+?":
+            self.at += 1
+            item = repetition(item, 1 if character == "+" else 0, 1 if character == "?" else None)
+        if self.peek() and self.peek() in "*+?{":
+            self.fail(self.at, "put parentheses around what is to be repeated twice")
+        return item
+
+    def counted(self, item: Expression) -> Expression:
+        place = self.at
+        end = self.text.find("}", place)
+        numbers = self.text[place + 1 : end if end >= 0 else place].replace(" ", "").split(",")
+        if not (1 <= len(numbers) <= 2 and numbers[0].isascii() and numbers[0].isdigit()) or (
+            len(numbers) == 2 and numbers[1] and not (numbers[1].isascii() and numbers[1].isdigit())
+        ):
+            self.fail(place, "a repetition is {n}, {n,} or {n,m}")
+        digits = max(map(len, numbers))
+        least = int(numbers[0]) if digits < 10 else MAX_REPETITION + 1
+        most = least if len(numbers) == 1 else int(numbers[1]) if numbers[1] and digits < 10 else None
+        if max(least, most or 0) > MAX_REPETITION:
+            raise LimitExceededError(f"{self.path} repeats something over {MAX_REPETITION:,} times, which is the limit")
+        if most is not None and most < least:
+            self.fail(place, f"at least {least} and at most {most} times cannot be")
+        self.at = end + 1
+        return repetition(item, least, most)
+
+    def literal(self) -> Expression:
+        place = self.at
+        self.at += 1
+        characters = []
+        while self.peek() != '"':
+            if self.peek() in ("", "\n"):
+                self.fail(place, "this text is never closed")
+            characters.append(self.character())
+        self.at += 1
+        return Text("".join(characters)) if characters else Sequence(())
+
+    def letters(self) -> Expression:
+        place = self.at
+        self.at += 1
+        negated = self.peek() == "^"
+        if negated:
+            self.at += 1
+        ranges: list[tuple[int, int]] = []
+        while self.peek() != "]":
+            if self.peek() in ("", "\n"):
+                self.fail(place, "this class of characters is never closed")
+            begin = self.at
+            first = last = ord(self.character())
+            if self.peek() == "-" and self.text[self.at + 1 : self.at + 2] not in ("]", ""):
+                self.at += 1
+                last = ord(self.character())
+            if last < first:
+                self.fail(begin, "this range of characters ends before it begins")
+            ranges.append((first, last))
+        self.at += 1
+        if not ranges:
+            self.fail(place, "this class of characters is empty")
+        letters = Letters.of(ranges)
+        if negated:
+            letters = letters.others()
+        return letters
+
+    def character(self) -> str:
+        place = self.at
+        character = self.peek()
+        self.at += 1
+        if character != "\\":
+            return character
+        kind = self.peek()
+        self.at += 1
+        if kind in _ESCAPES and kind:
+            return _ESCAPES[kind]
+        if kind not in _HEX_DIGITS:
+            self.fail(place, f"the escape '\\{kind}' is not known")
+        digits = self.text[self.at : self.at + _HEX_DIGITS[kind]]
+        if len(digits) < _HEX_DIGITS[kind] or any(digit not in "0123456789abcdefABCDEF" for digit in digits):
+            self.fail(place, f"'\\{kind}' needs {_HEX_DIGITS[kind]} hexadecimal digits")
+        self.at += len(digits)
+        code = int(digits, 16)
+        if code > _LAST_CHARACTER or 0xD800 <= code <= 0xDFFF:
+            self.fail(place, f"'\\{kind}{digits}' is no character")
+        return chr(code)

@@ -1,0 +1,60 @@
+"""The text of a grammar, in any form that callers send, to a context-free grammar and from there to Lark text."""
+
+from __future__ import annotations
+
+import re
+
+from maze.errors import InvalidConstraintError, LimitExceededError
+from maze.grammar.cfg.lark_writer import cfg_to_lark
+from maze.grammar.cfg.model import Cfg, Literal, LoweredGrammar, Nonterminal, Pattern, Production, Symbol, Terminal
+from maze.grammar.read.braid import lower_braid
+from maze.grammar.read.gbnf import lower_gbnf
+from maze.grammar.read.lark import lower_lark
+
+__all__ = [
+    "Cfg",
+    "Literal",
+    "LoweredGrammar",
+    "Nonterminal",
+    "Pattern",
+    "Production",
+    "Symbol",
+    "Terminal",
+    "cfg_to_lark",
+    "lower_grammar",
+]
+
+MAX_GRAMMAR_CHARACTERS = 20_000_000
+"""Longest text of a grammar."""
+
+_GBNF_ROOT = re.compile(r"^[ \t]*root[ \t]*::=", re.MULTILINE)
+_GBNF_RULE = re.compile(r"^[ \t]*[A-Za-z0-9_-]+[ \t]*::=", re.MULTILINE)
+_LARK_START = re.compile(r"^[ \t]*[?!]?start[ \t]*(?:\.-?\d+)?[ \t]*(?:\[[^\]\n]*\])?[ \t]*:", re.MULTILINE)
+_LARK_RULE = re.compile(r"^[ \t]*[?!]?[A-Za-z_]\w*[ \t]*(?:\.-?\d+)?[ \t]*(?:\[[^\]\n]*\])?[ \t]*:(?!:=)", re.MULTILINE)
+
+
+def lower_grammar(text: str, language: str | None, path: str) -> LoweredGrammar:
+    """Read Braid's JSON grammar, GBNF or Lark text.
+
+    `language` gives the token classes of Braid's grammar their tokens and is not looked at otherwise; `path` is what
+    errors and warnings call the text, such as `constraints[2].grammar`.
+
+    Raises InvalidConstraintError if the text cannot be read, ContradictionError if it describes no text at all,
+    LimitExceededError if it is too large.
+    """
+    if len(text) > MAX_GRAMMAR_CHARACTERS:
+        raise LimitExceededError(
+            f"{path} has {len(text):,} characters; the limit is {MAX_GRAMMAR_CHARACTERS:,}. Give a smaller grammar"
+        )
+    if text.lstrip().startswith("{"):
+        return lower_braid(text, language, path)
+    if text.lstrip().startswith("%llguidance"):
+        return lower_lark(text, path)
+    if _GBNF_ROOT.search(text) or (_GBNF_RULE.search(text) and not _LARK_START.search(text)):
+        return lower_gbnf(text, path)
+    if _LARK_START.search(text) or _LARK_RULE.search(text):
+        return lower_lark(text, path)
+    raise InvalidConstraintError(
+        f"{path} is none of the grammars that are known: Braid's JSON (it begins with '{{'), GBNF (it has a rule "
+        "'root ::= ...'), Lark (it has a rule 'start: ...')"
+    )

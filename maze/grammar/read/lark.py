@@ -1,0 +1,193 @@
+"""Lark text of callers: checked by llguidance and passed through unchanged but for its header.
+
+Engines carry different versions of llguidance. What the oldest of them (1.0.1, in llama.cpp) does not know is refused
+here, with its place, and not by the engine later: `~ n..m`, `%lark`, and hexadecimal escapes in texts. Special tokens
+(`<name>`, `<[12]>`) are refused too: they depend on the model's vocabulary, and no finished text shows them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from contextlib import suppress
+from typing import NoReturn
+
+import llguidance
+
+from maze.errors import ContradictionError, InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
+from maze.grammar.cfg.analysis import chain_is_longer
+from maze.grammar.cfg.lark_writer import MAX_DEPTH
+from maze.grammar.cfg.model import LoweredGrammar
+from maze.grammar.pattern.regex import MAX_CONJUNCTS
+from maze.grammar.schema.lower import lower_schema
+
+MAX_LARK_CHARACTERS = 1_000_000
+"""Longest Lark text."""
+
+_HEADER = "%llguidance {}\n"
+_TOKEN = re.compile(
+    r"""(?P<comment>//[^\n]*|\#[^\n]*)
+    |(?P<text>"(?:[^"\\\n]|\\.)*")
+    |(?P<regex>/(?:[^/\\\n]|\\.)+/[imslux]*)
+    |(?P<special><[^<>\s"/]*>)
+    |(?P<times>~)\s*(?=\d)
+    |(?P<json>%json|%lark|%llguidance)\b
+    |(?P<directive>%\w+)
+    |(?P<define>(?:^|(?<=\n))[ \t]*[?!]*(?P<defined>\w+)[^\S\n]*(?:\.-?\d+)?[^\S\n]*(?:\[[^\]\n]*\])?[^\S\n]*:)
+    |(?P<name>\w+)
+    |(?P<other>.|\n)""",
+    re.VERBOSE,
+)
+_PLACE = re.compile(r"(?:at )?(\d+)\((\d+)\):\s*([^\n]*)")
+
+
+def lower_lark(text: str, path: str) -> LoweredGrammar:
+    """Check Lark text with a rule `start`.
+
+    Raises InvalidConstraintError with line and column in the caller's text, UnsupportedConstraintError for special
+    tokens, LimitExceededError if it is too long or its rules refer to each other in too long a chain.
+    """
+    if len(text) > MAX_LARK_CHARACTERS:
+        raise LimitExceededError(
+            f"{path} has {len(text):,} characters of Lark text; the limit is {MAX_LARK_CHARACTERS:,}"
+        )
+    begin = len(text) - len(text.lstrip())
+    has_header = text.startswith("%llguidance", begin)
+    lark = text[begin:] if has_header else _HEADER + text
+    added_lines = -text.count("\n", 0, begin) if has_header else 1
+    warnings: list[str] = []
+    references, conjunctions = _scan(text, path, warnings)
+    if "start" not in references:
+        raise InvalidConstraintError(f"{path} was taken for Lark text, but has no rule start; Lark text begins there")
+    if chain_is_longer(MAX_DEPTH, "start", references):
+        raise LimitExceededError(
+            f"{path}: the rules refer to each other in a chain of over {MAX_DEPTH:,}, the limit; make the chain shorter"
+        )
+    if _most_conjuncts(references, conjunctions) > MAX_CONJUNCTS:
+        raise LimitExceededError(
+            f"{path}: a terminal is an intersection of over {MAX_CONJUNCTS} others, the limit; use fewer `&`"
+        )
+    error = llguidance.LLMatcher.validate_grammar(lark)
+    if error:
+        raise InvalidConstraintError(_in_callers_terms(error, text, added_lines, path))
+    return LoweredGrammar(None, lark=lark, warnings=tuple(warnings))
+
+
+def _scan(text: str, path: str, warnings: list[str]) -> tuple[dict[str, list[str]], Counter[str]]:
+    """The names that each rule and terminal refers to, and how often each has `&`.
+
+    Refuses what engines may not know.
+    """
+    references: dict[str, list[str]] = {}
+    conjunctions: Counter[str] = Counter()
+    name = ""
+    current: list[str] = []
+    at = 0
+    while found := _TOKEN.match(text, at):
+        at = found.end()
+        match found.lastgroup:
+            case "special":
+                _fail(
+                    text,
+                    path,
+                    found.start(),
+                    f"the special token {found[0]} cannot be checked on a finished text; write its text in quotes",
+                    UnsupportedConstraintError,
+                )
+            case "times":
+                _fail(text, path, found.start(), "write {n,m} and not ~ n..m, which not every engine knows")
+            case "text" if escape := re.search(r"(?<!\\)(?:\\\\)*\\x", found[0]):
+                place = found.start() + escape.end() - 2
+                _fail(text, path, place, "write \\u00HH and not \\xHH, which not every engine knows")
+            case "json" if found[0] == "%lark":
+                _fail(text, path, found.start(), "%lark is not known to every engine; write its rules out")
+            case "json" if found[0] == "%json":
+                at = _after_schema(text, at, path, warnings)
+            case "define":
+                if limited := re.search(r"\[[^\]]*\bmax_tokens\b", found[0]):
+                    _fail(
+                        text,
+                        path,
+                        found.start() + limited.start(),
+                        "max_tokens counts tokens of an engine, which no finished text shows; use a repetition such as "
+                        "/.{0,80}/",
+                        UnsupportedConstraintError,
+                    )
+                name = found["defined"]
+                current = references.setdefault(name, [])
+            case "name":
+                current.append(found["name"])
+            case "other" if found[0] == "&":
+                conjunctions[name] += 1
+    known = {
+        name: [other for other in dict.fromkeys(names) if other in references] for name, names in references.items()
+    }
+    return known, conjunctions
+
+
+def _most_conjuncts(references: dict[str, list[str]], conjunctions: Counter[str]) -> int:
+    """The most languages that one terminal intersects; nothing stops llguidance if they are many.
+
+    Only what `start` leads to is looked at, whose chains are known to be short.
+    """
+    most: dict[str, int] = {}
+
+    def of(name: str) -> int:
+        if name not in most:
+            most[name] = 0  # llguidance refuses terminals that refer to themselves
+            used = [of(other) for other in references[name]]
+            most[name] = conjunctions[name] + (sum(used) if name.isupper() else max(used, default=0))
+        return most[name]
+
+    return of("start") + 1
+
+
+def _after_schema(text: str, at: int, path: str, warnings: list[str]) -> int:
+    """The place after the JSON Schema of a `%json`; where there is no JSON, llguidance says so.
+
+    The schema goes to engines as it stands, and nothing but llguidance checks it: so it must be within our limits, and
+    be one that llguidance enforces to the letter.
+    """
+    begin = at + len(text[at:]) - len(text[at:].lstrip())
+    try:
+        schema, end = json.JSONDecoder().raw_decode(text, begin)
+    except (ValueError, RecursionError):
+        return at
+    where = f"{path} (the schema on line {text.count(chr(10), 0, begin) + 1})"
+    with suppress(ContradictionError):  # there may be other alternatives
+        lowered = lower_schema(text[begin:end], where)
+        if isinstance(schema, dict) and ("schema_type" in schema or "additional_properties" in schema):
+            raise UnsupportedConstraintError(f"{where} is in Braid's shape; write `type` and `additionalProperties`")
+        if not lowered.fully_enforced:
+            raise UnsupportedConstraintError(
+                f"{where} cannot be enforced within Lark text: {'; '.join(lowered.reasons)}; give it as json_schema"
+            )
+        warnings.extend(lowered.warnings)
+    return end
+
+
+def _fail(
+    text: str,
+    path: str,
+    place: int,
+    problem: str,
+    error: type[InvalidConstraintError | UnsupportedConstraintError] = InvalidConstraintError,
+) -> NoReturn:
+    line = text.count("\n", 0, place) + 1
+    column = place - (text.rfind("\n", 0, place) + 1) + 1
+    raise error(f"{path} was taken for Lark text: line {line}, column {column}: {problem}")
+
+
+def _in_callers_terms(error: str, text: str, added_lines: int, path: str) -> str:
+    """The message of llguidance with the line of the caller's text, and that line with a caret."""
+    place = _PLACE.match(error)
+    if place is None:
+        return f"{path} was taken for Lark text: {error.splitlines()[0]}"
+    line, column = int(place[1]) - added_lines, int(place[2])
+    lines = text.split("\n")
+    message = f"{path} was taken for Lark text: line {line}, column {column}: {place[3].strip()}"
+    if 1 <= line <= len(lines):
+        shown = lines[line - 1][:200]
+        message += f"\n  {shown}\n  {' ' * min(column - 1, len(shown))}^"
+    return message

@@ -1,0 +1,1 @@
+"""JSON Schema: from its text to what an engine can enforce."""
