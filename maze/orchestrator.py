@@ -23,7 +23,6 @@ from maze.backends.base import (
     Health,
     OnText,
     Request,
-    leave_signals_to_the_host,
 )
 from maze.cache import CacheStats, ConstraintCache
 from maze.check.validation import describe_violation, judge, validate
@@ -43,6 +42,7 @@ from maze.grammar import compile_constraints
 from maze.log import TRACE, configure_logging
 from maze.prompt import build_prompt
 from maze.provenance import record_provenance
+from maze.threads import leave_signals_to_the_host
 from maze.types import (
     CompiledConstraints,
     ConstraintIR,

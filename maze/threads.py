@@ -1,4 +1,4 @@
-"""Runs functions on threads with a stack deep enough for llguidance, whatever thread asks.
+"""Threads of ours in a process of somebody else: without its signals, and with a stack as deep as the work needs.
 
 llguidance walks grammars recursively: 1,000 chained references overflow the usual 8 MiB and kill the process, 100 do so
 on a host thread of 512 KB. 20,000 chained rules fit into STACK_BYTES.
@@ -10,8 +10,9 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 STACK_BYTES = 512 * 1024 * 1024
@@ -20,6 +21,21 @@ MAX_WORKERS = 4
 """Most threads; a call that finds all of them at work waits. One slow compilation must not hold back the others."""
 
 _Result = TypeVar("_Result")
+
+
+def leave_signals_to_the_host() -> None:
+    """Let this thread, one of ours, get none of the process's signals, whose handlers expect a thread of the host."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+@contextmanager
+def signals_left_to_the_host() -> Iterator[None]:
+    """Threads started within get none of the process's signals: a new thread inherits the mask of its maker."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Workers:
@@ -45,16 +61,14 @@ class _Workers:
 
     def _start_thread(self) -> None:
         thread = threading.Thread(target=self._work, name=f"maze-big-stack-{self._threads}", daemon=True)
-        # A new thread inherits the mask: signals sent to the process then go to the host's own threads.
-        mask_of_caller = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         stack_size_of_caller = threading.stack_size(STACK_BYTES)
         try:
-            thread.start()
+            with signals_left_to_the_host():
+                thread.start()
         except RuntimeError as error:
             raise MemoryError(f"no thread with a stack of {STACK_BYTES >> 20} MiB could be started: {error}") from None
         finally:
             threading.stack_size(stack_size_of_caller)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask_of_caller)
         self._threads += 1
 
     def _work(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -104,11 +103,6 @@ class Request:
                 f"no complete answer within {self.deadline.timeout_ms:.0f} ms; raise timeout_ms or lower max_tokens",
                 partial_text=partial_text,
             )
-
-
-def leave_signals_to_the_host() -> None:
-    """Let this thread, one of ours, get none of the process's signals, whose handlers expect a thread of the host."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
 
 FINISHED_STOP = "stop"

@@ -50,6 +50,7 @@ from maze.errors import (
     TimedOutError,
     UnsupportedConstraintError,
 )
+from maze.threads import signals_left_to_the_host
 from maze.types import TokenMask
 
 _log = logging.getLogger(__name__)
@@ -544,13 +545,11 @@ def _engine_error(error: dict[str, Any], partial_text: str) -> MazeError:
 
 def _start_thread(name: str, target: Callable[[], None]) -> None:
     """Start a thread that leaves the host's signals to the host's threads, as do all threads that it starts."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
-        threading.Thread(target=target, name=name, daemon=True).start()
+        with signals_left_to_the_host():
+            threading.Thread(target=target, name=name, daemon=True).start()
     except RuntimeError as error:
         raise EngineUnavailableError(f"the embedded engine could not start a thread: {error}") from None
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _load(path: Path) -> tuple[Any, _Facts]:

@@ -25,7 +25,7 @@ import httpx
 import orjson
 
 from maze._version import __version__
-from maze.backends.base import Cancellation, Completion, Deadline, Health, OnText, Request, leave_signals_to_the_host
+from maze.backends.base import Cancellation, Completion, Deadline, Health, OnText, Request
 from maze.backends.dialects.base import Dialect, Event, MalformedError, Reader
 from maze.backends.dialects.maze import MazeDialect
 from maze.backends.dialects.openai import LlamaCppDialect, SglangDialect, VllmDialect
@@ -44,6 +44,7 @@ from maze.errors import (
     TimedOutError,
     UnauthorizedError,
 )
+from maze.threads import leave_signals_to_the_host
 
 _log = logging.getLogger(__name__)
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import re
 import select
-import signal
 import socket
 import ssl
 import threading
@@ -31,6 +30,7 @@ import httpx
 
 from maze.backends.base import Cancellation, Deadline
 from maze.backends.http.socket_calls import SEND_BYTES, ReceiveBuffer, send_now
+from maze.threads import signals_left_to_the_host
 
 CONNECT_SECS = 5.0
 """Longest wait for a connection, TLS handshake included."""
@@ -84,16 +84,6 @@ class Call:
         """How long to wait for a socket now; 0 once the deadline or the time for silence has passed."""
         secs = min(self.deadline.at, self._silence_ends) - time.monotonic()
         return min(max(0.0, secs * 1000), _LONGEST_WAIT_MS)
-
-
-@contextlib.contextmanager
-def signals_left_to_the_host() -> Iterator[None]:
-    """Threads started within get none of the process's signals, whose handlers expect a thread of the host."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class SocketTransport(httpx.BaseTransport):
