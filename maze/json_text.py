@@ -4,43 +4,50 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 JsonValue: TypeAlias = Any
 """A value as parse() makes it: dict, list, str, int, Decimal, bool or None."""
 
 _WHITE_SPACE = " \t\n\r"
 _PIECE = re.compile(r'[ \t\n\r]*("[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^ \t\n\r\[\]{},:"]+)', re.DOTALL)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _MAX_INTEGER_DIGITS = 4000
 """Python refuses to convert longer ones; they become Decimal."""
-
-
 _MAX_EXPONENT = 5000
 """Numbers with more places before or after the point than this are taken for one with this many."""
 
 
 class JsonTextError(ValueError):
-    """The text is not JSON. `offset` counts characters."""
+    """The text is not JSON; says what is wrong and at which byte."""
 
-    def __init__(self, message: str, offset: int) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, problem: str, text: str, offset: int) -> None:
+        before = text[:offset]
+        self.problem = problem
         self.offset = offset
-
-
-class TooDeepError(ValueError):
-    """The text is nested deeper than can be read."""
+        """Of the place in the text, in characters."""
+        self.byte = len(before.encode(errors="surrogatepass"))
+        self.line = before.count("\n") + 1
+        self.column = offset - before.rfind("\n")
+        super().__init__(f"{problem} at byte {self.byte} (line {self.line}, column {self.column})")
 
 
 class DuplicateNameError(JsonTextError):
-    """An object has a name twice."""
+    """An object has a name twice; the place is that of the second."""
+
+    def __init__(self, name: str, text: str, offset: int) -> None:
+        super().__init__(f"an object has the name {json.dumps(name)} twice", text, offset)
+        self.name = name
+
+
+class TooDeepError(ValueError):
+    """The text is nested deeper than allowed, or than can be read: says "nested 600 deep"."""
 
 
 class _DuplicateError(ValueError):
-    """An object has this name twice; where is not known yet."""
+    """Some object has a name twice; which and where is not known yet."""
 
 
 class _ConstantError(ValueError):
@@ -74,8 +81,7 @@ def _fraction(digits: str) -> Decimal:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     unique = dict(pairs)
     if len(unique) != len(pairs):
-        counts = Counter(name for name, _ in pairs)
-        raise _DuplicateError(counts.most_common(1)[0][0])
+        raise _DuplicateError
     return unique
 
 
@@ -92,48 +98,61 @@ def _decoder(pairs_hook: Callable[[list[tuple[str, Any]]], Any]) -> json.JSONDec
 _UNIQUE = _decoder(_unique)
 _FIRST_WINS = _decoder(_first_wins)
 _LAST_WINS = _decoder(dict)
+_ANY_VALUE = json.JSONDecoder(parse_float=str, parse_int=str)
+"""Finds the end of a value that is known to be JSON."""
 
 
-def parse(text: str) -> JsonValue:
+def decode(text: bytes) -> str:
+    """The characters of a JSON text. Raises JsonTextError for what is not UTF-8."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        before = text[: error.start].decode()
+        raise JsonTextError("not UTF-8", before, len(before)) from None
+
+
+def parse(text: str, max_depth: int | None = None) -> JsonValue:
     """The value that `text` holds; numbers with a fraction or exponent become Decimal.
 
-    Raises JsonTextError for what is not JSON and for lone surrogates, DuplicateNameError, TooDeepError.
+    `max_depth` bounds how deep objects and arrays may be nested. Raises JsonTextError for what is not JSON and for lone
+    surrogates, DuplicateNameError, TooDeepError.
     """
-    return _decode(_UNIQUE, text)
+    return _decode(_UNIQUE, text, max_depth)
 
 
-def readings(text: str) -> list[JsonValue]:
+def readings(text: str, max_depth: int | None = None) -> list[JsonValue]:
     """Every value that the JSON parsers in use take `text` for.
 
     That is one, unless an object has a name twice: most parsers then take its last value, some the first. Raises
     JsonTextError and TooDeepError.
     """
     try:
-        return [_decode(_UNIQUE, text)]
+        return [_decode(_UNIQUE, text, max_depth)]
     except DuplicateNameError:
-        return [_decode(_LAST_WINS, text), _decode(_FIRST_WINS, text)]
+        return [_decode(_LAST_WINS, text, max_depth), _decode(_FIRST_WINS, text, max_depth)]
 
 
-def _decode(decoder: json.JSONDecoder, text: str) -> JsonValue:
+def _decode(decoder: json.JSONDecoder, text: str, max_depth: int | None) -> JsonValue:
     try:
         value = decoder.decode(text)
     except json.JSONDecodeError as error:
-        raise JsonTextError(error.msg.removesuffix(" at"), error.pos) from None
+        raise JsonTextError(error.msg.removesuffix(" at"), text, error.pos) from None
     except _ConstantError as error:
-        raise JsonTextError(f"{error} is not JSON", _offset_of_piece(text, str(error))) from None
-    except _DuplicateError as error:
-        raise DuplicateNameError(
-            f"an object has the name {json.dumps(str(error))} twice", _offset_of_duplicate(text)
-        ) from None
+        raise JsonTextError(f"{error} is not JSON", text, _offset_of_piece(text, str(error))) from None
+    except _DuplicateError:
+        raise _duplicate_name(text) from None
     except RecursionError:
-        raise TooDeepError("nested too deep") from None
-    if "\\u" in text:
+        raise TooDeepError("nested over 900 deep") from None
+    if _SURROGATE.search(text):
         _refuse_lone_surrogates(text)
+    # The brackets are an upper bound that costs little.
+    if max_depth is not None and text.count("{") + text.count("[") > max_depth and (deep := depth(value)) > max_depth:
+        raise TooDeepError(f"nested {deep} deep")
     return value
 
 
-def _pieces(text: str, start: int = 0) -> Iterator[tuple[int, str]]:
-    for match in _PIECE.finditer(text, start):
+def _pieces(text: str) -> Iterator[tuple[int, str]]:
+    for match in _PIECE.finditer(text):
         yield match.start(1), match.group(1)
 
 
@@ -141,23 +160,22 @@ def _offset_of_piece(text: str, wanted: str) -> int:
     return next((offset for offset, piece in _pieces(text) if piece == wanted), 0)
 
 
-def _offset_of_duplicate(text: str) -> int:
-    names: list[set[str] | None] = []
+def _duplicate_name(text: str) -> DuplicateNameError:
+    """The error for the first name, in the order of the text, that its object has already."""
+    names: list[set[str]] = []
     previous_offset, previous = 0, ""
     for offset, piece in _pieces(text):
-        if piece == "{":
+        if piece in ("{", "["):
             names.append(set())
-        elif piece == "[":
-            names.append(None)
         elif piece in ("}", "]"):
             names.pop()
-        elif piece == ":" and names and (seen := names[-1]) is not None:
+        elif piece == ":":
             name = json.loads(previous)
-            if name in seen:
-                return previous_offset
-            seen.add(name)
+            if name in names[-1]:
+                return DuplicateNameError(name, text, previous_offset)
+            names[-1].add(name)
         previous_offset, previous = offset, piece
-    return 0
+    raise AssertionError("no name stands twice")
 
 
 def _refuse_lone_surrogates(text: str) -> None:
@@ -167,7 +185,7 @@ def _refuse_lone_surrogates(text: str) -> None:
             and "\\u" in piece
             and any("\ud800" <= character <= "\udfff" for character in json.loads(piece))
         ):
-            raise JsonTextError("a string holds half of a surrogate pair", offset)
+            raise JsonTextError("a string holds half of a surrogate pair", text, offset)
 
 
 def depth(value: JsonValue) -> int:
@@ -180,20 +198,50 @@ def depth(value: JsonValue) -> int:
     return deepest
 
 
+class Child(NamedTuple):
+    """A value directly in an object or array, as it stands in the text: `text[start:end]`."""
+
+    name: str | int
+    """Its name in the object, or its index in the array."""
+    start: int
+    end: int
+
+
+def children(text: str, start: int = 0) -> Iterator[Child]:
+    """The values directly in the object or array at `start`, in order; none in any other value.
+
+    `text` must be JSON that parse() or readings() took; offsets count characters.
+    """
+    offset = _skip_white_space(text, start)
+    opening = text[offset]
+    if opening not in "[{":
+        return
+    index = 0
+    offset = _skip_white_space(text, offset + 1)
+    while text[offset] not in "]}":
+        name: str | int = index
+        if opening == "{":
+            name, offset = _ANY_VALUE.raw_decode(text, offset)
+            offset = _skip_white_space(text, _skip_white_space(text, offset) + 1)
+        _, end = _ANY_VALUE.raw_decode(text, offset)
+        yield Child(name, offset, end)
+        index += 1
+        offset = _skip_white_space(text, end)
+        if text[offset] == ",":
+            offset = _skip_white_space(text, offset + 1)
+
+
 def offset_of(text: str, path: Sequence[str | int]) -> int:
-    """Where the value at `path` begins in `text`, which must be JSON, in characters.
+    """Where the value at `path` begins in `text`, in characters; for the text see children().
 
     Of a name that an object has twice the last counts. A path that leads nowhere gives the deepest value on its way.
     """
     start = _skip_white_space(text, 0)
     for step in path:
-        found = None
-        for name, value_start in _children(text, start):
-            if name == step:
-                found = value_start
-        if found is None:
-            return start
-        start = found
+        found = [child.start for child in children(text, start) if child.name == step]
+        if not found:
+            break
+        start = found[-1]
     return start
 
 
@@ -201,26 +249,3 @@ def _skip_white_space(text: str, offset: int) -> int:
     while offset < len(text) and text[offset] in _WHITE_SPACE:
         offset += 1
     return offset
-
-
-def _children(text: str, start: int) -> Iterator[tuple[str | int, int]]:
-    """Name or index, and offset, of each value in the object or array at `start`."""
-    is_object = text[start] == "{"
-    before_a_value = (":",) if is_object else ("[", ",")
-    nesting = 0
-    name: str | int = 0
-    previous = ""
-    for offset, piece in _pieces(text, start):
-        if nesting == 1 and previous in before_a_value and piece != "]":
-            yield name, offset
-        if piece in ("[", "{"):
-            nesting += 1
-        elif piece in ("]", "}"):
-            nesting -= 1
-        elif nesting == 1 and is_object and previous in ("{", ","):
-            name = json.loads(piece)
-        elif nesting == 1 and isinstance(name, int) and piece == ",":
-            name += 1
-        if nesting == 0:
-            return
-        previous = piece

@@ -28,7 +28,7 @@ from maze.errors import (
 )
 from maze.grammar.llguidance import OWN_LIMITS
 from maze.grammar.schema.lower import make_validator
-from maze.json_text import JsonTextError, JsonValue, TooDeepError, depth, offset_of, readings
+from maze.json_text import JsonTextError, JsonValue, TooDeepError, offset_of, readings
 from maze.threads import run_with_big_stack
 from maze.types import CompiledConstraints, ConstraintOutcome, ConstraintPart, Handling, JointCheck, ValidationResult
 
@@ -299,18 +299,11 @@ def _read_json(text: bytes) -> tuple[str, list[JsonValue]] | _Violation:
     except UnicodeDecodeError as error:
         return _Violation(error.start, "valid UTF-8")
     try:
-        values = readings(decoded)
+        return decoded, readings(decoded, MAX_TEXT_DEPTH)
     except JsonTextError as error:
-        return _Violation(len(decoded[: error.offset].encode()), f"JSON: {error.message}")
-    except TooDeepError:
-        raise _too_deep("over 900") from None
-    if decoded.count("{") + decoded.count("[") > MAX_TEXT_DEPTH and (nesting := depth(values[0])) > MAX_TEXT_DEPTH:
-        raise _too_deep(str(nesting))
-    return decoded, values
-
-
-def _too_deep(nesting: str) -> LimitExceededError:
-    return LimitExceededError(f"the text is nested {nesting} deep; texts nested {MAX_TEXT_DEPTH} deep are checked")
+        return _Violation(error.byte, f"JSON: {error.problem}")
+    except TooDeepError as error:
+        raise LimitExceededError(f"the text is {error}; texts nested {MAX_TEXT_DEPTH} deep are checked") from None
 
 
 def _is_valid(validator: jsonschema_rs.Validator, value: JsonValue, path: str) -> bool:

@@ -33,7 +33,7 @@ from maze.errors import (
 from maze.grammar.pattern.regex import MAX_CONJUNCTS
 from maze.grammar.schema.pattern_count import most_patterns_on_one_value
 from maze.grammar.schema.references import Place, References, draft_of, shown, subschemas, with_exact_uris
-from maze.json_text import JsonTextError, JsonValue, TooDeepError, depth, parse
+from maze.json_text import JsonTextError, JsonValue, TooDeepError, parse
 from maze.threads import run_with_big_stack
 
 MAX_SCHEMA_BYTES = 2 * 1024 * 1024
@@ -239,19 +239,13 @@ def _parsed(text: str, path: str) -> JsonValue:
     if size > MAX_SCHEMA_BYTES:
         raise LimitExceededError(f"{path} has {size} bytes; a schema may have {MAX_SCHEMA_BYTES}")
     try:
-        schema = parse(text)
-    except TooDeepError:
-        raise LimitExceededError(f"{path} is nested over 900 deep; a schema may be nested {MAX_DEPTH} deep") from None
+        return parse(text, MAX_DEPTH)
+    except TooDeepError as error:
+        raise LimitExceededError(f"{path} is {error}; a schema may be nested {MAX_DEPTH} deep") from None
     except JsonTextError as error:
-        before = text[: error.offset]
-        line, column = before.count("\n") + 1, error.offset - before.rfind("\n")
         raise InvalidConstraintError(
-            f"{path} is not JSON: {error.message} at byte {len(before.encode())} (line {line}, column {column}); "
-            "are quotes and backslashes in names and texts escaped?"
+            f"{path} is not JSON: {error}; are quotes and backslashes in names and texts escaped?"
         ) from None
-    if (nesting := depth(schema)) > MAX_DEPTH:
-        raise LimitExceededError(f"{path} is nested {nesting} deep; a schema may be nested {MAX_DEPTH} deep")
-    return schema
 
 
 def _plain_from_braid(schema: dict[str, JsonValue], path: str) -> dict[str, JsonValue]:

@@ -1,0 +1,113 @@
+"""JSON texts read strictly: what is refused and where, exact numbers, and the source of each value."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maze.json_text import (
+    Child,
+    DuplicateNameError,
+    JsonTextError,
+    JsonValue,
+    TooDeepError,
+    children,
+    decode,
+    offset_of,
+    parse,
+    readings,
+)
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "byte", "column"),
+    [
+        ("", "Expecting value", 0, 1),
+        ('{"ä":1,}', "Expecting property name", 8, 8),
+        ('["é", NaN]', "NaN is not JSON", 7, 7),
+        ('["é","\\ud800"]', "half of a surrogate pair", 6, 6),
+        ("\ufeff{}", "Expecting value", 0, 1),
+        ("[01]", "Expecting ',' delimiter", 2, 3),
+    ],
+)
+def test_what_is_not_json_is_told_with_its_byte(text: str, problem: str, byte: int, column: int) -> None:
+    with pytest.raises(JsonTextError, match=rf"{problem}.* at byte {byte} \(line 1, column {column}\)") as raised:
+        parse(text)
+    assert (raised.value.byte, raised.value.column) == (byte, column)
+
+
+def test_what_is_not_utf_8_is_told_with_its_byte() -> None:
+    assert decode('"é"'.encode()) == '"é"'
+    with pytest.raises(JsonTextError, match=r"not UTF-8 at byte 5 \(line 2, column 3\)"):
+        decode('[\n"é'.encode() + b"\xff]")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "byte"),
+    [
+        ('{"é":1,"é":2}', "é", 8),
+        ('[{"a":{"b":[]}},{"c":0,"b":1, "\\u0062":2}]', "b", 30),
+        ('{"a":1,"a":{"b":1,"b":2}}', "a", 7),
+    ],
+)
+def test_a_name_that_stands_twice_is_told_with_its_byte(text: str, name: str, byte: int) -> None:
+    with pytest.raises(DuplicateNameError) as raised:
+        parse(text)
+    assert (raised.value.name, raised.value.byte) == (name, byte)
+
+
+def test_a_name_that_stands_twice_has_two_readings() -> None:
+    assert readings('{"a":1,"a":2}') == [{"a": 2}, {"a": 1}]
+    assert readings('{"a":1}') == [{"a": 1}]
+
+
+def test_numbers_stay_exact() -> None:
+    assert parse("[18446744073709551617,0.1,1e2]") == [18446744073709551617, Decimal("0.1"), Decimal(100)]
+    assert parse("9" * 5000) == Decimal("9" * 5000)
+
+
+def test_depth_has_a_limit_of_its_own() -> None:
+    assert parse("[[{}]]", 3) == [[{}]]
+    assert parse('["[[[[", {}]', 2) == ["[[[[", {}]
+    with pytest.raises(TooDeepError, match="nested 3 deep"):
+        parse("[[{}]]", 2)
+    with pytest.raises(TooDeepError, match="nested over 900 deep"):
+        parse("[" * 100_000)
+
+
+def test_each_value_is_found_in_the_text_as_it_was_written() -> None:
+    text = ' {"n" : 1.50 ,"é\\n":[ {"s":"a\\u0062"} , 18446744073709551617,[] ]} '
+    assert [text[child.start : child.end] for child in children(text)] == [
+        "1.50",
+        '[ {"s":"a\\u0062"} , 18446744073709551617,[] ]',
+    ]
+    inner = list(children(text, offset_of(text, ["é\n"])))
+    assert [child.name for child in inner] == [0, 1, 2]
+    assert text[inner[1].start : inner[1].end] == "18446744073709551617"
+    assert list(children(text, inner[1].start)) == list(children(text, inner[2].start)) == []
+    assert list(children('[""]')) == [Child(0, 1, 3)]
+
+
+def test_a_path_that_leads_nowhere_ends_at_the_deepest_value_on_its_way() -> None:
+    text = '{"a":[1,{"b":2}],"a":[3]}'
+    assert offset_of(text, []) == 0
+    assert offset_of(text, ["a", 0]) == text.index("3")
+    assert offset_of(text, ["a", 7, "x"]) == text.index("[3]")
+
+
+@given(values, st.sampled_from([None, 2]), st.booleans())
+def test_the_sources_of_children_hold_their_values(value: JsonValue, indent: int | None, ascii_only: bool) -> None:
+    text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
+    found = {child.name: parse(text[child.start : child.end]) for child in children(text)}
+    assert found == (value if isinstance(value, dict) else dict(enumerate(value)) if isinstance(value, list) else {})
+    assert parse(text) == value
