@@ -8,8 +8,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, fields, is_dataclass
 
-from cachetools import LRUCache
-
+from maze.store import BoundedStore
 from maze.types import CompiledConstraints
 
 DEFAULT_MAX_BYTES = 256 * 1024 * 1024
@@ -40,10 +39,9 @@ class ConstraintCache:
     """
 
     def __init__(self, max_entries: int, enabled: bool = True, *, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
-        self._max_entries = max_entries
         self._enabled = enabled
         self._lock = threading.Lock()
-        self._entries = _Entries(max_bytes)
+        self._kept: BoundedStore[CompiledConstraints] = BoundedStore(max_bytes, max_entries)
         self._in_flight: dict[Hashable, Future[CompiledConstraints]] = {}
         self._compiling_threads: set[int] = set()
         self._hits = 0
@@ -60,13 +58,10 @@ class ConstraintCache:
         """
         while True:
             with self._lock:
-                try:
-                    entry = self._entries[key]
-                except KeyError:
-                    pass
-                else:
+                compiled = self._kept.get(key)
+                if compiled is not None:
                     self._hits += 1
-                    return entry.compiled, True
+                    return compiled, True
                 thread = threading.get_ident()
                 # A compilation that asks again must not wait, neither for itself nor in a circle with another thread.
                 if not self._enabled or thread in self._compiling_threads:
@@ -109,21 +104,19 @@ class ConstraintCache:
             self._finish(key, future, None)
             future.set_exception(error)
             raise
-        self._finish(key, future, _Entry(compiled, _size_of(key) + _size_of(compiled)))
+        self._finish(key, future, compiled)
         future.set_result(compiled)
         return compiled
 
-    def _finish(self, key: Hashable, future: Future[CompiledConstraints], entry: _Entry | None) -> None:
+    def _finish(self, key: Hashable, future: Future[CompiledConstraints], compiled: CompiledConstraints | None) -> None:
+        size = _size_of(key) + _size_of(compiled)
         with self._lock:
             self._compiling_threads.discard(threading.get_ident())
             if self._in_flight.get(key) is not future:
                 return  # clear() came in between.
             del self._in_flight[key]
-            if entry is None or entry.size > self._entries.maxsize:
-                return
-            self._entries[key] = entry
-            while len(self._entries) > self._max_entries:
-                self._entries.popitem()
+            if compiled is not None:
+                self._kept.put(key, compiled, size)
 
     def stats(self) -> CacheStats:
         """Counters, all of one moment."""
@@ -131,39 +124,16 @@ class ConstraintCache:
             return CacheStats(
                 hits=self._hits,
                 misses=self._misses,
-                evictions=self._entries.evictions,
-                entries=len(self._entries),
-                bytes=int(self._entries.currsize),
+                evictions=self._kept.evictions,
+                entries=len(self._kept),
+                bytes=self._kept.bytes,
             )
 
     def clear(self) -> None:
         """Drop every entry; the counters go on. Compilations under way serve who waits for them and are not kept."""
         with self._lock:
-            self._entries.clear()
+            self._kept.clear()
             self._in_flight = {}
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    compiled: CompiledConstraints
-    size: int
-
-
-class _Entries(LRUCache[Hashable, _Entry]):
-    """Least recently used entries by bytes, counting those that are dropped."""
-
-    def __init__(self, max_bytes: int) -> None:
-        super().__init__(max_bytes, getsizeof=lambda entry: entry.size)
-        self.evictions = 0
-
-    def popitem(self) -> tuple[Hashable, _Entry]:
-        self.evictions += 1
-        return super().popitem()
-
-    def clear(self) -> None:
-        evictions = self.evictions
-        super().clear()  # by popitem()
-        self.evictions = evictions
 
 
 def _size_of(value: object) -> int:

@@ -26,7 +26,7 @@ from typer.main import get_command
 
 from maze._version import __version__
 from maze.backends.base import Backend, Health
-from maze.check.validation import judge
+from maze.check.validation import validation_error
 from maze.config import (
     MazeConfig,
     config_from_environment,
@@ -333,7 +333,7 @@ def validate(
         constraints = _constraints(schema, grammar, regex)
         text = _read(file, "FILE")
         validation = maze.validate(text, constraints, language, _on_unenforceable(report))
-    failure = judge(validation)
+    failure = validation_error(validation)
     status = failure.status if failure else Status.OK
     if as_json:
         error = {} if failure is None else {"error": str(failure)}

@@ -1,4 +1,4 @@
-"""Reads JSON text strictly (RFC 8259) and knows where in the text each value stands."""
+"""Reads JSON text strictly (RFC 8259), knows where in the text each value stands, and writes what it has read."""
 
 from __future__ import annotations
 
@@ -249,3 +249,31 @@ def _skip_white_space(text: str, offset: int) -> int:
     while offset < len(text) and text[offset] in _WHITE_SPACE:
         offset += 1
     return offset
+
+
+def dump(value: JsonValue) -> str:
+    """Compact JSON in ASCII, in the order of the keys; numbers as they were written, up to the digits of a float."""
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=_number, allow_nan=False)
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, Decimal):
+        raise TypeError(type(value))
+    return float(value)
+
+
+def shown(value: JsonValue) -> str:
+    """A value for an error text, cut where it is long."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 100 else f"{text[:100]}..."
+
+
+def escaped(step: str) -> str:
+    """A step of a JSON pointer as the pointer spells it."""
+    return step.replace("~", "~0").replace("/", "~1")
+
+
+def listed(pointers: Sequence[str]) -> str:
+    """Pointers for an error text, the first few of them."""
+    first = ", ".join(pointers[:3])
+    return first if len(pointers) <= 3 else f"{first} and {len(pointers) - 3} more"

@@ -25,7 +25,7 @@ from maze.backends.base import (
     Request,
 )
 from maze.cache import CacheStats, ConstraintCache
-from maze.check.validation import describe_violation, judge, validate
+from maze.check.validation import describe_violation, validate, validation_error
 from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MAX_SEED, MAX_STOP_TEXTS, MAX_TEMPERATURE, MazeConfig
 from maze.config import config_from_environment as read_environment
 from maze.errors import (
@@ -535,7 +535,7 @@ def _failure(validation: ValidationResult, completion: Completion, request: Requ
     """Say why a finished text is not a success, or None if it is one."""
     violated = next((outcome for outcome in validation.outcomes if outcome.satisfied is False), None)
     if violated is None:
-        return judge(validation)
+        return validation_error(validation)
     what = describe_violation(violated)
     if completion.finish_reason == FINISHED_LENGTH:
         return TruncatedError(

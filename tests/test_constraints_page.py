@@ -7,19 +7,21 @@ import pkgutil
 import re
 from pathlib import Path
 
+import maze.check
 import maze.grammar
 from maze.config import DEFAULT_CACHE_SIZE_LIMIT
 from maze.grammar.languages.tokens import LANGUAGES, TOKEN_CLASSES
-from maze.grammar.schema.lower import _CHECKED_KEYWORDS, _ENFORCED_FORMATS
+from maze.grammar.schema.enforceable import CHECKED_KEYWORDS
+from maze.grammar.schema.formats import ENFORCED_FORMATS
 from maze.threads import STACK_BYTES
 
 PAGE = (Path(__file__).parent.parent / "docs" / "constraints.md").read_text()
 MODULES = {
-    name: importlib.import_module(module)
-    for name, module in (
-        *((each.name, f"maze.grammar.{each.name}") for each in pkgutil.iter_modules(maze.grammar.__path__)),
-        ("validation", "maze.check.validation"),
-        ("cache", "maze.cache"),
+    name.rpartition(".")[2]: importlib.import_module(name)
+    for name in (
+        *(each.name for each in pkgutil.walk_packages(maze.grammar.__path__, "maze.grammar.")),
+        *(each.name for each in pkgutil.iter_modules(maze.check.__path__, "maze.check.")),
+        "maze.cache",
     )
 }
 
@@ -66,5 +68,5 @@ def test_the_table_of_languages_lists_the_token_classes_that_each_lacks() -> Non
 
 def test_every_token_class_keyword_and_format_is_on_the_page() -> None:
     words = set(re.findall(r"[\w$-]+", PAGE))
-    assert {*TOKEN_CLASSES, *_ENFORCED_FORMATS} - words == set()
-    assert set(_CHECKED_KEYWORDS) - {"$recursiveRef"} - words == set()
+    assert {*TOKEN_CLASSES, *ENFORCED_FORMATS} - words == set()
+    assert set(CHECKED_KEYWORDS) - {"$recursiveRef"} - words == set()

@@ -21,18 +21,14 @@ from maze.errors import (
     MazeError,
     UnsupportedConstraintError,
 )
-from maze.grammar.schema.lower import (
-    MAX_DEPTH,
+from maze.grammar.schema.enforceable import (
     MAX_ENUM_VALUES,
     MAX_OPTIONAL_PROPERTIES,
     MAX_PATTERN_PROPERTIES,
     MAX_REFERENCE_CHAIN,
-    MAX_SCHEMA_BYTES,
-    LoweredSchema,
-    combine_schemas,
-    lower_schema,
-    schema_to_lark,
 )
+from maze.grammar.schema.lower import LoweredSchema, combine_schemas, lower_schema, schema_to_lark
+from maze.grammar.schema.reading import MAX_DEPTH, MAX_SCHEMA_BYTES
 from maze.json_text import JsonValue
 
 BRAID = Path(__file__).parent / "data" / "braid"

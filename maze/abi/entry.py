@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 
 from maze.abi.read import Ffi, Lib, Pointer, Reader, decode_constraints
-from maze.check.validation import judge
+from maze.check.validation import validation_error
 from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environment
 from maze.errors import ConfigurationError, MazeError, Status
 from maze.log import set_sink
@@ -186,7 +186,7 @@ class _Library:
             read.on_unenforceable(options),
             constraints_key=key,
         )
-        failure = judge(validation)
+        failure = validation_error(validation)
         return self._result(
             failure.status if failure else Status.OK,
             error=str(failure) if failure else None,

@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import jsonschema_rs
 
-from maze.grammar.schema.lower import dump, make_validator
-from maze.grammar.schema.references import Place, References, draft_of
-from maze.json_text import JsonValue, parse
+from maze.check.format_assertion import ASSERTED_FORMATS
+from maze.grammar.schema.definitions import reference_to
+from maze.grammar.schema.drafts import draft_of
+from maze.grammar.schema.keywords import DEFINITIONS, IN_PLACE, with_subschemas
+from maze.grammar.schema.references import Place, References
+from maze.grammar.schema.validator import make_validator
+from maze.json_text import JsonValue, dump, parse
 
 _MAX_MESSAGE = 300
 
@@ -22,7 +26,8 @@ def diagnose(check_schema: str, value: JsonValue) -> tuple[list[str | int], str]
     schema = parse(check_schema)
     for with_alternatives in (False, True):
         try:
-            make_validator(dump(_Weakening(schema).run(with_alternatives))).validate(value)
+            weaker = dump(_Weakening(schema).run(with_alternatives))
+            make_validator(weaker, ASSERTED_FORMATS).validate(value)
         except jsonschema_rs.ValidationError as error:
             best = _most_telling(error)
             return best.instance_path, _message(best)
@@ -47,36 +52,12 @@ def _message(error: jsonschema_rs.ValidationError) -> str:
     return message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}..."
 
 
-_DROPPED = frozenset(
-    {
-        "$anchor",
-        "$defs",
-        "$dynamicAnchor",
-        "$dynamicRef",
-        "$id",
-        "$recursiveAnchor",
-        "$recursiveRef",
-        "$schema",
-        "$vocabulary",
-        "anyOf",
-        "contains",
-        "default",
-        "definitions",
-        "dependencies",
-        "dependentSchemas",
-        "else",
-        "examples",
-        "id",
-        "if",
-        "maxContains",
-        "minContains",
-        "not",
-        "oneOf",
-        "then",
-        "unevaluatedItems",
-        "unevaluatedProperties",
-    }
-)
+# fmt: off
+_DROPPED = IN_PLACE - {"allOf"} | DEFINITIONS | {
+    "$anchor", "$dynamicAnchor", "$dynamicRef", "$id", "$recursiveAnchor", "$recursiveRef", "$schema", "$vocabulary",
+    "contains", "default", "examples", "id", "maxContains", "minContains", "unevaluatedItems", "unevaluatedProperties",
+}
+# fmt: on
 """Keywords that a weaker schema does without, or that are gone once references are resolved."""
 
 
@@ -104,43 +85,30 @@ class _Weakening:
         schema = place.schema
         if not isinstance(schema, dict):
             return schema
+        reference = {}
         if isinstance(schema.get("$ref"), str):
-            reference = {"$ref": self._reference(schema["$ref"], place.base, alternatives)}
+            reference = {"$ref": self._reference(place, alternatives)}
             if self._references.draft <= 7:
                 return reference
-        else:
-            reference = {}
-        weaker: dict[str, JsonValue] = {
-            keyword: self._keyword(keyword, value, place, alternatives)
-            for keyword, value in schema.items()
-            if keyword not in _DROPPED
-        }
-        if alternatives:
-            weaker["allOf"] = weaker.get("allOf", []) + [
-                {"anyOf": [self._child(branch, place, False) for branch in schema[keyword]]}
-                for keyword in ("anyOf", "oneOf")
-                if keyword in schema
-            ]
-            if not weaker["allOf"]:
-                del weaker["allOf"]
+
+        def child(schema: JsonValue, alternatives: bool = alternatives) -> JsonValue:
+            return self._schema(self._references.inside(schema, place), alternatives)
+
+        kept = {keyword: value for keyword, value in schema.items() if keyword not in _DROPPED}
+        weaker = with_subschemas(kept, child)
+        choices = [
+            {"anyOf": [child(branch, False) for branch in schema[keyword]]}
+            for keyword in ("anyOf", "oneOf")
+            if alternatives and keyword in schema
+        ]
+        if choices:
+            weaker["allOf"] = weaker.get("allOf", []) + choices
         return {**weaker, **reference}
 
-    def _keyword(self, keyword: str, value: JsonValue, place: Place, alternatives: bool) -> JsonValue:
-        if keyword in ("properties", "patternProperties"):
-            return {name: self._child(child, place, alternatives) for name, child in value.items()}
-        if keyword in ("allOf", "prefixItems") or (keyword == "items" and isinstance(value, list)):
-            return [self._child(child, place, alternatives) for child in value]
-        if keyword in ("additionalItems", "additionalProperties", "items", "propertyNames"):
-            return self._child(value, place, alternatives)
-        return value
-
-    def _child(self, child: JsonValue, place: Place, alternatives: bool) -> JsonValue:
-        return self._schema(self._references.inside(child, place.base), alternatives)
-
-    def _reference(self, reference: str, base: str, alternatives: bool) -> str:
-        target = self._references.resolve(reference, base)
+    def _reference(self, place: Place, alternatives: bool) -> str:
+        target = self._references.target(place)
         name = f"{'with' if alternatives else 'without'}-{id(target.schema)}"
         if name not in self._definitions:
             self._definitions[name] = True  # until its turn comes
             self._pending.append((name, target, alternatives))
-        return f"#/$defs/{name}"
+        return reference_to(name)

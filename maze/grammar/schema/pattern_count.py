@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from maze.grammar.schema.definitions import definitions_of, referred
+from maze.grammar.schema.keywords import DEFINITIONS, IN_PLACE, subschemas
 from maze.json_text import JsonValue
 
 _Counts = dict[str, int]
@@ -20,7 +22,7 @@ def most_patterns_on_one_value(grammar_schema: JsonValue) -> int:
     Values in different places count as one where their members have the same name. `grammar_schema` has all its
     references lead to `#/$defs/<name>`. To be called on a big stack.
     """
-    definitions = grammar_schema.get("$defs", {}) if isinstance(grammar_schema, dict) else {}
+    definitions = definitions_of(grammar_schema)
     known: dict[str, _Counts] = {}
 
     def of_reference(name: str) -> _Counts:
@@ -34,18 +36,19 @@ def most_patterns_on_one_value(grammar_schema: JsonValue) -> int:
             return {}
         own = ("pattern" in schema) + ("format" in schema)
         parts: list[_Counts] = [{"": own} if own else {}]
-        if "$ref" in schema:
-            parts.append(of_reference(schema["$ref"].removeprefix("#/$defs/")))
-        parts.extend(count(branch) for branch in schema.get("allOf", ()))
-        parts.extend(
-            _largest(count(branch) for branch in schema[name]) for name in ("anyOf", "oneOf") if name in schema
-        )
-        members = [_inside(name, count(child)) for name, child in schema.get("properties", {}).items()]
-        others = [schema.get("additionalProperties"), schema.get("items"), *schema.get("prefixItems", ())]
-        others += schema.get("patternProperties", {}).values()
-        members += [_inside(_ANY_MEMBER, count(child)) for child in others]
-        parts.append(_largest(members))
-        return _sum(parts)
+        if (name := referred(schema)) is not None:
+            parts.append(of_reference(name))
+        # Of branches one applies at a time; members with the same name are in one place anyway.
+        choices: dict[str, list[_Counts]] = {}
+        for (keyword, *step), child in subschemas(schema):
+            if keyword == "allOf":
+                parts.append(count(child))
+            elif keyword in IN_PLACE:
+                choices.setdefault(keyword, []).append(count(child))
+            elif keyword not in DEFINITIONS:
+                member = step[0] if keyword == "properties" else _ANY_MEMBER
+                choices.setdefault("members", []).append(_inside(member, count(child)))
+        return _sum([*parts, *map(_largest, choices.values())])
 
     counts = count(grammar_schema)
     return max(counts.values(), default=0) + counts.get(_ANY_MEMBER, 0)

@@ -1,4 +1,7 @@
-"""Formats of dates and times (RFC 3339) for the check; jsonschema_rs takes `,611-06-30` for a date."""
+"""What finished texts are held to where a schema names a format of dates and times (RFC 3339).
+
+jsonschema_rs asserts all other formats well, but takes `,611-06-30` for a date.
+"""
 
 from __future__ import annotations
 
@@ -36,3 +39,6 @@ def is_time(text: str) -> bool:
 def is_date_time(text: str) -> bool:
     """A `date-time`, with T between date and time."""
     return len(text) > 10 and text[10] in "Tt" and is_date(text[:10]) and is_time(text[11:])
+
+
+ASSERTED_FORMATS = {"date": is_date, "time": is_time, "date-time": is_date_time}

@@ -1,0 +1,85 @@
+"""Checks JSON texts against schemas: jsonschema_rs decides on the parsed text.
+
+So the order of properties and white space do not matter. An object that has a name twice must satisfy the schema
+whichever of the two a parser takes.
+"""
+
+from __future__ import annotations
+
+import jsonschema_rs
+
+from maze.check.explanation import diagnose
+from maze.check.format_assertion import ASSERTED_FORMATS
+from maze.check.violation import Violation
+from maze.errors import InternalError, LimitExceededError
+from maze.grammar.schema.validator import make_validator
+from maze.json_text import JsonTextError, JsonValue, TooDeepError, offset_of, readings
+from maze.store import BoundedStore
+from maze.threads import run_with_big_stack
+
+MAX_TEXT_DEPTH = 500
+"""Deepest nesting of objects and arrays in a JSON text."""
+MAX_VALIDATOR_BYTES = 32 * 1024 * 1024
+"""Memory for jsonschema_rs validators that are kept for the next text."""
+
+_SHALLOW = 32
+"""Nesting that every host thread has stack enough for."""
+
+_validators: BoundedStore[jsonschema_rs.Validator] = BoundedStore(MAX_VALIDATOR_BYTES)
+
+
+class JsonCheck:
+    """One text, parsed when it is first needed."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._parsed: tuple[str, list[JsonValue]] | Violation | None = None
+
+    def violation(self, schema: str, path: str) -> Violation | None:
+        """Where the text breaks the schema at `path`. Raises LimitExceededError for what is too deep or too hard."""
+        # An upper bound of the nesting that costs nothing; small stacks are no place for deep texts.
+        if self._text.count(b"{") + self._text.count(b"[") <= _SHALLOW:
+            return self._violation_here(schema, path)
+        return run_with_big_stack(lambda: self._violation_here(schema, path))
+
+    def _violation_here(self, schema: str, path: str) -> Violation | None:
+        if self._parsed is None:
+            self._parsed = _parse(self._text)
+        if isinstance(self._parsed, Violation):
+            return self._parsed
+        text, values = self._parsed
+        # Measured: about 20 bytes a character.
+        validator = _validators.get_or_make(schema, lambda: _make_validator(schema, path), 4_000 + 20 * len(schema))
+        for value in values:
+            if not _is_valid(validator, value, path):
+                where, expected = diagnose(schema, value)
+                return Violation(len(text[: offset_of(text, where)].encode()), expected)
+        return None
+
+
+def _parse(text: bytes) -> tuple[str, list[JsonValue]] | Violation:
+    try:
+        decoded = text.decode()
+    except UnicodeDecodeError as error:
+        return Violation(error.start, "valid UTF-8")
+    try:
+        return decoded, readings(decoded, MAX_TEXT_DEPTH)
+    except JsonTextError as error:
+        return Violation(error.byte, f"JSON: {error.problem}")
+    except TooDeepError as error:
+        raise LimitExceededError(f"the text is {error}; texts nested {MAX_TEXT_DEPTH} deep are checked") from None
+
+
+def _is_valid(validator: jsonschema_rs.Validator, value: JsonValue, path: str) -> bool:
+    """is_valid() remembers what it has decided; validate() builds a tree of errors that can fill the memory."""
+    try:
+        return validator.is_valid(value)
+    except ValueError as error:
+        raise LimitExceededError(f"the text cannot be checked against {path}: {error}") from None
+
+
+def _make_validator(schema: str, path: str) -> jsonschema_rs.Validator:
+    try:
+        return run_with_big_stack(lambda: make_validator(schema, ASSERTED_FORMATS))
+    except ValueError as error:
+        raise InternalError(f"the check of {path} is no JSON Schema: {error}") from None

@@ -1,0 +1,98 @@
+"""What the definitions of a grammar schema are to each other. All its references lead to `#/$defs/<name>`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from maze.grammar.schema.keywords import DEFINITIONS, walk, with_subschemas
+from maze.json_text import JsonValue
+
+_PREFIX = "#/$defs/"
+
+
+def reference_to(name: str) -> str:
+    """The `$ref` to a definition."""
+    return _PREFIX + name
+
+
+def referred(schema: JsonValue) -> str | None:
+    """The name of the definition that the `$ref` of a grammar schema leads to; None if it has none."""
+    return schema["$ref"].removeprefix(_PREFIX) if isinstance(schema, dict) and "$ref" in schema else None
+
+
+def definitions_of(grammar_schema: JsonValue) -> dict[str, JsonValue]:
+    """The definitions of a grammar schema by name."""
+    return grammar_schema.get("$defs", {}) if isinstance(grammar_schema, dict) else {}
+
+
+def ending_definitions(definitions: dict[str, JsonValue]) -> set[str]:
+    """Names of the definitions that some finite value can satisfy, as far as references decide it."""
+    ending: set[str] = set()
+    while True:
+        more = {name for name, schema in definitions.items() if name not in ending and _can_end(schema, ending)}
+        if not more:
+            return ending
+        ending |= more
+
+
+def _can_end(schema: JsonValue, ending: set[str]) -> bool:
+    if not isinstance(schema, dict):
+        return bool(schema)
+    if "$ref" in schema and schema["$ref"].removeprefix("#/$defs/") not in ending:
+        return False
+    if not all(_can_end(branch, ending) for branch in schema.get("allOf", [])):
+        return False
+    if not all(
+        any(_can_end(branch, ending) for branch in schema[name]) for name in ("anyOf", "oneOf") if name in schema
+    ):
+        return False
+    if schema.get("type") in ("object", ["object"]):
+        properties = schema.get("properties", {})
+        return all(_can_end(properties.get(name, True), ending) for name in schema.get("required", []))
+    if schema.get("type") in ("array", ["array"]) and schema.get("minItems", 0) > 0:
+        first = [*schema.get("prefixItems", []), schema.get("items", True)]
+        return all(_can_end(item, ending) for item in first[: schema["minItems"]])
+    return True
+
+
+def without(schema: JsonValue, endless: set[str]) -> JsonValue:
+    """The schema with `false` for every reference to one of the definitions."""
+    if not isinstance(schema, dict):
+        return schema
+    if referred(schema) in endless:
+        return False
+    return with_subschemas(schema, lambda child: without(child, endless))
+
+
+def renamed(schema: JsonValue, prefix: str) -> JsonValue:
+    """The schema with a prefix to the name of every definition that it refers to."""
+    if not isinstance(schema, dict):
+        return schema
+    result = with_subschemas(schema, lambda child: renamed(child, prefix))
+    if (name := referred(schema)) is not None:
+        result["$ref"] = reference_to(prefix + name)
+    return result
+
+
+def longest_chain(grammar_schema: JsonValue) -> int:
+    """How many references deep llguidance gets, which follows each the first time it meets it."""
+    definitions = definitions_of(grammar_schema)
+    met: set[str] = set()
+    under_way = [_references_in(grammar_schema)]
+    longest = 0
+    while under_way:
+        reference = next(under_way[-1], None)
+        if reference is None:
+            under_way.pop()
+        elif reference not in met:
+            met.add(reference)
+            under_way.append(_references_in(definitions[reference]))
+            longest = max(longest, len(under_way) - 1)
+    return longest
+
+
+def _references_in(schema: JsonValue) -> Iterator[str]:
+    """Names of the definitions that a grammar schema refers to, in order, its own definitions left aside."""
+    if isinstance(schema, dict):
+        schema = {keyword: value for keyword, value in schema.items() if keyword not in DEFINITIONS}
+    return (name for _, each in walk(schema) if (name := referred(each)) is not None)

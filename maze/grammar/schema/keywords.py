@@ -1,0 +1,82 @@
+"""The keywords of JSON Schema, draft-04 to 2020-12: which hold schemas, and the one walk over these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from maze.json_text import JsonValue, escaped
+
+# fmt: off
+_ONE_SCHEMA = frozenset((
+    "additionalItems", "additionalProperties", "contains", "contentSchema", "else", "if", "items", "not",
+    "propertyNames", "then", "unevaluatedItems", "unevaluatedProperties",
+))
+_LIST_OF_SCHEMAS = frozenset(("allOf", "anyOf", "items", "oneOf", "prefixItems"))
+_MAP_OF_SCHEMAS = frozenset(
+    ("$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties")
+)
+
+DEFINITIONS = frozenset(("$defs", "definitions"))
+"""Keywords whose schemas apply to nothing until they are referred to."""
+IN_PLACE = frozenset(("allOf", "anyOf", "dependencies", "dependentSchemas", "else", "if", "not", "oneOf", "then"))
+"""Keywords whose schemas apply to the same value, so that a circle of them never ends."""
+
+KNOWN_KEYWORDS = _ONE_SCHEMA | _LIST_OF_SCHEMAS | _MAP_OF_SCHEMAS | frozenset((
+    "$anchor", "$comment", "$dynamicAnchor", "$dynamicRef", "$id", "$recursiveAnchor", "$recursiveRef", "$ref",
+    "$schema", "$vocabulary", "const", "contentEncoding", "contentMediaType", "default", "dependentRequired",
+    "deprecated", "description", "enum", "examples", "exclusiveMaximum", "exclusiveMinimum", "format", "id",
+    "maxContains", "maxItems", "maxLength", "maxProperties", "maximum", "minContains", "minItems", "minLength",
+    "minProperties", "minimum", "multipleOf", "pattern", "readOnly", "required", "title", "type", "uniqueItems",
+    "writeOnly",
+))
+# fmt: on
+"""Of any draft. Others, and those that begin with `x-`, say nothing by the standard."""
+
+SINCE_DRAFT = {
+    **dict.fromkeys(("const", "contains", "propertyNames"), 6),
+    **dict.fromkeys(("if", "then", "else"), 7),
+    **dict.fromkeys(("dependentRequired", "dependentSchemas", "maxContains", "minContains"), 2019),
+    **dict.fromkeys(("unevaluatedItems", "unevaluatedProperties", "$recursiveRef"), 2019),
+    **dict.fromkeys(("$dynamicRef", "prefixItems"), 2020),
+}
+"""Keywords that restrict, and the draft that brought them; to an older one they say nothing."""
+
+
+def subschemas(schema: JsonValue) -> Iterator[tuple[tuple[str, ...], JsonValue]]:
+    """The way (its keyword, and a name or number if there are several) to every schema object directly inside.
+
+    Keywords of all drafts are followed: what an older one does not know is walked in vain, and does no harm.
+    """
+    if not isinstance(schema, dict):
+        return
+    for keyword, value in schema.items():
+        if keyword in _ONE_SCHEMA and isinstance(value, dict):
+            yield (keyword,), value
+        elif keyword in _LIST_OF_SCHEMAS and isinstance(value, list):
+            yield from (((keyword, str(index)), item) for index, item in enumerate(value) if isinstance(item, dict))
+        elif keyword in _MAP_OF_SCHEMAS and isinstance(value, dict):
+            yield from (((keyword, name), item) for name, item in value.items() if isinstance(item, dict))
+
+
+def walk(root: JsonValue) -> Iterator[tuple[str, dict[str, JsonValue]]]:
+    """Every schema object in `root` with its JSON pointer: itself first, then in the order of the text."""
+    pending = [("#", root)]
+    while pending:
+        pointer, schema = pending.pop()
+        if isinstance(schema, dict):
+            yield pointer, schema
+            inside = [("/".join((pointer, *map(escaped, way))), child) for way, child in subschemas(schema)]
+            pending += reversed(inside)
+
+
+def with_subschemas(schema: dict[str, JsonValue], change: Callable[[JsonValue], JsonValue]) -> dict[str, JsonValue]:
+    """A copy in which `change` has replaced every schema object directly inside."""
+    result = dict(schema)
+    for (keyword, *step), child in subschemas(schema):
+        if not step:
+            result[keyword] = change(child)
+            continue
+        if result[keyword] is schema[keyword]:
+            result[keyword] = schema[keyword].copy()
+        result[keyword][int(step[0]) if isinstance(result[keyword], list) else step[0]] = change(child)
+    return result

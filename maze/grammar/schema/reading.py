@@ -1,0 +1,133 @@
+"""The text of a schema, plain or in Braid's shape, read: a valid schema of a draft, whose references lead somewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jsonschema_rs
+
+from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
+from maze.grammar.schema.drafts import draft_of, guessed_drafts, spell_uris
+from maze.grammar.schema.keywords import KNOWN_KEYWORDS, walk
+from maze.grammar.schema.references import References
+from maze.grammar.schema.validator import make_validator
+from maze.json_text import JsonTextError, JsonValue, TooDeepError, dump, escaped, listed, parse
+
+MAX_SCHEMA_BYTES = 2 * 1024 * 1024
+"""Longest schema text; 2 MiB take about a second to compile."""
+MAX_DEPTH = 64
+"""Deepest nesting of objects and arrays in a schema; vLLM refuses more, and deeper ones overflow small stacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A schema as it is to be understood."""
+
+    schema: JsonValue
+    """Plain JSON Schema."""
+    text: str
+    """The same as JSON."""
+    references: References | None
+    """None for a schema that says nothing, which only one in Braid's shape does."""
+    warnings: tuple[str, ...] = ()
+
+
+def read_schema(text: str, path: str) -> Document:
+    """Read a schema; for its errors see lower_schema()."""
+    schema = _parsed(text, path)
+    if isinstance(schema, dict) and ("schema_type" in schema or "additional_properties" in schema):
+        schema = _plain_from_braid(schema, path)
+        text = dump(schema)
+        if _is_vacuous(schema):
+            return Document(schema, text, None)
+    if not isinstance(schema, dict | bool):
+        raise InvalidConstraintError(f"{path} is not a JSON Schema: it must be an object, true or false")
+    warnings = _unknown_keywords(schema, path)
+    if spell_uris(schema, path):
+        text = dump(schema)
+    references = References(schema, draft_of(schema, path), path)
+    references.check()
+    failure = _failure(text, path)
+    if failure is None:
+        return Document(schema, text, references, warnings)
+    if isinstance(schema, dict) and "$schema" not in schema:
+        for uri in guessed_drafts(schema):
+            older = {"$schema": uri, **schema}
+            try:
+                make_validator(dump(older))
+            except ValueError:
+                continue
+            warning = f"{path} is no valid 2020-12 schema; it is read as {uri}. Give it a $schema"
+            return Document(older, dump(older), References(older, draft_of(older, path), path), (warning, *warnings))
+    pointer = "#" + "".join(f"/{escaped(str(step))}" for step in failure.instance_path)
+    raise InvalidConstraintError(f"{path} is not a valid JSON Schema at {pointer}: {_first_line(failure)}")
+
+
+def _unknown_keywords(root: JsonValue, path: str) -> tuple[str, ...]:
+    """A warning about keywords that no draft knows: misspelt, or of another dialect such as OpenAPI's."""
+    unknown = [
+        f"{pointer}/{escaped(keyword)}"
+        for pointer, schema in walk(root)
+        for keyword in schema
+        if keyword not in KNOWN_KEYWORDS and not keyword.startswith("x-")
+    ]
+    if isinstance(root, dict) and root and len(root) == sum(pointer.count("/") == 1 for pointer in unknown):
+        wrapped = "; pass what stands under `schema` itself" if isinstance(root.get("schema"), dict) else ""
+        raise InvalidConstraintError(
+            f"{path} has no keyword of JSON Schema, so it says nothing: {listed(unknown)}{wrapped}"
+        )
+    return (f"{path} has keywords that are not JSON Schema's and say nothing: {listed(unknown)}",) if unknown else ()
+
+
+def _parsed(text: str, path: str) -> JsonValue:
+    size = len(text.encode())
+    if size > MAX_SCHEMA_BYTES:
+        raise LimitExceededError(f"{path} has {size} bytes; a schema may have {MAX_SCHEMA_BYTES}")
+    try:
+        return parse(text, MAX_DEPTH)
+    except TooDeepError as error:
+        raise LimitExceededError(f"{path} is {error}; a schema may be nested {MAX_DEPTH} deep") from None
+    except JsonTextError as error:
+        raise InvalidConstraintError(
+            f"{path} is not JSON: {error}; are quotes and backslashes in names and texts escaped?"
+        ) from None
+
+
+def _plain_from_braid(schema: dict[str, JsonValue], path: str) -> dict[str, JsonValue]:
+    """Braid spells two keywords of the top level its own way, and writes null for what it does not know."""
+    plain: dict[str, JsonValue] = {}
+    for braid_name, value in schema.items():
+        name = {"schema_type": "type", "additional_properties": "additionalProperties"}.get(braid_name, braid_name)
+        if value is None and name in ("type", "properties", "required", "additionalProperties"):
+            continue
+        if name in plain and plain[name] != value:
+            raise InvalidConstraintError(f"{path} gives {name!r} twice, in Braid's spelling and in JSON Schema's")
+        plain[name] = value
+    return plain
+
+
+def _is_vacuous(schema: dict[str, JsonValue]) -> bool:
+    """What Braid adds to every source file that it read: any object, which would refuse every program."""
+    return (
+        schema.get("type") == "object"
+        and not schema.get("properties")
+        and not schema.get("required")
+        and schema.get("additionalProperties", True) is True
+        and schema.keys() <= {"type", "properties", "required", "additionalProperties"}
+    )
+
+
+def _failure(text: str, path: str) -> jsonschema_rs.ValidationError | None:
+    """Why the text is no valid schema of its draft."""
+    try:
+        make_validator(text)
+    except jsonschema_rs.ValidationError as error:
+        return error
+    except (jsonschema_rs.ReferencingError, ValueError) as error:
+        raise UnsupportedConstraintError(f"{path} cannot be checked: {_first_line(error)}") from None
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    line = str(error).split("\n")[0]
+    return line if len(line) <= 300 else f"{line[:300]}..."
