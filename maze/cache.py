@@ -56,48 +56,32 @@ class ConstraintCache:
 
         Raises what `compile` raises.
         """
+        thread = threading.get_ident()
         while True:
             with self._lock:
-                compiled = self._kept.get(key)
-                if compiled is not None:
+                kept = self._kept.get(key)
+                if kept is not None:
                     self._hits += 1
-                    return compiled, True
-                thread = threading.get_ident()
+                    return kept, True
                 # A compilation that asks again must not wait, neither for itself nor in a circle with another thread.
-                if not self._enabled or thread in self._compiling_threads:
+                alone = not self._enabled or thread in self._compiling_threads
+                other = None if alone else self._in_flight.get(key)
+                if other is None:
                     self._misses += 1
-                    future = None
+                    future: Future[CompiledConstraints] = Future()
+                    if not alone:
+                        self._in_flight[key] = future
+                        self._compiling_threads.add(thread)
                     break
-                future = self._in_flight.get(key)
-                if future is None:
-                    self._misses += 1
-                    future = self._in_flight[key] = Future()
-                    self._compiling_threads.add(thread)
-                    break
-            try:
-                compiled = future.result()
-            except Exception:
-                with self._lock:
-                    self._hits += 1
-                raise
-            except BaseException:
-                if future.done() and not isinstance(future.exception(), Exception):
-                    continue  # The other thread was interrupted, not this one: ask again.
-                raise
+            failure = other.exception()
+            if failure is not None and not isinstance(failure, Exception):
+                continue  # The other thread was interrupted, not this one: ask again.
             with self._lock:
                 self._hits += 1
-            return compiled, True
+            return other.result(), True
 
-        if future is None:
+        if alone:
             return compile(), False
-        return self._compile(key, compile, future), False
-
-    def _compile(
-        self,
-        key: Hashable,
-        compile: Callable[[], CompiledConstraints],  # noqa: A002 - it is the verb of this project
-        future: Future[CompiledConstraints],
-    ) -> CompiledConstraints:
         try:
             compiled = compile()
         except BaseException as error:
@@ -106,7 +90,7 @@ class ConstraintCache:
             raise
         self._finish(key, future, compiled)
         future.set_result(compiled)
-        return compiled
+        return compiled, False
 
     def _finish(self, key: Hashable, future: Future[CompiledConstraints], compiled: CompiledConstraints | None) -> None:
         size = _size_of(key) + _size_of(compiled)

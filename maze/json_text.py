@@ -138,7 +138,8 @@ def _decode(decoder: json.JSONDecoder, text: str, max_depth: int | None) -> Json
     except json.JSONDecodeError as error:
         raise JsonTextError(error.msg.removesuffix(" at"), text, error.pos) from None
     except _ConstantError as error:
-        raise JsonTextError(f"{error} is not JSON", text, _offset_of_piece(text, str(error))) from None
+        offset = next(offset for offset, piece in _pieces(text) if piece == str(error))
+        raise JsonTextError(f"{error} is not JSON", text, offset) from None
     except _DuplicateError:
         raise _duplicate_name(text) from None
     except RecursionError:
@@ -154,10 +155,6 @@ def _decode(decoder: json.JSONDecoder, text: str, max_depth: int | None) -> Json
 def _pieces(text: str) -> Iterator[tuple[int, str]]:
     for match in _PIECE.finditer(text):
         yield match.start(1), match.group(1)
-
-
-def _offset_of_piece(text: str, wanted: str) -> int:
-    return next((offset for offset, piece in _pieces(text) if piece == wanted), 0)
 
 
 def _duplicate_name(text: str) -> DuplicateNameError:
@@ -251,15 +248,35 @@ def _skip_white_space(text: str, offset: int) -> int:
     return offset
 
 
+def is_double(number: int | Decimal) -> bool:
+    """Whether a reader with 64-bit floats keeps the value of a number; by its text 0.1 is kept."""
+    return Decimal(repr(float(Decimal(number)))) == number
+
+
+class _InexactError(ValueError):
+    """A number that no float stands for."""
+
+
+def _double(number: Decimal) -> float:
+    if not is_double(number):
+        raise _InexactError
+    return float(number)
+
+
 def dump(value: JsonValue) -> str:
-    """Compact JSON in ASCII, in the order of the keys; numbers as they were written, up to the digits of a float."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=_number, allow_nan=False)
+    """Compact JSON in ASCII, in the order of the keys and with the value of every number."""
+    try:
+        return json.dumps(value, separators=(",", ":"), default=_double)
+    except _InexactError:
+        return _dump_exactly(value)
 
 
-def _number(value: object) -> float:
-    if not isinstance(value, Decimal):
-        raise TypeError(type(value))
-    return float(value)
+def _dump_exactly(value: JsonValue) -> str:
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(name)}:{_dump_exactly(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_dump_exactly, value)) + "]"
+    return str(value) if isinstance(value, Decimal) else json.dumps(value)
 
 
 def shown(value: JsonValue) -> str:

@@ -17,6 +17,7 @@ from maze.json_text import (
     TooDeepError,
     children,
     decode,
+    dump,
     offset_of,
     parse,
     readings,
@@ -74,6 +75,21 @@ def test_a_name_that_stands_twice_has_two_readings() -> None:
 def test_numbers_stay_exact() -> None:
     assert parse("[18446744073709551617,0.1,1e2]") == [18446744073709551617, Decimal("0.1"), Decimal(100)]
     assert parse("9" * 5000) == Decimal("9" * 5000)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"é":[1,-0.5,"\u2028"]}',
+        "0.1000000000000000000001",
+        "[18446744073709551617,1e400]",
+        "1e-5000",
+        '{"a":{"b":1E+2}}',
+    ],
+)
+def test_what_is_written_has_the_value_that_was_read(text: str) -> None:
+    assert parse(dump(parse(text))) == parse(text)
+    assert dump(parse(text)).isascii()
 
 
 def test_depth_has_a_limit_of_its_own() -> None:

@@ -166,7 +166,59 @@ def test_references_of_every_kind_lead_to_their_schema(schema: JsonValue) -> Non
     assert not accepts(lowered(schema), "1")
 
 
+@pytest.mark.parametrize(
+    "reference", ["#/allOf/-1", "#/allOf/x", "#/required/0/0", "#/minimum/x", "#/title/0", "#/$defs", "#b", "#a/b"]
+)
+def test_a_reference_to_what_is_no_part_of_the_schema_is_refused(reference: str) -> None:
+    schema = {"allOf": [{"$ref": reference}], "required": ["r"], "minimum": 1, "title": "t", "$anchor": "a"}
+    with pytest.raises(InvalidConstraintError, match="which is not there"):
+        lowered(schema)
+
+
+@pytest.mark.parametrize("dialect", ["http://json-schema.org/draft-04/schema#", 5])
+def test_a_draft_named_inside_a_schema_does_not_decide_how_its_references_are_read(dialect: JsonValue) -> None:
+    inner = {"$schema": dialect, "$id": "https://x/inner", "items": {"$ref": "#/$defs/a"}, "properties": 5}
+    with pytest.raises(InvalidConstraintError, match=r'"#/\$defs/a", which is not there'):
+        lowered({"$ref": "inner", "$id": "https://x/root", "$defs": {"i": inner, "a": True}})
+
+
+def test_identifiers_that_make_the_validator_panic_are_an_error_of_ours() -> None:
+    twice = {
+        "$id": "https://x/root",
+        "allOf": [{"$id": "/sub", "dependencies": {"p": {"$ref": "https://x/root#/$defs/a"}}}],
+        "$defs": {
+            "a": {
+                "prefixItems": [{"$ref": "/root#a", "patternProperties": {"^x": {"$dynamicAnchor": "a"}}}],
+                "dependentSchemas": {"p": {"$id": "/sub", "unevaluatedProperties": {"$dynamicAnchor": "a"}}},
+            }
+        },
+    }
+    with pytest.raises(UnsupportedConstraintError, match="cannot be checked: jsonschema_rs fails on it"):
+        lowered(twice)
+
+
 # ------------------------------------------------------------------------------------------------ meaning
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        '{"schema_type":"number","minimum":0.1000000000000000000001}',
+        '{"$schema":"https://json-schema.org/draft-07/schema","minimum":0.1000000000000000000001}',
+        '{"minimum":0.1000000000000000000001,"items":{"minimum":1,"exclusiveMinimum":true}}',
+    ],
+)
+def test_no_digit_of_a_number_is_lost_where_the_schema_is_written_anew(schema: str) -> None:
+    assert not checked_by_us("0.1", lower_schema(schema, PATH))
+
+
+@pytest.mark.parametrize(("keyword", "wrong"), [("maximum", "1e401"), ("multipleOf", "1")])
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "1e400"])
+def test_numbers_beyond_every_float_are_left_to_the_check(keyword: str, wrong: str, number: str) -> None:
+    schema = lower_schema(f'{{"type":"number","{keyword}":{number}}}', PATH)
+    assert not schema.fully_enforced
+    assert checked_by_us("0", schema)
+    assert not checked_by_us(wrong, schema)
 
 
 @pytest.mark.parametrize(

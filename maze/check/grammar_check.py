@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from llguidance import LLMatcher, LLTokenizer
 
-from maze.check.violation import Violation
+from maze.check import Violation
 from maze.errors import LimitExceededError
 from maze.grammar.llguidance import OWN_LIMITS
 from maze.store import BoundedStore

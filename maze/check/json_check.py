@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import jsonschema_rs
 
+from maze.check import Violation
 from maze.check.explanation import diagnose
 from maze.check.format_assertion import ASSERTED_FORMATS
-from maze.check.violation import Violation
 from maze.errors import InternalError, LimitExceededError
 from maze.grammar.schema.validator import make_validator
 from maze.json_text import JsonTextError, JsonValue, TooDeepError, offset_of, readings

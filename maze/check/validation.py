@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
+from maze.check import Violation
 from maze.check.grammar_check import grammar_violation
 from maze.check.json_check import JsonCheck
-from maze.check.violation import Violation
 from maze.errors import ConstraintViolatedError, LimitExceededError, MazeError, UnsupportedConstraintError
 from maze.types import CompiledConstraints, ConstraintOutcome, ConstraintPart, Handling, JointCheck, ValidationResult
 
@@ -39,33 +40,25 @@ def validate(text: bytes, compiled: CompiledConstraints) -> ValidationResult:
 
 
 def _outcome(part: ConstraintPart, check: _Check) -> ConstraintOutcome:
-    violation = None
-    decidable = part.handling in (Handling.ENFORCED, Handling.CHECKED)
-    if decidable and part.check_schema is not None:
+    outcome = ConstraintOutcome(part.path, part.name, part.kind, part.handling, satisfied=None)
+    if part.handling not in (Handling.ENFORCED, Handling.CHECKED):
+        return outcome
+    if part.check_schema is not None:
         violation = check.against_schema(part.check_schema, part.path)
-    elif decidable and part.check_grammar is not None:
+    elif part.check_grammar is not None:
         violation = check.against_grammar(part.check_grammar, part.path)
     else:
-        return ConstraintOutcome(part.path, part.name, part.kind, part.handling, satisfied=None)
+        return outcome
     if violation is None:
-        return ConstraintOutcome(part.path, part.name, part.kind, part.handling, satisfied=True)
+        return replace(outcome, satisfied=True)
     expected = violation.expected
     if part.pattern:
         # What may come next says little of a pattern that may begin anywhere.
         at_end = violation.offset == len(check.text)
         expected = f"{'more text' if at_end else expected}, to match {part.pattern}"
     before = check.text[: violation.offset].decode(errors="replace")
-    return ConstraintOutcome(
-        path=part.path,
-        name=part.name,
-        kind=part.kind,
-        handling=part.handling,
-        satisfied=False,
-        offset=violation.offset,
-        line=before.count("\n") + 1,
-        column=len(before) - before.rfind("\n"),
-        expected=expected,
-    )
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return replace(outcome, satisfied=False, offset=violation.offset, line=line, column=column, expected=expected)
 
 
 def validation_error(validation: ValidationResult) -> MazeError | None:

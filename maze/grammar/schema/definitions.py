@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from maze.grammar.schema.keywords import DEFINITIONS, walk, with_subschemas
 from maze.json_text import JsonValue
@@ -25,52 +25,46 @@ def definitions_of(grammar_schema: JsonValue) -> dict[str, JsonValue]:
     return grammar_schema.get("$defs", {}) if isinstance(grammar_schema, dict) else {}
 
 
-def ending_definitions(definitions: dict[str, JsonValue]) -> set[str]:
-    """Names of the definitions that some finite value can satisfy, as far as references decide it."""
-    ending: set[str] = set()
+def endless_definitions(definitions: dict[str, JsonValue]) -> set[str]:
+    """Names of the definitions that no finite value can satisfy, as far as references decide it."""
+    endless = set(definitions)
     while True:
-        more = {name for name, schema in definitions.items() if name not in ending and _can_end(schema, ending)}
-        if not more:
-            return ending
-        ending |= more
+        fewer = {name for name in endless if not _can_end(definitions[name], endless)}
+        if fewer == endless:
+            return endless
+        endless = fewer
 
 
-def _can_end(schema: JsonValue, ending: set[str]) -> bool:
+def _can_end(schema: JsonValue, endless: set[str]) -> bool:
     if not isinstance(schema, dict):
         return bool(schema)
-    if "$ref" in schema and schema["$ref"].removeprefix("#/$defs/") not in ending:
+    if referred(schema) in endless:
         return False
-    if not all(_can_end(branch, ending) for branch in schema.get("allOf", [])):
+    if not all(_can_end(branch, endless) for branch in schema.get("allOf", [])):
         return False
     if not all(
-        any(_can_end(branch, ending) for branch in schema[name]) for name in ("anyOf", "oneOf") if name in schema
+        any(_can_end(branch, endless) for branch in schema[name]) for name in ("anyOf", "oneOf") if name in schema
     ):
         return False
     if schema.get("type") in ("object", ["object"]):
         properties = schema.get("properties", {})
-        return all(_can_end(properties.get(name, True), ending) for name in schema.get("required", []))
+        return all(_can_end(properties.get(name, True), endless) for name in schema.get("required", []))
     if schema.get("type") in ("array", ["array"]) and schema.get("minItems", 0) > 0:
         first = [*schema.get("prefixItems", []), schema.get("items", True)]
-        return all(_can_end(item, ending) for item in first[: schema["minItems"]])
+        return all(_can_end(item, endless) for item in first[: schema["minItems"]])
     return True
 
 
-def without(schema: JsonValue, endless: set[str]) -> JsonValue:
-    """The schema with `false` for every reference to one of the definitions."""
+def with_references(schema: JsonValue, rename: Callable[[str], str | None]) -> JsonValue:
+    """The schema with every reference renamed, and with `false` for one whose new name is None."""
     if not isinstance(schema, dict):
         return schema
-    if referred(schema) in endless:
-        return False
-    return with_subschemas(schema, lambda child: without(child, endless))
-
-
-def renamed(schema: JsonValue, prefix: str) -> JsonValue:
-    """The schema with a prefix to the name of every definition that it refers to."""
-    if not isinstance(schema, dict):
-        return schema
-    result = with_subschemas(schema, lambda child: renamed(child, prefix))
+    result = with_subschemas(schema, lambda child: with_references(child, rename))
     if (name := referred(schema)) is not None:
-        result["$ref"] = reference_to(prefix + name)
+        new_name = rename(name)
+        if new_name is None:
+            return False
+        result["$ref"] = reference_to(new_name)
     return result
 
 

@@ -60,7 +60,9 @@ def spell_uris(schema: JsonValue, path: str) -> bool:
 
 
 def guessed_drafts(schema: JsonValue) -> Iterator[str]:
-    """URIs of older drafts that a schema without `$schema` may be meant for: nothing in it falls silent there."""
+    """URIs of older drafts that a schema may be meant for: it names none, and nothing in it falls silent there."""
+    if not isinstance(schema, dict) or "$schema" in schema:
+        return
     for draft in _GUESSED_DRAFTS:
         # A mistake in the value of one keyword must not silence others.
         if not any(_falls_silent(each, draft) for _, each in walk(schema)):

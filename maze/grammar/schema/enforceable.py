@@ -8,13 +8,13 @@ from decimal import Decimal
 
 from maze.errors import LimitExceededError, UnsupportedConstraintError
 from maze.grammar.pattern.regex import MAX_CONJUNCTS
-from maze.grammar.schema.definitions import ending_definitions, longest_chain, reference_to, without
+from maze.grammar.schema.definitions import endless_definitions, longest_chain, reference_to, with_references
 from maze.grammar.schema.formats import ENFORCED_FORMATS, enforced_format, is_checked
 from maze.grammar.schema.pattern_count import most_patterns_on_one_value
 from maze.grammar.schema.patterns import pattern_for_llguidance
 from maze.grammar.schema.references import Place, References
 from maze.grammar.schema.trial import as_object, compile_failure, error_of, means_contradiction, message_of
-from maze.json_text import JsonValue, dump, escaped, listed, shown
+from maze.json_text import JsonValue, dump, escaped, is_double, listed, shown
 
 MAX_REFERENCE_CHAIN = 128
 """Most references that llguidance follows one inside the other; 700 overflow the 8 MiB stack of an engine."""
@@ -35,11 +35,9 @@ def enforceable(references: References) -> tuple[JsonValue, tuple[str, ...], tup
     """The grammar schema, why it accepts too much, and warnings."""
     lowering = _Lowering(references, frozenset())
     grammar_schema = lowering.run()
-    if (chain := longest_chain(grammar_schema)) > MAX_REFERENCE_CHAIN:
-        raise LimitExceededError(
-            f"{references.path} has a chain of {chain} references, each inside what the one before leads to; "
-            f"{MAX_REFERENCE_CHAIN} are allowed"
-        )
+    chain = longest_chain(grammar_schema)
+    what = f"{references.path} has a chain of {chain} references, each inside what the one before leads to"
+    _limit(chain, MAX_REFERENCE_CHAIN, what)
     if most_patterns_on_one_value(grammar_schema) > MAX_CONJUNCTS:
         lowering = _Lowering(references, frozenset(), without_patterns=True)
         grammar_schema = lowering.run()
@@ -62,12 +60,9 @@ def enforceable(references: References) -> tuple[JsonValue, tuple[str, ...], tup
     if lowering.one_of_pointers and compile_failure(grammar_schema, coerce_one_of=False):
         for pointer in lowering.one_of_pointers:
             lowering.note("oneOf", "that exactly one branch fits", pointer)
-    warnings: tuple[str, ...] = ()
-    if formats := [shown(name) for name in lowering.unknown_formats]:
-        warnings = (
-            f"{references.path} has formats that its draft does not know and that say nothing: {listed(formats)}",
-        )
-    return grammar_schema, lowering.reasons(), warnings
+    formats = [shown(name) for name in lowering.unknown_formats]
+    warning = f"{references.path} has formats that its draft does not know and that say nothing: {listed(formats)}"
+    return grammar_schema, lowering.reasons(), (warning,) if formats else ()
 
 
 class _Lowering:
@@ -98,14 +93,12 @@ class _Lowering:
             name, place, pointer = self._pending.pop()
             self._definitions[name] = self._schema(place, pointer)
         # A value that must hold a value of its own kind never ends: a model that begins one is trapped.
-        if endless := self._definitions.keys() - ending_definitions(self._definitions):
-            grammar_schema = without(grammar_schema, endless)
-            self._definitions = {
-                name: without(schema, endless) for name, schema in self._definitions.items() if name not in endless
-            }
-        if not self._definitions:
-            return grammar_schema
-        return {**as_object(grammar_schema), "$defs": self._definitions}
+        endless = endless_definitions(self._definitions)
+        if kept := {name: schema for name, schema in self._definitions.items() if name not in endless}:
+            grammar_schema = {**as_object(grammar_schema), "$defs": kept}
+        if endless:
+            return with_references(grammar_schema, lambda name: None if name in endless else name)
+        return grammar_schema
 
     def note(self, keyword: str, what: str, pointer: str) -> None:
         self._notes.setdefault((keyword, what), []).append(pointer)
@@ -138,7 +131,9 @@ class _Lowering:
         self._strings(schema, pointer, result)
         self._arrays(place, pointer, result)
         self._objects(place, pointer, result)
-        self._note_unenforced(schema, pointer)
+        for keyword, says_something in CHECKED_KEYWORDS.items():
+            if keyword in schema and says_something(schema, schema[keyword]):
+                self.note(keyword, f"`{keyword}`", f"{pointer}/{keyword}")
         return result
 
     def _reference(self, place: Place) -> str:
@@ -162,10 +157,8 @@ class _Lowering:
     def _values(self, schema: dict[str, JsonValue], pointer: str, result: dict[str, JsonValue]) -> None:
         if "enum" in schema:
             values = schema["enum"]
-            if len(values) > MAX_ENUM_VALUES:
-                raise LimitExceededError(
-                    f"{self._path} has an enum of {len(values)} values at {pointer}/enum; {MAX_ENUM_VALUES} are allowed"
-                )
+            what = f"{self._path} has an enum of {len(values)} values at {pointer}/enum"
+            _limit(len(values), MAX_ENUM_VALUES, what)
             result["enum"] = values
         if "const" in schema and self._draft >= 6:
             result["const"] = schema["const"]
@@ -194,11 +187,10 @@ class _Lowering:
             if isinstance(bounds.get(exclusive), bool) and bounds.pop(exclusive) and inclusive in bounds:
                 bounds[exclusive] = bounds.pop(inclusive)
         for name, value in bounds.items():
-            number = float(value)
-            if not math.isfinite(number):
+            if not math.isfinite(float(Decimal(value))):
                 self.note(name, "a bound beyond 64-bit floats", f"{pointer}/{name}")
                 continue
-            if abs(value) > MAX_EXACT_INTEGER or Decimal(repr(number)) != value:
+            if abs(value) > MAX_EXACT_INTEGER or not is_double(value):
                 self.note(name, "the last digits of a bound", f"{pointer}/{name}")
             result[name] = value
         if "multipleOf" in schema:
@@ -266,16 +258,10 @@ class _Lowering:
         patterns = schema.get("patternProperties", {})
         required = schema.get("required", [])
         optional = len(properties.keys() - set(required))
-        if optional > MAX_OPTIONAL_PROPERTIES:
-            raise LimitExceededError(
-                f"{self._path} has {optional} properties that are not required at {pointer}/properties; "
-                f"{MAX_OPTIONAL_PROPERTIES} are allowed"
-            )
-        if len(patterns) > MAX_PATTERN_PROPERTIES:
-            raise LimitExceededError(
-                f"{self._path} has {len(patterns)} patternProperties at {pointer}/patternProperties; "
-                f"{MAX_PATTERN_PROPERTIES} are allowed"
-            )
+        what = f"{self._path} has {optional} properties that are not required at {pointer}/properties"
+        _limit(optional, MAX_OPTIONAL_PROPERTIES, what)
+        what = f"{self._path} has {len(patterns)} patternProperties at {pointer}/patternProperties"
+        _limit(len(patterns), MAX_PATTERN_PROPERTIES, what)
         if properties:
             result["properties"] = {
                 name: self._child(child, place, f"{pointer}/properties/{escaped(name)}")
@@ -326,11 +312,6 @@ class _Lowering:
             else:
                 self.note(name, "the number of properties", f"{pointer}/{name}")
 
-    def _note_unenforced(self, schema: dict[str, JsonValue], pointer: str) -> None:
-        for keyword, says_something in CHECKED_KEYWORDS.items():
-            if keyword in schema and says_something(schema, schema[keyword]):
-                self.note(keyword, f"`{keyword}`", f"{pointer}/{keyword}")
-
 
 CHECKED_KEYWORDS: dict[str, Callable[[dict[str, JsonValue], JsonValue], bool]] = {
     "$dynamicRef": lambda _schema, _value: True,
@@ -350,6 +331,11 @@ CHECKED_KEYWORDS: dict[str, Callable[[dict[str, JsonValue], JsonValue], bool]] =
 """Keywords that llguidance cannot enforce, with the test whether they say anything; jsonschema_rs checks them all."""
 
 
+def _limit(number: int, most: int, what: str) -> None:
+    if number > most:
+        raise LimitExceededError(f"{what}; {most} are allowed")
+
+
 def _restricts(schema: JsonValue) -> bool:
     return schema is not True and schema != {}
 
@@ -364,5 +350,5 @@ def _survives_as_json(value: JsonValue) -> bool:
     if isinstance(value, dict | list):
         return all(map(_survives_as_json, value.values() if isinstance(value, dict) else value))
     if isinstance(value, Decimal):
-        return math.isfinite(float(value)) and Decimal(repr(float(value))) == value
+        return is_double(value)
     return not isinstance(value, int) or -(2**63) <= value < 2**64

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 from maze.grammar.pattern.regex import Node, alt, parse_whole
+from maze.json_text import JsonValue
 
 _SPACE = r"[ \t\n\r]*"
 _TEXTS = {
@@ -16,10 +16,11 @@ _TEXTS = {
     "array": r"\[(?s:.*)\]",
     "object": r"\{(?s:.*)\}",
 }
+_TYPE_NAMES = {type(None): "null", bool: "boolean", str: "string", list: "array", dict: "object"}
 _ALL_TYPES = frozenset(_TEXTS)
 
 
-def texts_of_type(schema: Any) -> Node:  # noqa: ANN401 - a schema is any JSON value
+def texts_of_type(schema: JsonValue) -> Node:
     """A regular language that holds every JSON text that satisfies the schema, and many others."""
     return alt(*(_texts(name) for name in sorted(_types(schema))))
 
@@ -29,7 +30,7 @@ def _texts(name: str) -> Node:
     return parse_whole(f"{_SPACE}(?:{_TEXTS[name]}){_SPACE}")
 
 
-def _types(schema: Any) -> frozenset[str]:  # noqa: ANN401
+def _types(schema: JsonValue) -> frozenset[str]:
     """Types that a value of the schema may have; all of them where only a closer look would tell."""
     if not isinstance(schema, dict):
         return _ALL_TYPES
@@ -49,16 +50,5 @@ def _types(schema: Any) -> frozenset[str]:  # noqa: ANN401
     return types
 
 
-def _type_of(value: Any) -> str:  # noqa: ANN401
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case str():
-            return "string"
-        case list():
-            return "array"
-        case dict():
-            return "object"
-    return "number"
+def _type_of(value: JsonValue) -> str:
+    return _TYPE_NAMES.get(type(value), "number")

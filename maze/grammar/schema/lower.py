@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 from maze.errors import LimitExceededError
 from maze.grammar.pattern.regex import MAX_CONJUNCTS
-from maze.grammar.schema.definitions import definitions_of, renamed
+from maze.grammar.schema.definitions import with_references
 from maze.grammar.schema.enforceable import enforceable
 from maze.grammar.schema.pattern_count import most_patterns_on_one_value
-from maze.grammar.schema.reading import read_schema
+from maze.grammar.schema.reading import in_its_draft, parse_schema, unknown_keywords
 from maze.grammar.schema.trial import as_object, compile_failure, error_of, json_expression
 from maze.json_text import JsonValue, dump
 from maze.threads import run_with_big_stack
@@ -73,18 +73,20 @@ def schema_to_lark(lowered: LoweredSchema) -> str:
 
 
 def _lower(text: str, path: str) -> LoweredSchema:
-    document = read_schema(text, path)
-    if document.references is None:
-        return LoweredSchema((path,), document.schema, document.text, True, vacuous=True)
-    grammar_schema, reasons, warnings = enforceable(document.references)
+    schema, check_schema, vacuous = parse_schema(text, path)
+    if vacuous:
+        return LoweredSchema((path,), schema, check_schema, True, vacuous=True)
+    unknown = unknown_keywords(schema, path)
+    check_schema, references, warnings = in_its_draft(schema, check_schema, path)
+    grammar_schema, reasons, more_warnings = enforceable(references)
     return LoweredSchema(
         paths=(path,),
-        schema=document.schema,
-        check_schema=document.text,
+        schema=references.root.schema,
+        check_schema=check_schema,
         grammar_schema=grammar_schema,
         fully_enforced=not reasons,
         reasons=reasons,
-        warnings=document.warnings + warnings,
+        warnings=warnings + more_warnings + unknown,
     )
 
 
@@ -103,11 +105,10 @@ def _combine(schemas: Sequence[LoweredSchema]) -> LoweredSchema:
         definitions: dict[str, JsonValue] = {}
         branches = []
         for index, part in enumerate(grammar_parts.values()):
-            branch = as_object(part)
-            branch.pop("$defs", None)
-            branches.append(renamed(branch, f"{index}."))
-            for name, value in definitions_of(part).items():
-                definitions[f"{index}.{name}"] = renamed(value, f"{index}.")
+            branch = with_references(as_object(part), f"{index}.{{}}".format)
+            own = branch.pop("$defs", {})
+            definitions.update({f"{index}.{name}": schema for name, schema in own.items()})
+            branches.append(branch)
         grammar_schema = {"allOf": branches, **({"$defs": definitions} if definitions else {})}
         if (most := most_patterns_on_one_value(grammar_schema)) > MAX_CONJUNCTS:
             raise LimitExceededError(

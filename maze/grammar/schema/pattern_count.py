@@ -5,13 +5,16 @@ Their intersection is made by llguidance, which no limit stops: 12 take 0.1 s, 2
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from functools import reduce
+from operator import or_
 
 from maze.grammar.schema.definitions import definitions_of, referred
 from maze.grammar.schema.keywords import DEFINITIONS, IN_PLACE, subschemas
 from maze.json_text import JsonValue
 
-_Counts = dict[str, int]
+_Counts = Counter[str]
 """Patterns by the place of the value: "" is the value itself, `.name` a member or `_ANY_MEMBER`."""
 _ANY_MEMBER = "*"
 
@@ -27,15 +30,14 @@ def most_patterns_on_one_value(grammar_schema: JsonValue) -> int:
 
     def of_reference(name: str) -> _Counts:
         if name not in known:
-            known[name] = {}  # met again inside of itself
+            known[name] = _Counts()  # met again inside of itself
             known[name] = count(definitions.get(name))
         return known[name]
 
     def count(schema: JsonValue) -> _Counts:
         if not isinstance(schema, dict):
-            return {}
-        own = ("pattern" in schema) + ("format" in schema)
-        parts: list[_Counts] = [{"": own} if own else {}]
+            return _Counts()
+        parts = [_Counts({"": ("pattern" in schema) + ("format" in schema)})]
         if (name := referred(schema)) is not None:
             parts.append(of_reference(name))
         # Of branches one applies at a time; members with the same name are in one place anyway.
@@ -48,32 +50,16 @@ def most_patterns_on_one_value(grammar_schema: JsonValue) -> int:
             elif keyword not in DEFINITIONS:
                 member = step[0] if keyword == "properties" else _ANY_MEMBER
                 choices.setdefault("members", []).append(_inside(member, count(child)))
-        return _sum([*parts, *map(_largest, choices.values())])
+        return sum([*parts, *map(_largest, choices.values())], _Counts())
 
     counts = count(grammar_schema)
-    return max(counts.values(), default=0) + counts.get(_ANY_MEMBER, 0)
+    return max(counts.values(), default=0) + counts[_ANY_MEMBER]
 
 
 def _inside(name: str, counts: _Counts) -> _Counts:
-    own = counts.get("", 0)
-    found = {key: number for key, number in counts.items() if key}
-    if own:
-        key = f".{name}" if name != _ANY_MEMBER else name
-        found[key] = max(found.get(key, 0), own)
-    return found
-
-
-def _sum(parts: Iterable[_Counts]) -> _Counts:
-    total: _Counts = {}
-    for part in parts:
-        for key, number in part.items():
-            total[key] = total.get(key, 0) + number
-    return total
+    key = f".{name}" if name != _ANY_MEMBER else name
+    return (counts - _Counts({"": counts[""]})) | _Counts({key: counts[""]})
 
 
 def _largest(parts: Iterable[_Counts]) -> _Counts:
-    largest: _Counts = {}
-    for part in parts:
-        for key, number in part.items():
-            largest[key] = max(largest.get(key, 0), number)
-    return largest
+    return reduce(or_, parts, _Counts())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jsonschema_rs
 
 from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
@@ -19,78 +17,28 @@ MAX_DEPTH = 64
 """Deepest nesting of objects and arrays in a schema; vLLM refuses more, and deeper ones overflow small stacks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A schema as it is to be understood."""
+def parse_schema(text: str, path: str) -> tuple[JsonValue, str, bool]:
+    """The plain schema that `text` holds, its text, and whether it says nothing, which only Braid's shape can.
 
-    schema: JsonValue
-    """Plain JSON Schema."""
-    text: str
-    """The same as JSON."""
-    references: References | None
-    """None for a schema that says nothing, which only one in Braid's shape does."""
-    warnings: tuple[str, ...] = ()
-
-
-def read_schema(text: str, path: str) -> Document:
-    """Read a schema; for its errors see lower_schema()."""
-    schema = _parsed(text, path)
-    if isinstance(schema, dict) and ("schema_type" in schema or "additional_properties" in schema):
-        schema = _plain_from_braid(schema, path)
-        text = dump(schema)
-        if _is_vacuous(schema):
-            return Document(schema, text, None)
-    if not isinstance(schema, dict | bool):
-        raise InvalidConstraintError(f"{path} is not a JSON Schema: it must be an object, true or false")
-    warnings = _unknown_keywords(schema, path)
-    if spell_uris(schema, path):
-        text = dump(schema)
-    references = References(schema, draft_of(schema, path), path)
-    references.check()
-    failure = _failure(text, path)
-    if failure is None:
-        return Document(schema, text, references, warnings)
-    if isinstance(schema, dict) and "$schema" not in schema:
-        for uri in guessed_drafts(schema):
-            older = {"$schema": uri, **schema}
-            try:
-                make_validator(dump(older))
-            except ValueError:
-                continue
-            warning = f"{path} is no valid 2020-12 schema; it is read as {uri}. Give it a $schema"
-            return Document(older, dump(older), References(older, draft_of(older, path), path), (warning, *warnings))
-    pointer = "#" + "".join(f"/{escaped(str(step))}" for step in failure.instance_path)
-    raise InvalidConstraintError(f"{path} is not a valid JSON Schema at {pointer}: {_first_line(failure)}")
-
-
-def _unknown_keywords(root: JsonValue, path: str) -> tuple[str, ...]:
-    """A warning about keywords that no draft knows: misspelt, or of another dialect such as OpenAPI's."""
-    unknown = [
-        f"{pointer}/{escaped(keyword)}"
-        for pointer, schema in walk(root)
-        for keyword in schema
-        if keyword not in KNOWN_KEYWORDS and not keyword.startswith("x-")
-    ]
-    if isinstance(root, dict) and root and len(root) == sum(pointer.count("/") == 1 for pointer in unknown):
-        wrapped = "; pass what stands under `schema` itself" if isinstance(root.get("schema"), dict) else ""
-        raise InvalidConstraintError(
-            f"{path} has no keyword of JSON Schema, so it says nothing: {listed(unknown)}{wrapped}"
-        )
-    return (f"{path} has keywords that are not JSON Schema's and say nothing: {listed(unknown)}",) if unknown else ()
-
-
-def _parsed(text: str, path: str) -> JsonValue:
+    Raises InvalidConstraintError, LimitExceededError.
+    """
     size = len(text.encode())
     if size > MAX_SCHEMA_BYTES:
         raise LimitExceededError(f"{path} has {size} bytes; a schema may have {MAX_SCHEMA_BYTES}")
     try:
-        return parse(text, MAX_DEPTH)
+        schema = parse(text, MAX_DEPTH)
     except TooDeepError as error:
         raise LimitExceededError(f"{path} is {error}; a schema may be nested {MAX_DEPTH} deep") from None
     except JsonTextError as error:
         raise InvalidConstraintError(
             f"{path} is not JSON: {error}; are quotes and backslashes in names and texts escaped?"
         ) from None
+    if isinstance(schema, dict) and ("schema_type" in schema or "additional_properties" in schema):
+        schema = _plain_from_braid(schema, path)
+        return schema, dump(schema), _is_vacuous(schema)
+    if not isinstance(schema, dict | bool):
+        raise InvalidConstraintError(f"{path} is not a JSON Schema: it must be an object, true or false")
+    return schema, text, False
 
 
 def _plain_from_braid(schema: dict[str, JsonValue], path: str) -> dict[str, JsonValue]:
@@ -107,7 +55,7 @@ def _plain_from_braid(schema: dict[str, JsonValue], path: str) -> dict[str, Json
 
 
 def _is_vacuous(schema: dict[str, JsonValue]) -> bool:
-    """What Braid adds to every source file that it read: any object, which would refuse every program."""
+    """Whether it is what Braid adds to every source file that it read: any object, which would refuse every program."""
     return (
         schema.get("type") == "object"
         and not schema.get("properties")
@@ -117,15 +65,50 @@ def _is_vacuous(schema: dict[str, JsonValue]) -> bool:
     )
 
 
-def _failure(text: str, path: str) -> jsonschema_rs.ValidationError | None:
-    """Why the text is no valid schema of its draft."""
+def unknown_keywords(root: JsonValue, path: str) -> tuple[str, ...]:
+    """A warning about keywords that no draft knows: misspelt, or of another dialect such as OpenAPI's."""
+    unknown = [
+        f"{pointer}/{escaped(keyword)}"
+        for pointer, schema in walk(root)
+        for keyword in schema
+        if keyword not in KNOWN_KEYWORDS and not keyword.startswith("x-")
+    ]
+    if isinstance(root, dict) and root and len(root) == sum(pointer.count("/") == 1 for pointer in unknown):
+        wrapped = "; pass what stands under `schema` itself" if isinstance(root.get("schema"), dict) else ""
+        raise InvalidConstraintError(
+            f"{path} has no keyword of JSON Schema, so it says nothing: {listed(unknown)}{wrapped}"
+        )
+    return (f"{path} has keywords that are not JSON Schema's and say nothing: {listed(unknown)}",) if unknown else ()
+
+
+def in_its_draft(schema: JsonValue, text: str, path: str) -> tuple[str, References, tuple[str, ...]]:
+    """The text, references and warnings of a schema, read in its own draft or in an older one.
+
+    It is an older one if the schema names none and is valid, and heeded, only there. URIs in `schema` are spelled as
+    they should be. Raises UnsupportedConstraintError for a draft or references that cannot be, InvalidConstraintError.
+    """
+    if spell_uris(schema, path):
+        text = dump(schema)
+    references = References(schema, draft_of(schema, path), path)
+    references.check()
     try:
         make_validator(text)
     except jsonschema_rs.ValidationError as error:
-        return error
+        failure = error
     except (jsonschema_rs.ReferencingError, ValueError) as error:
         raise UnsupportedConstraintError(f"{path} cannot be checked: {_first_line(error)}") from None
-    return None
+    else:
+        return text, references, ()
+    for uri in guessed_drafts(schema):
+        older = {"$schema": uri, **schema}
+        try:
+            make_validator(dump(older))
+        except ValueError:
+            continue
+        warning = f"{path} is no valid 2020-12 schema; it is read as {uri}. Give it a $schema"
+        return dump(older), References(older, draft_of(older, path), path), (warning,)
+    pointer = "#" + "".join(f"/{escaped(str(step))}" for step in failure.instance_path)
+    raise InvalidConstraintError(f"{path} is not a valid JSON Schema at {pointer}: {_first_line(failure)}")
 
 
 def _first_line(error: Exception) -> str:

@@ -56,7 +56,7 @@ class References:
         self._without_circle: set[int] = set()
         self._specification: Specification[_Contents] = Specification(  # type: ignore[call-arg]  # its stubs hide the fields
             name=f"draft {draft}",
-            id_of=self._id_of,
+            id_of=lambda part: self._identity(part.value)[0] or None,
             subresources_of=lambda part: [_Contents(child) for _, child in subschemas(part.value)],
             anchors_in=self._anchors_in,
             maybe_in_subresource=lambda resolver, subresource, **_: resolver.in_subresource(subresource),
@@ -76,9 +76,6 @@ class References:
         uri, anchor = urldefrag(own) if isinstance(own, str) else ("", "")
         anchors = [anchor, schema.get("$anchor"), schema.get("$dynamicAnchor")]
         return "" if anchor else uri, [name for name in anchors if isinstance(name, str) and name]
-
-    def _id_of(self, contents: _Contents) -> str | None:
-        return self._identity(contents.value)[0] or None
 
     def _anchors_in(self, specification: Specification[_Contents], contents: _Contents) -> Iterator[Anchor[_Contents]]:
         for name in self._identity(contents.value)[1]:
@@ -142,10 +139,12 @@ class References:
     def _refuse_many_ways(self) -> None:
         """Bound the work of jsonschema_rs, which remembers verdicts for circles but not for ways that meet again."""
         ways: dict[int, int] = {}
-        for place, _, _ in _walk(self.root, lambda place: [*self._in_place(place), *self._below(place)], set()):
+        for place, _, _ in _walk(
+            self.root, lambda place: [*self._in_place(place), *(child for _, child in self._below(place))], set()
+        ):
             here = 1 + sum(ways.get(id(child.schema), 0) for child in self._in_place(place))
             below: dict[str, int] = {}
-            for label, child in self._labelled(place):
+            for label, child in self._below(place):
                 below[label] = below.get(label, 0) + ways.get(id(child.schema), 0)
             everywhere = below.pop("*", 0)
             ways[id(place.schema)] = here + everywhere + max(below.values(), default=0)
@@ -168,12 +167,8 @@ class References:
         found += [self.inside(child, place) for (keyword, *_), child in subschemas(schema) if keyword in IN_PLACE]
         return found
 
-    def _below(self, place: Place) -> list[Place]:
-        """Schemas that apply to a part of the value."""
-        return [child for _, child in self._labelled(place)]
-
-    def _labelled(self, place: Place) -> Iterator[tuple[str, Place]]:
-        """The same with the name of the part; `*` for any name and for every item."""
+    def _below(self, place: Place) -> Iterator[tuple[str, Place]]:
+        """Schemas that apply to a part of the value, with the name of the part; `*` for any name and for every item."""
         if "$ref" in place.schema and self.draft <= 7:
             return
         for (keyword, *step), child in subschemas(place.schema):
