@@ -27,8 +27,10 @@ import orjson
 from maze._version import __version__
 from maze.backends.base import Cancellation, Completion, Deadline, Health, OnText, Request
 from maze.backends.dialects.base import Dialect, Event, MalformedError, Reader
+from maze.backends.dialects.llama_cpp import LlamaCppDialect
 from maze.backends.dialects.maze import MazeDialect
-from maze.backends.dialects.openai import LlamaCppDialect, SglangDialect, VllmDialect
+from maze.backends.dialects.sglang import SglangDialect
+from maze.backends.dialects.vllm import VllmDialect
 from maze.backends.endpoints import Endpoint, Endpoints, Permits
 from maze.backends.http.transport import CONNECT_SECS, Call, SocketTransport, TlsError
 from maze.config import ModalConfig
