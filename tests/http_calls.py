@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from maze.backends.base import Cancellation, Completion, Deadline, Request
-from maze.backends.http.backend import HttpBackend, Limits
+from maze.backends.http.backend import HttpBackend
+from maze.backends.http.limits import Limits
 from maze.backends.http.transport import SocketTransport
 from maze.config import ModalConfig, Secret
 

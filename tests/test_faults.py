@@ -38,7 +38,7 @@ from fault_server import (
 )
 from http_calls import KEY, LIMITS, PATIENT_MS, ask, backend_for, backends_are_closed, generate  # noqa: F401
 
-from maze.backends.http.backend import Limits
+from maze.backends.http.limits import Limits
 from maze.config import Secret
 from maze.errors import (
     BadResponseError,

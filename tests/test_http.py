@@ -42,10 +42,13 @@ from http_calls import KEY, LIMITS, ask, backend_for, backends_are_closed, gener
 
 from maze.backends import connect
 from maze.backends.base import Deadline
-from maze.backends.endpoints import FIRST_REST_SECS, LONGEST_REST_SECS, Endpoint, Endpoints, Permits
+from maze.backends.endpoints import FIRST_REST_SECS, LONGEST_REST_SECS, Endpoint, Endpoints
 from maze.backends.http import backend as http
-from maze.backends.http import transport
-from maze.backends.http.backend import ERROR_BODY_SECS, Limits
+from maze.backends.http import connect as connecting
+from maze.backends.http import detect
+from maze.backends.http.client import ERROR_BODY_SECS
+from maze.backends.http.limits import Limits
+from maze.backends.semaphore import Semaphore
 from maze.config import ModalConfig, Secret
 from maze.errors import (
     BadResponseError,
@@ -300,7 +303,7 @@ def test_a_connection_that_is_not_made_ends_at_the_deadline(deaf_port: int) -> N
 
 
 def test_a_connection_that_is_not_made_has_a_limit_of_its_own(deaf_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "CONNECT_SECS", 0.2)
+    monkeypatch.setattr(connecting, "CONNECT_SECS", 0.2)
     request = ask()
     with pytest.raises(EngineUnavailableError, match=r"cannot be reached: no connection in time"):
         generate(backend_for(f"http://127.0.0.1:{deaf_port}"), request)
@@ -691,7 +694,7 @@ def test_permits_are_given_back_whatever_happens() -> None:
 
 
 def test_permits_survive_a_storm_of_waiting_and_cancelling() -> None:
-    permits = Permits(3)
+    permits = Semaphore(3)
     taken = 0
     lock = threading.Lock()
     most = 0
@@ -852,7 +855,7 @@ def test_a_slow_answer_to_a_question_has_the_time_of_the_call_also_after_a_404()
 
 
 def test_a_version_that_is_not_told_holds_no_call_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "VERSION_SECS", 0.2)
+    monkeypatch.setattr(detect, "VERSION_SECS", 0.2)
     play = by_path(v1_models=VLLM_MODELS, version=stall, v1_completions=VLLM_TEXT)
     with FaultServer(play) as server:
         backend = backend_for(server.url, dialect=None)
