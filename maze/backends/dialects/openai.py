@@ -6,6 +6,7 @@ from typing import Any
 
 from maze.backends.base import FINISHED_STOP, Request
 from maze.backends.dialects.base import (
+    Dialect,
     Event,
     MalformedError,
     Reader,
@@ -28,16 +29,13 @@ def listed_models(answer: object) -> tuple[str, ...]:
     return tuple(entry["id"] for entry in entries)
 
 
-class OpenAiDialect:
+class OpenAiDialect(Dialect):
     """What vLLM and SGLang have in common."""
 
     generate_path = "/v1/completions"
-    whole_path: str | None = None
-    models_path = "/v1/models"
-    version_field = "version"
-    describes_models = True
     needs_model = True
-    ends_with_done = True
+    tells_tokens: bool
+    """Whether it tells the ids of the generated tokens, so that a mask can be checked."""
 
     def _common_fields(self, request: Request, model: str | None) -> dict[str, Any]:
         return {
@@ -72,7 +70,8 @@ class OpenAiDialect:
             )
         return mask_grammar(mask.allowed - mask.forbidden)
 
-    backend: str
+    def reader(self, request: Request) -> Reader:
+        return OpenAiReader(request, tells_tokens=self.tells_tokens)
 
     def model_names(self, answer: object) -> tuple[str, ...]:
         return listed_models(answer)

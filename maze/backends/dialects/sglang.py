@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from maze.backends.base import Request
-from maze.backends.dialects.base import Reader
-from maze.backends.dialects.openai import OpenAiDialect, OpenAiReader
+from maze.backends.dialects.openai import OpenAiDialect
 
 
 class SglangDialect(OpenAiDialect):
@@ -15,7 +14,8 @@ class SglangDialect(OpenAiDialect):
     name = "sglang"
     backend = "sglang"
     ready_path = "/ready"
-    version_path: str | None = "/server_info"
+    tells_tokens = False
+    version_path = "/server_info"
 
     def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:
         """The grammar goes into `ebnf`."""
@@ -25,6 +25,3 @@ class SglangDialect(OpenAiDialect):
         if grammar is not None:
             fields["ebnf"] = grammar
         return fields
-
-    def reader(self, request: Request) -> Reader:
-        return OpenAiReader(request, tells_tokens=False)

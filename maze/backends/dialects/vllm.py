@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from maze.backends.base import Request
-from maze.backends.dialects.base import Reader
-from maze.backends.dialects.openai import OpenAiDialect, OpenAiReader
+from maze.backends.dialects.openai import OpenAiDialect
 
 
 class VllmDialect(OpenAiDialect):
@@ -14,8 +13,8 @@ class VllmDialect(OpenAiDialect):
 
     name = "vllm"
     backend = "vllm"
-    ready_path = "/health"
-    version_path: str | None = "/version"
+    tells_tokens = True
+    version_path = "/version"
 
     def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:
         """The grammar goes into `structured_outputs`; `guided_grammar` of old versions is ignored by new ones."""
@@ -28,6 +27,3 @@ class VllmDialect(OpenAiDialect):
         if request.token_mask is not None:
             fields["return_token_ids"] = True
         return fields
-
-    def reader(self, request: Request) -> Reader:
-        return OpenAiReader(request, tells_tokens=True)

@@ -19,12 +19,11 @@ from maze.backends.base import Cancellation, Completion, Deadline, Health, OnTex
 from maze.backends.dialects.base import Dialect, MalformedError
 from maze.backends.dialects.maze import MazeDialect
 from maze.backends.endpoints import Endpoint, Endpoints
-from maze.backends.http.call import Call
 from maze.backends.http.client import Client
 from maze.backends.http.detect import DIALECTS, detect
 from maze.backends.http.failures import MAX_REASON_CHARACTERS, Failures, one_line
 from maze.backends.http.generation import Generation
-from maze.backends.http.limits import Limits
+from maze.backends.http.limits import Call, Limits
 from maze.backends.http.redaction import Redaction
 from maze.backends.http.retry import FailedAttempt, retry
 from maze.backends.http.route import Route
@@ -97,15 +96,11 @@ class HttpBackend:
             except MazeError as error:
                 return error
 
-        names: dict[str, None] = {}
-        failures: list[MazeError] = []
-        for found in self._ask_each(list_models):
-            if isinstance(found, MazeError):
-                failures.append(found)
-            else:
-                names |= dict.fromkeys(found)
-        if failures and not names:
-            raise failures[0]
+        answers = self._ask_each(list_models)
+        names = dict.fromkeys(name for names in answers if not isinstance(names, MazeError) for name in names)
+        failure = next((failure for failure in answers if isinstance(failure, MazeError)), None)
+        if failure is not None and not names:
+            raise failure
         return tuple(names)
 
     def close(self) -> None:
@@ -133,7 +128,8 @@ class HttpBackend:
         return dialect
 
     def _generate_at(self, endpoint: Endpoint, request: Request, on_text: OnText) -> Completion:
-        dialect = self._detect(endpoint, Call(request.deadline, request.cancellation))
+        call = Call(request.deadline, request.cancellation)
+        dialect = self._detect(endpoint, call)
         model = request.model or self._model
         if model is None and dialect.needs_model:
             model = endpoint.models[0] if endpoint.models else None
@@ -145,7 +141,7 @@ class HttpBackend:
             raise InvalidArgumentError(f"the prompt, grammar or a stop text cannot be sent as JSON: {error}") from None
 
         def generate(path: str) -> Completion:
-            generation = Generation(self._client, self._limits, endpoint, dialect, model, request, on_text)
+            generation = Generation(self._client, self._limits, endpoint, dialect, model, request, on_text, call)
             return generation.run(path, data)
 
         streams = time.monotonic() >= endpoint.whole_until

@@ -13,8 +13,8 @@ import orjson
 
 from maze.backends.dialects.base import MalformedError
 from maze.backends.endpoints import Endpoint
-from maze.backends.http.call import Call
 from maze.backends.http.failures import Failures
+from maze.backends.http.limits import Call
 from maze.backends.http.redirect import RedirectedRequest
 from maze.backends.http.retry import FailedAttempt, retry_after_secs
 from maze.backends.http.route import Route
@@ -59,37 +59,31 @@ class Client:
         """GET something small."""
         route = self._routes[endpoint.url]
         response = self.answer(endpoint, RedirectedRequest(route, route.get(path, call), call))
-        failure: httpx.TransportError | MalformedError
         try:
             content = b"".join(limited(body(response), MAX_DESCRIPTION_BYTES))
             response.extensions["done"]()
-        except (httpx.TransportError, MalformedError) as caught:
+        except MalformedError as error:
+            raise self.failures.bad(endpoint.url, error) from None
+        except httpx.TransportError as caught:
             failure = caught
         else:
             return content
         finally:
             response.close()
-        if isinstance(failure, MalformedError):
-            raise self.failures.bad(endpoint.url, failure)
         raise self.failures.lost(endpoint.url, call, failure)
 
-    def get_json(self, endpoint: Endpoint, path: str, call: Call) -> object:
-        """GET something small that is JSON."""
-        content = self.get(endpoint, path, call)
+    def get_json(self, endpoint: Endpoint, path: str, call: Call, *, may_lack: bool = False) -> object:
+        """GET something small that is JSON; None if the service has nothing at that path and may lack it."""
         try:
+            content = self.get(endpoint, path, call)
             return orjson.loads(content)
+        except FailedAttempt as failed:
+            if may_lack and failed.status in (404, 405):
+                return None
+            raise
         except orjson.JSONDecodeError:
             kind = "an HTML page" if content.lstrip()[:1] == b"<" else "not JSON"
         raise self.failures.bad(endpoint.url, f"what it has at {path} is {kind}; is this the URL of the service?")
-
-    def get_json_if_there(self, endpoint: Endpoint, path: str, call: Call) -> object:
-        """None if the service has nothing at that path."""
-        try:
-            return self.get_json(endpoint, path, call)
-        except FailedAttempt as failed:
-            if failed.status not in (404, 405):
-                raise
-            return None
 
     def close(self) -> None:
         self._transport.close()
@@ -106,13 +100,10 @@ class Client:
         call.allow_silence(ERROR_BODY_SECS)
         told = b""
         try:
-            for piece in body(response):
+            for piece in limited(body(response), MAX_ERROR_BYTES):
                 told += piece
-                if len(told) > MAX_ERROR_BYTES:
-                    break
-            else:
-                response.extensions["done"]()
-        except httpx.TransportError:
+            response.extensions["done"]()
+        except (httpx.TransportError, MalformedError):
             pass  # the status says enough
         finally:
             response.close()

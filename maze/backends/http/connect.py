@@ -12,8 +12,8 @@ import certifi
 import httpx
 
 from maze.backends.base import Deadline
-from maze.backends.http.call import Call
 from maze.backends.http.connection import Connection, TlsConnection, os_reason
+from maze.backends.http.limits import Call
 from maze.threads import signals_left_to_the_host
 
 CONNECT_SECS = 5.0

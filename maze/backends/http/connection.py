@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import httpx
 
-from maze.backends.http.call import Call
+from maze.backends.http.limits import Call
 
 _RECEIVED_BYTES = 16384
 """Most bytes that are received at once."""

@@ -10,8 +10,8 @@ from maze.backends.dialects.maze import MazeDialect
 from maze.backends.dialects.sglang import SglangDialect
 from maze.backends.dialects.vllm import VllmDialect
 from maze.backends.endpoints import Endpoint
-from maze.backends.http.call import Call
 from maze.backends.http.client import Client
+from maze.backends.http.limits import Call
 from maze.backends.http.retry import FailedAttempt
 from maze.errors import TimedOutError
 
@@ -49,7 +49,7 @@ def _ask(client: Client, endpoint: Endpoint, call: Call) -> Dialect:
     dialect = endpoint.dialect
     models: object = None
     if dialect is None:
-        models = client.get_json_if_there(endpoint, "/v1/models", call)
+        models = client.get_json(endpoint, "/v1/models", call, may_lack=True)
         if models is None:
             _check_maze(client, endpoint, call)
             dialect = DIALECTS[MazeDialect.name]
@@ -62,16 +62,15 @@ def _ask(client: Client, endpoint: Endpoint, call: Call) -> Dialect:
             endpoint.models = dialect.model_names(models)
         except MalformedError as error:
             raise client.failures.bad(endpoint.url, error) from None
-        endpoint.vocabulary = _vocabulary(models)
+        size = _of_first_model(models, "meta", "n_vocab")  # llama.cpp
+        endpoint.vocabulary = size if type(size) is int and size > 0 else None
     if dialect.version_path is not None:
         endpoint.version = _version(client, endpoint, dialect.version_path, dialect.version_field, call)
     return dialect
 
 
 def _dialect_of(client: Client, endpoint: Endpoint, models: object) -> Dialect:
-    entries = models.get("data") if type(models) is dict else None
-    first = entries[0] if type(entries) is list and entries else None
-    owner = first.get("owned_by") if type(first) is dict else None
+    owner = _of_first_model(models, "owned_by")
     name = _DIALECT_OF_OWNER.get(owner) if type(owner) is str else None
     if name is None:
         raise client.failures.unusable(
@@ -83,10 +82,10 @@ def _dialect_of(client: Client, endpoint: Endpoint, models: object) -> Dialect:
 
 def _check_maze(client: Client, endpoint: Endpoint, call: Call) -> None:
     """Make sure that there is a Maze service: it lists models as texts, or at least reports its health."""
-    names = client.get_json_if_there(endpoint, MazeDialect.models_path, call)
+    names = client.get_json(endpoint, MazeDialect.models_path, call, may_lack=True)
     if type(names) is list and all(type(name) is str for name in names):
         return
-    health = client.get_json_if_there(endpoint, MazeDialect.ready_path, call)
+    health = client.get_json(endpoint, MazeDialect.ready_path, call, may_lack=True)
     if type(health) is dict and "status" in health:
         return
     raise client.failures.unusable(
@@ -106,10 +105,12 @@ def _version(client: Client, endpoint: Endpoint, path: str, field: str, call: Ca
     return client.failures.redaction.text(version[:100]) if type(version) is str else None
 
 
-def _vocabulary(models: object) -> int | None:
-    """Size of the vocabulary, as llama.cpp tells it: `data[0].meta.n_vocab`."""
+def _of_first_model(models: object, *names: str) -> object:
+    """What a list of models tells of the first one; None if it is no such list, or does not tell."""
     try:
-        size = models["data"][0]["meta"]["n_vocab"]  # type: ignore[index] # what is no such thing is caught
+        value = models["data"][0]  # type: ignore[index] # what is no such thing is caught
+        for name in names:
+            value = value[name]
     except (KeyError, IndexError, TypeError):
         return None
-    return size if type(size) is int and size > 0 else None
+    return value

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 import h11
 import httpx
 
-from maze.backends.http.call import Call
 from maze.backends.http.connection import Connection
+from maze.backends.http.limits import Call
 
 MAX_HEAD_BYTES = 65536
 """Longest status line and header fields of an answer."""

@@ -6,9 +6,9 @@ import httpx
 import orjson
 
 from maze.backends.dialects.base import Event, MalformedError
-from maze.backends.http.call import Call
 from maze.backends.http.connect import CONNECT_SECS
 from maze.backends.http.connection import TlsError
+from maze.backends.http.limits import Call
 from maze.backends.http.redaction import Redaction
 from maze.backends.http.retry import Again, FailedAttempt
 from maze.errors import (

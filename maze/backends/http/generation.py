@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -12,10 +13,9 @@ import httpx
 from maze.backends.base import Completion, OnText, Request
 from maze.backends.dialects.base import Dialect, MalformedError, Reader
 from maze.backends.endpoints import Endpoint
-from maze.backends.http.call import Call
 from maze.backends.http.client import Client, body, limited
 from maze.backends.http.failures import is_error
-from maze.backends.http.limits import Limits
+from maze.backends.http.limits import Call, Limits
 from maze.backends.http.retry import Again, FailedAttempt, pause_secs
 from maze.backends.http.sse import events, parsed
 from maze.errors import CancelledError, MazeError
@@ -23,60 +23,49 @@ from maze.errors import CancelledError, MazeError
 _log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
 class Generation:
-    """What a generation needs, and the text that has arrived."""
+    """What a generation needs."""
 
-    def __init__(
-        self,
-        client: Client,
-        limits: Limits,
-        endpoint: Endpoint,
-        dialect: Dialect,
-        model: str | None,
-        request: Request,
-        on_text: OnText,
-    ) -> None:
-        self._client = client
-        self._failures = client.failures
-        self._redaction = client.failures.redaction
-        self._limits = limits
-        self._endpoint = endpoint
-        self._dialect = dialect
-        self._model = model
-        self._request = request
-        self._on_text = on_text
-        self._call = Call(request.deadline, request.cancellation)
-        self._started = time.monotonic()
+    client: Client
+    limits: Limits
+    endpoint: Endpoint
+    dialect: Dialect
+    model: str | None
+    request: Request
+    on_text: OnText
+    call: Call
+    started: float = field(default_factory=time.monotonic)
 
     def run(self, path: str, data: bytes) -> Completion:
         """Send the request and read its answer, wherever it is to be had in the end."""
-        asked = self._client.post(self._endpoint, path, data, self._call)
+        asked = self.client.post(self.endpoint, path, data, self.call)
         failures = 0
         while True:
-            self._call.allow_silence(self._limits.first_text_secs)
+            self.call.allow_silence(self.limits.first_text_secs)
             try:
-                return self._read(self._client.answer(self._endpoint, asked))
+                return self._read(self.client.answer(self.endpoint, asked))
             except FailedAttempt as caught:
                 failure = caught
             if asked.redirects == 0:
                 raise failure
             # The service works on the request already: ask for its result again, but never send the request again.
             failures += 1
-            pause = pause_secs(self._limits, failures, failure.retry_after)
+            pause = pause_secs(self.limits, failures, failure.retry_after)
             if (
                 failure.again in (Again.NEVER, Again.ELSEWHERE)
-                or failures >= self._limits.attempts
-                or pause >= self._call.deadline.remaining_secs()
+                or failures >= self.limits.attempts
+                or pause >= self.call.deadline.remaining_secs()
             ):
                 raise FailedAttempt(failure.error, blames_endpoint=failure.blames_endpoint)
             _log.warning("%s; asking for the result again in %.2f s", failure, pause)
-            self._call.cancellation.wait(pause)
-            self._call.cancellation.raise_if_cancelled()
+            self.call.cancellation.wait(pause)
+            self.call.cancellation.raise_if_cancelled()
 
     def _read(self, response: httpx.Response) -> Completion:
         """Read an answer of status 200 to its end, handing out its text, and look at the whole."""
-        call = self._call
-        reader = self._dialect.reader(self._request)
+        call = self.call
+        reader = self.dialect.reader(self.request)
         pieces: list[str] = []
         first_text_ms: float | None = None
         failure: FailedAttempt | httpx.TransportError | MalformedError | None = None
@@ -85,11 +74,11 @@ class Generation:
             for piece in self._texts(response, reader):
                 call.raise_if_over()  # much may have arrived before
                 if first_text_ms is None:
-                    first_text_ms = (time.monotonic() - self._started) * 1000
+                    first_text_ms = (time.monotonic() - self.started) * 1000
                 pieces.append(piece)
-                if self._on_text(piece) is False:
+                if self.on_text(piece) is False:
                     raise CancelledError("the caller ended the generation")
-                call.allow_silence(self._limits.gap_secs)
+                call.allow_silence(self.limits.gap_secs)
             call.cancellation.raise_if_cancelled()
             text = "".join(pieces)
             reader.check(text)
@@ -105,27 +94,30 @@ class Generation:
         if failure is not None:
             raise self._failed(failure, "".join(pieces))
         assert reader.finish_reason is not None  # noqa: S101 - check() has looked
-        engine: dict[str, Any] = {"endpoint": self._endpoint.url, "dialect": self._dialect.name}
-        if self._endpoint.version is not None:
-            engine["version"] = self._endpoint.version
+        engine: dict[str, Any] = {"endpoint": self.endpoint.url, "dialect": self.dialect.name}
+        if self.endpoint.version is not None:
+            engine["version"] = self.endpoint.version
         return Completion(
             text=text,
             finish_reason=reader.finish_reason,
             # A service that does not count sends about a token with each event.
             tokens_generated=len(pieces) if reader.tokens_generated is None else reader.tokens_generated,
-            model=self._redaction.text(reader.model or self._model or ""),
+            model=self.client.failures.redaction.text(reader.model or self.model or ""),
             prompt_tokens=reader.prompt_tokens,
             first_token_ms=first_text_ms,
-            engine=engine | {name: self._redaction.values(values) for name, values in reader.engine.items()},
+            engine=engine
+            | {name: self.client.failures.redaction.values(values) for name, values in reader.engine.items()},
         )
 
     def _failed(self, failure: FailedAttempt | httpx.TransportError | MalformedError, text: str) -> FailedAttempt:
         """What becomes of an answer that failed after `text`. Raises if the call is over."""
         if isinstance(failure, httpx.TransportError):
-            failed = self._failures.lost(self._endpoint.url, self._call, failure, text)
+            failed = self.client.failures.lost(self.endpoint.url, self.call, failure, text)
         else:
-            self._call.raise_if_over(text)
-            failed = failure if isinstance(failure, FailedAttempt) else self._failures.bad(self._endpoint.url, failure)
+            self.call.raise_if_over(text)
+            failed = (
+                failure if isinstance(failure, FailedAttempt) else self.client.failures.bad(self.endpoint.url, failure)
+            )
         if text:
             failed.again = Again.NEVER
             failed.error.partial_text = text
@@ -135,11 +127,11 @@ class Generation:
         """The texts in an answer, as they arrive."""
         content_type = response.headers.get("content-type", "")
         kind = content_type.lower()
-        pieces = limited(body(response), self._limits.answer_bytes)
+        pieces = limited(body(response), self.limits.answer_bytes)
         if kind.startswith("application/json"):
             answer = parsed(b"".join(pieces))
             if is_error(answer):
-                raise self._failures.told(self._endpoint.url, answer)
+                raise self.client.failures.told(self.endpoint.url, answer)
             yield reader.feed_whole(answer)
             return
         if not kind.startswith("text/event-stream"):
@@ -149,13 +141,13 @@ class Generation:
                 return
             event = parsed(data)
             if is_error(event):
-                raise self._failures.told(self._endpoint.url, event)
+                raise self.client.failures.told(self.endpoint.url, event)
             piece = reader.feed(event)
             if piece:
                 yield piece
-            if not self._dialect.ends_with_done and reader.finish_reason is not None:
+            if not self.dialect.ends_with_done and reader.finish_reason is not None:
                 return
-        raise MalformedError("it ended without its last event" + (", [DONE]" if self._dialect.ends_with_done else ""))
+        raise MalformedError("it ended without its last event" + (", [DONE]" if self.dialect.ends_with_done else ""))
 
 
 def _described_type(content_type: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from maze.backends.dialects.base import MalformedError
-from maze.backends.http.call import Call
+from maze.backends.http.limits import Call
 from maze.backends.http.route import Route
 
 MAX_REDIRECTS = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from maze._version import __version__
-from maze.backends.http.call import Call
+from maze.backends.http.limits import Call
 from maze.config import ModalConfig
 from maze.errors import ConfigurationError
 

@@ -8,25 +8,18 @@ import orjson
 
 from maze.backends.dialects.base import Event, MalformedError
 
-MAX_EVENT_BYTES = 16 * 2**20
-"""Longest event of a stream. The last one of llama.cpp repeats prompt and grammar."""
-
 
 def events(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The data of server-sent events: all that JSON services use of that format."""
     data: list[bytes] = []
     begun: list[bytes] = []
     """The pieces of a line that has not ended."""
-    begun_bytes = 0
     for piece in pieces:
         begun.append(piece)
-        begun_bytes += len(piece)
         if b"\n" not in piece:
-            if begun_bytes > MAX_EVENT_BYTES:
-                raise MalformedError(f"an event of it is over {MAX_EVENT_BYTES} bytes long")
             continue
         *lines, rest = b"".join(begun).split(b"\n")
-        begun, begun_bytes = [rest], len(rest)
+        begun = [rest]
         for line in lines:
             field, _, value = line.removesuffix(b"\r").partition(b":")
             if field == b"data":

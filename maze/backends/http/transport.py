@@ -23,10 +23,10 @@ from functools import partial
 
 import httpx
 
-from maze.backends.http.call import Call
 from maze.backends.http.connect import connect_tcp, connect_unix, default_tls_context
 from maze.backends.http.connection import Connection
 from maze.backends.http.exchange import Exchange
+from maze.backends.http.limits import Call
 
 KEEP_ALIVE_SECS = 4.0
 """How long an idle connection is kept; vLLM and llama.cpp close theirs after 5 s."""
