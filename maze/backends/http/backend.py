@@ -70,13 +70,8 @@ class HttpBackend:
                 "way all the time; raise timeout_ms or send fewer calls at once"
             )
         try:
-            return retry(
-                lambda endpoint: self._generate_at(endpoint, request, on_text),
-                self._endpoints,
-                self._limits,
-                request.deadline,
-                request.cancellation,
-            )
+            whole = Call(request.deadline, request.cancellation)
+            return retry(lambda each: self._generate_at(each, request, on_text), self._endpoints, self._limits, whole)
         finally:
             self._turns.release()
 
@@ -92,7 +87,7 @@ class HttpBackend:
             try:
                 call = Call(deadline, asking)
                 only = Endpoints([endpoint])
-                return retry(lambda chosen: self._list_models(chosen, call), only, self._limits, deadline, asking)
+                return retry(lambda each: self._list_models(each, call), only, self._limits, call)
             except MazeError as error:
                 return error
 

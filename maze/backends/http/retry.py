@@ -13,9 +13,8 @@ from typing import TypeVar
 
 import httpx
 
-from maze.backends.base import Cancellation, Deadline
 from maze.backends.endpoints import Endpoint, Endpoints
-from maze.backends.http.limits import Limits
+from maze.backends.http.limits import Call, Limits
 from maze.errors import MazeError
 
 _log = logging.getLogger(__name__)
@@ -57,13 +56,7 @@ class FailedAttempt(Exception):  # noqa: N818 - it is the outcome of an attempt;
         """Whether the endpoint should rest."""
 
 
-def retry(
-    attempt: Callable[[Endpoint], _Result],
-    endpoints: Endpoints,
-    limits: Limits,
-    deadline: Deadline,
-    cancellation: Cancellation,
-) -> _Result:
+def retry(attempt: Callable[[Endpoint], _Result], endpoints: Endpoints, limits: Limits, call: Call) -> _Result:
     """Attempt it at one endpoint after the other, in rounds with pauses between them."""
     rounds = 0
     attempts = 0
@@ -100,11 +93,11 @@ def retry(
         if len(given_up) == len(endpoints.all) or rounds >= limits.attempts:
             break
         pause = pause_secs(limits, rounds, failure.retry_after)
-        if pause >= deadline.remaining_secs():
+        if pause >= call.deadline.remaining_secs():
             break
         _log.warning("%s; trying again in %.2f s", failure, pause)
-        cancellation.wait(pause)
-        cancellation.raise_if_cancelled()
+        call.cancellation.wait(pause)
+        call.cancellation.raise_if_cancelled()
         tried.clear()
         endpoint = endpoints.choose(given_up=given_up)
     _log.debug("giving up on %s after %d attempts", failed_at, attempts)

@@ -1,11 +1,7 @@
 """HTTP/1.1 under httpx: a transport of our own, because httpcore's connection pool halves its throughput under threads.
 
-What it does that httpx's own transport does not:
-
-- every wait is bounded by the one deadline of the call (name look-up, connect, TLS handshake, sending, each read), and
-  a cancellation shuts the socket, so that a waiting read ends at once;
-- it never raises SIGPIPE, also not under TLS, because the process belongs to somebody else;
-- it believes nothing: framing, sizes and header fields are checked strictly, compressed bodies are refused.
+Other than with httpx's own, every wait is bounded by the one deadline of the call (name look-up, connect, TLS, sending,
+each read), a cancellation shuts the socket, so that a waiting read ends at once, and SIGPIPE is never raised.
 
 It reads no environment: the proxies and certificates that httpx would take from HTTP_PROXY, SSL_CERT_FILE and the like
 do not count, except that OpenSSL itself looks at SSL_CERT_FILE and SSL_CERT_DIR for the system's certificates.
