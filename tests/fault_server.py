@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
@@ -79,9 +80,9 @@ Play = Callable[[Exchange], None]
 
 
 class FaultServer:
-    """Listens on a free port of the loopback address until the end of its `with` block."""
+    """Listens on a free port of the loopback address, or on the Unix socket `uds`, until its `with` block ends."""
 
-    def __init__(self, *plays: Play, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *plays: Play, tls: ssl.SSLContext | None = None, uds: Path | None = None) -> None:
         self.requests: list[Received] = []
         self.connections = 0
         self.errors: list[BaseException] = []
@@ -91,8 +92,13 @@ class FaultServer:
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
         self._open: set[socket.socket] = set()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.port: int = self._listener.getsockname()[1]
+        if uds is None:
+            self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+            self.port: int = self._listener.getsockname()[1]
+        else:
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(str(uds))
+            self._listener.listen(5)
 
     @property
     def url(self) -> str:
@@ -133,7 +139,8 @@ class FaultServer:
 
     def _serve(self, connection: socket.socket) -> None:
         try:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if connection.family != socket.AF_UNIX:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
                 connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
             with self._lock:
@@ -277,6 +284,16 @@ def endlessly(data: bytes) -> Callable[[Exchange], None]:
         exchange.open = False
         while True:
             exchange.send(data)
+
+    return play
+
+
+def by_path(**answers: Play) -> Play:
+    """A play that answers by the last part of the path; 404 for the others."""
+
+    def play(exchange: Exchange) -> None:
+        name = exchange.received.path.strip("/").replace("/", "_")
+        answers.get(name, answer(404, {"detail": "Not Found"}))(exchange)
 
     return play
 

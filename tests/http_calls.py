@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-import pytest
-
 from maze.backends.base import Cancellation, Completion, Deadline, Request
-from maze.backends.http.backend import HttpBackend, Limits
+from maze.backends.http.backend import HttpBackend
+from maze.backends.http.limits import Limits
 from maze.backends.http.transport import SocketTransport
 from maze.config import ModalConfig, Secret
 
@@ -18,15 +17,15 @@ KEY = "sk-the-key-that-nobody-may-see"
 LIMITS = Limits(first_backoff_secs=0.01, longest_backoff_secs=0.02, answer_bytes=2**20)
 PATIENT_MS = 20_000
 """More than any of these calls needs, so that it shows if one waits for its deadline."""
+SHORT_MS = 400
+"""For calls whose deadline is the point."""
 GRAMMAR = "%llguidance {}\nstart: /.*/\n"
 
 _backends: list[HttpBackend] = []
 
 
-@pytest.fixture
-def backends_are_closed() -> Iterator[None]:
+def close_backends() -> None:
     """Close what backend_for() made."""
-    yield
     while _backends:
         _backends.pop().close()
 
@@ -36,12 +35,13 @@ def backend_for(
     limits: Limits = LIMITS,
     dialect: str | None = "maze",
     tls: ssl.SSLContext | None = None,
+    uds: Path | None = None,
     **config: Any,  # noqa: ANN401 - fields of ModalConfig
 ) -> HttpBackend:
     backend = HttpBackend(
         ModalConfig(**{"endpoints": urls, "api_key": Secret(KEY), "dialect": dialect, **config}),
         limits=limits,
-        transport=SocketTransport(tls=tls),
+        transport=SocketTransport(tls=tls, uds=str(uds) if uds else None),
     )
     _backends.append(backend)
     return backend
@@ -75,3 +75,13 @@ def generate(backend: HttpBackend, request: Request) -> tuple[Completion, list[s
         return True
 
     return backend.generate(request, take), pieces
+
+
+def server_context(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def trusting(certificate: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(certificate))

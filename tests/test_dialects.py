@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fault_server import DONE, FaultServer, answer, event, fine, stream, summary, token
-from http_calls import GRAMMAR, ask, backend_for, backends_are_closed, generate  # noqa: F401
+from http_calls import GRAMMAR, ask, backend_for, generate
 from llama_server import API_KEY, llama_server
 from scripted_backend import ScriptedBackend
 from service_runner import running_service

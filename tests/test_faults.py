@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import gzip
 import re
-import threading
-import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from random import Random
 
 import pytest
 from fault_server import (
@@ -17,7 +14,6 @@ from fault_server import (
     END,
     STREAM_HEAD,
     Answer,
-    Exchange,
     FaultServer,
     Play,
     answer,
@@ -25,9 +21,7 @@ from fault_server import (
     close,
     endlessly,
     event,
-    fine,
     head,
-    refused_port,
     reset,
     slowly,
     stall,
@@ -36,13 +30,11 @@ from fault_server import (
     token,
     unfinished,
 )
-from http_calls import KEY, LIMITS, PATIENT_MS, ask, backend_for, backends_are_closed, generate  # noqa: F401
+from http_calls import KEY, LIMITS, PATIENT_MS, SHORT_MS, ask, backend_for, generate
 
-from maze.backends.http.backend import Limits
-from maze.config import Secret
+from maze.backends.http.limits import Limits
 from maze.errors import (
     BadResponseError,
-    CancelledError,
     ConstraintViolatedError,
     EngineUnavailableError,
     MazeError,
@@ -53,7 +45,6 @@ from maze.errors import (
     UnauthorizedError,
 )
 
-SHORT_MS = 400
 STALLS = Limits(first_text_secs=0.2, gap_secs=0.2)
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
@@ -173,7 +164,6 @@ FAULTS = [
         BadResponseError,
         r"over 1048576 bytes",
     ),
-    # ------------------------------------------------ redirects
     Fault(
         "a 303 to itself for ever",
         (answer(303, b"", "Location: /result/1"),),
@@ -303,6 +293,39 @@ FAULTS = [
         (Answer(b"HTTP/1.1 200 OK\r\nContent-Type text\r\n\r\n"),),
         BadResponseError,
         r"header is malformed",
+    ),
+    Fault("a status that no class has", (Answer(b"HTTP/1.1 600 OK\r\n\r\n"),), BadResponseError, r"status line is mal"),
+    Fault("another version", (Answer(b"HTTP/1.2 200 OK\r\n\r\n"),), BadResponseError, r"status line is malformed"),
+    Fault(
+        "a header line that ends in a bare line feed",
+        (Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 0\nX: y\r\n\r\n"),),
+        BadResponseError,
+        r"header is malformed",
+    ),
+    Fault(
+        "a header line that goes on in the next",
+        (Answer(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n X: y\r\n\r\n"),),
+        BadResponseError,
+        r"header is malformed",
+    ),
+    Fault(
+        "a transfer coding that is not known",
+        (Answer(head(200, "Transfer-Encoding: gzip, chunked") + END),),
+        BadResponseError,
+        r"Transfer-Encoding is unknown",
+    ),
+    Fault(
+        "a trailer that is no field",
+        (Answer(STREAM_HEAD + chunk(token("a")) + b"0\r\nno field\r\n\r\n"),),
+        BadResponseError,
+        r"header is malformed",
+        partial_text="a",
+    ),
+    Fault(
+        "a size of a chunk without end",
+        (Answer(STREAM_HEAD + b"1;", endlessly(b"x" * 1000)),),
+        BadResponseError,
+        r"it is not as HTTP/1\.1 has it",
     ),
     Fault(
         "a header without end",
@@ -533,419 +556,3 @@ def assert_keeps_the_secret(error: BaseException) -> None:
         assert KEY not in repr(vars(chain))
         assert not hasattr(chain, "request")
         chain = chain.__cause__ or chain.__context__
-
-
-ENDLESS = {
-    "early hints": Answer(b"", endlessly(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 500)),
-    "chunks of a byte": Answer(STREAM_HEAD, endlessly(b"1\r\n:\r\n" * 2000)),
-    "events without text": Answer(STREAM_HEAD, endlessly(chunk(token("")) * 200)),
-}
-"""Each sends faster than it can be read, so that there is always something to read."""
-
-
-@pytest.mark.parametrize("kind", ENDLESS)
-def test_a_server_that_never_pauses_holds_no_call_beyond_its_deadline(kind: str) -> None:
-    request = ask(timeout_ms=SHORT_MS)
-    watchdog = threading.Timer(PATIENT_MS / 1000, request.cancellation.cancel, ["it went on after its deadline"])
-    watchdog.start()
-    with FaultServer(ENDLESS[kind]) as server:
-        with pytest.raises(TimedOutError, match=r"no complete answer within 400 ms"):
-            generate(backend_for(server.url, limits=Limits(answer_bytes=2**40)), request)
-        watchdog.cancel()
-
-
-@pytest.mark.parametrize(
-    "play",
-    [
-        Answer(f"HTTP/1.1 999 xxxxxxxxxxxxxxxxxxxx {KEY}\r\n\r\n".encode()),
-        Answer(KEY.encode()),
-        stream(f"data: {'x' * 50}{KEY}\n\n".encode()),
-        stream(f"a{'x' * 40}{KEY}: b\n\n".encode()),
-        stream(token("a"), summary(finish_reason=f"{'x' * 50}{KEY}")),
-        answer(400, {"error": " " * 1985 + KEY}),
-        answer(200, b"", content_type="x" * 50 + KEY),
-    ],
-)
-def test_a_key_that_a_service_repeats_is_not_shown_even_where_its_text_is_cut(play: Play) -> None:
-    with FaultServer(play) as server, pytest.raises(MazeError) as caught:
-        generate(backend_for(server.url), ask())
-    assert KEY[:8] not in str(caught.value)
-
-
-def test_a_retry_after_beyond_all_dates_is_no_defect(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "UTC-9")
-    time.tzset()
-    try:
-        with FaultServer(answer(503, b"", "Retry-After: Fri, 31 Dec 9999 23:59:59 -0000"), fine()) as server:
-            assert generate(backend_for(server.url), ask())[0].text == "hello"
-    finally:
-        monkeypatch.undo()
-        time.tzset()
-
-
-def test_the_type_of_an_answer_may_be_written_in_capitals() -> None:
-    play = Answer(fine().data.replace(b"text/event-stream", b"Text/Event-Stream; Charset=UTF-8"))
-    with FaultServer(play) as server:
-        assert generate(backend_for(server.url), ask())[0].text == "hello"
-
-
-def test_a_connection_that_is_refused_is_tried_three_times() -> None:
-    with refused_port() as port:
-        backend = backend_for(f"http://127.0.0.1:{port}")
-        with pytest.raises(EngineUnavailableError, match=r"cannot be reached: connection refused \(after 3 attempts\)"):
-            generate(backend, ask())
-
-
-def test_a_host_that_does_not_exist_is_named() -> None:
-    backend = backend_for("http://no-such-host.invalid")
-    with pytest.raises(EngineUnavailableError, match=r"the name 'no-such-host\.invalid' cannot be looked up"):
-        generate(backend, ask())
-
-
-@pytest.mark.parametrize(
-    "first",
-    [
-        reset,
-        close,
-        Answer(STREAM_HEAD, reset),
-        answer(408, b""),
-        answer(429, b"", "Retry-After: 0"),
-        answer(429, b"", "retry-after-ms: 5"),
-        answer(429, b"", "Retry-After: soon"),
-        answer(500, {"error": "hiccup"}),
-        answer(502, b""),
-        answer(503, b"", f"Retry-After: {format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)}"),
-        answer(504, b""),
-        stream(event({"error": {"message": "loading", "code": 503}}), DONE),
-    ],
-)
-def test_what_may_pass_is_tried_again(first: Play) -> None:
-    with FaultServer(first, fine()) as server:
-        completion, pieces = generate(backend_for(server.url), ask())
-    assert completion.text == "hello"
-    assert pieces == list("hello")
-    assert len(server.requests) == 2
-    assert server.requests[0].body == server.requests[1].body
-
-
-def test_text_that_came_with_a_later_attempt_is_kept() -> None:
-    broken = unfinished(token("par"), then=reset)
-    with FaultServer(answer(503, b""), broken) as server, pytest.raises(EngineUnavailableError) as caught:
-        generate(backend_for(server.url), ask())
-    assert caught.value.partial_text == "par"
-    assert str(caught.value).endswith("(after 2 attempts)")
-    assert len(server.requests) == 2
-
-
-def test_a_service_that_is_not_ready_for_a_while_is_waited_for() -> None:
-    with FaultServer(answer(503, b""), answer(503, b""), fine()) as server:
-        assert generate(backend_for(server.url), ask())[0].text == "hello"
-
-
-def test_a_retry_waits_as_long_as_the_service_asks() -> None:
-    limits = Limits(first_backoff_secs=1000)
-    with FaultServer(answer(429, b"", "Retry-After: 0.01"), fine()) as server:
-        assert generate(backend_for(server.url, limits=limits), ask())[0].text == "hello"
-
-
-def test_bytes_that_trickle_in_make_a_good_answer() -> None:
-    with FaultServer(slowly(fine("hé€🙂").data, pause_secs=0)) as server:
-        completion, pieces = generate(backend_for(server.url), ask())
-    assert completion.text == "hé€🙂"
-    assert pieces == ["h", "é", "€", "🙂"]
-
-
-@pytest.mark.parametrize("cut", range(1, 60, 3))
-def test_a_character_that_is_split_between_chunks_stays_whole(cut: int) -> None:
-    data = token("a€🙂") + summary() + DONE
-    with FaultServer(stream(data[:cut], data[cut : cut + 2], data[cut + 2 :])) as server:
-        completion, pieces = generate(backend_for(server.url), ask())
-    assert pieces == ["a€🙂"]
-    assert completion.text == "a€🙂"
-
-
-def test_an_answer_of_http_1_0_ends_with_the_connection() -> None:
-    data = token("a") + summary() + DONE
-    play = Answer(b"HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + data, close)
-    with FaultServer(play) as server:
-        backend = backend_for(server.url)
-        assert generate(backend, ask())[0].text == "a"
-        assert generate(backend, ask())[0].text == "a"
-    assert server.connections == 2
-
-
-def test_an_answer_of_http_1_0_that_is_cut_off_is_no_success() -> None:
-    play = Answer(b"HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + token("a"), close)
-    with FaultServer(play) as server, pytest.raises(BadResponseError, match=r"ended without its last event"):
-        generate(backend_for(server.url), ask())
-
-
-def test_early_hints_and_continue_are_not_the_answer() -> None:
-    with FaultServer(Answer(head(100) + head(103, "Link: </x>") + fine().data)) as server:
-        assert generate(backend_for(server.url), ask())[0].text == "hello"
-
-
-def test_lines_may_end_as_in_windows_and_data_may_follow_its_colon() -> None:
-    data = (token("a") + summary() + DONE).replace(b"\n", b"\r\n").replace(b"data: ", b"data:")
-    with FaultServer(stream(b"event: x\r\nid: 5\r\n: a comment\r\n", data)) as server:
-        assert generate(backend_for(server.url), ask())[0].text == "a"
-
-
-# ------------------------------------------------------------------------------------------------ redirects
-
-
-def test_a_result_is_asked_for_until_it_is_there() -> None:
-    chain: list[Play] = [answer(303, b"", f"Location: /result/{number}?x=1") for number in range(20)]
-    with FaultServer(*chain, fine()) as server:
-        assert generate(backend_for(server.url), ask())[0].text == "hello"
-    assert [request.method for request in server.requests] == ["POST"] + ["GET"] * 20
-    assert server.requests[-1].path == "/result/19?x=1"
-    assert all(request.headers["authorization"] == f"Bearer {KEY}" for request in server.requests)
-    assert server.requests[1].body == b""
-
-
-@pytest.mark.parametrize("drop", [reset, close, Answer(STREAM_HEAD, reset), answer(502, b""), answer(408, b"")])
-def test_a_poll_that_drops_is_repeated_and_the_request_is_not(drop: Play) -> None:
-    with FaultServer(answer(303, b"", "Location: /result"), drop, fine()) as server:
-        assert generate(backend_for(server.url), ask())[0].text == "hello"
-    assert [(request.method, request.path) for request in server.requests] == [
-        ("POST", "/generate/stream"),
-        ("GET", "/result"),
-        ("GET", "/result"),
-    ]
-
-
-def test_a_result_that_never_comes_does_not_start_the_work_again() -> None:
-    with (
-        FaultServer(answer(303, b"", "Location: /result"), answer(502, b"")) as server,
-        pytest.raises(EngineUnavailableError, match=r"\(502\)"),
-    ):
-        generate(backend_for(server.url), ask())
-    assert [request.method for request in server.requests] == ["POST", "GET", "GET", "GET"]
-
-
-def test_keys_are_not_sent_to_another_origin_nor_back_from_there() -> None:
-    plays: list[Play] = [answer(303, b"")]
-    with (
-        FaultServer(lambda exchange: plays[0](exchange)) as other,
-        FaultServer(answer(303, b"", f"Location: {other.url}/there"), fine()) as server,
-    ):
-        plays[0] = answer(303, b"", f"Location: {server.url}/back")
-        backend = backend_for(server.url, proxy_key=Secret("wk-proxy"), proxy_secret=Secret("ws-proxy"))
-        assert generate(backend, ask())[0].text == "hello"
-    private = {"authorization", "modal-key", "modal-secret"}
-    assert private <= server.requests[0].headers.keys()
-    assert server.requests[0].headers["modal-key"] == "wk-proxy"
-    assert server.requests[0].headers["modal-secret"] == "ws-proxy"
-    assert not private & other.requests[0].headers.keys()
-    assert not private & server.requests[1].headers.keys()
-
-
-# ------------------------------------------------------------------------------------------------ cancelling
-
-
-def test_a_receiver_that_returns_false_ends_the_call_and_the_connection() -> None:
-    left: list[bool] = []
-
-    def notice(exchange: Exchange) -> None:
-        exchange.connection.settimeout(10)
-        left.append(exchange.connection.recv(1) == b"")
-        exchange.open = False
-
-    with (
-        FaultServer(unfinished(token("a"), then=notice)) as server,
-        pytest.raises(CancelledError, match=r"the caller ended") as caught,
-    ):
-        backend_for(server.url).generate(ask(), lambda _: False)
-    assert caught.value.partial_text == "a"
-    assert left == [True]
-
-
-@pytest.mark.parametrize(
-    "play",
-    [
-        stall,
-        Answer(STREAM_HEAD, stall),
-        unfinished(token("a"), then=stall),
-        # Here the end of the connection is the end of the answer, and a cancellation ends the connection.
-        Answer(head(200, "Content-Type: text/event-stream") + token("a"), stall),
-        Answer(head(200, "Content-Type: application/json") + b'{"generated_text"', stall),
-    ],
-)
-def test_a_cancellation_ends_a_wait_at_once(play: Play) -> None:
-    request = ask()
-
-    def cancelling(exchange: Exchange) -> None:
-        if isinstance(play, Answer):
-            exchange.send(play.data)
-        request.cancellation.cancel("the library was shut down")
-        exchange.stall()
-
-    with FaultServer(cancelling) as server, pytest.raises(CancelledError, match=r"the library was shut down"):
-        generate(backend_for(server.url), request)
-    assert not request.deadline.expired()
-
-
-MUCH = [token("x")] * 500
-
-
-@pytest.mark.parametrize(
-    ("rest", "outcome"),
-    [
-        ((*MUCH, summary(generated_text="x" * 501), DONE), None),
-        ((b"data: {", DONE), None),
-        ((event({"error": {"code": 503, "message": "gone"}}), DONE), None),
-        ((summary(generated_text="x"), DONE), "complete"),
-    ],
-    ids=["more text", "malformed", "error", "end"],
-)
-def test_what_has_arrived_already_does_not_prolong_a_call_that_is_over(
-    rest: tuple[bytes, ...], outcome: str | None
-) -> None:
-    # One chunk, so that it arrives with the first text and nothing is waited for.
-    with FaultServer(stream(b"".join((token("x"), *rest)))) as server:
-        backend = backend_for(server.url)
-        request = ask()
-        pieces = []
-
-        def cancel(piece: str) -> bool:
-            pieces.append(piece)
-            request.cancellation.cancel("enough")
-            return True
-
-        with pytest.raises(CancelledError, match="enough") as caught:
-            backend.generate(request, cancel)
-        assert (pieces, caught.value.partial_text) == (["x"], "x")
-
-        late = ask(timeout_ms=300)
-
-        def dawdle(piece: str) -> bool:
-            pieces.append(piece)
-            time.sleep(0.4)
-            return True
-
-        if outcome == "complete":  # an answer that is complete is not thrown away
-            assert backend.generate(late, dawdle).text == "x"
-        else:
-            with pytest.raises(TimedOutError) as timed_out:
-                backend.generate(late, dawdle)
-            assert timed_out.value.partial_text == "x"
-        assert pieces == ["x", "x"]
-
-
-@pytest.mark.parametrize("code", [404, 405])
-def test_an_error_within_a_stream_is_not_taken_for_a_service_without_streams(code: int) -> None:
-    parts = (token("a"), event({"error": {"code": code, "message": "adapter gone"}, "done": True}), DONE)
-    with FaultServer(stream(*parts), fine("whole")) as server:
-        pieces: list[str] = []
-
-        def take(piece: str) -> bool:
-            pieces.append(piece)
-            return True
-
-        with pytest.raises(RequestRejectedError, match="adapter gone") as caught:
-            backend_for(server.url).generate(ask(), take)
-    assert (pieces, caught.value.partial_text, len(server.requests)) == (["a"], "a", 1)
-
-
-@pytest.mark.parametrize("noise", [b": ping\n\n", token("")], ids=["comment", "empty token"])
-def test_noise_does_not_prolong_the_time_for_the_next_text(noise: bytes) -> None:
-    def chatter(exchange: Exchange) -> None:
-        exchange.open = False
-        while True:
-            exchange.send(chunk(noise))
-            time.sleep(0.05)
-
-    limits = replace(LIMITS, gap_secs=0.3)
-    with (
-        FaultServer(unfinished(token("a"), then=chatter)) as server,
-        pytest.raises(TimedOutError, match=r"no further text for 0\.3 s") as caught,
-    ):
-        generate(backend_for(server.url, limits=limits), ask())
-    assert caught.value.partial_text == "a"
-
-
-def test_a_trailer_in_two_parts_does_not_reach_the_next_call() -> None:
-    def in_two_parts(exchange: Exchange) -> None:
-        whole = fine("one").data
-        exchange.send(whole[:-2] + b"X-")
-        time.sleep(0.1)
-        exchange.send(b"Why: y\r\n\r\n")
-
-    with FaultServer(in_two_parts, fine("two")) as server:
-        backend = backend_for(server.url)
-        assert [generate(backend, ask())[0].text for _ in range(2)] == ["one", "two"]
-
-
-def test_an_empty_text_at_the_limit_is_an_error_that_says_what_to_do() -> None:
-    parts = (summary(generated_text="", tokens_generated=16, finish_reason="length"), DONE)
-    with FaultServer(stream(*parts)) as server, pytest.raises(TruncatedError, match=r"without any text; raise max_tok"):
-        generate(backend_for(server.url), ask(grammar=None))
-
-
-def test_a_cancellation_ends_the_pause_before_a_retry() -> None:
-    request = ask()
-
-    def cancelling(exchange: Exchange) -> None:
-        answer(503, b"", "Retry-After: 15")(exchange)
-        request.cancellation.cancel("enough")
-
-    with FaultServer(cancelling) as server, pytest.raises(CancelledError, match=r"enough"):
-        generate(backend_for(server.url), request)
-    assert not request.deadline.expired()
-
-
-def test_a_cancelled_call_sends_nothing() -> None:
-    request = ask()
-    request.cancellation.cancel("too late")
-    with FaultServer(fine()) as server, pytest.raises(CancelledError, match=r"too late"):
-        generate(backend_for(server.url), request)
-    assert server.requests == []
-
-
-def test_an_error_of_the_receiver_reaches_the_caller_and_closes_the_connection() -> None:
-    def broken(piece: str) -> bool:
-        raise ZeroDivisionError(piece)
-
-    with FaultServer(unfinished(token("a"), then=stall), fine()) as server:
-        backend = backend_for(server.url)
-        with pytest.raises(ZeroDivisionError):
-            backend.generate(ask(), broken)
-        assert generate(backend, ask())[0].text == "hello"
-    assert server.connections == 2
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_whatever_bytes_come_the_outcome_is_the_text_or_an_error_of_ours(seed: int) -> None:
-    random = Random(seed)
-    words = (b"\r\n", b"\n", b"data: ", b"{}", b"null", END, b"[DONE]", b"1e999", b'"error":', b"Content-Length: 3\r\n")
-    locations = ("http://[::1", "//", "http:///x", "https://a:99999999/", "\x00", "http://%zz/", "/é", "http://a b/")
-    answers = [fine("hé€").data, answer(503, {"error": "x"}).data, answer(429, b"", "Retry-After: 99 Foo").data]
-    answers += [head(303, f"Location: {location}", "Content-Length: 0") for location in locations]
-
-    def mutate(exchange: Exchange) -> None:
-        data = bytearray(random.choice(answers))
-        for _ in range(random.randrange(4)):
-            place = random.randrange(len(data))
-            match random.randrange(4):
-                case 0:
-                    data[place] = random.randrange(256)
-                case 1:
-                    del data[place : place + random.randrange(20)]
-                case 2:
-                    data[place:place] = random.choice(words)
-                case _:
-                    data[place:place] = data[random.randrange(len(data)) :]
-        exchange.send(bytes(data))
-        exchange.close()
-
-    outcomes = set()
-    with FaultServer(mutate) as server:
-        backend = backend_for(server.url, limits=Limits(attempts=1))
-        for _ in range(300):
-            try:
-                outcomes.add(generate(backend, ask())[0].text)
-            except MazeError as error:
-                outcomes.add(type(error).__name__)
-    assert outcomes >= {"hé€", "BadResponseError", "EngineUnavailableError", "RateLimitedError"}
-    assert outcomes <= {"hé€", "BadResponseError", "EngineUnavailableError", "RateLimitedError", "RequestRejectedError"}

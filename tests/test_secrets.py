@@ -14,7 +14,7 @@ import pytest
 from c_programs import compile_program
 from c_programs import run as run_program
 from fault_server import DONE, Answer, Exchange, FaultServer, Play, answer, close, event, fine, reset, stream, token
-from http_calls import ask, backend_for, backends_are_closed, generate  # noqa: F401
+from http_calls import ask, backend_for, generate
 from scripted_backend import ScriptedBackend
 from service_runner import running_service
 

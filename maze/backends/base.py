@@ -31,6 +31,13 @@ class Deadline:
     def expired(self) -> bool:
         return time.monotonic() >= self.at
 
+    def error(self, partial_text: str = "") -> TimedOutError:
+        """What a call that has passed it ends with."""
+        return TimedOutError(
+            f"no complete answer within {self.timeout_ms:.0f} ms; raise timeout_ms or lower max_tokens",
+            partial_text=partial_text,
+        )
+
 
 class Cancellation:
     """Lets another thread end a call. `on_cancel` registers what wakes a waiting backend (closing its socket)."""
@@ -70,6 +77,14 @@ class Cancellation:
             if callback in self._callbacks:
                 self._callbacks.remove(callback)
 
+    def wait(self, secs: float) -> bool:
+        """Sleep so long, or until cancelled; returns whether it was."""
+        wake = threading.Event()
+        forget = self.on_cancel(wake.set)
+        wake.wait(secs)
+        forget()
+        return self.cancelled
+
     def raise_if_cancelled(self, partial_text: str = "") -> None:
         if self._reason is not None:
             raise CancelledError(self._reason, partial_text=partial_text)
@@ -99,10 +114,7 @@ class Request:
         """Raise if the call was cancelled or its deadline has passed."""
         self.cancellation.raise_if_cancelled(partial_text)
         if self.deadline.expired():
-            raise TimedOutError(
-                f"no complete answer within {self.deadline.timeout_ms:.0f} ms; raise timeout_ms or lower max_tokens",
-                partial_text=partial_text,
-            )
+            raise self.deadline.error(partial_text)
 
 
 FINISHED_STOP = "stop"

@@ -1,4 +1,4 @@
-"""Several endpoints of one service: whose turn it is, who rests after a failure, and how many calls are under way."""
+"""Several endpoints of one service: what is known of each, whose turn it is, and who rests after a failure."""
 
 from __future__ import annotations
 
@@ -6,55 +6,12 @@ import threading
 import time
 from collections.abc import Collection, Sequence
 
-from maze.backends.base import Cancellation, Deadline
 from maze.backends.dialects.base import Dialect
+from maze.backends.semaphore import Semaphore
 
 FIRST_REST_SECS = 1.0
 """How long an endpoint rests after its first failure; each further one doubles it."""
 LONGEST_REST_SECS = 60.0
-
-
-class Permits:
-    """A semaphore whose waiting ends at the deadline of a call and when the call is cancelled."""
-
-    def __init__(self, count: int) -> None:
-        self._free = count
-        self._changed = threading.Condition(threading.Lock())
-        self._waiting = 0
-
-    def acquire(self, deadline: Deadline, cancellation: Cancellation) -> bool:
-        """Take a permit; False if the call was over before there was one."""
-        with self._changed:
-            if self._free and not self._waiting:
-                self._free -= 1
-                return True
-        forget = cancellation.on_cancel(self._wake)
-        try:
-            with self._changed:
-                self._waiting += 1
-                try:
-                    self._changed.wait_for(
-                        lambda: self._free or cancellation.cancelled, timeout=deadline.remaining_secs()
-                    )
-                finally:
-                    self._waiting -= 1
-                if not self._free or cancellation.cancelled:
-                    return False
-                self._free -= 1
-                return True
-        finally:
-            forget()
-
-    def release(self) -> None:
-        """Give the permit back."""
-        with self._changed:
-            self._free += 1
-            if self._waiting:
-                self._changed.notify()
-
-    def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
 
 
 class Endpoint:
@@ -72,7 +29,7 @@ class Endpoint:
         self.version: str | None = None
         self.whole_until = 0.0
         """Until when an older Maze service, which had no /generate/stream, is asked for whole answers."""
-        self.asking = Permits(1)
+        self.asking = Semaphore(1)
         """Held by the one call that asks the service what it is."""
         self.failures = 0
         """How often in a row it failed."""

@@ -40,6 +40,7 @@ VLLM_VERSION = "0.32.0"
 MAZE_REQUIREMENTS = (
     "cachetools>=8",
     "certifi>=2026",
+    "h11>=0.16",
     "httpx>=0.28",
     "jsonschema-rs>=0.60",
     "llguidance>=1.9.1,<1.10",

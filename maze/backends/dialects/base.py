@@ -25,18 +25,18 @@ class Dialect(Protocol):
     """How provenance calls it."""
     generate_path: str
     """Where a request is posted to; its answer is a stream of server-sent events."""
-    whole_path: str | None
+    whole_path: str | None = None
     """Where services that do not stream take the same request, if there are such."""
-    ready_path: str
-    models_path: str
-    version_path: str | None
+    ready_path: str = "/health"
+    models_path: str = "/v1/models"
+    version_path: str | None = None
     """Where the service tells its version, in the field `version_field`."""
-    version_field: str
-    describes_models: bool
+    version_field: str = "version"
+    describes_models: bool = True
     """Whether its list of models is needed before the first request: for a default, or for the vocabulary."""
     needs_model: bool
     """Whether a request must name its model."""
-    ends_with_done: bool
+    ends_with_done: bool = True
     """Whether `data: [DONE]` ends a stream; otherwise the event that finishes the answer does."""
 
     def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Request
 from maze.backends.dialects.base import (
+    Dialect,
     Event,
     MalformedError,
     Reader,
@@ -18,20 +19,16 @@ from maze.config import DEFAULT_MODAL_MODEL
 from maze.errors import ConstraintViolatedError, TruncatedError
 
 
-class MazeDialect:
+class MazeDialect(Dialect):
     """`POST /generate/stream` of the Maze service, or `POST /generate` where the service is older."""
 
     name = "maze"
     backend = "modal"
     generate_path = "/generate/stream"
-    whole_path: str | None = "/generate"
-    ready_path = "/health"
+    whole_path = "/generate"
     models_path = "/models"
-    version_path: str | None = None
-    version_field = ""
     describes_models = False
     needs_model = False
-    ends_with_done = True
 
     def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:
         """The service knows its vocabulary and refuses what it cannot enforce."""

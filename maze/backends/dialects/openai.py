@@ -1,11 +1,12 @@
-"""vLLM, SGLang and the llama.cpp server, each with its own request and its own ways to fail."""
+"""`POST /v1/completions` of OpenAI, as vLLM and SGLang serve it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Request
+from maze.backends.base import FINISHED_STOP, Request
 from maze.backends.dialects.base import (
+    Dialect,
     Event,
     MalformedError,
     Reader,
@@ -17,27 +18,24 @@ from maze.backends.dialects.base import (
     text_of,
     token_ids_of,
 )
-from maze.backends.token_mask import check_vocabulary
 from maze.errors import UnsupportedConstraintError
 
 
-def _listed_models(answer: object) -> tuple[str, ...]:
+def listed_models(answer: object) -> tuple[str, ...]:
+    """The models that an answer of `GET /v1/models` names: `data[].id`."""
     entries = answer.get("data") if type(answer) is dict else None
     if type(entries) is not list or not all(type(entry) is dict and type(entry.get("id")) is str for entry in entries):
         raise MalformedError("its list of models has no 'data' with an 'id' each")
     return tuple(entry["id"] for entry in entries)
 
 
-class _OpenAiDialect:
-    """What vLLM and SGLang have in common: `POST /v1/completions` of OpenAI."""
+class OpenAiDialect(Dialect):
+    """What vLLM and SGLang have in common."""
 
     generate_path = "/v1/completions"
-    whole_path: str | None = None
-    models_path = "/v1/models"
-    version_field = "version"
-    describes_models = True
     needs_model = True
-    ends_with_done = True
+    tells_tokens: bool
+    """Whether it tells the ids of the generated tokens, so that a mask can be checked."""
 
     def _common_fields(self, request: Request, model: str | None) -> dict[str, Any]:
         return {
@@ -72,59 +70,16 @@ class _OpenAiDialect:
             )
         return mask_grammar(mask.allowed - mask.forbidden)
 
-    backend: str
+    def reader(self, request: Request) -> Reader:
+        return OpenAiReader(request, tells_tokens=self.tells_tokens)
 
     def model_names(self, answer: object) -> tuple[str, ...]:
-        """`data[].id`."""
-        return _listed_models(answer)
+        return listed_models(answer)
 
 
-class VllmDialect(_OpenAiDialect):
-    """vLLM, started with `--structured-outputs-config '{"backend":"guidance"}'`."""
+class OpenAiReader(Reader):
+    """Reads chunks of completions."""
 
-    name = "vllm"
-    backend = "vllm"
-    ready_path = "/health"
-    version_path: str | None = "/version"
-
-    def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:
-        """The grammar goes into `structured_outputs`; `guided_grammar` of old versions is ignored by new ones."""
-        del vocabulary  # vLLM does not tell it, and answers 400 to ids beyond it
-        fields = self._common_fields(request, model)
-        fields["request_id"] = request.request_id
-        grammar = self._grammar(request)
-        if grammar is not None:
-            fields["structured_outputs"] = {"grammar": grammar}
-        if request.token_mask is not None:
-            fields["return_token_ids"] = True
-        return fields
-
-    def reader(self, request: Request) -> Reader:
-        return _OpenAiReader(request, tells_tokens=True)
-
-
-class SglangDialect(_OpenAiDialect):
-    """SGLang."""
-
-    name = "sglang"
-    backend = "sglang"
-    ready_path = "/ready"
-    version_path: str | None = "/server_info"
-
-    def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:
-        """The grammar goes into `ebnf`."""
-        del vocabulary
-        fields = self._common_fields(request, model)
-        grammar = self._grammar(request)
-        if grammar is not None:
-            fields["ebnf"] = grammar
-        return fields
-
-    def reader(self, request: Request) -> Reader:
-        return _OpenAiReader(request, tells_tokens=False)
-
-
-class _OpenAiReader(Reader):
     def __init__(self, request: Request, *, tells_tokens: bool) -> None:
         super().__init__()
         self._request = request
@@ -169,113 +124,3 @@ class _OpenAiReader(Reader):
         super().check(text)
         if self._request.token_mask is not None:
             check_tokens(self._token_ids, self._request.token_mask)
-
-
-class LlamaCppDialect:
-    """The server of llama.cpp, built with llguidance."""
-
-    name = "llama.cpp"
-    backend = "llama.cpp"
-    generate_path = "/completion"
-    whole_path: str | None = None
-    ready_path = "/health"
-    models_path = "/v1/models"
-    version_path: str | None = "/props"
-    version_field = "build_info"
-    describes_models = True
-    needs_model = False
-    ends_with_done = False
-
-    def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:
-        """Forbidden tokens are a bias of minus infinity, allowed ones a grammar: the bias would ban the end token."""
-        fields: dict[str, Any] = {
-            "prompt": request.prompt,
-            "n_predict": request.max_tokens,
-            "temperature": request.temperature,
-            "top_p": request.top_p,
-            "top_k": request.top_k,
-            # The server's own defaults of these are not neutral.
-            "min_p": 0.0,
-            "repeat_penalty": 1.0,
-            "seed": request.seed,
-            "stop": request.stop,
-            "stream": True,
-            "cache_prompt": True,
-        }
-        if model is not None:
-            fields["model"] = model
-        grammar = request.grammar
-        mask = request.token_mask
-        if mask is not None:
-            if vocabulary is not None:
-                check_vocabulary(mask, vocabulary)
-            fields["return_tokens"] = True
-            if mask.allowed is not None:
-                if grammar is not None:
-                    raise UnsupportedConstraintError(
-                        "allowed tokens cannot be enforced together with a grammar by the llama.cpp server; use one "
-                        "of the two, or the embedded engine"
-                    )
-                grammar = mask_grammar(mask.allowed - mask.forbidden)
-            elif mask.forbidden:
-                fields["logit_bias"] = [[token, False] for token in sorted(mask.forbidden)]
-        if grammar is not None:
-            fields["grammar"] = grammar
-        return fields
-
-    def reader(self, request: Request) -> Reader:
-        return _LlamaCppReader(request)
-
-    def model_names(self, answer: object) -> tuple[str, ...]:
-        """`data[].id`."""
-        return _listed_models(answer)
-
-
-class _LlamaCppReader(Reader):
-    def __init__(self, request: Request) -> None:
-        super().__init__()
-        self._mask = request.token_mask
-        # A grammar that llama.cpp cannot read it ignores, and where a grammar meets a bias nothing may be left.
-        self._must_see_all = request.grammar is not None or (self._mask is not None and self._mask.allowed is not None)
-        self._token_ids: list[int] = []
-        self._last_text = ""
-
-    def feed(self, event: Event) -> str:
-        stop = event.get("stop")
-        if type(stop) is not bool:
-            raise MalformedError("its field 'stop' is not a boolean")
-        text = text_of(event, "content")
-        if stop:
-            self._read_summary(event)
-        else:
-            self._last_text = text
-            if self._mask is not None:
-                self._token_ids += token_ids_of(event, "tokens")
-        return text
-
-    def _read_summary(self, event: Event) -> None:
-        how = event.get("stop_type")
-        if how not in ("eos", "word", "limit"):
-            raise MalformedError("its field 'stop_type' is none of 'eos', 'word' and 'limit'")
-        # `truncated`: the context was shifted or used up.
-        self.finish_reason = FINISHED_LENGTH if how == "limit" or event.get("truncated") is True else FINISHED_STOP
-        self.stopped_by_text = how == "word"
-        self.tokens_generated = count_of(event, "tokens_predicted")
-        self.prompt_tokens = count_of(event, "tokens_evaluated")
-        self.model = optional_text_of(event, "model")
-        if type(event.get("timings")) is dict:
-            self.engine["timings"] = event["timings"]
-
-    def check(self, text: str) -> None:
-        super().check(text)
-        if self._mask is None:
-            return
-        seen = len(self._token_ids)
-        if self.finish_reason == FINISHED_STOP and not self.stopped_by_text and not self._last_text:
-            del self._token_ids[-1:]  # the end token, which is no part of the text
-        check_tokens(self._token_ids, self._mask)
-        if self._must_see_all and seen != self.tokens_generated:
-            raise UnsupportedConstraintError(
-                "token_masks: the text has characters made of several tokens, or a stop text, whose ids the llama.cpp "
-                "server does not tell, so that the mask cannot be confirmed next to a grammar; leave one of them out"
-            )

@@ -1,0 +1,27 @@
+"""SGLang."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from maze.backends.base import Request
+from maze.backends.dialects.openai import OpenAiDialect
+
+
+class SglangDialect(OpenAiDialect):
+    """SGLang."""
+
+    name = "sglang"
+    backend = "sglang"
+    ready_path = "/ready"
+    tells_tokens = False
+    version_path = "/server_info"
+
+    def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:
+        """The grammar goes into `ebnf`."""
+        del vocabulary
+        fields = self._common_fields(request, model)
+        grammar = self._grammar(request)
+        if grammar is not None:
+            fields["ebnf"] = grammar
+        return fields

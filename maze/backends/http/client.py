@@ -1,0 +1,128 @@
+"""Sends requests to endpoints and follows redirects to the answer of status 200; everything else is a failed attempt.
+
+Errors of httpx are carried out of their `except` before ours is raised: as its context they would bring the request
+along, and with it the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import httpx
+import orjson
+
+from maze.backends.dialects.base import MalformedError
+from maze.backends.endpoints import Endpoint
+from maze.backends.http.failures import Failures
+from maze.backends.http.limits import Call
+from maze.backends.http.redirect import RedirectedRequest
+from maze.backends.http.retry import FailedAttempt, retry_after_secs
+from maze.backends.http.route import Route
+
+MAX_ERROR_BYTES = 65536
+"""How much of an answer that is an error is read."""
+ERROR_BODY_SECS = 2.0
+"""Longest silence within an answer that is an error."""
+MAX_DESCRIPTION_BYTES = 4 * 2**20
+"""Longest answer to a question about the service: models, version, health."""
+
+
+class Client:
+    """Speaks to the endpoints of one backend. Safe for use from many threads."""
+
+    def __init__(self, transport: httpx.BaseTransport, routes: dict[str, Route], failures: Failures) -> None:
+        self._transport = transport
+        self._routes = routes
+        self.failures = failures
+
+    def post(self, endpoint: Endpoint, path: str, body: bytes, call: Call) -> RedirectedRequest:
+        """A request to be sent; `answer()` does it."""
+        route = self._routes[endpoint.url]
+        return RedirectedRequest(route, route.post(path, body, call), call)
+
+    def answer(self, endpoint: Endpoint, asked: RedirectedRequest) -> httpx.Response:
+        """Send a request and go where the answers lead; returns the answer of status 200, whose body is to be read."""
+        while True:
+            response = self._send(endpoint, asked)
+            status = response.status_code
+            if status == 200:
+                return response
+            if not asked.is_redirect(status):
+                raise self._refused(endpoint, response, asked.call)
+            response.extensions["done"]()  # nobody reads the body of a redirect
+            try:
+                asked.follow(response.headers.get("location", ""))
+            except MalformedError as error:
+                raise self.failures.bad(endpoint.url, error) from None
+
+    def get(self, endpoint: Endpoint, path: str, call: Call) -> bytes:
+        """GET something small."""
+        route = self._routes[endpoint.url]
+        response = self.answer(endpoint, RedirectedRequest(route, route.get(path, call), call))
+        try:
+            content = b"".join(limited(body(response), MAX_DESCRIPTION_BYTES))
+            response.extensions["done"]()
+        except MalformedError as error:
+            raise self.failures.bad(endpoint.url, error) from None
+        except httpx.TransportError as caught:
+            failure = caught
+        else:
+            return content
+        finally:
+            response.close()
+        raise self.failures.lost(endpoint.url, call, failure)
+
+    def get_json(self, endpoint: Endpoint, path: str, call: Call, *, may_lack: bool = False) -> object:
+        """GET something small that is JSON; None if the service has nothing at that path and may lack it."""
+        try:
+            content = self.get(endpoint, path, call)
+            return orjson.loads(content)
+        except FailedAttempt as failed:
+            if may_lack and failed.status in (404, 405):
+                return None
+            raise
+        except orjson.JSONDecodeError:
+            kind = "an HTML page" if content.lstrip()[:1] == b"<" else "not JSON"
+        raise self.failures.bad(endpoint.url, f"what it has at {path} is {kind}; is this the URL of the service?")
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _send(self, endpoint: Endpoint, asked: RedirectedRequest) -> httpx.Response:
+        try:
+            return self._transport.handle_request(asked.request)
+        except httpx.TransportError as caught:
+            failure = caught
+        raise self.failures.lost(endpoint.url, asked.call, failure)
+
+    def _refused(self, endpoint: Endpoint, response: httpx.Response, call: Call) -> FailedAttempt:
+        patience = call.silence_secs
+        call.allow_silence(ERROR_BODY_SECS)
+        told = b""
+        try:
+            for piece in limited(body(response), MAX_ERROR_BYTES):
+                told += piece
+            response.extensions["done"]()
+        except (httpx.TransportError, MalformedError):
+            pass  # the status says enough
+        finally:
+            response.close()
+            call.allow_silence(patience)
+        call.raise_if_over()
+        return self.failures.refused(endpoint.url, response.status_code, told, retry_after_secs(response.headers))
+
+
+def body(response: httpx.Response) -> Iterable[bytes]:
+    """The body of an answer, in the pieces in which it arrives."""
+    assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101 - as handle_request() makes it
+    return response.stream
+
+
+def limited(pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:
+    """The same pieces. Raises MalformedError once they are over `limit` bytes together."""
+    received = 0
+    for piece in pieces:
+        received += len(piece)
+        if received > limit:
+            raise MalformedError(f"it is over {limit} bytes long")
+        yield piece

@@ -1,0 +1,116 @@
+"""Which service an endpoint is: found by asking it, once, together with its models and its version."""
+
+from __future__ import annotations
+
+import logging
+
+from maze.backends.dialects.base import Dialect, MalformedError
+from maze.backends.dialects.llama_cpp import LlamaCppDialect
+from maze.backends.dialects.maze import MazeDialect
+from maze.backends.dialects.sglang import SglangDialect
+from maze.backends.dialects.vllm import VllmDialect
+from maze.backends.endpoints import Endpoint
+from maze.backends.http.client import Client
+from maze.backends.http.limits import Call
+from maze.backends.http.retry import FailedAttempt
+from maze.errors import TimedOutError
+
+_log = logging.getLogger(__name__)
+
+DIALECTS: dict[str, Dialect] = {
+    dialect.name: dialect for dialect in (MazeDialect(), VllmDialect(), SglangDialect(), LlamaCppDialect())
+}
+"""By the names of MAZE_DIALECT."""
+VERSION_SECS = 2.0
+"""Longest wait for the version of a service, which is only nice to have."""
+
+_DIALECT_OF_OWNER = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llama.cpp"}
+"""`owned_by` in the answer of /v1/models."""
+
+
+def detect(client: Client, endpoint: Endpoint, call: Call) -> Dialect:
+    """The dialect of an endpoint, which is filled in. Only the first call asks, the others wait for it."""
+    if endpoint.dialect is not None and endpoint.described:
+        return endpoint.dialect
+    if not endpoint.asking.acquire(call.deadline, call.cancellation):
+        call.cancellation.raise_if_cancelled()
+        raise TimedOutError(f"{endpoint.url} did not say what it is within {call.deadline.timeout_ms:.0f} ms")
+    try:
+        if endpoint.dialect is None or not endpoint.described:
+            endpoint.dialect = _ask(client, endpoint, call)
+            endpoint.described = True
+            _log.info("%s speaks %s", endpoint.url, endpoint.dialect.name)
+        return endpoint.dialect
+    finally:
+        endpoint.asking.release()
+
+
+def _ask(client: Client, endpoint: Endpoint, call: Call) -> Dialect:
+    dialect = endpoint.dialect
+    models: object = None
+    if dialect is None:
+        models = client.get_json(endpoint, "/v1/models", call, may_lack=True)
+        if models is None:
+            _check_maze(client, endpoint, call)
+            dialect = DIALECTS[MazeDialect.name]
+        else:
+            dialect = _dialect_of(client, endpoint, models)
+    elif dialect.describes_models:
+        models = client.get_json(endpoint, dialect.models_path, call)
+    if models is not None:
+        try:
+            endpoint.models = dialect.model_names(models)
+        except MalformedError as error:
+            raise client.failures.bad(endpoint.url, error) from None
+        size = _of_first_model(models, "meta", "n_vocab")  # llama.cpp
+        endpoint.vocabulary = size if type(size) is int and size > 0 else None
+    if dialect.version_path is not None:
+        endpoint.version = _version(client, endpoint, dialect.version_path, dialect.version_field, call)
+    return dialect
+
+
+def _dialect_of(client: Client, endpoint: Endpoint, models: object) -> Dialect:
+    owner = _of_first_model(models, "owned_by")
+    name = _DIALECT_OF_OWNER.get(owner) if type(owner) is str else None
+    if name is None:
+        raise client.failures.unusable(
+            f"{endpoint.url} has /v1/models but does not say which engine it is; set MAZE_DIALECT to vllm, sglang "
+            "or llama.cpp"
+        )
+    return DIALECTS[name]
+
+
+def _check_maze(client: Client, endpoint: Endpoint, call: Call) -> None:
+    """Make sure that there is a Maze service: it lists models as texts, or at least reports its health."""
+    names = client.get_json(endpoint, MazeDialect.models_path, call, may_lack=True)
+    if type(names) is list and all(type(name) is str for name in names):
+        return
+    health = client.get_json(endpoint, MazeDialect.ready_path, call, may_lack=True)
+    if type(health) is dict and "status" in health:
+        return
+    raise client.failures.unusable(
+        f"{endpoint.url} is no inference service that libmaze knows: it has neither /v1/models, nor /models or "
+        "/health of a Maze service; check the URL, or set MAZE_DIALECT"
+    )
+
+
+def _version(client: Client, endpoint: Endpoint, path: str, field: str, call: Call) -> str | None:
+    short = Call(call.deadline, call.cancellation)
+    short.allow_silence(VERSION_SECS)
+    try:
+        answer = client.get_json(endpoint, path, short)
+    except FailedAttempt:
+        return None
+    version = answer.get(field) if type(answer) is dict else None
+    return client.failures.redaction.text(version[:100]) if type(version) is str else None
+
+
+def _of_first_model(models: object, *names: str) -> object:
+    """What a list of models tells of the first one; None if it is no such list, or does not tell."""
+    try:
+        value = models["data"][0]  # type: ignore[index] # what is no such thing is caught
+        for name in names:
+            value = value[name]
+    except (KeyError, IndexError, TypeError):
+        return None
+    return value

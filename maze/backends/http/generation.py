@@ -1,0 +1,156 @@
+"""One generation at one endpoint: its request is sent, its events are read as they arrive, the whole is checked."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from maze.backends.base import Completion, OnText, Request
+from maze.backends.dialects.base import Dialect, MalformedError, Reader
+from maze.backends.endpoints import Endpoint
+from maze.backends.http.client import Client, body, limited
+from maze.backends.http.failures import is_error
+from maze.backends.http.limits import Call, Limits
+from maze.backends.http.retry import Again, FailedAttempt, pause_secs
+from maze.backends.http.sse import events, parsed
+from maze.errors import CancelledError, MazeError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Generation:
+    """What a generation needs."""
+
+    client: Client
+    limits: Limits
+    endpoint: Endpoint
+    dialect: Dialect
+    model: str | None
+    request: Request
+    on_text: OnText
+    call: Call
+    started: float = field(default_factory=time.monotonic)
+
+    def run(self, path: str, data: bytes) -> Completion:
+        """Send the request and read its answer, wherever it is to be had in the end."""
+        asked = self.client.post(self.endpoint, path, data, self.call)
+        failures = 0
+        while True:
+            self.call.allow_silence(self.limits.first_text_secs)
+            try:
+                return self._read(self.client.answer(self.endpoint, asked))
+            except FailedAttempt as caught:
+                failure = caught
+            if asked.redirects == 0:
+                raise failure
+            # The service works on the request already: ask for its result again, but never send the request again.
+            failures += 1
+            pause = pause_secs(self.limits, failures, failure.retry_after)
+            if (
+                failure.again in (Again.NEVER, Again.ELSEWHERE)
+                or failures >= self.limits.attempts
+                or pause >= self.call.deadline.remaining_secs()
+            ):
+                raise FailedAttempt(failure.error, blames_endpoint=failure.blames_endpoint)
+            _log.warning("%s; asking for the result again in %.2f s", failure, pause)
+            self.call.cancellation.wait(pause)
+            self.call.cancellation.raise_if_cancelled()
+
+    def _read(self, response: httpx.Response) -> Completion:
+        """Read an answer of status 200 to its end, handing out its text, and look at the whole."""
+        call = self.call
+        reader = self.dialect.reader(self.request)
+        pieces: list[str] = []
+        first_text_ms: float | None = None
+        failure: FailedAttempt | httpx.TransportError | MalformedError | None = None
+        call.allow_silence(call.silence_secs)
+        try:
+            for piece in self._texts(response, reader):
+                call.raise_if_over()  # much may have arrived before
+                if first_text_ms is None:
+                    first_text_ms = (time.monotonic() - self.started) * 1000
+                pieces.append(piece)
+                if self.on_text(piece) is False:
+                    raise CancelledError("the caller ended the generation")
+                call.allow_silence(self.limits.gap_secs)
+            call.cancellation.raise_if_cancelled()
+            text = "".join(pieces)
+            reader.check(text)
+            response.extensions["done"]()
+        except (FailedAttempt, httpx.TransportError, MalformedError) as caught:
+            failure = caught
+        except MazeError as error:
+            error.partial_text = "".join(pieces)
+            raise
+        finally:
+            response.close()
+
+        if failure is not None:
+            raise self._failed(failure, "".join(pieces))
+        assert reader.finish_reason is not None  # noqa: S101 - check() has looked
+        engine: dict[str, Any] = {"endpoint": self.endpoint.url, "dialect": self.dialect.name}
+        if self.endpoint.version is not None:
+            engine["version"] = self.endpoint.version
+        return Completion(
+            text=text,
+            finish_reason=reader.finish_reason,
+            # A service that does not count sends about a token with each event.
+            tokens_generated=len(pieces) if reader.tokens_generated is None else reader.tokens_generated,
+            model=self.client.failures.redaction.text(reader.model or self.model or ""),
+            prompt_tokens=reader.prompt_tokens,
+            first_token_ms=first_text_ms,
+            engine=engine
+            | {name: self.client.failures.redaction.values(values) for name, values in reader.engine.items()},
+        )
+
+    def _failed(self, failure: FailedAttempt | httpx.TransportError | MalformedError, text: str) -> FailedAttempt:
+        """What becomes of an answer that failed after `text`. Raises if the call is over."""
+        if isinstance(failure, httpx.TransportError):
+            failed = self.client.failures.lost(self.endpoint.url, self.call, failure, text)
+        else:
+            self.call.raise_if_over(text)
+            failed = (
+                failure if isinstance(failure, FailedAttempt) else self.client.failures.bad(self.endpoint.url, failure)
+            )
+        if text:
+            failed.again = Again.NEVER
+            failed.error.partial_text = text
+        return failed
+
+    def _texts(self, response: httpx.Response, reader: Reader) -> Iterator[str]:
+        """The texts in an answer, as they arrive."""
+        content_type = response.headers.get("content-type", "")
+        kind = content_type.lower()
+        pieces = limited(body(response), self.limits.answer_bytes)
+        if kind.startswith("application/json"):
+            answer = parsed(b"".join(pieces))
+            if is_error(answer):
+                raise self.client.failures.told(self.endpoint.url, answer)
+            yield reader.feed_whole(answer)
+            return
+        if not kind.startswith("text/event-stream"):
+            raise MalformedError(f"it is {_described_type(content_type)}, not a stream of events")
+        for data in events(pieces):
+            if data == b"[DONE]":
+                return
+            event = parsed(data)
+            if is_error(event):
+                raise self.client.failures.told(self.endpoint.url, event)
+            piece = reader.feed(event)
+            if piece:
+                yield piece
+            if not self.dialect.ends_with_done and reader.finish_reason is not None:
+                return
+        raise MalformedError("it ended without its last event" + (", [DONE]" if self.dialect.ends_with_done else ""))
+
+
+def _described_type(content_type: str) -> str:
+    if content_type.lower().startswith("text/html"):
+        return "an HTML page"
+    return f"of type {content_type[:60]!r}" if content_type else "of no stated type"
