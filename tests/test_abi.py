@@ -25,6 +25,11 @@ def test_inputs(scenario: str) -> None:
     check_scenario("inputs", scenario)
 
 
+@pytest.mark.parametrize("scenario", scenarios("structs"))
+def test_structs(scenario: str) -> None:
+    check_scenario("structs", scenario)
+
+
 @pytest.mark.parametrize("scenario", scenarios("results"))
 def test_results(scenario: str) -> None:
     check_scenario("results", scenario)
@@ -149,6 +154,18 @@ def test_structs_are_laid_out_as_braid_lays_them_out(ffi: cffi.FFI, struct: str)
     assert {name: field.offset for name, field in fields} == offsets
 
 
+@pytest.mark.parametrize("struct", ["MazeOptionsFFI", "MazeConfigFFI", "MazeCacheStatsFFI"])
+def test_a_struct_that_may_grow_has_no_padding_whose_bytes_could_be_taken_for_a_later_field(
+    ffi: cffi.FFI, struct: str
+) -> None:
+    end = 0
+    for name, field in ffi.typeof(struct).fields:
+        assert field.offset == end, f"padding before {name}"
+        end += ffi.sizeof(field.type)
+    assert end == ffi.sizeof(struct)
+    assert end % 8 == 0
+
+
 def test_every_status_has_the_same_number_in_c_and_python(ffi: cffi.FFI) -> None:
     in_c = ffi.typeof("MazeStatus").relements
     assert in_c == {f"MAZE_{status.name}": status.value for status in Status}
@@ -183,7 +200,7 @@ def test_the_header_tells_the_defaults_of_the_configuration(field: str, sentence
 def test_the_header_tells_the_limits_of_the_options() -> None:
     assert f"from 0 (always the likeliest token) to {ranges.TEMPERATURE.highest};" in HEADER
     assert f"from 0 to {ranges.SEED.highest};" in HEADER
-    assert f"at most {ranges.MAX_STOP_TEXTS}. */" in HEADER
+    assert f"at most {ranges.MAX_STOP_TEXTS}, each of 1 to {ranges.MAX_STOP_TEXT_BYTES} bytes. */" in HEADER
 
 
 # ------------------------------------------------------------------------------------------------ the header alone

@@ -34,7 +34,7 @@ class Ffi(Protocol):
     sizeof: Callable[[Any], int]
     cast: Callable[[str, Pointer], Pointer]
     string: Callable[..., bytes]
-    buffer: Callable[[Pointer, int], Any]
+    buffer: Callable[..., Any]
     def_extern: Callable[..., Callable[[Callable[..., Any]], object]]
 
 
@@ -58,9 +58,6 @@ class Lib(Protocol):
 
 ConstraintKey = tuple[int, bytes | None, bytes | None, tuple[bytes, ...], bytes, bytes, bytes]
 """priority, json_schema, grammar, regex_patterns, allowed tokens, forbidden tokens, name: as they lay in memory."""
-
-_MAX_STRUCT_SIZE = 4096
-"""A `struct_size` over this is not a later version of a struct but garbage."""
 
 _UINT32 = "I"
 """Type code of a token id in an array."""
@@ -237,25 +234,10 @@ class Reader:
         except MazeError as error:
             return error
 
-    def _check_struct_size(self, pointer: Pointer, path: str, init: str) -> None:
-        """A struct of a later version is taken if it uses nothing that this one does not know."""
-        given = pointer.struct_size
-        known = self._ffi.sizeof(self._ffi.typeof(pointer).item)
-        if known <= given <= _MAX_STRUCT_SIZE:
-            unknown = bytes(self._ffi.buffer(self._ffi.cast("char *", pointer) + known, given - known))
-            if not any(unknown):
-                return
-            raise InvalidArgumentError(
-                f"{path} sets a field that this version of libmaze does not have: "
-                f"struct_size is {given}, known are {known} bytes; update libmaze, or leave later fields 0"
-            )
-        raise InvalidArgumentError(f"{path}.struct_size is {given}; begin with {init}, which makes it {known}")
-
     def on_unenforceable(self, options: Pointer) -> OnUnenforceable:
         """Read the one option that counts for compiling and checking."""
         if options == self._null:
             return OnUnenforceable.ERROR
-        self._check_struct_size(options, "options", "MAZE_OPTIONS_INIT")
         value = options.on_unenforceable
         if value > 1:
             raise InvalidArgumentError(f"options.on_unenforceable is {value}; give one of MazeUnenforceable")
@@ -282,6 +264,11 @@ class Reader:
                 on_unenforceable=on_unenforceable,
             )
         except InvalidArgumentError as error:
+            if not any(self._ffi.buffer(options)[self._ffi.sizeof("size_t") :]):
+                raise InvalidArgumentError(
+                    "options holds nothing but zeros, which are not its defaults; begin with MAZE_OPTIONS_INIT or "
+                    "maze_options_init()"
+                ) from None
             raise error.naming(f"options.{error.field}") from None
 
     def _stop(self, stop: Pointer, length: int) -> tuple[str, ...]:
@@ -298,8 +285,6 @@ class Reader:
 
     def config(self, config: Pointer, environment: dict[str, str]) -> MazeConfig:
         """Read the configuration of the process; what it leaves open comes from `environment`."""
-        self._check_struct_size(config, "config", "MAZE_CONFIG_INIT")
-
         texts = {
             field: self.text(getattr(config, field), f"config.{field}")
             for field in ("endpoint", "api_key", "model", "local_model", "dialect", "log_filter")
