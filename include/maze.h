@@ -86,13 +86,13 @@ extern "C" {
 
 /* ------------------------------------------------------------- Status -- */
 
-/** What became of a call: one value for each thing a caller can act on. */
+/** What became of a call: one value for each thing a caller can act on. Python and Zig repeat these sentences. */
 typedef enum MazeStatus {
     /** Done; the code satisfies every constraint. */
     MAZE_OK = 0,
     /** An argument is wrong (null, magic, length, UTF-8, option): fix the call. */
     MAZE_INVALID_ARGUMENT = 1,
-    /** A constraint cannot be read (broken JSON, bad regex, undefined symbol): fix the constraint. */
+    /** A constraint cannot be read (broken JSON, bad regex, undefined symbol): fix it. */
     MAZE_INVALID_CONSTRAINT = 2,
     /** A constraint can be neither enforced nor checked: drop it, or set on_unenforceable. */
     MAZE_UNSUPPORTED_CONSTRAINT = 3,
@@ -118,7 +118,7 @@ typedef enum MazeStatus {
     MAZE_BAD_RESPONSE = 13,
     /** The deadline passed. Text that had arrived is kept. */
     MAZE_TIMED_OUT = 14,
-    /** The caller or maze_shutdown() ended the call. Text that had arrived is kept. */
+    /** The caller or a shutdown ended the call. Text that had arrived is kept. */
     MAZE_CANCELLED = 15,
     /** An input or the work it asks for is over a documented limit. */
     MAZE_LIMIT_EXCEEDED = 16,

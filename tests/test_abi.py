@@ -11,10 +11,10 @@ from typing import Any
 
 import cffi
 import pytest
-from c_programs import HEADERS, LIBRARIES, SOURCES, WARNINGS, check_scenario, compile_program, run, scenarios
+from c_programs import HEADERS, LIBRARIES, ROOT, SOURCES, WARNINGS, check_scenario, compile_program, run, scenarios
 
 from maze import _version, config, ranges
-from maze.errors import Status
+from maze.errors import MazeError, Status
 from maze.types import OnUnenforceable
 
 HEADER = (HEADERS / "maze.h").read_text()
@@ -169,6 +169,27 @@ def test_a_struct_that_may_grow_has_no_padding_whose_bytes_could_be_taken_for_a_
 def test_every_status_has_the_same_number_in_c_and_python(ffi: cffi.FFI) -> None:
     in_c = ffi.typeof("MazeStatus").relements
     assert in_c == {f"MAZE_{status.name}": status.value for status in Status}
+
+
+def sentences_of_the_header() -> dict[str, str]:
+    """What include/maze.h says that each status means."""
+    statuses = HEADER[HEADER.index("typedef enum MazeStatus") : HEADER.index("} MazeStatus;")]
+    return {name: sentence for sentence, name in re.findall(r"/\*\* (.+?) \*/\n +MAZE_(\w+) = ", statuses)}
+
+
+def test_every_status_means_in_python_what_it_means_in_the_header() -> None:
+    assert {status.name: status.meaning for status in Status} == sentences_of_the_header()
+    for error in MazeError.__subclasses__():
+        assert error.__doc__ == error.status.meaning
+
+
+def test_every_status_means_in_zig_what_it_means_in_the_header() -> None:
+    source = (ROOT / "zig" / "src" / "errors.zig").read_text()
+    errors = source[source.index("pub const Error = error{") : source.index("\n};", source.index("pub const Error ="))]
+    found = {name: sentence for sentence, name in re.findall(r"    /// (.+)\n    (\w+),", errors)}
+    assert found.pop("UnknownStatus")
+    in_zig = {re.sub("(?<!^)(?=[A-Z])", "_", name).upper(): sentence for name, sentence in found.items()}
+    assert in_zig == {name: sentence for name, sentence in sentences_of_the_header().items() if name != "OK"}
 
 
 def test_choices_for_the_unenforceable_are_the_same_in_c_and_python(ffi: cffi.FFI) -> None:
