@@ -18,6 +18,7 @@ from maze.errors import MazeError, Status
 from maze.types import OnUnenforceable
 
 HEADER = (HEADERS / "maze.h").read_text()
+ZIG_INPUTS = (ROOT / "zig" / "src" / "inputs.zig").read_text()
 
 
 @pytest.mark.parametrize("scenario", scenarios("inputs"))
@@ -210,18 +211,22 @@ def test_versions_agree() -> None:
         ("cache_size_limit", f"0 for {config.DEFAULT_CACHE_SIZE_LIMIT}."),
     ],
 )
-def test_the_header_tells_the_defaults_of_the_configuration(field: str, sentence: str) -> None:
+def test_the_header_and_zig_tell_the_defaults_of_the_configuration(field: str, sentence: str) -> None:
     struct = re.search(r"typedef struct MazeConfigFFI \{(.*?)\} MazeConfigFFI;", HEADER, re.DOTALL)
     assert struct is not None
     comment = re.search(rf"/\*\*([^/]*)\*/\s+\w+ {field};", struct[1])
     assert comment is not None
     assert sentence in comment[1]
+    in_zig = sentence.replace("below 0 for", "null for").replace("0 for", "null for")
+    assert re.search(rf"/// .*{re.escape(in_zig)}\n +{field}: ", ZIG_INPUTS)
 
 
-def test_the_header_tells_the_limits_of_the_options() -> None:
+def test_the_header_and_zig_tell_the_limits_of_the_options() -> None:
     assert f"from 0 (always the likeliest token) to {ranges.TEMPERATURE.highest};" in HEADER
     assert f"from 0 to {ranges.SEED.highest};" in HEADER
     assert f"at most {ranges.MAX_STOP_TEXTS}, each of 1 to {ranges.MAX_STOP_TEXT_BYTES} bytes. */" in HEADER
+    assert f"from 0 (always the likeliest token) to {ranges.TEMPERATURE.highest}." in ZIG_INPUTS
+    assert f"at most {ranges.MAX_STOP_TEXTS}, each of 1 to {ranges.MAX_STOP_TEXT_BYTES} bytes." in ZIG_INPUTS
 
 
 # ------------------------------------------------------------------------------------------------ the header alone

@@ -13,6 +13,7 @@ from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, ModalConfig, Secret, 
 from maze.errors import ConfigurationError
 
 SOURCES = (Path(__file__).parent.parent / "maze").rglob("*.py")
+SOURCES_IN_C = (Path(__file__).parent.parent / "maze" / "abi").glob("*.[ch]")
 
 
 def test_an_empty_environment_means_the_embedded_engine_and_the_documented_defaults() -> None:
@@ -186,3 +187,8 @@ def reads_environment(source: str) -> bool:
 def test_only_config_reads_the_environment() -> None:
     readers = {path.name for path in SOURCES if reads_environment(path.read_text())}
     assert readers == {"config.py", "modal_app.py"}, "modal_app.py configures a deployment, not the library"
+
+
+def test_one_function_in_c_reads_the_environment() -> None:
+    readers = [path.name for path in SOURCES_IN_C for _ in re.findall(r"\bgetenv\(", path.read_text())]
+    assert readers == ["start.c"]
