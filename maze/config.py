@@ -35,6 +35,7 @@ _VARIABLES = {
     "proxy_secret": "MODAL_SECRET",
     "dialect": "MAZE_DIALECT",
     "local_model": "MAZE_LOCAL_MODEL",
+    "local_threads": "MAZE_LOCAL_THREADS",
     "log_filter": "MAZE_LOG",
 }
 """The variable of each setting."""
@@ -116,6 +117,8 @@ class MazeConfig:
     """None: the embedded engine."""
     local_model: Path | None = None
     """GGUF file of the embedded engine; None: the one that came with libmaze."""
+    local_threads: int | None = None
+    """Threads that compute in the embedded engine; None: it chooses."""
     log_filter: str = ""
     """Such as "maze=debug" or "info"; empty: no log."""
 
@@ -128,6 +131,8 @@ class MazeConfig:
         ):
             if problem := allowed.problem(getattr(self, name)):
                 raise ConfigurationError(problem, field=name)
+        if self.local_threads is not None and (problem := ranges.LOCAL_THREADS.problem(self.local_threads)):
+            raise ConfigurationError(problem, field="local_threads")
         _check_type("enable_cache", self.enable_cache, bool, "True or False")
         _check_type("modal", self.modal, ModalConfig | None, "a ModalConfig")
         _check_type("local_model", self.local_model, Path | None, "a pathlib.Path")
@@ -235,6 +240,7 @@ def read_config(
         return MazeConfig(
             modal=modal,
             local_model=Path(local_model) if local_model else None,
+            local_threads=_whole_number(settings["local_threads"], "local_threads"),
             log_filter=settings["log_filter"],
             **numbers,
         )
@@ -258,6 +264,13 @@ def _modal_config(endpoints: tuple[str, ...], settings: Mapping[str, str]) -> Mo
         proxy_key=Secret(settings["proxy_key"].strip()),
         proxy_secret=Secret(settings["proxy_secret"].strip()),
     )
+
+
+def _whole_number(text: str, field: str) -> int | None:
+    text = text.strip()
+    if not re.fullmatch(r"[0-9]{0,9}", text):
+        raise ConfigurationError(f"is {text[:60]!r}; give a whole number", field=field)
+    return int(text) if text else None
 
 
 @contextmanager

@@ -49,5 +49,7 @@ TOP_P = Range(float, 0, 1, without_lowest=True)
 TOP_K = Range(int, 0, 2**31 - 1)
 """Engines keep it in a signed number."""
 SEED = Range(int, 0, _UINT32)
+LOCAL_THREADS = Range(int, 1, 512)
+"""GGML_MAX_N_THREADS of llama.cpp."""
 CACHE_SIZE_LIMIT = Range(int, 1, _UINT32)
 PRIORITY = Range(int, 0, _UINT32)

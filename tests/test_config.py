@@ -77,6 +77,9 @@ def test_every_variable_of_the_service_arrives() -> None:
         ("MODAL_SECRET", "a\r\nX-Other: b", "header"),
         ("MAZE_DIALECT", "grpc", "one of maze, vllm, sglang, llama.cpp"),
         ("MAZE_LOCAL_MODEL", "/nowhere/model.gguf", "is not a file"),
+        ("MAZE_LOCAL_THREADS", "two", "is 'two'; give a whole number"),
+        ("MAZE_LOCAL_THREADS", "0", "is 0; it must be a whole number between 1 and 512"),
+        ("MAZE_LOCAL_THREADS", "513", "is 513; it must be a whole number between 1 and 512"),
         ("MAZE_LOG", "maze=loud", "maze=debug"),
         ("MAZE_LOG", "what ever", "maze=debug"),
     ],
@@ -121,6 +124,7 @@ def test_no_secret_appears_in_an_error_or_a_repr(variable: str) -> None:
         ("enable_cache", 1, "is of type int; give True or False"),
         ("modal", "http://x", "is of type str; give a ModalConfig"),
         ("local_model", "model.gguf", "is of type str; give a pathlib.Path"),
+        ("local_threads", 2.0, "is of type float; it must be a whole number between 1 and 512"),
         ("log_filter", None, "is of type NoneType; give text (str)"),
     ],
 )
