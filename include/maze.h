@@ -38,7 +38,13 @@
  *   with what came before it.
  *
  * ABI.  The structs are frozen for one MAZE_ABI_VERSION, which is also the
- *   SONAME.  Structs that may grow begin with struct_size.
+ *   SONAME.  Structs that may grow, at their end, begin with struct_size: the
+ *   sizeof of the struct in the header that the program was compiled with.
+ *   In a smaller struct than the library's, the fields that are missing have
+ *   their defaults; counters that are missing are not written.  A larger one
+ *   is taken as long as what the library does not know is 0; counters that it
+ *   does not know are set to 0.  Nothing beyond struct_size is touched.  A size
+ *   is a multiple of 8 from 16 to 4096; others are MAZE_INVALID_ARGUMENT.
  */
 #ifndef MAZE_H
 #define MAZE_H
@@ -80,13 +86,13 @@ extern "C" {
 
 /* ------------------------------------------------------------- Status -- */
 
-/** What became of a call: one value for each thing a caller can act on. */
+/** What became of a call: one value for each thing a caller can act on. Python and Zig repeat these sentences. */
 typedef enum MazeStatus {
     /** Done; the code satisfies every constraint. */
     MAZE_OK = 0,
     /** An argument is wrong (null, magic, length, UTF-8, option): fix the call. */
     MAZE_INVALID_ARGUMENT = 1,
-    /** A constraint cannot be read (broken JSON, bad regex, undefined symbol): fix the constraint. */
+    /** A constraint cannot be read (broken JSON, bad regex, undefined symbol): fix it. */
     MAZE_INVALID_CONSTRAINT = 2,
     /** A constraint can be neither enforced nor checked: drop it, or set on_unenforceable. */
     MAZE_UNSUPPORTED_CONSTRAINT = 3,
@@ -112,7 +118,7 @@ typedef enum MazeStatus {
     MAZE_BAD_RESPONSE = 13,
     /** The deadline passed. Text that had arrived is kept. */
     MAZE_TIMED_OUT = 14,
-    /** The caller or maze_shutdown() ended the call. Text that had arrived is kept. */
+    /** The caller or a shutdown ended the call. Text that had arrived is kept. */
     MAZE_CANCELLED = 15,
     /** An input or the work it asks for is over a documented limit. */
     MAZE_LIMIT_EXCEEDED = 16,
@@ -210,8 +216,9 @@ typedef enum MazeUnenforceable {
 } MazeUnenforceable;
 
 /**
- * Options of one call. Begin with MAZE_OPTIONS_INIT, which leaves everything
- * to the configuration, and set what you need.
+ * Options of one call. Begin with MAZE_OPTIONS_INIT or maze_options_init(),
+ * which leave everything to the configuration, and set what you need: zeros
+ * are not the defaults.
  */
 typedef struct MazeOptionsFFI {
     /** sizeof(MazeOptionsFFI). */
@@ -233,15 +240,16 @@ typedef struct MazeOptionsFFI {
     int64_t seed;
     /** Model to use; NULL for the configured one. */
     const char *model;
-    /** Texts that end the generation and are not part of the code; at most 4. */
+    /** Texts that end the generation and are not part of the code; at most 4, each of 1 to 1024 bytes. */
     const char *const *stop;
     /** Number of texts in stop. */
     size_t stop_len;
 } MazeOptionsFFI;
 
 /**
- * Configuration of the process. Begin with MAZE_CONFIG_INIT, which leaves
- * everything to the environment, and set what you need.
+ * Configuration of the process. Begin with MAZE_CONFIG_INIT or
+ * maze_config_init(), which leave everything to the environment, and set what
+ * you need: zeros are not the defaults.
  */
 typedef struct MazeConfigFFI {
     /** sizeof(MazeConfigFFI). */
@@ -442,7 +450,7 @@ MAZE_API GenerationResultFFI *maze_init(const MazeConfigFFI *config);
  */
 MAZE_API void maze_shutdown(void);
 
-/** Fill `stats`. MAZE_INVALID_ARGUMENT for NULL or a wrong struct_size. */
+/** Fill `stats`, as far as its struct_size goes. MAZE_INVALID_ARGUMENT for NULL or a struct_size that is none. */
 MAZE_API MazeStatus maze_cache_stats(MazeCacheStatsFFI *stats);
 
 /** Drop all compiled constraints. The counters go on. */
@@ -464,6 +472,15 @@ MAZE_API GenerationResultFFI *maze_list_models(void);
  * from within that callback itself).
  */
 MAZE_API void maze_set_log_callback(MazeLogCallback callback, void *user_data);
+
+/**
+ * Make a MazeOptionsFFI what MAZE_OPTIONS_INIT makes it, for languages that
+ * cannot read a brace initialiser. A no-op on NULL. Starts nothing.
+ */
+MAZE_API void maze_options_init(MazeOptionsFFI *options);
+
+/** maze_options_init() for a MazeConfigFFI and MAZE_CONFIG_INIT. */
+MAZE_API void maze_config_init(MazeConfigFFI *config);
 
 /** Initial value of a MazeOptionsFFI: all defaults. */
 #define MAZE_OPTIONS_INIT {sizeof(MazeOptionsFFI), 0, 0, -1.0, -1.0, 0, MAZE_UNENFORCEABLE_ERROR, -1, NULL, NULL, 0}

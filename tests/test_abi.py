@@ -11,18 +11,24 @@ from typing import Any
 
 import cffi
 import pytest
-from c_programs import HEADERS, LIBRARIES, SOURCES, WARNINGS, check_scenario, compile_program, run, scenarios
+from c_programs import HEADERS, LIBRARIES, ROOT, SOURCES, WARNINGS, check_scenario, compile_program, run, scenarios
 
-from maze import _version, config
-from maze.errors import Status
+from maze import _version, config, ranges
+from maze.errors import MazeError, Status
 from maze.types import OnUnenforceable
 
 HEADER = (HEADERS / "maze.h").read_text()
+ZIG_INPUTS = (ROOT / "zig" / "src" / "inputs.zig").read_text()
 
 
 @pytest.mark.parametrize("scenario", scenarios("inputs"))
 def test_inputs(scenario: str) -> None:
     check_scenario("inputs", scenario)
+
+
+@pytest.mark.parametrize("scenario", scenarios("structs"))
+def test_structs(scenario: str) -> None:
+    check_scenario("structs", scenario)
 
 
 @pytest.mark.parametrize("scenario", scenarios("results"))
@@ -149,9 +155,42 @@ def test_structs_are_laid_out_as_braid_lays_them_out(ffi: cffi.FFI, struct: str)
     assert {name: field.offset for name, field in fields} == offsets
 
 
+@pytest.mark.parametrize("struct", ["MazeOptionsFFI", "MazeConfigFFI", "MazeCacheStatsFFI"])
+def test_a_struct_that_may_grow_has_no_padding_whose_bytes_could_be_taken_for_a_later_field(
+    ffi: cffi.FFI, struct: str
+) -> None:
+    end = 0
+    for name, field in ffi.typeof(struct).fields:
+        assert field.offset == end, f"padding before {name}"
+        end += ffi.sizeof(field.type)
+    assert end == ffi.sizeof(struct)
+    assert end % 8 == 0
+
+
 def test_every_status_has_the_same_number_in_c_and_python(ffi: cffi.FFI) -> None:
     in_c = ffi.typeof("MazeStatus").relements
     assert in_c == {f"MAZE_{status.name}": status.value for status in Status}
+
+
+def sentences_of_the_header() -> dict[str, str]:
+    """What include/maze.h says that each status means."""
+    statuses = HEADER[HEADER.index("typedef enum MazeStatus") : HEADER.index("} MazeStatus;")]
+    return {name: sentence for sentence, name in re.findall(r"/\*\* (.+?) \*/\n +MAZE_(\w+) = ", statuses)}
+
+
+def test_every_status_means_in_python_what_it_means_in_the_header() -> None:
+    assert {status.name: status.meaning for status in Status} == sentences_of_the_header()
+    for error in MazeError.__subclasses__():
+        assert error.__doc__ == error.status.meaning
+
+
+def test_every_status_means_in_zig_what_it_means_in_the_header() -> None:
+    source = (ROOT / "zig" / "src" / "errors.zig").read_text()
+    errors = source[source.index("pub const Error = error{") : source.index("\n};", source.index("pub const Error ="))]
+    found = {name: sentence for sentence, name in re.findall(r"    /// (.+)\n    (\w+),", errors)}
+    assert found.pop("UnknownStatus")
+    in_zig = {re.sub("(?<!^)(?=[A-Z])", "_", name).upper(): sentence for name, sentence in found.items()}
+    assert in_zig == {name: sentence for name, sentence in sentences_of_the_header().items() if name != "OK"}
 
 
 def test_choices_for_the_unenforceable_are_the_same_in_c_and_python(ffi: cffi.FFI) -> None:
@@ -172,18 +211,22 @@ def test_versions_agree() -> None:
         ("cache_size_limit", f"0 for {config.DEFAULT_CACHE_SIZE_LIMIT}."),
     ],
 )
-def test_the_header_tells_the_defaults_of_the_configuration(field: str, sentence: str) -> None:
+def test_the_header_and_zig_tell_the_defaults_of_the_configuration(field: str, sentence: str) -> None:
     struct = re.search(r"typedef struct MazeConfigFFI \{(.*?)\} MazeConfigFFI;", HEADER, re.DOTALL)
     assert struct is not None
     comment = re.search(rf"/\*\*([^/]*)\*/\s+\w+ {field};", struct[1])
     assert comment is not None
     assert sentence in comment[1]
+    in_zig = sentence.replace("below 0 for", "null for").replace("0 for", "null for")
+    assert re.search(rf"/// .*{re.escape(in_zig)}\n +{field}: ", ZIG_INPUTS)
 
 
-def test_the_header_tells_the_limits_of_the_options() -> None:
-    assert f"from 0 (always the likeliest token) to {config.MAX_TEMPERATURE:g};" in HEADER
-    assert f"from 0 to {config.MAX_SEED};" in HEADER
-    assert f"at most {config.MAX_STOP_TEXTS}. */" in HEADER
+def test_the_header_and_zig_tell_the_limits_of_the_options() -> None:
+    assert f"from 0 (always the likeliest token) to {ranges.TEMPERATURE.highest};" in HEADER
+    assert f"from 0 to {ranges.SEED.highest};" in HEADER
+    assert f"at most {ranges.MAX_STOP_TEXTS}, each of 1 to {ranges.MAX_STOP_TEXT_BYTES} bytes. */" in HEADER
+    assert f"from 0 (always the likeliest token) to {ranges.TEMPERATURE.highest}." in ZIG_INPUTS
+    assert f"at most {ranges.MAX_STOP_TEXTS}, each of 1 to {ranges.MAX_STOP_TEXT_BYTES} bytes." in ZIG_INPUTS
 
 
 # ------------------------------------------------------------------------------------------------ the header alone

@@ -1,11 +1,8 @@
 /* The exported functions: plain C around the entry functions that entry.py defines. See include/maze.h. */
-#include "start.h"
+#include "callback.h"
+#include "structs.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 /* The layouts that Braid and the Zig package were compiled with. */
 #define HOLDS_AT(type, field, offset) _Static_assert(offsetof(type, field) == (offset), #type "." #field)
@@ -120,11 +117,29 @@ static uint64_t ms_since(uint64_t started_us)
     return (now_us() - started_us) / 1000;
 }
 
+/* Make a call with whole structs, whatever header the host has. As embed_call(). */
+static bool call_python(void (*run)(void *), Call *call, EmbedProblem *problem)
+{
+    MazeOptionsFFI options;
+    MazeConfigFFI config;
+    if ((call->options != NULL && !structs_read_options(call->options, &options, problem)) ||
+        (call->config != NULL && !structs_read_config(call->config, &config, problem))) {
+        if (embed_is_forked_child())
+            problem->status = MAZE_FORKED;
+        return false;
+    }
+    if (call->options != NULL)
+        call->options = &options;
+    if (call->config != NULL)
+        call->config = &config;
+    return embed_call(run, call, problem);
+}
+
 static GenerationResultFFI *call_for_result(void (*run)(void *), Call *call)
 {
     uint64_t started_us = now_us();
     EmbedProblem problem;
-    if (!embed_call(run, call, &problem))
+    if (!call_python(run, call, &problem))
         call->result = result_of_problem(&problem);
     else if (call->result == NULL)
         call->result = result_of_problem(&python_failed);
@@ -135,9 +150,17 @@ static GenerationResultFFI *call_for_result(void (*run)(void *), Call *call)
 static MazeStatus call_for_status(void (*run)(void *), Call *call)
 {
     EmbedProblem problem;
-    if (!embed_call(run, call, &problem))
+    if (!call_python(run, call, &problem))
         return problem.status;
     return call->status >= 0 ? (MazeStatus)call->status : MAZE_INTERNAL_ERROR;
+}
+
+bool host_emit_text(MazeTextCallback callback, const char *text, size_t text_len, void *user_data)
+{
+    LEFT_BY_RETURNING returned = false;
+    bool go_on = callback(text, text_len, user_data);
+    returned = true;
+    return go_on;
 }
 
 static void run_generate(void *arguments)
@@ -276,7 +299,7 @@ MazeStatus maze_generate_batch(const IntentFFI *intents, size_t intents_len, con
                  .status = -1};
     uint64_t started_us = now_us();
     EmbedProblem problem;
-    bool called = embed_call(run_generate_batch, &call, &problem);
+    bool called = call_python(run_generate_batch, &call, &problem);
     uint64_t took_ms = ms_since(started_us);
     MazeStatus status = MAZE_OK;
     for (size_t i = 0; i < intents_len; i++) {
@@ -301,10 +324,14 @@ static void run_cache_stats(void *arguments)
 
 MazeStatus maze_cache_stats(MazeCacheStatsFFI *stats)
 {
-    if (stats == NULL || stats->struct_size != sizeof *stats)
+    if (!structs_can_write_stats(stats))
         return embed_is_forked_child() ? MAZE_FORKED : MAZE_INVALID_ARGUMENT;
-    Call call = {.stats = stats};
-    return call_for_status(run_cache_stats, &call);
+    MazeCacheStatsFFI counted;
+    Call call = {.stats = &counted};
+    MazeStatus status = call_for_status(run_cache_stats, &call);
+    if (status == MAZE_OK)
+        structs_write_stats(&counted, stats);
+    return status;
 }
 
 static void run_clear_cache(void *arguments)
@@ -330,130 +357,4 @@ void maze_shutdown(void)
     Call call = {0};
     if (embed_is_running())
         call_for_status(run_shutdown, &call);
-}
-
-/* --------------------------------------------------------------------------------------------- callbacks */
-
-/*
- * A C++ exception, or pthread_exit(), that leaves a callback would unwind through the interpreter, whose locks would
- * stay taken for ever: end it here, where the reason can be told. (Without a handler further up, C++ itself ends the
- * process before it unwinds anything.) Needs -fexceptions.
- */
-static void check_returned(const bool *returned)
-{
-    static const char text[] = "libmaze: a callback was left by an exception or pthread_exit(), not by returning, which "
-                               "the interpreter cannot survive; catch exceptions inside the callback\n";
-    if (!*returned) {
-        ssize_t unused = write(STDERR_FILENO, text, sizeof text - 1);
-        (void)unused;
-        abort();
-    }
-}
-#define LEFT_BY_RETURNING __attribute__((cleanup(check_returned))) bool
-
-bool host_emit_text(MazeTextCallback callback, const char *text, size_t text_len, void *user_data)
-{
-    LEFT_BY_RETURNING returned = false;
-    bool go_on = callback(text, text_len, user_data);
-    returned = true;
-    return go_on;
-}
-
-static void call_log_callback(MazeLogCallback callback, int level, const char *target, const char *message,
-                              void *user_data)
-{
-    LEFT_BY_RETURNING returned = false;
-    callback((MazeLogLevel)level, target, message, user_data);
-    returned = true;
-}
-
-/* --------------------------------------------------------------------------------------------------- log */
-
-/* One registration of a callback. Freed by the last who leaves it. */
-typedef struct LogTarget {
-    MazeLogCallback callback;
-    void *user_data;
-    size_t running; /* threads inside the callback */
-    size_t waiting; /* threads that took it away and wait until running is 0 */
-    bool replaced;
-} LogTarget;
-
-static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t log_idle = PTHREAD_COND_INITIALIZER;
-static LogTarget *log_target;
-
-static void free_if_unused(LogTarget *target)
-{
-    if (target->replaced && target->running == 0 && target->waiting == 0)
-        free(target);
-}
-
-bool host_has_log_callback(void)
-{
-    pthread_mutex_lock(&log_lock);
-    bool has = log_target != NULL;
-    pthread_mutex_unlock(&log_lock);
-    return has;
-}
-
-void host_emit_log(int level, const char *target_name, const char *message)
-{
-    if (embed_inside_log_callback)
-        return;
-    pthread_mutex_lock(&log_lock);
-    LogTarget *target = log_target;
-    if (target != NULL)
-        target->running++;
-    pthread_mutex_unlock(&log_lock);
-    if (target == NULL)
-        return;
-
-    embed_inside_log_callback = true;
-    call_log_callback(target->callback, level, target_name, message, target->user_data);
-    embed_inside_log_callback = false;
-
-    pthread_mutex_lock(&log_lock);
-    if (--target->running == 0)
-        pthread_cond_broadcast(&log_idle);
-    free_if_unused(target);
-    pthread_mutex_unlock(&log_lock);
-}
-
-static void run_log_callback_changed(void *arguments)
-{
-    Call *call = arguments;
-    call->status = entry_log_callback_changed();
-}
-
-void maze_set_log_callback(MazeLogCallback callback, void *user_data)
-{
-    if (embed_is_forked_child())
-        return;
-    LogTarget *target = NULL;
-    if (callback != NULL) {
-        target = malloc(sizeof *target);
-        if (target != NULL)
-            *target = (LogTarget){.callback = callback, .user_data = user_data};
-    }
-    int cancel_state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    void *released = embed_release_interpreter();
-    pthread_mutex_lock(&log_lock);
-    LogTarget *former = log_target;
-    log_target = target;
-    if (former != NULL) {
-        former->replaced = true;
-        former->waiting++;
-        while (former->running > 0 && !embed_inside_log_callback)
-            pthread_cond_wait(&log_idle, &log_lock);
-        former->waiting--;
-        free_if_unused(former);
-    }
-    pthread_mutex_unlock(&log_lock);
-    embed_take_back_interpreter(released);
-    pthread_setcancelstate(cancel_state, NULL);
-
-    Call call = {0};
-    if (embed_is_running())
-        call_for_status(run_log_callback_changed, &call);
 }

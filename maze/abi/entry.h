@@ -56,8 +56,8 @@ bool host_stop_engine_at_exit(void);
 /* Let exit() destroy no static object that a loaded library makes from here on. False if that cannot be had. */
 bool host_destroy_never(const char *path);
 
-/* The environment as it is now: os.environ is that of the start. */
-char *getenv(const char *name);
+/* A variable of the environment as it is now, or NULL; os.environ is that of the start. */
+const char *host_environment(const char *name);
 /* c end */
 
 #endif /* MAZE_ENTRY_H */

@@ -7,33 +7,28 @@ call the entry functions that are declared in entry.h and defined here.
 from __future__ import annotations
 
 import atexit
-import errno
-import json
 import logging
 import os
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
-import orjson
-
-from maze.abi.read import Ffi, Lib, Pointer, Reader, decode_constraints
+from maze.abi.library import Ffi, Lib, Pointer
+from maze.abi.read import Reader, decode_constraints
+from maze.abi.write import Writer, c_text, encode
 from maze.check.validation import validation_error
 from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environment
-from maze.errors import ConfigurationError, MazeError, Status
+from maze.errors import ConfigurationError, Status
 from maze.log import set_sink
 from maze.orchestrator import Orchestrator
-from maze.types import GenerationResult, Intent
+from maze.types import Intent
 
 _log = logging.getLogger(__name__)
 
 SWITCH_INTERVAL_SECS = 0.0005
 """How long one thread keeps the interpreter while others wait, in an interpreter of our own: a quick call beside one
 that computes takes 0.6 ms in the median, with Python's own 5 ms it takes 5.1 ms."""
-
-_STATUS_JSON = {status: orjson.dumps({"status": f"MAZE_{status.name}"}) for status in Status}
 
 
 def attach(ffi: Ffi, lib: Lib, own_interpreter: bool) -> None:
@@ -58,7 +53,10 @@ def attach(ffi: Ffi, lib: Lib, own_interpreter: bool) -> None:
         library.log_misuse,
         library.stop_engines,
     )
-    for functions, on_error, failed in ((results, library.failure, ffi.NULL), (statuses, library.status, -1)):
+    for functions, on_error, failed in (
+        (results, library.write.failure, ffi.NULL),
+        (statuses, library.write.status, -1),
+    ):
         for function in functions:
             # calls.c reports a `failed` value, which comes only if on_error itself fails; cffi would print.
             define = ffi.def_extern(name=f"entry_{function.__name__}", error=failed, onerror=_say_nothing)
@@ -91,7 +89,8 @@ class _Library:
         self._ffi = ffi
         self._lib = lib
         self._own_interpreter = own_interpreter
-        self._reader = Reader(ffi, lib)
+        self.read = Reader(ffi, lib)
+        self.write = Writer(ffi, lib)
         self._lock = threading.Lock()
         self._orchestrator: Orchestrator | None = None
 
@@ -106,7 +105,7 @@ class _Library:
         callback: Pointer,
         user_data: Pointer,
     ) -> Pointer:
-        read = self._reader
+        read = self.read
         key = read.constraints_key(constraints, constraints_len)
         result = self._running().generate(
             read.intent(intent),
@@ -115,7 +114,7 @@ class _Library:
             on_text=self._text_sink(callback, user_data) if callback else None,
             constraints_key=key,
         )
-        return self._generation(result)
+        return self.write.generation(result)
 
     def _text_sink(self, callback: Pointer, user_data: Pointer) -> Callable[[str], bool]:
         def on_text(text: str) -> bool:
@@ -134,7 +133,7 @@ class _Library:
         results: Pointer,
     ) -> int:
         try:
-            read = self._reader
+            read = self.read
             key = read.constraints_key(constraints, constraints_len)
             wanted = read.intents(intents, intents_len)
             generated = self._running().generate_batch(
@@ -143,14 +142,14 @@ class _Library:
                 read.options(options),
                 constraints_key=key,
             )
-            rest = iter(generated)
+            rest, write = iter(generated), self.write
             for index, intent in enumerate(wanted):
-                results[index] = self._generation(next(rest)) if isinstance(intent, Intent) else self.failure(intent)
+                results[index] = write.generation(next(rest)) if isinstance(intent, Intent) else write.failure(intent)
         except BaseException as error:  # noqa: BLE001 - see _guarded
             for index in range(intents_len):
                 if not results[index]:
-                    results[index] = self.failure(error)
-            return self.status(error)
+                    results[index] = self.write.failure(error)
+            return self.write.status(error)
         return Status.OK
 
     # ------------------------------------------------------------------------------------------ without an engine
@@ -158,7 +157,7 @@ class _Library:
     def compile_constraints(
         self, constraints: Pointer, constraints_len: int, language: Pointer, options: Pointer
     ) -> Pointer:
-        read = self._reader
+        read = self.read
         key = read.constraints_key(constraints, constraints_len)
         compiled, _ = self._running().compile(
             lambda: decode_constraints(key),
@@ -166,7 +165,7 @@ class _Library:
             read.on_unenforceable(options),
             constraints_key=key,
         )
-        return self._result(Status.OK, code=compiled.grammar or "", report=compiled.report_json)
+        return self.write.result(Status.OK, code=compiled.grammar or "", report=compiled.report_json)
 
     def validate(
         self,
@@ -177,7 +176,7 @@ class _Library:
         language: Pointer,
         options: Pointer,
     ) -> Pointer:
-        read = self._reader
+        read = self.read
         key = read.constraints_key(constraints, constraints_len)
         validation = self._running().validate(
             read.validated_text(text, text_len),
@@ -187,16 +186,14 @@ class _Library:
             constraints_key=key,
         )
         failure = validation_error(validation)
-        return self._result(
+        return self.write.result(
             failure.status if failure else Status.OK,
             error=str(failure) if failure else None,
-            report=_encode(validation),
+            report=encode(validation),
         )
 
     def cache_stats(self, stats: Pointer) -> int:
-        counted = self._running().cache_stats()
-        for field in ("hits", "misses", "evictions", "entries", "bytes"):
-            setattr(stats, field, getattr(counted, field))
+        self.write.cache_stats(self._running().cache_stats(), stats)
         return Status.OK
 
     def clear_cache(self) -> int:
@@ -207,19 +204,19 @@ class _Library:
 
     def health_check(self) -> Pointer:
         health = self._running().health()
-        report = _encode(health)
+        report = encode(health)
         if health.ready:
-            return self._result(Status.OK, report=report)
+            return self.write.result(Status.OK, report=report)
         details = "; ".join(
             f"{endpoint.get('endpoint', health.backend)}: {endpoint.get('detail', 'not ready')}"
             for endpoint in health.endpoints
             if not endpoint.get("ready")
         )
         error = f"the engine is not ready: {details or health.backend}"
-        return self._result(Status.ENGINE_UNAVAILABLE, error=error, report=report)
+        return self.write.result(Status.ENGINE_UNAVAILABLE, error=error, report=report)
 
     def list_models(self) -> Pointer:
-        return self._result(Status.OK, report=_encode({"models": self._running().models()}))
+        return self.write.result(Status.OK, report=encode({"models": self._running().models()}))
 
     # ------------------------------------------------------------------------------------------ life
 
@@ -234,9 +231,9 @@ class _Library:
             self._start(
                 config_from_environment(environment)
                 if config == self._ffi.NULL
-                else self._reader.config(config, environment)
+                else self.read.config(config, environment)
             )
-        return self._result(Status.OK)
+        return self.write.result(Status.OK)
 
     def _running(self) -> Orchestrator:
         """The Orchestrator, made from the environment if there is none."""
@@ -261,7 +258,7 @@ class _Library:
 
     def _environment(self) -> dict[str, str]:
         """What the host's environment says now; os.environ is a copy from the start of Python."""
-        values = {name: self._lib.getenv(name.encode()) for name in ENVIRONMENT_VARIABLES}
+        values = {name: self._lib.host_environment(name.encode()) for name in ENVIRONMENT_VARIABLES}
         return {name: os.fsdecode(self._ffi.string(value)) for name, value in values.items() if value}
 
     def shutdown(self) -> int:
@@ -290,110 +287,8 @@ class _Library:
         return Status.OK
 
     def _emit_log(self, level: int, target: str, message: str) -> None:
-        self._lib.host_emit_log(level, _c_text(target), _c_text(message))
+        self._lib.host_emit_log(level, c_text(target), c_text(message))
 
     def log_misuse(self, message: Pointer) -> int:
         _log.error("%s", self._ffi.string(message).decode())
         return Status.OK
-
-    # ------------------------------------------------------------------------------------------ results
-
-    def _result(
-        self,
-        status: Status,
-        *,
-        code: str = "",
-        error: str | None = None,
-        report: bytes | None = None,
-        tokens_generated: int = 0,
-    ) -> Pointer:
-        """Make the one result of a call. The only place that decides what a C string can hold."""
-        try:
-            raw_code = code.encode()
-            unfit = "U+0000" if b"\0" in raw_code else None
-        except UnicodeEncodeError as failure:
-            raw_code, unfit = code[: failure.start].encode(), f"a lone surrogate, U+{ord(code[failure.start]):04X}"
-        if unfit is not None:
-            raw_code = raw_code.partition(b"\0")[0]
-            if status is Status.OK:
-                status, report = Status.BAD_RESPONSE, None
-                error = f"the text holds {unfit} at byte {len(raw_code)}, which C cannot be given; it is cut off there"
-        raw_error = self._ffi.NULL if error is None else _c_text(f"libmaze: {error}")
-        raw_report = _STATUS_JSON[status] if report is None else report
-        return self._lib.host_new_result(
-            status,
-            raw_code,
-            len(raw_code),
-            raw_error,
-            0 if error is None else len(raw_error),
-            raw_report,
-            len(raw_report),
-            tokens_generated,
-        )
-
-    def _generation(self, result: GenerationResult) -> Pointer:
-        report = {
-            "status": f"MAZE_{result.status.name}",
-            "provenance": result.provenance,
-            "validation": result.validation,
-            "metadata": result.metadata,
-        }
-        return self._result(
-            result.status,
-            code=result.code,
-            error=result.error,
-            report=_encode(report),
-            tokens_generated=result.metadata.tokens_generated,
-        )
-
-    def failure(self, error: BaseException) -> Pointer:
-        """Make the result of a call that ended with an exception."""
-        status = self.status(error)
-        if isinstance(error, MazeError):
-            return self._result(status, code=error.partial_text, error=str(error))
-        if isinstance(error, KeyboardInterrupt):
-            return self._result(status, error="cancelled: KeyboardInterrupt")
-        if isinstance(error, ImportError):
-            repair = "run `make` in libmaze's source tree, or install the package again"
-            return self._result(status, error=f"{type(error).__name__}: {error}; {repair}")
-        if status is Status.OUT_OF_MEMORY:
-            return self._result(status, error=f"out of memory, threads or open files: {error or type(error).__name__}")
-        _log.error("internal error", exc_info=error)
-        return self._result(status, error=f"internal error, please report it: {type(error).__name__}: {error}")
-
-    def status(self, error: BaseException) -> Status:
-        if isinstance(error, KeyboardInterrupt):
-            self._lib.host_interrupt_after_call()
-        return _status_of(error)
-
-
-def _status_of(error: BaseException) -> Status:
-    """The status of an exception."""
-    match error:
-        case MazeError():
-            return error.status
-        case KeyboardInterrupt():
-            return Status.CANCELLED
-        case ImportError():
-            return Status.STARTUP_FAILED
-        case MemoryError():
-            return Status.OUT_OF_MEMORY
-        case OSError() if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-            return Status.OUT_OF_MEMORY
-        case RuntimeError() if str(error) == "can't start new thread":  # Python has no class of its own for that
-            return Status.OUT_OF_MEMORY
-        case _:
-            return Status.INTERNAL_ERROR
-
-
-def _encode(value: object) -> bytes:
-    """Encode as JSON; texts with lone surrogates, which UTF-8 cannot hold, with escapes."""
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        return json.dumps(value, default=asdict).encode()
-
-
-def _c_text(text: str) -> bytes:
-    """Encode a text of ours so that a C string can hold it."""
-    return text.encode(errors="backslashreplace").replace(b"\0", b"\\x00")

@@ -104,6 +104,12 @@ void host_python_ends(void)
 
 /* ----------------------------------------------------------------------------------------- starting Python */
 
+/* The one reader of the environment in C. */
+const char *host_environment(const char *name)
+{
+    return getenv(name);
+}
+
 static bool readable_file(const char *folder, const char *name)
 {
     char path[PATH_MAX];
@@ -114,7 +120,7 @@ static bool readable_file(const char *folder, const char *name)
 /* Find the Python executable whose environment to use; `python` holds PATH_MAX bytes. */
 static bool find_python(char *python, EmbedProblem *problem)
 {
-    const char *wanted = getenv("MAZE_PYTHON");
+    const char *wanted = host_environment("MAZE_PYTHON");
     if (wanted != NULL && wanted[0] != '\0') {
         if (strlen(wanted) >= PATH_MAX || access(wanted, X_OK) != 0)
             return fail(problem, MAZE_CONFIGURATION,
@@ -217,7 +223,7 @@ static bool initialize_python(const char *python, EmbedProblem *problem)
     }
     return fail(problem, MAZE_STARTUP_FAILED, "Python " PYTHON_VERSION " cannot be started with %.1024s: %.1024s%s",
                 python, status.err_msg != NULL ? status.err_msg : "unknown reason",
-                getenv("MAZE_PYTHON") != NULL ? " (MAZE_PYTHON must name a Python " PYTHON_VERSION ")" : "");
+                host_environment("MAZE_PYTHON") != NULL ? " (MAZE_PYTHON must name a Python " PYTHON_VERSION ")" : "");
 }
 
 /* Describe and clear the current exception: "ModuleNotFoundError: No module named 'orjson'". */
@@ -432,13 +438,10 @@ static void stand_in(Work *work)
     pthread_t thread;
     sigset_t all, former;
     /* The host's handlers belong on the host's threads. Faults cannot be put off, and find their handler anywhere. */
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
     sigfillset(&all);
-    sigdelset(&all, SIGSEGV);
-    sigdelset(&all, SIGBUS);
-    sigdelset(&all, SIGFPE);
-    sigdelset(&all, SIGILL);
-    sigdelset(&all, SIGTRAP);
-    sigdelset(&all, SIGABRT);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        sigdelset(&all, faults[i]);
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STAND_IN_STACK);
     pthread_sigmask(SIG_SETMASK, &all, &former);

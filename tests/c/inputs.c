@@ -197,37 +197,12 @@ static void control_characters_come_back_escaped(void)
     CHECK_SUCCEEDS(result);
 }
 
-static void the_size_of_the_options_is_checked(void)
-{
-    struct {
-        MazeOptionsFFI known;
-        uint64_t later[4];
-    } options = {MAZE_OPTIONS_INIT, {0}};
-    static const size_t wrong[] = {0, 8, sizeof(MazeOptionsFFI) - 1, 4097, SIZE_MAX};
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        options.known.struct_size = wrong[i];
-        CHECK_FAILS(maze_compile_constraints(NULL, 0, NULL, &options.known), MAZE_INVALID_ARGUMENT,
-                    "options.struct_size is");
-    }
-    options.known.struct_size = sizeof options;
-    CHECK_SUCCEEDS(maze_compile_constraints(NULL, 0, NULL, &options.known));
-    options.later[3] = 1;
-    CHECK_FAILS(maze_compile_constraints(NULL, 0, NULL, &options.known), MAZE_INVALID_ARGUMENT,
-                "sets a field that this version of libmaze does not have");
-
-    MazeCacheStatsFFI stats = {.struct_size = sizeof stats - 8};
-    CHECK(maze_cache_stats(&stats) == MAZE_INVALID_ARGUMENT);
-    MazeConfigFFI config = MAZE_CONFIG_INIT;
-    maze_shutdown();
-    config.struct_size = 3;
-    CHECK_FAILS(maze_init(&config), MAZE_INVALID_ARGUMENT, "config.struct_size is 3");
-}
-
 static void options_out_of_range_are_named(void)
 {
     IntentFFI intent = {.raw_input = "x"};
     const char *stops[5] = {"a", "b", "c", "d", "e"};
     const char *no_text[1] = {""};
+    char long_text[1026] = {0}, *too_long = memset(long_text, 'a', 1025);
 #define CHECK_OPTION(assignment, part)                                                                                 \
     do {                                                                                                               \
         MazeOptionsFFI options = MAZE_OPTIONS_INIT;                                                                    \
@@ -246,6 +221,7 @@ static void options_out_of_range_are_named(void)
     CHECK_OPTION((options.stop = stops, options.stop_len = 5), "options.stop_len is 5");
     CHECK_OPTION((options.stop = stops, options.stop_len = SIZE_MAX), "options.stop_len is");
     CHECK_OPTION(options.stop_len = 1, "options.stop is NULL");
+    CHECK_OPTION((options.stop = (const char *const *)&too_long, options.stop_len = 1), "options.stop[0] has 1025 bytes");
     CHECK_OPTION((options.stop = no_text, options.stop_len = 1), "empty text");
 #undef CHECK_OPTION
 }
@@ -338,8 +314,8 @@ SCENARIOS(SCENARIO(null_pointers_are_named), SCENARIO(null_pointers_that_may_be_
           SCENARIO(texts_are_not_read_beyond_their_end), SCENARIO(magic_is_checked_with_its_index),
           SCENARIO(invalid_utf8_is_named_with_field_and_byte),
           SCENARIO(a_label_that_is_not_utf8_is_shown_with_replacement_characters),
-          SCENARIO(control_characters_come_back_escaped), SCENARIO(the_size_of_the_options_is_checked),
-          SCENARIO(options_out_of_range_are_named), SCENARIO(a_wrong_configuration_is_named),
+          SCENARIO(control_characters_come_back_escaped), SCENARIO(options_out_of_range_are_named),
+          SCENARIO(a_wrong_configuration_is_named),
           SCENARIO(configuring_twice_is_an_error_until_shutdown),
           SCENARIO(the_environment_is_read_when_it_is_needed), SCENARIO(the_cache_counts_and_forgets),
           SCENARIO(a_hundred_thousand_constraints_are_taken), SCENARIO(a_text_with_nul_bytes_can_be_validated))

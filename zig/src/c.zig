@@ -199,3 +199,5 @@ pub extern fn maze_clear_cache() MazeStatus;
 pub extern fn maze_health_check() *GenerationResultFFI;
 pub extern fn maze_list_models() *GenerationResultFFI;
 pub extern fn maze_set_log_callback(callback: MazeLogCallback, user_data: ?*anyopaque) void;
+pub extern fn maze_options_init(options: ?*MazeOptionsFFI) void;
+pub extern fn maze_config_init(config: ?*MazeConfigFFI) void;

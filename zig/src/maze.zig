@@ -30,6 +30,10 @@ const Allocator = std.mem.Allocator;
 
 /// The declarations of include/maze.h, one to one.
 pub const c = @import("c.zig");
+const errors = @import("errors.zig");
+const inputs = @import("inputs.zig");
+const Copies = inputs.Copies;
+const pointerOrNull = inputs.pointerOrNull;
 
 /// A constraint as Braid makes it; see `Constraints.braid`.
 pub const ConstraintIRFFI = c.ConstraintIRFFI;
@@ -44,228 +48,30 @@ pub const GenerationResultFFI = c.GenerationResultFFI;
 pub const LogLevel = c.MazeLogLevel;
 
 /// What became of a call: one value for each thing a caller can act on; `MazeStatus` of include/maze.h.
-pub const Status = c.MazeStatus;
-
+pub const Status = errors.Status;
 /// Why a call was not made.
-pub const CallError = Allocator.Error || error{
-    /// A text holds a NUL byte, which a C string cannot carry.
-    NulByte,
-};
-
+pub const CallError = errors.CallError;
 /// What can go wrong in a call, one error for each `Status` but `ok`.
-pub const Error = error{
-    /// An argument is wrong (magic, length, UTF-8, option): fix the call.
-    InvalidArgument,
-    /// A constraint cannot be read (broken JSON, bad regex, undefined symbol): fix the constraint.
-    InvalidConstraint,
-    /// A constraint can be neither enforced nor checked: drop it, or set `on_unenforceable`.
-    UnsupportedConstraint,
-    /// No text can satisfy the constraints together: the message names them.
-    Contradiction,
-    /// The text does not satisfy a constraint: generate again, or look at the validation in `Result.json`.
-    ConstraintViolated,
-    /// The text was cut off before it was complete: raise `max_tokens`. `Result.text` has it.
-    Truncated,
-    /// The configuration is wrong: the message names the variable or field.
-    Configuration,
-    /// Python or a package could not be started: the message says what is missing.
-    StartupFailed,
-    /// The engine cannot be reached, is loading, or failed after all retries: try later.
-    EngineUnavailable,
-    /// The engine refused the key: check MODAL_API_KEY.
-    Unauthorized,
-    /// The engine asks for fewer requests: wait.
-    RateLimited,
-    /// The engine refused the request itself: the message carries its reason.
-    RequestRejected,
-    /// The engine answered something that is not its protocol.
-    BadResponse,
-    /// The deadline passed. `Result.text` has what had arrived.
-    TimedOut,
-    /// The caller or `shutdown` ended the call. `Result.text` has what had arrived.
-    Cancelled,
-    /// An input, or the work it asks for, is over a documented limit.
-    LimitExceeded,
-    /// Memory ran out.
-    OutOfMemory,
-    /// The process forked after libmaze had started; exec first.
-    Forked,
-    /// A defect in libmaze: please report it.
-    InternalError,
-    /// A status of a newer library that this module does not know; the message tells more.
-    UnknownStatus,
-};
-
+pub const Error = errors.Error;
 /// The error that a status stands for; nothing for `ok`.
-pub fn checkStatus(status: Status) Error!void {
-    return switch (status) {
-        .ok => {},
-        .invalid_argument => error.InvalidArgument,
-        .invalid_constraint => error.InvalidConstraint,
-        .unsupported_constraint => error.UnsupportedConstraint,
-        .contradiction => error.Contradiction,
-        .constraint_violated => error.ConstraintViolated,
-        .truncated => error.Truncated,
-        .configuration => error.Configuration,
-        .startup_failed => error.StartupFailed,
-        .engine_unavailable => error.EngineUnavailable,
-        .unauthorized => error.Unauthorized,
-        .rate_limited => error.RateLimited,
-        .request_rejected => error.RequestRejected,
-        .bad_response => error.BadResponse,
-        .timed_out => error.TimedOut,
-        .cancelled => error.Cancelled,
-        .limit_exceeded => error.LimitExceeded,
-        .out_of_memory => error.OutOfMemory,
-        .forked => error.Forked,
-        .internal_error => error.InternalError,
-        // Not `else`: a status added to c.zig must be added here to compile.
-        _ => error.UnknownStatus,
-    };
-}
+pub const checkStatus = errors.checkStatus;
 
 /// What is wanted.
-pub const Intent = struct {
-    /// What the user said.
-    raw_input: []const u8,
-    /// The prompt made from it; null for `raw_input` itself.
-    prompt: ?[]const u8 = null,
-    /// Path of the file the code is for, told to the model and never opened.
-    current_file: ?[]const u8 = null,
-    /// Programming language of the code: typescript, javascript, python, rust, go, java, c, cpp, csharp, kotlin, zig,
-    /// php, ruby or swift. A grammar in Braid's shape needs it.
-    language: ?[]const u8 = null,
-};
-
+pub const Intent = inputs.Intent;
 /// Token ids of the engine's vocabulary.
-pub const TokenMasks = struct {
-    /// Only these ids may appear; empty for no such rule.
-    allowed: []const u32 = &.{},
-    /// These ids never appear.
-    forbidden: []const u32 = &.{},
-};
-
+pub const TokenMasks = inputs.TokenMasks;
 /// A set of rules that the whole output obeys. Every part that is given holds.
-pub const Constraint = struct {
-    /// JSON Schema as JSON text, plain or in Braid's shape (`"schema_type"`).
-    json_schema: ?[]const u8 = null,
-    /// Grammar: Lark (`start:`), GBNF (`root ::=`) or Braid's JSON (`"start_symbol"`).
-    grammar: ?[]const u8 = null,
-    /// Regular expressions; `^...$` describes the whole output, others something it contains.
-    regex_patterns: []const []const u8 = &.{},
-    /// Token ids that may or must not appear.
-    token_masks: ?TokenMasks = null,
-    /// Of constraints that cannot be enforced together, the highest is enforced, the others checked.
-    priority: u32 = 0,
-    /// A label for error messages.
-    name: ?[]const u8 = null,
-};
-
+pub const Constraint = inputs.Constraint;
 /// The constraints of a call, all of which hold: written in Zig, or as Braid made them.
-pub const Constraints = union(enum) {
-    /// Written in Zig: `.{ .list = &.{ .{ .json_schema = schema }, ... } }`.
-    list: []const Constraint,
-    /// In the layout of include/maze.h; borrowed during the call. For Braid's own type there is `braid`.
-    ffi: []const ConstraintIRFFI,
-
-    /// An unconstrained request.
-    pub const none: Constraints = .{ .list = &.{} };
-
-    /// Constraints that Braid made, handed on without a copy. `irs` is a slice of (or a pointer to an array of) Braid's
-    /// own `ConstraintIRFFI`; its layout is compared with ours at compile time.
-    pub fn braid(irs: anytype) Constraints {
-        const Braid = std.meta.Elem(@TypeOf(irs));
-        comptime assertLayout(Braid);
-        const slice: []const Braid = irs;
-        return .{ .ffi = @ptrCast(slice) };
-    }
-
-    fn assertLayout(comptime Braid: type) void {
-        const ours = @typeInfo(ConstraintIRFFI).@"struct";
-        const theirs = @typeInfo(Braid).@"struct";
-        if (theirs.layout != .@"extern" or theirs.field_names.len != ours.field_names.len or
-            @sizeOf(Braid) != @sizeOf(ConstraintIRFFI))
-            @compileError(@typeName(Braid) ++ " is not laid out as ConstraintIRFFI of include/maze.h");
-        for (ours.field_names, ours.field_types) |name, Field| {
-            if (!@hasField(Braid, name) or @offsetOf(Braid, name) != @offsetOf(ConstraintIRFFI, name) or
-                @sizeOf(@FieldType(Braid, name)) != @sizeOf(Field))
-                @compileError(@typeName(Braid) ++ "." ++ name ++ " is not as in ConstraintIRFFI of include/maze.h");
-        }
-    }
-};
-
+pub const Constraints = inputs.Constraints;
 /// What to do with a constraint that can be neither enforced nor checked.
-pub const Unenforceable = enum {
-    /// Fail with `UnsupportedConstraint` before any request.
-    fail,
-    /// Go on without it. A text is still made, and given by `Result.text`, but is no success:
-    /// error.UnsupportedConstraint, with the reason in the warnings.
-    report,
-
-    fn toFFI(unenforceable: Unenforceable) u32 {
-        return @backingInt(switch (unenforceable) {
-            .fail => c.MazeUnenforceable.@"error",
-            .report => c.MazeUnenforceable.report,
-        });
-    }
-};
-
+pub const Unenforceable = inputs.Unenforceable;
 /// Options of a generation; null leaves a value to the configuration.
-pub const Options = struct {
-    /// Most tokens to generate, at least 1.
-    max_tokens: ?u32 = null,
-    /// Time for the whole call with all retries, in milliseconds, at least 1.
-    timeout_ms: ?u32 = null,
-    /// Sampling temperature from 0 (always the likeliest token) to 2.
-    temperature: ?f64 = null,
-    /// Nucleus sampling: share of the probability mass to sample from, over 0 to 1; null for 1.
-    top_p: ?f64 = null,
-    /// Sample from the `top_k` likeliest tokens; null for all.
-    top_k: ?u32 = null,
-    /// Seed of the sampler; null for a random one.
-    seed: ?u32 = null,
-    /// Model to use.
-    model: ?[]const u8 = null,
-    /// Texts that end the generation and are not part of the code; at most 4.
-    stop: []const []const u8 = &.{},
-    /// What to do with a constraint that can be neither enforced nor checked.
-    on_unenforceable: Unenforceable = .fail,
-};
-
+pub const Options = inputs.Options;
 /// Options of `compile` and `validate`.
-pub const CheckOptions = struct {
-    /// As `Intent.language`.
-    language: ?[]const u8 = null,
-    /// What to do with a constraint that can be neither enforced nor checked.
-    on_unenforceable: Unenforceable = .fail,
-};
-
+pub const CheckOptions = inputs.CheckOptions;
 /// Configuration of the process; null leaves a value to the environment, or to the default that is named.
-pub const Config = struct {
-    /// URL of the inference service, or several with commas between; null for MODAL_ENDPOINT, "" for the embedded
-    /// engine.
-    endpoint: ?[]const u8 = null,
-    /// Key of the service; null for MODAL_API_KEY. Appears in no log, error or result.
-    api_key: ?[]const u8 = null,
-    /// Model name at the service; null for MODAL_MODEL.
-    model: ?[]const u8 = null,
-    /// Path of a GGUF file for the embedded engine; null for MAZE_LOCAL_MODEL.
-    local_model: ?[]const u8 = null,
-    /// What the service speaks: maze, vllm, sglang or llama.cpp; null for MAZE_DIALECT, "" to ask it.
-    dialect: ?[]const u8 = null,
-    /// Log filter such as "maze=debug"; null for MAZE_LOG, "" for none.
-    log_filter: ?[]const u8 = null,
-    /// Most tokens to generate where a call does not say; null for 2048.
-    max_tokens: ?u32 = null,
-    /// Time for a whole call where it does not say, in seconds; null for 300.
-    timeout_secs: ?u32 = null,
-    /// Sampling temperature where a call does not say; null for 0.7.
-    temperature: ?f64 = null,
-    /// Keep compiled constraints; null for yes.
-    enable_cache: ?bool = null,
-    /// Compiled constraints kept; null for 1000.
-    cache_size_limit: ?u32 = null,
-};
+pub const Config = inputs.Config;
 
 /// The answer of a call. Its texts live until `deinit`, which must be called once.
 pub const Result = struct {
@@ -549,108 +355,4 @@ pub fn setLogCallback(
 /// again (except when called from within that callback itself).
 pub fn clearLogCallback() void {
     c.maze_set_log_callback(null, null);
-}
-
-/// NUL-terminated copies of what goes into one call.
-const Copies = struct {
-    arena: std.heap.ArenaAllocator,
-
-    fn init(gpa: Allocator) Copies {
-        return .{ .arena = .init(gpa) };
-    }
-
-    fn deinit(copies: *Copies) void {
-        copies.arena.deinit();
-    }
-
-    fn text(copies: *Copies, bytes: []const u8) CallError![*:0]const u8 {
-        if (std.mem.findScalar(u8, bytes, 0) != null) return error.NulByte;
-        return try copies.arena.allocator().dupeSentinel(u8, bytes, 0);
-    }
-
-    fn optionalText(copies: *Copies, bytes: ?[]const u8) CallError!?[*:0]const u8 {
-        return try copies.text(bytes orelse return null);
-    }
-
-    fn texts(copies: *Copies, list: []const []const u8) CallError![]const [*:0]const u8 {
-        const pointers = try copies.arena.allocator().alloc([*:0]const u8, list.len);
-        for (pointers, list) |*pointer, bytes| pointer.* = try copies.text(bytes);
-        return pointers;
-    }
-
-    fn intent(copies: *Copies, from: Intent) CallError!IntentFFI {
-        return .{
-            .raw_input = try copies.text(from.raw_input),
-            .prompt = try copies.optionalText(from.prompt),
-            .current_file = try copies.optionalText(from.current_file),
-            .language = try copies.optionalText(from.language),
-        };
-    }
-
-    fn constraints(copies: *Copies, from: Constraints) CallError![]const ConstraintIRFFI {
-        const list = switch (from) {
-            .ffi => |irs| return irs,
-            .list => |list| list,
-        };
-        const irs = try copies.arena.allocator().alloc(ConstraintIRFFI, list.len);
-        for (irs, list) |*ir, constraint| ir.* = .{
-            .json_schema = try copies.optionalText(constraint.json_schema),
-            .grammar = try copies.optionalText(constraint.grammar),
-            .regex_patterns = pointerOrNull(try copies.texts(constraint.regex_patterns)),
-            .regex_patterns_len = constraint.regex_patterns.len,
-            .token_masks = if (constraint.token_masks) |masks| try copies.tokenMasks(masks) else null,
-            .priority = constraint.priority,
-            .name = try copies.optionalText(constraint.name),
-        };
-        return irs;
-    }
-
-    fn tokenMasks(copies: *Copies, from: TokenMasks) CallError!*const TokenMaskRulesFFI {
-        const rules = try copies.arena.allocator().create(TokenMaskRulesFFI);
-        rules.* = .{
-            .allowed_tokens = pointerOrNull(from.allowed),
-            .allowed_tokens_len = from.allowed.len,
-            .forbidden_tokens = pointerOrNull(from.forbidden),
-            .forbidden_tokens_len = from.forbidden.len,
-        };
-        return rules;
-    }
-
-    fn options(copies: *Copies, from: Options) CallError!c.MazeOptionsFFI {
-        const unset: c.MazeOptionsFFI = .{};
-        return .{
-            .max_tokens = from.max_tokens orelse unset.max_tokens,
-            .timeout_ms = from.timeout_ms orelse unset.timeout_ms,
-            .temperature = from.temperature orelse unset.temperature,
-            .top_p = from.top_p orelse unset.top_p,
-            .top_k = from.top_k orelse unset.top_k,
-            .on_unenforceable = from.on_unenforceable.toFFI(),
-            .seed = from.seed orelse unset.seed,
-            .model = try copies.optionalText(from.model),
-            .stop = pointerOrNull(try copies.texts(from.stop)),
-            .stop_len = from.stop.len,
-        };
-    }
-
-    fn config(copies: *Copies, from: Config) CallError!c.MazeConfigFFI {
-        const unset: c.MazeConfigFFI = .{};
-        return .{
-            .endpoint = try copies.optionalText(from.endpoint),
-            .api_key = try copies.optionalText(from.api_key),
-            .model = try copies.optionalText(from.model),
-            .local_model = try copies.optionalText(from.local_model),
-            .dialect = try copies.optionalText(from.dialect),
-            .log_filter = try copies.optionalText(from.log_filter),
-            .max_tokens = from.max_tokens orelse unset.max_tokens,
-            .timeout_secs = from.timeout_secs orelse unset.timeout_secs,
-            .temperature = from.temperature orelse unset.temperature,
-            .enable_cache = if (from.enable_cache) |enable| @intFromBool(enable) else unset.enable_cache,
-            .cache_size_limit = from.cache_size_limit orelse unset.cache_size_limit,
-        };
-    }
-};
-
-/// The pointer of a slice for C, which gets no address where there is nothing to read.
-fn pointerOrNull(slice: anytype) ?[*]const std.meta.Elem(@TypeOf(slice)) {
-    return if (slice.len == 0) null else slice.ptr;
 }

@@ -140,3 +140,12 @@ test "the defaults of the option and configuration structs are the initialisers 
     try expectSameFields(header.header_options_init, c.MazeOptionsFFI{});
     try expectSameFields(header.header_config_init, c.MazeConfigFFI{});
 }
+
+test "the functions for languages without brace initialisers make the same" {
+    var options: header.MazeOptionsFFI = undefined;
+    header.maze_options_init(&options);
+    try expectSameFields(options, c.MazeOptionsFFI{});
+    var config: header.MazeConfigFFI = undefined;
+    header.maze_config_init(&config);
+    try expectSameFields(config, c.MazeConfigFFI{});
+}
