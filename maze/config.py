@@ -25,6 +25,8 @@ MAX_TEMPERATURE = 2.0
 MAX_STOP_TEXTS = 4
 """vLLM refuses more."""
 MAX_SEED = 2**32 - 1
+MAX_LOCAL_THREADS = 512
+"""GGML_MAX_N_THREADS of llama.cpp."""
 
 DIALECTS = ("maze", "vllm", "sglang", "llama.cpp")
 LOG_LEVELS = ("off", "error", "warn", "info", "debug", "trace")
@@ -37,10 +39,14 @@ ENVIRONMENT_VARIABLES = (
     "MODAL_SECRET",
     "MAZE_DIALECT",
     "MAZE_LOCAL_MODEL",
+    "MAZE_LOCAL_THREADS",
     "MAZE_LOG",
 )
 """Every variable that a host of libmaze may set, but for MAZE_PYTHON, which the C part reads before Python runs.
 The service has one of its own: MAZE_API_KEY."""
+
+
+_KEYS = ("MODAL_API_KEY", "MODAL_KEY", "MODAL_SECRET", "MAZE_API_KEY")
 
 
 class Secret:
@@ -103,6 +109,8 @@ class MazeConfig:
     """None: the embedded engine."""
     local_model: Path | None = None
     """GGUF file of the embedded engine; None: the one that came with libmaze."""
+    local_threads: int | None = None
+    """Threads that compute in the embedded engine; None: see maze.engine.embedded.default_threads()."""
     log_filter: str = ""
     """Such as "maze=debug" or "info"; empty: no log."""
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
@@ -119,6 +127,10 @@ class MazeConfig:
             raise self._wrong("timeout_secs", f"is {self.timeout_secs}; it must be over 0")
         if self.local_model is not None and not self.local_model.is_file():
             raise self._wrong("local_model", f"names {str(self.local_model)!r}, which is not a file; give a GGUF file")
+        if self.local_threads is not None and not 1 <= self.local_threads <= MAX_LOCAL_THREADS:
+            raise self._wrong(
+                "local_threads", f"is {self.local_threads}; it must lie between 1 and {MAX_LOCAL_THREADS}"
+            )
         self.log_levels()
 
     def _wrong(self, field_name: str, problem: str) -> ConfigurationError:
@@ -177,6 +189,14 @@ def checked_dialect(text: str, source: str) -> str | None:
     return text or None
 
 
+def checked_threads(text: str) -> int | None:
+    """Read MAZE_LOCAL_THREADS; empty is None. MazeConfig checks the range."""
+    text = text.strip()
+    if text and not re.fullmatch(r"[0-9]{1,9}", text):
+        raise ConfigurationError(f"MAZE_LOCAL_THREADS is {text[:60]!r}; give a number of threads, such as 4")
+    return int(text) if text else None
+
+
 def config_from_environment(environment: Mapping[str, str] | None = None) -> MazeConfig:
     """The configuration that the environment asks for; an empty variable counts as unset."""
     values = os.environ if environment is None else environment
@@ -188,8 +208,9 @@ def config_from_environment(environment: Mapping[str, str] | None = None) -> Maz
     return MazeConfig(
         modal=modal,
         local_model=Path(local_model) if local_model else None,
+        local_threads=checked_threads(values.get("MAZE_LOCAL_THREADS", "")),
         log_filter=values.get("MAZE_LOG", ""),
-        sources={"local_model": "MAZE_LOCAL_MODEL", "log_filter": "MAZE_LOG"},
+        sources={"local_model": "MAZE_LOCAL_MODEL", "local_threads": "MAZE_LOCAL_THREADS", "log_filter": "MAZE_LOG"},
     )
 
 
@@ -206,6 +227,13 @@ def modal_config_from_environment(
         proxy_key=checked_secret(values.get("MODAL_KEY", ""), "MODAL_KEY"),
         proxy_secret=checked_secret(values.get("MODAL_SECRET", ""), "MODAL_SECRET"),
     )
+
+
+def environment_of_engine() -> dict[str, str]:
+    """The environment of the embedded engine's process: ours, but for keys, which it does not need."""
+    kept = {name: value for name, value in os.environ.items() if name not in _KEYS}
+    # else ggml starts a debugger when it aborts
+    return kept | {"GGML_NO_BACKTRACE": "1"}
 
 
 def service_key_from_environment(environment: Mapping[str, str] | None = None) -> Secret:

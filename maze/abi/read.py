@@ -23,6 +23,7 @@ from maze.config import (
     ModalConfig,
     checked_dialect,
     checked_secret,
+    checked_threads,
     parse_endpoints,
 )
 from maze.errors import InvalidArgumentError, LimitExceededError, MazeError
@@ -57,8 +58,6 @@ class Lib(Protocol):
     host_emit_log: Callable[[int, bytes, bytes], None]
     host_interrupt_after_call: Callable[[], None]
     host_python_ends: Callable[[], None]
-    host_stop_engine_at_exit: Callable[[], bool]
-    host_destroy_never: Callable[[bytes], bool]
     getenv: Callable[[bytes], Pointer]
 
 
@@ -329,10 +328,12 @@ class Reader:
             timeout_secs=config.timeout_secs or DEFAULT_TIMEOUT_SECS,
             modal=modal,
             local_model=Path(local_model) if local_model else None,
+            local_threads=checked_threads(environment.get("MAZE_LOCAL_THREADS", "")),
             log_filter=log_filter,
             sources={
                 "temperature": "config.temperature",
                 "local_model": local_model_source,
+                "local_threads": "MAZE_LOCAL_THREADS",
                 "log_filter": log_filter_source,
             },
         )

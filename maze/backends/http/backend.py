@@ -179,13 +179,20 @@ class HttpBackend:
     """An inference service, or several of the same kind, over HTTP. Safe for use from many threads at once."""
 
     def __init__(
-        self, config: ModalConfig, *, limits: Limits | None = None, transport: httpx.BaseTransport | None = None
+        self,
+        config: ModalConfig,
+        *,
+        dialect: Dialect | None = None,
+        limits: Limits | None = None,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._transport = transport or SocketTransport()
-        dialect = _DIALECTS[config.dialect] if config.dialect else None
+        dialect = dialect or (_DIALECTS[config.dialect] if config.dialect else None)
         self.name = dialect.backend if dialect else MazeDialect.backend
         self._endpoints = Endpoints([Endpoint(url, dialect) for url in config.endpoints])
+        for endpoint in self._endpoints.all:
+            endpoint.described = dialect is not None and not dialect.describes_models and dialect.version_path is None
         self._model = config.model
         self._permits = Permits(self._limits.calls_under_way)
         self._closing = Cancellation()
@@ -966,6 +973,11 @@ def _reason(body: bytes) -> str:
 def _told_reason(told: object) -> str:
     """`{"error": {"message"}}`, `{"error": "text"}`, `{"detail"}`, `{"object": "error", "message"}`, or a text."""
     while type(told) is dict:
+        if told.get("type") == "exceed_context_size_error":  # llama.cpp
+            return (
+                f"the prompt is {told.get('n_prompt_tokens')} tokens long, but the engine holds {told.get('n_ctx')} "
+                "for prompt and answer; shorten the prompt"
+            )
         inner = next((told[key] for key in ("error", "message", "detail", "msg") if told.get(key)), None)
         if inner is None:
             return ""

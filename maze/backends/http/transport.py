@@ -89,8 +89,9 @@ class Call:
 class SocketTransport(httpx.BaseTransport):
     """Sends requests over plain and TLS sockets and keeps connections alive. Safe for use from many threads."""
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None, uds: str | None = None) -> None:
         self._tls = tls
+        self._uds = uds
         self._lock = threading.Lock()
         self._idle: dict[Origin, list[_Connection]] = {}
         self._closed = False
@@ -169,6 +170,16 @@ class SocketTransport(httpx.BaseTransport):
         if scheme == "https" and self._tls is None:
             self._tls = _default_tls_context()
         limit = time.monotonic() + min(CONNECT_SECS, call.deadline.remaining_secs())
+        if self._uds is not None:
+            connected = socket.socket(socket.AF_UNIX)
+            try:
+                connected.settimeout(limit - time.monotonic())
+                connected.connect(self._uds)
+                connected.setblocking(False)
+            except OSError as error:
+                connected.close()
+                raise httpx.ConnectError((error.strerror or str(error)).lower()) from None
+            return _Connection(connected)
         failure: OSError | None = None
         addresses = _resolve(host, port, call, limit)
         for number, (family, kind, protocol, _, address) in enumerate(addresses):
