@@ -55,6 +55,11 @@ def test_engine(scenario: str) -> None:
     check_scenario("engine", scenario)
 
 
+@pytest.mark.parametrize("scenario", scenarios("child"))
+def test_the_process_of_the_engine(scenario: str) -> None:
+    check_scenario("child", scenario)
+
+
 @pytest.mark.parametrize("left_by", ["exception", "pthread_exit"])
 @pytest.mark.parametrize("callback", ["log", "text"])
 def test_a_callback_that_does_not_return_ends_the_process_with_the_reason(

@@ -238,9 +238,11 @@ class _SharedEngine:
         facts = process.wait_until_ready(deadline, cancellation)
         with self._lock:
             running = self._running
-            if running is None or running.process is not process:
+            is_new = running is None or running.process is not process
+            if running is None or is_new:
                 running = self._running = _Running(process, self._connect(process, facts), facts)
-                _log.info("loaded %s in %.0f ms", self.path.stem, process.load_ms)
+        if is_new:  # said without the lock: whoever takes the log may use the engine
+            _log.info("loaded %s in %.0f ms", self.path.stem, process.load_ms)
         if self._must_show_life or must_answer:
             limit = Deadline(min(ALIVE_SECS, deadline.remaining_secs()) * 1000)
             if not running.http.health(limit).ready and process.failure() is None and self._must_show_life:

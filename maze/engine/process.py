@@ -73,6 +73,7 @@ class EngineProcess:
         self.key = secrets.token_hex()
         self._lock = threading.Condition()
         self._receiving = False
+        self._told_to_end = False
         self._facts: Facts | None = None
         self._failure: MazeError | None = None
         self._started = time.monotonic()
@@ -162,9 +163,11 @@ class EngineProcess:
         """End the process, for `reason` to all who wait for it; waits END_SECS at most until it is gone."""
         with self._lock:
             self._failure = self._failure or reason
-            self._lock.wait_for(lambda: not self._receiving)
-            self._receiving = True  # for good
+            if self._told_to_end:
+                return
+            self._told_to_end = True
             self._lock.notify_all()
+            self._lock.wait_for(lambda: not self._receiving)
         with contextlib.suppress(OSError):
             self._control.send(b"end", socket.MSG_NOSIGNAL)
             ends = time.monotonic() + END_SECS
