@@ -155,8 +155,8 @@ def damaged_models(source: Path) -> Iterator[tuple[str, Callable[[Path], None]]]
     for name in ("tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id", "tokenizer.ggml.unknown_token_id"):
         for value in (49152, 0xFFFFFFFF):
             yield f"{name} = {value}", number(name, value)
-    for value in ("none", "spm", "llama", "bert", "no such tokenizer"):
-        yield f"tokenizer {value}", model.with_value("tokenizer.ggml.model", STRING, text(value)).write
+    for tokenizer in ("none", "spm", "llama", "bert", "no such tokenizer"):
+        yield f"tokenizer {tokenizer}", model.with_value("tokenizer.ggml.model", STRING, text(tokenizer)).write
     yield "architecture gpt-none", model.with_value("general.architecture", STRING, text("gpt-none")).write
     yield "architecture bert", model.with_value("general.architecture", STRING, text("bert")).write
 

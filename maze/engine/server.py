@@ -109,7 +109,7 @@ def _load(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     )["prompt"]
     if PROMPT_MARK not in template:
         raise _WrongModelError(
-            f"the chat template of the model {str(path)!r} leaves out the prompt; fetch the file again or choose another"
+            f"the chat template of the model {str(path)!r} leaves out the prompt; choose another model"
         )
     end_text = {"content": ask("GET", "/props")["eos_token"], "add_special": False, "parse_special": True}
     end_tokens = {*ask("POST", "/tokenize", end_text)["tokens"], _probe(server, path)}
