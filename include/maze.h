@@ -17,11 +17,15 @@
  *   that hangs from it; give each back once with maze_free_result().
  *
  * Threads.  Every function may be called from any thread at any time, with any
- *   stack size the system allows.  A call waits without holding back others,
- *   but for the load of the embedded engine (half a second for the small one).
- *   pthread_cancel() takes effect after the call.  The embedded engine has
- *   threads of its own until maze_shutdown(): a process whose main thread ends
- *   with pthread_exit() goes on meanwhile.
+ *   stack size the system allows.  A call waits without holding back others.
+ *   pthread_cancel() takes effect after the call.
+ *
+ * Processes.  The embedded engine runs in a process of its own, which the host
+ *   never notices: it is no child of the host for wait() or SIGCHLD, is in a
+ *   session of its own, has none of the host's files, and is gone within a
+ *   second after maze_shutdown() or the end of the host, however that came.
+ *   (A host that is process 1 or a subreaper inherits it, as it does all
+ *   orphans, and finds it with wait() once it has ended.)
  *
  * Fork.  After the first call, a child made by fork() without exec() gets a
  *   MAZE_FORKED error from every function.  A fork before the first call, and

@@ -486,9 +486,9 @@ def _backend(config: MazeConfig, upstream: str | None) -> Backend:
         from maze.backends import connect
 
         return connect(modal_config_from_environment(parse_endpoints(upstream, "--upstream")))
-    from maze.backends.llama_cpp import LlamaCppBackend
+    from maze.engine import EmbeddedEngine
 
-    return LlamaCppBackend(config.local_model)
+    return EmbeddedEngine(config.local_model, threads=config.local_threads)
 
 
 def _is_loopback(host: str) -> bool:

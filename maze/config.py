@@ -45,6 +45,9 @@ ENVIRONMENT_VARIABLES = tuple(_VARIABLES.values())
 The service has one of its own: MAZE_API_KEY."""
 
 
+_KEYS = ("MODAL_API_KEY", "MODAL_KEY", "MODAL_SECRET", "MAZE_API_KEY")
+
+
 class Secret:
     """A text that never shows itself: `reveal()` is the only way to it."""
 
@@ -205,6 +208,12 @@ def _problem_with_url(endpoint: str) -> str | None:
 def environment() -> dict[str, str]:
     """The environment of this process as it is now."""
     return dict(os.environ)
+
+
+def environment_of_engine() -> dict[str, str]:
+    """The environment of the embedded engine's process: ours, but for keys, which it does not need."""
+    # Without the variable, ggml starts a debugger when it aborts.
+    return {name: value for name, value in os.environ.items() if name not in _KEYS} | {"GGML_NO_BACKTRACE": "1"}
 
 
 def parse_endpoints(text: str, source: str) -> tuple[str, ...]:

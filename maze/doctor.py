@@ -14,8 +14,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from maze._version import __version__
-from maze.backends.llama_cpp import bundled_model
 from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environment, set_variables
+from maze.engine import bundled_model
 from maze.errors import MazeError
 from maze.orchestrator import Orchestrator
 

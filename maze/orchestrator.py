@@ -491,9 +491,9 @@ def _backend_for(config: MazeConfig) -> Backend:
         from maze.backends import connect
 
         return connect(config.modal)
-    from maze.backends.llama_cpp import LlamaCppBackend
+    from maze.engine import EmbeddedEngine
 
-    return LlamaCppBackend(config.local_model)
+    return EmbeddedEngine(config.local_model, threads=config.local_threads)
 
 
 def _validate(completion: Completion, compiled: CompiledConstraints) -> ValidationResult:

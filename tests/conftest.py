@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from http_calls import close_backends
 
-from maze.backends.llama_cpp import LlamaCppBackend
+from maze.engine import EmbeddedEngine
 
 
 @pytest.fixture(scope="session")
-def embedded_backend() -> Iterator[LlamaCppBackend]:
+def embedded_backend() -> Iterator[EmbeddedEngine]:
     """The real model, loaded once for all tests."""
-    backend = LlamaCppBackend(None)
+    backend = EmbeddedEngine(None)
     yield backend
     backend.close()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import cffi
 import pytest
-from c_programs import HEADERS, LIBRARIES, ROOT, SOURCES, WARNINGS, check_scenario, compile_program, run, scenarios
+from c_programs import HEADERS, LIBRARIES, ROOT, SOURCES, WARNINGS, check_scenario, run, scenarios
 
 from maze import _version, config, ranges
 from maze.errors import MazeError, Status
@@ -61,11 +61,9 @@ def test_engine(scenario: str) -> None:
     check_scenario("engine", scenario)
 
 
-def test_exit_destroys_nothing_that_llama_cpp_makes_while_it_loads() -> None:
-    watch = compile_program("late_destructors", "-shared", "-fPIC", "-ldl")
-    program = compile_program("engine")
-    done = run(program, "streamed_pieces_together_are_the_code", environment={"LD_PRELOAD": str(watch)})
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+@pytest.mark.parametrize("scenario", scenarios("child"))
+def test_the_process_of_the_engine(scenario: str) -> None:
+    check_scenario("child", scenario)
 
 
 @pytest.mark.parametrize("left_by", ["exception", "pthread_exit"])

@@ -25,9 +25,9 @@ from test_service import Gate, LoadingBackend, reached
 
 from maze import doctor
 from maze._version import __version__
-from maze.backends.llama_cpp import bundled_model
 from maze.cli import EXIT_CODES, INTERRUPTED, OUTPUT_LOST, main
 from maze.config import ENVIRONMENT_VARIABLES, Secret
+from maze.engine import bundled_model
 from maze.errors import Status
 from maze.log import configure_logging
 from maze.service.app import ServiceSettings

@@ -19,8 +19,8 @@ from service_runner import RunningService, running_service
 
 from maze._version import __version__
 from maze.backends.base import FINISHED_LENGTH, Deadline, Health, Request
-from maze.backends.llama_cpp import LlamaCppBackend
 from maze.config import DEFAULT_MODAL_MODEL, Secret
+from maze.engine import EmbeddedEngine
 from maze.errors import ConstraintViolatedError, EngineUnavailableError, MazeError, Status, TruncatedError
 from maze.service.app import ServiceSettings
 from maze.service.contract import HTTP_STATUS, RETRYABLE
@@ -746,7 +746,7 @@ def test_the_second_wish_to_stop_does_not_wait_for_the_grace_time() -> None:
 # ------------------------------------------------------------------------------------------------ with the real model
 
 
-def test_the_real_model_answers_under_a_schema(embedded_backend: LlamaCppBackend) -> None:
+def test_the_real_model_answers_under_a_schema(embedded_backend: EmbeddedEngine) -> None:
     body = {"prompt": "Give n.", "constraints": {"json_schema": SCHEMA}, "max_tokens": 40, "seed": 1}
     with running_service(embedded_backend, ServiceSettings(max_concurrent=2, stop_grace_secs=0)) as service:
         wait_until(lambda: httpx.get(service.url + "/health", timeout=30).status_code == 200)
@@ -758,7 +758,7 @@ def test_the_real_model_answers_under_a_schema(embedded_backend: LlamaCppBackend
     assert streamed[-1]["constraint_satisfied"] is True
 
 
-def test_leaving_a_stream_stops_the_real_model(embedded_backend: LlamaCppBackend) -> None:
+def test_leaving_a_stream_stops_the_real_model(embedded_backend: EmbeddedEngine) -> None:
     with running_service(embedded_backend, ServiceSettings(max_concurrent=1, stop_grace_secs=0)) as service:
         body = {
             "prompt": "Count to ten thousand.",

@@ -22,7 +22,6 @@ int entry_clear_cache(void);
 int entry_shutdown(void);
 int entry_log_callback_changed(void);
 int entry_log_misuse(const char *message);
-int entry_stop_engines(void);
 /* python end */
 
 /* Written in C, called from entry.py. */
@@ -46,15 +45,6 @@ void host_interrupt_after_call(void);
 
 /* The host's Python is about to be finalized: refuse all further calls. */
 void host_python_ends(void);
-
-/*
- * Make exit() stop the embedded engine before it runs what has been registered so far. False if exit() has begun, and
- * may have destroyed what was registered before this call.
- */
-bool host_stop_engine_at_exit(void);
-
-/* Let exit() destroy no static object that a loaded library makes from here on. False if that cannot be had. */
-bool host_destroy_never(const char *path);
 
 /* A variable of the environment as it is now, or NULL; os.environ is that of the start. */
 const char *host_environment(const char *name);

@@ -51,7 +51,6 @@ def attach(ffi: Ffi, lib: Lib, own_interpreter: bool) -> None:
         library.shutdown,
         library.log_callback_changed,
         library.log_misuse,
-        library.stop_engines,
     )
     for functions, on_error, failed in (
         (results, library.write.failure, ffi.NULL),
@@ -245,14 +244,6 @@ class _Library:
 
     def _start(self, config: MazeConfig) -> Orchestrator:
         """Make the Orchestrator. The lock is held."""
-        if config.modal is None and self._own_interpreter:
-            # This Python is never finalised, so the engine cannot rely on atexit; and its own way to be told of exit()
-            # waits for the interpreter, which in a forked child may never be free.
-            from maze.backends import llama_cpp  # only where it is needed: it takes a while to import
-
-            llama_cpp.exit_guard = llama_cpp.ExitGuard(
-                stop_engine_at_exit=self._lib.host_stop_engine_at_exit, destroy_never=self._lib.host_destroy_never
-            )
         self._orchestrator = Orchestrator(config)
         return self._orchestrator
 
@@ -266,13 +257,6 @@ class _Library:
             orchestrator, self._orchestrator = self._orchestrator, None
         if orchestrator is not None:
             orchestrator.close()
-        return Status.OK
-
-    def stop_engines(self) -> int:
-        """The process exits: end the threads of the engine before what they use is destroyed."""
-        from maze.backends import llama_cpp  # is imported: it asked for this call
-
-        llama_cpp.stop_all()
         return Status.OK
 
     def python_ends(self) -> None:

@@ -34,6 +34,4 @@ class Lib(Protocol):
     host_emit_log: Callable[[int, bytes, bytes], None]
     host_interrupt_after_call: Callable[[], None]
     host_python_ends: Callable[[], None]
-    host_stop_engine_at_exit: Callable[[], bool]
-    host_destroy_never: Callable[[bytes], bool]
     host_environment: Callable[[bytes], Pointer]

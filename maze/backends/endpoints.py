@@ -21,8 +21,8 @@ class Endpoint:
         self.url = url
         self.dialect = dialect
         """None until the service was asked."""
-        self.described = False
-        """Whether models, vocabulary and version were asked for."""
+        self.described = dialect is not None and not dialect.describes_models and dialect.version_path is None
+        """Whether models, vocabulary and version were asked for, or are not needed."""
         self.models: tuple[str, ...] = ()
         self.vocabulary: int | None = None
         """Size of the vocabulary of the model, where the service tells it."""

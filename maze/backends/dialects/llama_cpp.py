@@ -1,4 +1,4 @@
-"""The server of llama.cpp: its request, and its own ways to fail."""
+"""The server of llama.cpp, built with llguidance: the embedded engine's, or another."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Request
 from maze.backends.dialects.base import (
+    Dialect,
     Event,
     MalformedError,
     Reader,
@@ -18,77 +19,126 @@ from maze.backends.dialects.base import (
 )
 from maze.backends.dialects.openai import listed_models
 from maze.backends.token_mask import check_vocabulary
-from maze.errors import UnsupportedConstraintError
+from maze.errors import ConstraintViolatedError, ContradictionError, UnsupportedConstraintError
+from maze.types import TokenMask
+
+_FORBIDDEN_BIAS = -1e9
+"""Logit bias of a forbidden token: no other token, however unlikely, loses to it.
+
+It is not infinite because llama.cpp picks any token, and drops the grammar, where all have the probability 0.
+"""
+
+_RANDOM_SEED = 2**32 - 1
+"""What llama.cpp takes for "any"."""
+
+_MOST_TOKENS = 2**31 - 1
+"""More than it takes, and than any context holds."""
 
 
-class LlamaCppDialect:
-    """The server of llama.cpp, built with llguidance."""
+class LlamaCppDialect(Dialect):
+    """The server of llama.cpp.
+
+    What is known of its model when it is made goes into the requests: the texts of its chat template around a prompt,
+    the size of its vocabulary, and the tokens that end an answer. Without these a mask that lists what is allowed is
+    only enforced alone, because a bias would ban the end of the answer.
+    """
 
     name = "llama.cpp"
     backend = "llama.cpp"
     generate_path = "/completion"
-    whole_path: str | None = None
-    ready_path = "/health"
-    models_path = "/v1/models"
-    version_path: str | None = "/props"
     version_field = "build_info"
-    describes_models = True
     needs_model = False
     ends_with_done = False
 
+    def __init__(
+        self,
+        *,
+        prompt_prefix: str = "",
+        prompt_suffix: str = "",
+        vocabulary: int | None = None,
+        end_tokens: frozenset[int] = frozenset(),
+    ) -> None:
+        self._prompt_prefix = prompt_prefix
+        self._prompt_suffix = prompt_suffix
+        self._vocabulary = vocabulary
+        self._end_tokens = end_tokens
+        self.describes_models = vocabulary is None
+        self.version_path = "/props" if vocabulary is None else None
+
     def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:
-        """Forbidden tokens are a bias of minus infinity, allowed ones a grammar: the bias would ban the end token."""
+        """Every setting of the sampler is given: the server's own defaults are not neutral."""
+        vocabulary = self._vocabulary or vocabulary
+        grammar = request.grammar
         fields: dict[str, Any] = {
-            "prompt": request.prompt,
-            "n_predict": request.max_tokens,
+            "prompt": f"{self._prompt_prefix}{request.prompt}{self._prompt_suffix}",
+            "n_predict": min(request.max_tokens, _MOST_TOKENS),
+            "samplers": ["temperature", "top_k", "top_p"],
             "temperature": request.temperature,
             "top_p": request.top_p,
             "top_k": request.top_k,
-            # The server's own defaults of these are not neutral.
-            "min_p": 0.0,
-            "repeat_penalty": 1.0,
-            "seed": request.seed,
+            "seed": request.seed % _RANDOM_SEED,
             "stop": request.stop,
             "stream": True,
+            # So that the server notices between the steps of a long prompt that nobody listens.
+            "return_progress": True,
             "cache_prompt": True,
         }
         if model is not None:
             fields["model"] = model
-        grammar = request.grammar
         mask = request.token_mask
         if mask is not None:
             if vocabulary is not None:
                 check_vocabulary(mask, vocabulary)
             fields["return_tokens"] = True
-            if mask.allowed is not None:
-                if grammar is not None:
-                    raise UnsupportedConstraintError(
-                        "allowed tokens cannot be enforced together with a grammar by the llama.cpp server; use one "
-                        "of the two, or the embedded engine"
-                    )
+            if mask.allowed is None or (vocabulary is not None and self._end_tokens):
+                fields["logit_bias"] = self._bias(mask, vocabulary)
+            elif grammar is None:
                 grammar = mask_grammar(mask.allowed - mask.forbidden)
-            elif mask.forbidden:
-                fields["logit_bias"] = [[token, False] for token in sorted(mask.forbidden)]
+            else:
+                raise UnsupportedConstraintError(
+                    "allowed tokens cannot be enforced together with a grammar by the llama.cpp server; use one "
+                    "of the two, or the embedded engine"
+                )
         if grammar is not None:
-            fields["grammar"] = grammar
+            fields["grammar"] = grammar.replace("%llguidance {}", '%llguidance {"no_forcing":true}', 1)
         return fields
 
+    def _bias(self, mask: TokenMask, vocabulary: int | None) -> list[list[float]]:
+        """Forbid tokens; those that end an answer stay allowed unless they are forbidden themselves."""
+        forbidden = set(mask.forbidden)
+        if mask.allowed is not None and vocabulary is not None:
+            if not mask.allowed - mask.forbidden:
+                raise ContradictionError("token_masks: every allowed token is forbidden as well")
+            forbidden |= set(range(vocabulary)) - mask.allowed - self._end_tokens
+        if len(forbidden) == vocabulary:
+            raise ContradictionError("token_masks: every token of the vocabulary is forbidden")
+        return [[token, _FORBIDDEN_BIAS] for token in sorted(forbidden)]
+
     def reader(self, request: Request) -> Reader:
-        return _LlamaCppReader(request)
+        """A reader that checks the mask, if there is one."""
+        return _LlamaCppReader(request, self._end_tokens)
 
     def model_names(self, answer: object) -> tuple[str, ...]:
-        """`data[].id`."""
         return listed_models(answer)
 
 
 class _LlamaCppReader(Reader):
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, end_tokens: frozenset[int]) -> None:
         super().__init__()
         self._mask = request.token_mask
+        self._end_tokens = end_tokens
+        self._has_grammar = request.grammar is not None
         # A grammar that llama.cpp cannot read it ignores, and where a grammar meets a bias nothing may be left.
-        self._must_see_all = request.grammar is not None or (self._mask is not None and self._mask.allowed is not None)
+        self._must_see_all = self._has_grammar or (
+            self._mask is not None and self._mask.allowed is not None and not end_tokens
+        )
         self._token_ids: list[int] = []
+        """Of the text, and the end token where it is not known."""
+        self._seen = 0
+        """Tokens that the server told."""
+        self._text = ""
         self._last_text = ""
+        self._ended_by_token = False
 
     def feed(self, event: Event) -> str:
         stop = event.get("stop")
@@ -97,11 +147,26 @@ class _LlamaCppReader(Reader):
         text = text_of(event, "content")
         if stop:
             self._read_summary(event)
-        else:
-            self._last_text = text
+        elif "prompt_progress" not in event:
             if self._mask is not None:
-                self._token_ids += token_ids_of(event, "tokens")
+                self._take_tokens(token_ids_of(event, "tokens"), self._mask)
+            self._last_text = text
+            self._text += text
         return text
+
+    def _take_tokens(self, ids: list[int], mask: TokenMask) -> None:
+        self._token_ids += (token for token in ids if token not in self._end_tokens or token in mask.forbidden)
+        self._seen += len(ids)
+        if not (self._has_grammar and self._end_tokens):
+            return
+        for token in ids:
+            if token in mask.forbidden or not (
+                mask.allowed is None or token in mask.allowed or token in self._end_tokens
+            ):
+                raise ConstraintViolatedError(
+                    f"token_masks: after {self._text[-40:]!r} no token satisfies both the grammar and the mask "
+                    f"(the engine could only take the forbidden token {token})"
+                )
 
     def _read_summary(self, event: Event) -> None:
         how = event.get("stop_type")
@@ -109,7 +174,9 @@ class _LlamaCppReader(Reader):
             raise MalformedError("its field 'stop_type' is none of 'eos', 'word' and 'limit'")
         # `truncated`: the context was shifted or used up.
         self.finish_reason = FINISHED_LENGTH if how == "limit" or event.get("truncated") is True else FINISHED_STOP
-        self.stopped_by_text = how == "word"
+        self._ended_by_token = how == "eos"
+        # A server whose model is known was seen to obey grammars, so that its empty answer is one of the model's.
+        self.stopped_by_text = how == "word" or bool(self._end_tokens)
         self.tokens_generated = count_of(event, "tokens_predicted")
         self.prompt_tokens = count_of(event, "tokens_evaluated")
         self.model = optional_text_of(event, "model")
@@ -120,11 +187,10 @@ class _LlamaCppReader(Reader):
         super().check(text)
         if self._mask is None:
             return
-        seen = len(self._token_ids)
-        if self.finish_reason == FINISHED_STOP and not self.stopped_by_text and not self._last_text:
+        if self._ended_by_token and not self._end_tokens and not self._last_text:
             del self._token_ids[-1:]  # the end token, which is no part of the text
         check_tokens(self._token_ids, self._mask)
-        if self._must_see_all and seen != self.tokens_generated:
+        if self._must_see_all and self._seen != self.tokens_generated:
             raise UnsupportedConstraintError(
                 "token_masks: the text has characters made of several tokens, or a stop text, whose ids the llama.cpp "
                 "server does not tell, so that the mask cannot be confirmed next to a grammar; leave one of them out"

@@ -45,10 +45,16 @@ class HttpBackend:
     """An inference service, or several of the same kind, over HTTP. Safe for use from many threads at once."""
 
     def __init__(
-        self, config: ModalConfig, *, limits: Limits | None = None, transport: httpx.BaseTransport | None = None
+        self,
+        config: ModalConfig,
+        *,
+        dialect: Dialect | None = None,
+        limits: Limits | None = None,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
+        """`dialect` is one of a server that is known already, in place of the one that `config` names."""
         self._limits = limits or Limits()
-        dialect = DIALECTS[config.dialect] if config.dialect else None
+        dialect = dialect or (DIALECTS[config.dialect] if config.dialect else None)
         self.name = dialect.backend if dialect else MazeDialect.backend
         self._endpoints = Endpoints([Endpoint(url, dialect) for url in config.endpoints])
         self._model = config.model

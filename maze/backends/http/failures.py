@@ -145,6 +145,11 @@ def _reason(body: bytes) -> str:
 def _told_reason(told: object) -> str:
     """`{"error": {"message"}}`, `{"error": "text"}`, `{"detail"}`, `{"object": "error", "message"}`, or a text."""
     while type(told) is dict:
+        if told.get("type") == "exceed_context_size_error":  # llama.cpp
+            return (
+                f"the prompt is {told.get('n_prompt_tokens')} tokens long, but the engine holds {told.get('n_ctx')} "
+                "for prompt and answer; shorten the prompt"
+            )
         inner = next((told[key] for key in ("error", "message", "detail", "msg") if told.get(key)), None)
         if inner is None:
             return ""
