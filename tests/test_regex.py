@@ -16,7 +16,7 @@ from maze.grammar.pattern.automaton import (
     smallest,
     without_intersections,
 )
-from maze.grammar.pattern.regex import (
+from maze.grammar.pattern.tree import (
     ANY,
     MAX_GROUP_DEPTH,
     MAX_PATTERN_CHARACTERS,

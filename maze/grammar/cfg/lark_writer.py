@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 from maze.errors import LimitExceededError
 from maze.grammar.cfg.analysis import chain_is_longer
-from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal, escaped
+from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Production, Symbol, Terminal, one_of
+from maze.grammar.pattern.printer import to_terminal
 
 MAX_DEPTH = 500
 """Longest chain of references between rules. llguidance (1.0.1, 1.7 and 1.9 alike) recurses over them when it compiles:
@@ -291,9 +292,7 @@ class _Writer:
         if symbol not in self._terminal_names:
             name = self._names.new(symbol.name, upper=True)
             self._terminal_names[symbol] = name
-            parts = [f"/{_in_slashes(regex)}/" for regex in symbol.all_of]
-            parts += [f"~/{_in_slashes(regex)}/" for regex in symbol.none_of]
-            self._terminals.append(f"{name}: {' & '.join(parts)}\n")
+            self._terminals.append(f"{name}: {to_terminal(symbol.language)}\n")
         return self._terminal_names[symbol]
 
 
@@ -302,8 +301,7 @@ def _folded(productions: list[Production]) -> list[Production]:
     single = [rhs[0] for rhs in productions if len(rhs) == 1 and isinstance(rhs[0], Literal)]
     if len(single) < _FOLD_FROM:
         return list(dict.fromkeys(productions))
-    texts = [literal.text for literal in single if isinstance(literal, Literal)]
-    folded = Pattern("one of many", ("|".join(map(escaped, dict.fromkeys(texts))),))
+    folded = one_of(symbol.text for symbol in single if isinstance(symbol, Literal))
     rest = [rhs for rhs in productions if not (len(rhs) == 1 and isinstance(rhs[0], Literal))]
     return [(folded,), *dict.fromkeys(rest)]
 
@@ -313,8 +311,3 @@ def _quoted(text: str) -> str:
     if text.isprintable():
         return json.dumps(text, ensure_ascii=False)
     return "".join(['"', *(json.dumps(c, ensure_ascii=not c.isprintable())[1:-1] for c in text), '"'])
-
-
-def _in_slashes(regex: str) -> str:
-    """A regular expression as it must stand between slashes."""
-    return re.sub(r"\\.|/|\n", lambda match: {"/": r"\/", "\n": r"\n"}.get(match[0], match[0]), regex, flags=re.DOTALL)

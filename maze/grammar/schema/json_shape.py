@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from maze.grammar.pattern.regex import Node, alt, parse_whole
+from maze.grammar.pattern.parser import parse_whole
+from maze.grammar.pattern.tree import Node, alt
 
 _SPACE = r"[ \t\n\r]*"
 _TEXTS = {

@@ -30,7 +30,7 @@ from maze.errors import (
     MazeError,
     UnsupportedConstraintError,
 )
-from maze.grammar.pattern.regex import MAX_CONJUNCTS
+from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.schema.pattern_count import most_patterns_on_one_value
 from maze.grammar.schema.references import Place, References, draft_of, shown, subschemas, with_exact_uris
 from maze.json_text import JsonTextError, JsonValue, TooDeepError, parse
