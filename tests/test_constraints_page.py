@@ -7,9 +7,11 @@ import pkgutil
 import re
 from pathlib import Path
 
+from grammar_texts import LANGUAGES
+
 import maze.grammar
 from maze.config import DEFAULT_CACHE_SIZE_LIMIT
-from maze.grammar.languages.tokens import LANGUAGES, TOKEN_CLASSES
+from maze.grammar.languages.language import TOKEN_CLASSES
 from maze.grammar.schema.lower import _CHECKED_KEYWORDS, _ENFORCED_FORMATS
 from maze.threads import STACK_BYTES
 
@@ -17,7 +19,10 @@ PAGE = (Path(__file__).parent.parent / "docs" / "constraints.md").read_text()
 MODULES = {
     name: importlib.import_module(module)
     for name, module in (
-        *((each.name, f"maze.grammar.{each.name}") for each in pkgutil.iter_modules(maze.grammar.__path__)),
+        *(
+            (each.name.rpartition(".")[2], each.name)
+            for each in pkgutil.walk_packages(maze.grammar.__path__, "maze.grammar.")
+        ),
         ("validation", "maze.check.validation"),
         ("cache", "maze.cache"),
     )

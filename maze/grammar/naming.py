@@ -8,7 +8,7 @@ from maze.errors import LimitExceededError, UnsupportedConstraintError
 from maze.grammar.cfg.model import Cfg, LoweredGrammar, Pattern, Symbol
 from maze.grammar.pattern.automaton import OverBudgetError, is_empty, without_intersections
 from maze.grammar.pattern.code_points import complement, intersection
-from maze.grammar.pattern.tree import Node, both, characters_of, is_plain, negation
+from maze.grammar.pattern.tree import Node, Not, both, characters_of, conditions, is_plain, negation
 
 
 def may_describe_names(lowered: LoweredGrammar, language: Node) -> bool:
@@ -17,7 +17,7 @@ def may_describe_names(lowered: LoweredGrammar, language: Node) -> bool:
         return False
     if not is_plain(language):
         return True
-    strangers = [complement(characters_of(name.language)) for name in lowered.identifier_terminals]
+    strangers = [complement(characters_of(name)) for name in _names(lowered)]
     return not any(intersection(characters_of(language), each) for each in strangers)
 
 
@@ -27,11 +27,17 @@ def describes_names(lowered: LoweredGrammar, language: Node) -> bool:
     False also for a pattern so large that this cannot be found out: nobody describes names with such a one.
     """
     try:
-        return not is_empty(language) and all(
-            is_empty(both(language, negation(name.language))) for name in lowered.identifier_terminals
-        )
+        return not is_empty(language) and all(is_empty(both(language, negation(name))) for name in _names(lowered))
     except OverBudgetError:
         return False
+
+
+def _names(lowered: LoweredGrammar) -> list[Node]:
+    """The languages of the terminals for names, with the keywords that they leave out."""
+    return [
+        both(*(item for item in conditions(terminal.language) if not isinstance(item, Not)))
+        for terminal in lowered.identifier_terminals
+    ]
 
 
 def has_names(lowered: LoweredGrammar, languages: Sequence[Node], paths: str) -> bool:

@@ -165,7 +165,7 @@ def both(*nodes: Node) -> Node:
     """Intersection, flattened, without duplicates."""
     items: dict[Node, None] = {}
     for node in nodes:
-        for item in node.items if isinstance(node, Both) else (node,):
+        for item in conditions(node):
             if item == NOTHING:
                 return NOTHING
             if item != ANYTHING:
@@ -173,6 +173,11 @@ def both(*nodes: Node) -> Node:
     if len(items) < 2:
         return next(iter(items), ANYTHING)
     return Both(tuple(items))
+
+
+def conditions(node: Node) -> tuple[Node, ...]:
+    """The languages that an intersection is made of; of any other tree just that one."""
+    return node.items if isinstance(node, Both) else (node,)
 
 
 def negation(node: Node) -> Node:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+
 from maze.errors import InvalidConstraintError, LimitExceededError
 from maze.grammar.cfg.analysis import unreachable_warnings, without_dead_rules
 from maze.grammar.cfg.longest_match import split_literals
@@ -10,7 +11,7 @@ from maze.grammar.cfg.model import Cfg, Literal, LoweredGrammar, Nonterminal, Pr
 from maze.grammar.languages import NAMES, find_language
 from maze.grammar.languages.language import TOKEN_CLASSES, Language
 from maze.grammar.languages.spacing import GAP_RULES, with_gaps
-from maze.json_text import JsonTextError, TooDeepError, parse
+from maze.json_text import DuplicateNameError, JsonTextError, TooDeepError, parse
 
 MAX_RULES = 100_000
 """Most rules of one grammar."""
@@ -68,7 +69,6 @@ def lower_braid(text: str, language: str | None, path: str) -> LoweredGrammar:
 
 
 _EXPECTED = 'Braid\'s JSON grammar is {"start_symbol": "...", "rules": [{"lhs": "...", "rhs": ["...", ...]}, ...]}'
-_DEPTH = 4
 
 _Rules = dict[str, list[list[str]]]
 
@@ -78,7 +78,9 @@ _Rules = dict[str, list[list[str]]]
 
 def _read(text: str, path: str) -> tuple[str, _Rules]:
     try:
-        document = parse(text, max_depth=_DEPTH)
+        document = parse(text)
+    except DuplicateNameError as error:
+        raise InvalidConstraintError(f"{path} was taken for Braid's JSON grammar, but {error}; drop one") from None
     except JsonTextError as error:
         raise InvalidConstraintError(
             f"{path} begins with '{{' and was taken for Braid's JSON grammar, but is not JSON: {error}"

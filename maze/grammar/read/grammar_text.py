@@ -32,6 +32,10 @@ def lower_grammar(text: str, language: str | None, path: str) -> LoweredGrammar:
         raise LimitExceededError(
             f"{path} has {len(text):,} characters; the limit is {MAX_GRAMMAR_CHARACTERS:,}. Give a smaller grammar"
         )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidConstraintError(f"{path} holds half of a surrogate pair, which is no character") from None
     if text.lstrip().startswith("{"):
         return lower_braid(text, language, path)
     if text.lstrip().startswith("%llguidance"):
