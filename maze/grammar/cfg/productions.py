@@ -13,6 +13,7 @@ from maze.grammar.cfg.longest_match import split_literals, terminals_that_go_on
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Terminal
 from maze.grammar.pattern.code_points import characters, intersection, is_single, union
 from maze.grammar.pattern.tree import (
+    EMPTY,
     NOTHING,
     Alt,
     Cat,
@@ -67,6 +68,7 @@ class _Facts:
     def __init__(self, rules: Mapping[str, Node]) -> None:
         self.rules = rules
         self._positions: dict[str, int] = {}
+        self._terminals: dict[Node, Node | None] = {}
         waiting: dict[str, list[str]] = {}
         missing: dict[str, int] = {}
         for name, tree in rules.items():
@@ -101,10 +103,10 @@ class _Facts:
 
     def as_terminal(self, node: Node) -> Node | None:
         """The tree without nonterminals, if it can be one terminal of bearable length with at least one character."""
-        if not 1 <= self.positions(node) <= _MAX_POSITIONS:
-            return None
-        whole = self._written_out(node)
-        return None if nullable(whole) else whole
+        if node not in self._terminals:
+            whole = self._written_out(node) if 1 <= self.positions(node) <= _MAX_POSITIONS else EMPTY
+            self._terminals[node] = None if nullable(whole) else whole
+        return self._terminals[node]
 
     def _written_out(self, node: Node) -> Node:
         match node:

@@ -64,7 +64,7 @@ def _regex(node: Node) -> str:
         case Chars(ranges):
             return _class_text(ranges)
         case Literal(text):
-            return "".join(map(_char_text, text))
+            return text.translate(_SPELLING)
         case Cat(items):
             return "".join(f"(?:{_regex(item)})" if isinstance(item, Alt) else _regex(item) for item in items)
         case Alt(items):
@@ -98,25 +98,32 @@ def _class_text(ranges: Ranges) -> str:
     if not ranges:
         return r"[^\s\S]"
     if is_single(ranges):
-        return _char_text(chr(ranges[0][0]))
+        return _SPELLING[ranges[0][0]]
     others = complement(ranges)
     listed, sign = (others, "^") if len(others) < len(ranges) else (ranges, "")
     members = [
-        _char_text(chr(low)) + ("" if low == high else f"{'-' if high > low + 1 else ''}{_char_text(chr(high))}")
+        _SPELLING[low] + ("" if low == high else f"{'-' if high > low + 1 else ''}{_SPELLING[high]}")
         for low, high in listed
     ]
     return f"[{sign}{''.join(members)}]"
 
 
-_NAMED_CHARACTERS = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
+class _Spelling(dict[int, str]):
+    """How each character is written, worked out when it is first met."""
+
+    def __missing__(self, code_point: int) -> str:
+        character = chr(code_point)
+        if (character.isascii() and character.isalnum()) or character in " _\"'<>=,;:!@%`":
+            spelled = character
+        elif " " < character < "\x7f":
+            spelled = "\\" + character
+        else:
+            # By number: no reader of the grammar can then take it for layout.
+            spelled = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}.get(character, f"\\u{{{code_point:x}}}")
+        if code_point < _KEPT:
+            self[code_point] = spelled
+        return spelled
 
 
-def _char_text(character: str) -> str:
-    if character in _NAMED_CHARACTERS:
-        return _NAMED_CHARACTERS[character]
-    if (character.isascii() and character.isalnum()) or character in " _\"'<>=,;:!@%`":
-        return character
-    if " " < character < "\x7f":
-        return "\\" + character
-    # Other characters are spelt by number: no reader of the grammar can then take them for layout.
-    return f"\\u{{{ord(character):x}}}"
+_KEPT = 0x300
+_SPELLING = _Spelling()

@@ -122,21 +122,28 @@ def text_of(node: Node) -> str | None:
 
 def cat(*nodes: Node) -> Node:
     """Concatenation, flattened, with neighbouring characters as one literal."""
+    if len(nodes) == 1:
+        return nodes[0]
     items: list[Node] = []
     pieces: list[str] = []
     for node in nodes:
         for item in node.items if isinstance(node, Cat) else (node,):
-            if item == NOTHING:
-                return NOTHING
-            text = text_of(item)
-            if text is not None:
-                pieces.append(text)
-                continue
+            match item:
+                case Literal(text):
+                    pieces.append(text)
+                    continue
+                case Chars(ranges):
+                    if not ranges:
+                        return NOTHING
+                    if is_single(ranges):
+                        pieces.append(chr(ranges[0][0]))
+                        continue
+                case Repeat() if items and not pieces and items[-1] == ANYTHING == item:
+                    continue
             if pieces:
                 items.append(literal("".join(pieces)))
                 pieces.clear()
-            if not (item == ANYTHING and items and items[-1] == ANYTHING):
-                items.append(item)
+            items.append(item)
     if pieces:
         items.append(literal("".join(pieces)))
     return items[0] if len(items) == 1 else Cat(tuple(items))
