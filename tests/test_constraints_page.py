@@ -25,6 +25,7 @@ MODULES = {
         ),
         ("validation", "maze.check.validation"),
         ("cache", "maze.cache"),
+        ("threads", "maze.threads"),
     )
 }
 
@@ -56,7 +57,7 @@ def test_the_numbers_in_the_text_are_those_of_the_code() -> None:
     spaces = Path(str(MODULES["spacing"].__file__)).read_text()
     assert "{1,40}" in spaces
     assert "){1,3}" in spaces
-    assert "{{0,120}}" in spaces
+    assert ", 0, 120)" in spaces
 
 
 def test_the_table_of_languages_lists_the_token_classes_that_each_lacks() -> None:
