@@ -167,6 +167,7 @@ def test_assertions_are_resolved_exactly(pattern: str, accepted: list[str], refu
         (r"^[\w--\d]$", UnsupportedConstraintError, "a class with an operation at character 5"),
         (r"(\bfoo)+", UnsupportedConstraintError, "repeated group with an anchor"),
         (r"(?:(?!end).)*", UnsupportedConstraintError, "repeated group"),
+        (r"/^(\bfoo)+$/", UnsupportedConstraintError, "repeated group with an anchor, .* at character 4"),
         (r"a(?=b.*)c*(?<=xyz)", UnsupportedConstraintError, "look-behind over the place of a look-ahead"),
         (r"x(?=\by)", UnsupportedConstraintError, "looks out of the look-around"),
         (r"\012", InvalidConstraintError, "octal"),

@@ -140,15 +140,26 @@ def pruned(cfg: Cfg) -> Cfg:
         for name, productions in cfg.rules.items()
         if name in alive or name == cfg.start
     }
-    kept = {cfg.start}
-    todo = [cfg.start]
-    while todo:
-        for production in rules[todo.pop()]:
-            for symbol in production:
-                if isinstance(symbol, Nonterminal) and symbol.name not in kept:
-                    kept.add(symbol.name)
-                    todo.append(symbol.name)
+    kept = reachable(
+        cfg.start,
+        {
+            name: (symbol.name for rhs in productions for symbol in rhs if isinstance(symbol, Nonterminal))
+            for name, productions in rules.items()
+        },
+    )
     return Cfg(cfg.start, {name: productions for name, productions in rules.items() if name in kept})
+
+
+def reachable(start: str, references: Mapping[str, Iterable[str]]) -> set[str]:
+    """The names that following the references from `start` leads to."""
+    found = {start}
+    todo = [start]
+    while todo:
+        for name in references[todo.pop()]:
+            if name not in found:
+                found.add(name)
+                todo.append(name)
+    return found
 
 
 def chain_is_longer(limit: int, start: str, references: Mapping[str, Iterable[str]]) -> bool:
@@ -167,7 +178,7 @@ def chain_is_longer(limit: int, start: str, references: Mapping[str, Iterable[st
     return False
 
 
-_NAMES_IN_A_WARNING = 10
+NAMES_IN_A_WARNING = 10
 
 
 def without_dead_rules(cfg: Cfg, path: str, written: Iterable[str], because: str = "") -> tuple[Cfg, list[str]]:
@@ -192,19 +203,13 @@ def without_dead_rules(cfg: Cfg, path: str, written: Iterable[str], because: str
 
 def unreachable_warnings(start: str, references: Mapping[str, Iterable[str]], path: str) -> list[str]:
     """A warning that names the rules to which nothing leads from `start`, if there are any."""
-    found = {start}
-    todo = [start]
-    while todo:
-        for name in references[todo.pop()]:
-            if name not in found:
-                found.add(name)
-                todo.append(name)
+    found = reachable(start, references)
     unused = [name for name in references if name not in found]
     return [f"{path}: nothing leads from the start symbol {start!r} to {listed(unused)}"] if unused else []
 
 
 def listed(names: Sequence[str]) -> str:
     """The names of rules for a message, the first of them if they are many."""
-    shown = ", ".join(map(repr, names[:_NAMES_IN_A_WARNING]))
-    more = f" and {len(names) - _NAMES_IN_A_WARNING:,} more" if len(names) > _NAMES_IN_A_WARNING else ""
+    shown = ", ".join(map(repr, names[:NAMES_IN_A_WARNING]))
+    more = f" and {len(names) - NAMES_IN_A_WARNING:,} more" if len(names) > NAMES_IN_A_WARNING else ""
     return f"{'rules' if len(names) > 1 else 'rule'} {shown}{more}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 from maze.errors import LimitExceededError
@@ -45,16 +46,11 @@ def _inlined(cfg: Cfg) -> Cfg:
     That takes chains of rules, and the depth of recursion with them, out of the text, and brings recursion through a
     rule of its own (`expression: binary` and `binary: expression op expression`) to where it can be repetition.
     """
-    uses: dict[str, int] = {}
-    for productions in cfg.rules.values():
-        for production in productions:
-            for symbol in production:
-                if isinstance(symbol, Nonterminal):
-                    uses[symbol.name] = uses.get(symbol.name, 0) + 1
+    uses = Counter(symbol.name for symbol in cfg.symbols() if isinstance(symbol, Nonterminal))
     single = {
         name: productions[0]
         for name, productions in cfg.rules.items()
-        if name != cfg.start and len(productions) == 1 and (uses.get(name, 0) == 1 or len(productions[0]) <= 1)
+        if name != cfg.start and len(productions) == 1 and (uses[name] == 1 or len(productions[0]) <= 1)
     }
     _without_cycles(single)
 
@@ -84,18 +80,16 @@ def _with_direct_recursion(start: str, rules: dict[str, tuple[Production, ...]])
 
     `t: "," u` and `u: i t | i i t` become `t: "," i t | "," i i t`, which can be written as repetition.
     """
-    uses: dict[str, int] = {}
+    uses: Counter[str] = Counter()
     user: dict[str, str] = {}
     for name, productions in rules.items():
-        for production in productions:
-            for symbol in production:
-                if isinstance(symbol, Nonterminal):
-                    uses[symbol.name] = uses.get(symbol.name, 0) + 1
-                    user[symbol.name] = name
+        used = [symbol.name for rhs in productions for symbol in rhs if isinstance(symbol, Nonterminal)]
+        uses.update(used)
+        user.update(dict.fromkeys(used, name))
     merged = dict(rules)
     into: dict[str, str] = {}
     for inner in rules:
-        if uses.get(inner) != 1 or inner == start:
+        if uses[inner] != 1 or inner == start:
             continue
         outer = user[inner]
         while outer in into:

@@ -8,7 +8,7 @@ not be told apart in the grammar share a state, so that most grammars keep about
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -213,14 +213,14 @@ _LINES = Pattern(
 _COMMENTS_RULE = "comments"
 
 
-def _gap_rules(language: Language, gaps: Iterable[Gap]) -> dict[str, tuple[Production, ...]]:
+def _gap_rules(language: Language) -> dict[str, tuple[Production, ...]]:
     """Rules that the gaps refer to by their names. A comment always follows white space, so that `/` stays a token."""
     line = _LINE_COMMENTS[language.comments]
     blocks: tuple[Production, ...] = ((_BLOCK_COMMENT,),) if language.comments is Comments.SLASHES else ()
     after_blanks = Nonterminal("comment and space")
     comments = Nonterminal(_COMMENTS_RULE)
     one = Nonterminal("comment and white space")
-    everything: dict[str, tuple[Production, ...]] = {
+    return {
         after_blanks.name: ((), *blocks, *((*block, _BLANKS) for block in blocks)),
         one.name: tuple(
             production for comment in ((line,), *blocks) for production in (comment, (*comment, _BLANKS_OR_BREAKS))
@@ -234,14 +234,6 @@ def _gap_rules(language: Language, gaps: Iterable[Gap]) -> dict[str, tuple[Produ
         Gap.LINES_OR_NOTHING.value: ((), (_LINES,)),
         Gap.SPACE_OR_LINES_OR_NOTHING.value: ((), (_BLANKS,), (_LINES,)),
     }
-    kept: dict[str, tuple[Production, ...]] = {}
-    todo = [gap.value for gap in gaps if gap is not Gap.NONE]
-    while todo:
-        name = todo.pop()
-        if name not in kept:
-            kept[name] = everything[name]
-            todo += [symbol.name for rhs in kept[name] for symbol in rhs if isinstance(symbol, Nonterminal)]
-    return kept
 
 
 GAP_RULES = frozenset(gap.value for gap in Gap) | {_COMMENTS_RULE, "comment and space", "comment and white space"}
@@ -326,13 +318,9 @@ def with_gaps(cfg: Cfg, language: Language, path: str) -> Cfg:
         return name if copies[name] == 1 else f"{name} [{before} to {after}]"
 
     rules: dict[str, tuple[Production, ...]] = {}
-    used: set[Gap] = set()
 
     def gap_symbols(gap: Gap) -> list[Symbol]:
-        if gap is Gap.NONE:
-            return []
-        used.add(gap)
-        return [Nonterminal(gap.value)]
+        return [] if gap is Gap.NONE else [Nonterminal(gap.value)]
 
     rests: dict[tuple[str, int, int, int, int], str] = {}
     todo: list[tuple[str, int, int, int, int]] = []
@@ -390,7 +378,7 @@ def with_gaps(cfg: Cfg, language: Language, path: str) -> Cfg:
     )
     if language.opening:
         rules[_OPENING_RULE] = ((), (Pattern("opening", cat(literal(language.opening), parse_whole(r"[ \n]"))),))
-    return pruned(Cfg(start, {**rules, **_gap_rules(language, used)}))
+    return pruned(Cfg(start, {**rules, **_gap_rules(language)}))
 
 
 _OPENING_RULE = "opening [optional]"

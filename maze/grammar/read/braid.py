@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from maze.errors import InvalidConstraintError, LimitExceededError
-from maze.grammar.cfg.analysis import unreachable_warnings, without_dead_rules
+from maze.grammar.cfg.analysis import NAMES_IN_A_WARNING, unreachable_warnings, without_dead_rules
 from maze.grammar.cfg.longest_match import split_literals
 from maze.grammar.cfg.model import Cfg, Literal, LoweredGrammar, Nonterminal, Production, Symbol
 from maze.grammar.languages import NAMES, find_language
@@ -24,7 +24,6 @@ MAX_SYMBOL_CHARACTERS = 10_000
 
 _CLASS_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 _LOOKS_LIKE_A_RULE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
-_NAMES_IN_A_WARNING = 10
 
 
 def lower_braid(text: str, language: str | None, path: str) -> LoweredGrammar:
@@ -198,6 +197,6 @@ def _meaning(start: str, rules: _Rules, tokens: Language | None, path: str, warn
             if len(present) == len(production):
                 meant[present] = None
         made[names[lhs]] = tuple(meant)
-    for name, lhs in list(suspicious.items())[:_NAMES_IN_A_WARNING]:
+    for name, lhs in list(suspicious.items())[:NAMES_IN_A_WARNING]:
         warnings.append(f"{path}: {name!r} in rule {lhs!r} is the lhs of no rule, so it is taken for literal text")
     return Cfg(names[start], made)
