@@ -6,9 +6,11 @@ import random
 
 from llguidance import LLMatcher, LLTokenizer
 
+from maze.grammar.languages import NAMES, find_language
 from maze.grammar.llguidance import OWN_LIMITS
 from maze.threads import run_with_big_stack
 
+LANGUAGES = {name: language for name in NAMES if (language := find_language(name)) is not None}
 _TOKENIZER = LLTokenizer("byte")
 
 

@@ -1,549 +1,193 @@
 from __future__ import annotations
 
+import itertools
 import json
-import random
-from collections.abc import Mapping
-from typing import TypeAlias
+import re
+from pathlib import Path
 
 import pytest
-from grammar_texts import accepts, random_text
+from grammar_texts import accepts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maze.errors import ContradictionError, InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
-from maze.grammar.cfg import lark_writer
-from maze.grammar.cfg.model import escaped
-from maze.grammar.languages import spacing
-from maze.grammar.read import braid as braid_reader
-from maze.grammar.read import gbnf, lark
-from maze.grammar.read.grammar_text import Cfg, Literal, Nonterminal, Pattern, cfg_to_lark, lower_grammar
+from maze.grammar.cfg.lark_writer import cfg_to_lark
+from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Symbol
+from maze.grammar.cfg.product import MAX_PRODUCTIONS, intersect_grammar, overlaps
+from maze.grammar.pattern.automaton import OverBudgetError
+from maze.grammar.pattern.code_points import characters
+from maze.grammar.pattern.parser import parse_pattern, parse_whole
+from maze.grammar.pattern.tree import Alt, Both, Cat, Chars, Node, Not, Repeat, both, literal, negation, repeat
+from maze.grammar.read.grammar_text import lower_grammar
 
-PATH = "constraints[3].grammar"
-Rules: TypeAlias = Mapping[str, list[list[str]]]
-
-
-def braid(start: str, rules: Rules) -> str:
-    return json.dumps(
-        {
-            "start_symbol": start,
-            "rules": [{"lhs": lhs, "rhs": rhs} for lhs, options in rules.items() for rhs in options],
-        }
-    )
+_BRAID = Path(__file__).parent / "data" / "braid"
+_LONGEST = 5
 
 
-def lark_of(text: str, language: str | None = None) -> str:
-    cfg = lower_grammar(text, language, PATH).cfg
-    assert cfg is not None
-    return cfg_to_lark(cfg)
+def ends(node: Node, text: str, begin: int) -> set[int]:
+    """Where texts of the expression that begin at a place can end, found by trying all of them."""
+    match node:
+        case Chars(ranges):
+            here = {ord(character) for character in text[begin : begin + 1]}
+            return {begin + 1 for low, high in ranges for code in here if low <= code <= high}
+        case Literal(wanted):
+            return {begin + len(wanted)} if text.startswith(wanted, begin) else set()
+        case Cat(items):
+            reached = {begin}
+            for item in items:
+                reached = {end for start in reached for end in ends(item, text, start)}
+            return reached
+        case Alt(items):
+            return set().union(*(ends(item, text, begin) for item in items))
+        case Both(items):
+            return set.intersection(*(ends(item, text, begin) for item in items))
+        case Not(item):
+            return set(range(begin, len(text) + 1)) - ends(item, text, begin)
+        case Repeat(item, low, high):
+            reached, found = {begin}, set[int]()
+            for count in range((low + len(text) + 1 if high is None else high) + 1):
+                found |= reached if count >= low else set()
+                reached = {end for start in reached for end in ends(item, text, start)}
+            return found
+    raise AssertionError(node)
 
 
-def warnings_of(text: str, language: str | None = None) -> str:
-    return "\n".join(lower_grammar(text, language, PATH).warnings)
+def texts_of(cfg: Cfg) -> set[str]:
+    """Every text of a grammar over a, b and c of up to _LONGEST characters, by iteration to the fixed point."""
+    words = ["".join(word) for size in range(1, _LONGEST + 1) for word in itertools.product("abc", repeat=size)]
+    known: dict[str, set[str]] = {name: set() for name in cfg.rules}
+    terminals: dict[Symbol, set[str]] = {}
+
+    def texts(symbol: Symbol) -> set[str]:
+        if isinstance(symbol, Nonterminal):
+            return known[symbol.name]
+        if isinstance(symbol, Literal):
+            return {symbol.text}
+        if symbol not in terminals:
+            terminals[symbol] = {word for word in words if len(word) in ends(symbol.language, word, 0)}
+        return terminals[symbol]
+
+    grown = True
+    while grown:
+        grown = False
+        for name, productions in cfg.rules.items():
+            for production in productions:
+                found = {""}
+                for symbol in production:
+                    found = {a + b for a in found for b in texts(symbol) if len(a) + len(b) <= _LONGEST}
+                grown = grown or not found <= known[name]
+                known[name] |= found
+    return known[cfg.start]
 
 
-# ------------------------------------------------------------------------------------------------ an independent oracle
-
-
-def derives(rules: Rules, start: str, text: str) -> bool:
-    """Whether the grammar has the text, by collecting all spans that each rule covers until there are no more."""
-    spans: set[tuple[str, int, int]] = set()
-    while True:
-        found = {
-            (lhs, begin, end)
-            for lhs, options in rules.items()
-            for rhs in options
-            for begin in range(len(text) + 1)
-            for end in _ends(rules, rhs, text, begin, spans)
-        }
-        if found <= spans:
-            return (start, 0, len(text)) in spans
-        spans |= found
-
-
-def _ends(rules: Rules, rhs: list[str], text: str, begin: int, spans: set[tuple[str, int, int]]) -> set[int]:
-    ends = {begin}
-    for symbol in rhs:
-        if symbol in rules:
-            ends = {last for name, first, last in spans if name == symbol and first in ends}
-        else:
-            ends = {end + len(symbol) for end in ends if text.startswith(symbol, end)}
-    return ends
-
-
-@st.composite
-def small_grammars(draw: st.DrawFn) -> dict[str, list[list[str]]]:
-    names = ["s", "t", "u"][: draw(st.integers(1, 3))]
-    symbol = st.sampled_from([*names, "a", "b", "ab", "aba", "bc", "c", "abc", "aa"])
-    return {name: draw(st.lists(st.lists(symbol, max_size=3), min_size=1, max_size=4)) for name in names}
+_NAMES = ("S", "A", "B", "C[0,1]")
+_SYMBOLS: st.SearchStrategy[Symbol] = st.one_of(
+    st.sampled_from([Nonterminal(name) for name in _NAMES]),
+    st.sampled_from(
+        [
+            Literal("a"),
+            Literal("b"),
+            Literal("ab"),
+            Literal("c"),
+            Pattern("P", both(parse_whole("[ab]+"), negation(literal("ab")))),
+            Pattern("Q", parse_whole("c?a{1,2}|b")),
+        ]
+    ),
+)
+_GRAMMARS = st.fixed_dictionaries(
+    {name: st.lists(st.lists(_SYMBOLS, max_size=3).map(tuple), min_size=1, max_size=3).map(tuple) for name in _NAMES}
+).map(lambda rules: Cfg("S", rules))
+_REGEXES = st.sampled_from(
+    [
+        "^a.*$",
+        "ab",
+        "^[ab]*$",
+        "c",
+        "^.{0,3}$",
+        "a.?b",
+        "b$",
+        "(?<!a)b",
+        "^(aa)*$",
+        "^(?!.*cc)",
+        "^(.{2})*$",
+        "^$",
+        "(ab|ba)c?",
+    ]
+)
 
 
 @settings(max_examples=300, deadline=None)
-@given(
-    small_grammars(), st.lists(st.text("abc", max_size=7), min_size=8, max_size=8), st.randoms(use_true_random=False)
-)
-def test_llguidance_says_of_every_text_what_an_independent_oracle_says(
-    rules: dict[str, list[list[str]]], texts: list[str], chance: random.Random
-) -> None:
-    try:
-        lark = lark_of(braid("s", rules))
-    except ContradictionError:
-        assert not any(derives(rules, "s", text) for text in texts)
-        return
-    for _ in range(3):
-        walked = random_text(lark, chance, 8)
-        if walked is not None:
-            assert derives(rules, "s", walked), (walked, lark)
-    for text in texts:
-        assert accepts(lark, text) == derives(rules, "s", text), (text, lark)
+@given(_GRAMMARS, _REGEXES)
+def test_the_product_has_exactly_the_texts_of_both(cfg: Cfg, regex: str) -> None:
+    language = parse_pattern(regex, "p")
+    product = intersect_grammar(cfg, language)
+    assert overlaps(cfg, language) is (product is not None)
+    assert (texts_of(product) if product else set()) == {text for text in texts_of(cfg) if re.search(regex, text)}
 
 
-# ------------------------------------------------------------------------------------------------ reading Braid's JSON
+def _typescript() -> Cfg:
+    sample = json.loads((_BRAID / "e02_typescript.json").read_text())
+    cfg = lower_grammar(sample["grammar"], "typescript", "p").cfg
+    assert cfg is not None
+    return cfg
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    ("regex", "accepted", "refused"),
     [
-        ("{", "taken for Braid's JSON grammar, but is not JSON"),
-        ('{"start_symbol": "s"}', "rules is missing"),
-        ('{"start_symbol": "s", "rules": [], "extra": 1}', "unknown member 'extra'"),
-        ('{"start_symbol": "s", "rules": []}', "no rule has the start symbol 's'"),
-        ('{"start_symbol": "", "rules": []}', r"start_symbol is missing, empty"),
-        ('{"start_symbol": "s", "rules": [{"lhs": "s"}]}', r"rules\[0\] is not an object with just"),
-        ('{"start_symbol": "s", "rules": [{"lhs": "s", "rhs": "x"}]}', r"rules\[0\].rhs \(rule 's'\) is no list"),
-        (
-            '{"start_symbol": "s", "rules": [{"lhs": "s", "rhs": [1]}]}',
-            r"rules\[0\].rhs\[0\] is missing, empty or no str",
-        ),
-        ("hello", "none of the grammars that are known"),
+        ("foo", ["foo;", "x = a + foo;", 'f("foo");'], ["fo;", "x = fo + o;"]),
+        (r"async\s+function", ["async function f() { x; }"], ["function f() { x; }"]),
+        (r"^(?!.*eval)[\s\S]*$", ["x = 1;"], ["evaluate(x);", "x = evaluate;"]),
+        (r"\bx\b", ["y = x;", "x;"], ["xx;", "y = x1;"]),
+        (r"^function", ["function f() { x; }"], ["x;", " function f() { x; }"]),
     ],
 )
-def test_what_cannot_be_read_is_an_error_that_says_where(text: str, problem: str) -> None:
-    with pytest.raises(InvalidConstraintError, match=problem) as error:
-        lower_grammar(text, None, PATH)
-    assert PATH in str(error.value)
+def test_a_program_grammar_with_a_pattern_accepts_the_right_programs(
+    regex: str, accepted: list[str], refused: list[str]
+) -> None:
+    cfg = _typescript()
+    product = intersect_grammar(cfg, parse_pattern(regex, "p"))
+    assert product is not None
+    lark, alone = cfg_to_lark(product), cfg_to_lark(cfg)
+    assert [text for text in accepted + refused if not accepts(alone, text)] == []
+    assert [text for text in accepted if not accepts(lark, text)] == []
+    assert [text for text in refused if accepts(lark, text)] == []
 
 
-def test_an_all_capitals_symbol_that_is_no_token_class_is_an_error_that_names_it() -> None:
-    with pytest.raises(InvalidConstraintError, match=r"'LPARENTHESIS' in rule 's' is neither .* ARROW, ASYNC, BOOLEAN"):
-        lower_grammar(braid("s", {"s": [["LPARENTHESIS"]]}), "go", PATH)
+def test_a_product_without_texts_is_none() -> None:
+    assert intersect_grammar(_typescript(), parse_pattern("^@", "p")) is None
 
 
-@pytest.mark.parametrize("language", [None, "klingon", ""])
-def test_token_classes_without_a_known_language_are_an_error_that_lists_the_languages(language: str | None) -> None:
-    with pytest.raises(
-        InvalidConstraintError, match=r"token class RETURN.* typescript, javascript, python, rust, go, "
-    ):
-        lower_grammar(braid("s", {"s": [["RETURN"]]}), language, PATH)
+@pytest.mark.parametrize("regex", ["^(?s:.){0,1500}$", "a.{300}b", "(a|b)*a(a|b){20}c"])
+def test_a_product_over_the_budget_is_given_up_and_not_made(regex: str) -> None:
+    with pytest.raises(OverBudgetError):
+        intersect_grammar(_typescript(), parse_pattern(regex, "p"))
 
 
-def test_a_grammar_of_literals_is_taken_to_the_letter_in_every_language() -> None:
-    for language in (None, "go"):
-        lark = lark_of(braid("s", {"s": [["return", "x"]]}), language)
-        assert accepts(lark, "returnx")
-        assert not accepts(lark, "return x")
-
-
-def test_a_lower_case_symbol_that_looks_like_a_forgotten_rule_is_literal_text_with_a_warning() -> None:
-    text = braid("s", {"s": [["param_lst"]]})
-    assert accepts(lark_of(text), "param_lst")
-    assert "'param_lst' in rule 's' is the lhs of no rule" in warnings_of(text)
-
-
-def test_statement_is_read_as_alternatives_in_a_program_and_nowhere_else() -> None:
-    rules: Rules = {"program": [["statement"]], "statement": [["x", "y"]], "x": [["a"]], "y": [["b"]]}
-    text = braid("program", rules)
-    assert accepts(lark_of(text), "a")
-    assert accepts(lark_of(text), "b")
-    assert not accepts(lark_of(text), "ab")
-    assert "'statement' is read as 2 alternatives" in warnings_of(text)
-
-    elsewhere = braid("statement", rules)
-    assert accepts(lark_of(elsewhere), "ab")
-    assert not accepts(lark_of(elsewhere), "a")
-    two = braid("program", {**rules, "statement": [["x", "y"], ["x"]]})
-    assert accepts(lark_of(two), "ab")
-    with_text = braid("program", {**rules, "statement": [["x", ";"]]})
-    assert accepts(lark_of(with_text), "a;")
-
-
-def test_rules_that_nothing_leads_to_are_named_in_a_warning() -> None:
-    assert "to rule 'unused'" in warnings_of(braid("s", {"s": [["a"]], "unused": [["b"]]}))
-
-
-def test_rules_without_any_text_are_left_out_with_a_warning() -> None:
-    text = braid("s", {"s": [["a"], ["never", "b"]], "never": [["x", "never"]]})
-    assert "no text can be made from rule 'never'" in warnings_of(text)
-    assert accepts(lark_of(text), "a")
-    assert not accepts(lark_of(text), "x")
-
-
-def test_a_grammar_without_any_text_is_a_contradiction_that_names_the_start() -> None:
-    with pytest.raises(ContradictionError, match=r"start symbol 's'.*rule 't'"):
-        lower_grammar(braid("s", {"s": [["t"]], "t": [["t", "a"]]}), None, PATH)
-
-
-def test_circles_of_unit_rules_end() -> None:
-    lark = lark_of(braid("a", {"a": [["b"], ["x"]], "b": [["c"]], "c": [["a"], ["y"]]}))
-    assert accepts(lark, "x")
-    assert accepts(lark, "y")
-
-
-def test_names_that_are_no_lark_names_are_renamed_without_collisions() -> None:
-    rules: Rules = {"start": [["a b", "a_b", "A-B", "7", "été"]], "a b": [["1"]], "a_b": [["2"]], "A-B": [["3"]]}
-    lark = lark_of(braid("start", {**rules, "7": [["4"]], "été": [["5"]]}))
-    assert accepts(lark, "12345")
-
-
-def test_rules_named_like_the_gaps_stay_the_callers() -> None:
-    lark = lark_of(braid("s", {"s": [["RETURN", "white space"]], "white space": [["IDENTIFIER"]]}), "c")
-    assert accepts(lark, "return  x")
-    assert not accepts(lark, "return ")
+def test_a_long_production_does_not_multiply() -> None:
+    letters = Pattern("L", parse_whole("[ab]"))
+    cfg = Cfg("S", {"S": ((letters,) * 300,)})
+    product = intersect_grammar(cfg, parse_pattern("aa", "p"))
+    assert product is not None
+    assert sum(map(len, product.rules.values())) < min(MAX_PRODUCTIONS, 3_000)
+    lark = cfg_to_lark(product)
+    assert accepts(lark, "ab" * 149 + "aa")
+    assert not accepts(lark, "ab" * 150)
 
 
 def test_every_character_comes_through_the_text_for_the_engine() -> None:
     odd = "".join(map(chr, (0, 1, 9, 10, 13, 27, 127, 0x85, 0xA0, 0xAD, 0x2028, 0xFEFF, 0xE000, 0x10FFFF)))
     odd += "/\\^$.|?*+(){}[]-&~#é\"'<>@%"
     assert accepts(cfg_to_lark(Cfg("s", {"s": ((Literal(odd),),)})), odd)
-    assert accepts(cfg_to_lark(Cfg("s", {"s": ((Pattern("p", (escaped(odd),)),),)})), odd)
-    assert accepts(cfg_to_lark(Cfg("s", {"s": ((Pattern("p", (f"[{escaped(odd)}]+",)),),)})), odd)
+    assert accepts(cfg_to_lark(Cfg("s", {"s": ((Pattern("p", literal(odd)),),)})), odd)
+    assert accepts(cfg_to_lark(Cfg("s", {"s": ((Pattern("p", repeat(Chars(characters(odd)), 1, None)),),)})), odd)
 
 
 def test_a_pattern_holds_all_its_conditions() -> None:
-    lark = cfg_to_lark(Cfg("s", {"s": ((Pattern("name", ("[a-z]+", ".*x.*"), ("ax", "bx")), Literal("!")),)}))
+    name = both(parse_whole("[a-z]+"), parse_whole(".*x.*"), negation(parse_whole("ax|bx")))
+    lark = cfg_to_lark(Cfg("s", {"s": ((Pattern("name", name), Literal("!")),)}))
     assert accepts(lark, "axe!")
     assert not accepts(lark, "ax!")
     assert not accepts(lark, "abc!")
-
-
-def test_the_text_for_the_engine_holds_nothing_that_llguidance_1_0_1_does_not_know() -> None:
-    lark = lark_of(braid("s", {"s": [["IDENTIFIER", "EQUALS", "STRING", "SEMICOLON"]]}), "typescript")
-    assert lark.startswith("%llguidance {}\n")
-    assert "%ignore" not in lark
-    assert "~ " not in lark.replace("& ~/", "")
-
-
-# ------------------------------------------------------------------------------------------------ the hazards
-
-
-def test_a_literal_that_begins_another_does_not_hide_what_follows_it() -> None:
-    lark = lark_of(braid("s", {"s": [["a", "x"], ["ab", "y"]], "x": [["bc"]], "y": [["d"]]}))
-    assert accepts(lark, "abc")
-    assert accepts(lark, "abd")
-
-
-@pytest.mark.parametrize(
-    "rules",
-    [
-        {"s": [["i", "t"]], "t": [[",", "i", "t"], []], "i": [["a"], ["b"]]},
-        {
-            "s": [["i", "t"]],
-            "t": [["c", "u"], []],
-            "u": [["i", "t"], ["i", "i", "t"]],
-            "i": [["a"], ["b"]],
-            "c": [[","]],
-        },
-        {"s": [["s", ",", "i"], ["i"]], "i": [["a"], ["b"]]},
-    ],
-)
-def test_a_list_of_5000_items_stays_within_the_limits_of_the_engine(rules: Rules) -> None:
-    assert accepts(lark_of(braid("s", rules)), "a,b," * 2_500 + "a")
-
-
-@pytest.mark.parametrize(
-    ("rules", "text"),
-    [
-        ({"s": [["s", "s"], ["a"], []]}, "a" * 5_000),
-        ({"s": [["s", "o", "s"], ["(", "s", ")"], ["a"]], "o": [["+"], ["-"]]}, "a+(a-a)-" * 700 + "a"),
-        ({"s": [["a"], ["b"]], "b": [["s", "+", "s"], ["s", "-", "s"]]}, "a+a-" * 1_000 + "a"),
-    ],
-)
-def test_an_ambiguous_grammar_reads_a_long_text(rules: Rules, text: str) -> None:
-    lark = lark_of(braid("s", rules))
-    assert accepts(lark, text)
-    assert not accepts(lark, text + "!")
-
-
-def test_thousands_of_words_become_one_terminal() -> None:
-    lark = lark_of(braid("s", {"s": [["w", "!"]], "w": [[f"word{number}"] for number in range(5_000)]}))
-    assert accepts(lark, "word4999!")
-    assert not accepts(lark, "word5000!")
-
-
-def test_thousands_of_words_do_not_hide_what_goes_on_like_them() -> None:
-    words = [[f"word{number}"] for number in range(150)]
-    lark = lark_of(braid("s", {"s": [["w", "0", "!"], ["w", "?"]], "w": words}))
-    for text in ("word10!", "word1000!", "word10?", "word140!"):
-        assert accepts(lark, text), text
-    assert not accepts(lark, "word150?")
-    beside = lark_of(braid("s", {"s": [["w", "!"], ["word", "1", "?"]], "w": words}))
-    for text in ("word1!", "word1?", "word149!"):
-        assert accepts(beside, text), text
-
-
-def test_a_rule_that_is_empty_inside_another_is_never_offered() -> None:
-    lark = lark_of(braid("s", {"s": [["x", "empty"], ["y"]], "empty": [["z", "empty"]]}))
-    assert {random_text(lark, random.Random(seed), 10) for seed in range(20)} == {"y"}
-
-
-def test_a_chain_of_100000_unit_rules_is_no_deeper_than_one() -> None:
-    count = 100_000
-    rules = {f"r{number}": [[f"r{number + 1}"]] for number in range(count - 1)}
-    assert accepts(lark_of(braid("r0", {**rules, f"r{count - 1}": [["x"]]})), "x")
-
-
-def _deep(count: int) -> Rules:
-    return {
-        **{f"r{number}": [[f"r{number + 1}", f"r{number + 1}"], ["a"]] for number in range(count)},
-        f"r{count}": [["b"]],
-    }
-
-
-def _wide(count: int) -> Rules:
-    return {"s": [[f"k{number}", "!", "?"] for number in range(count)]}
-
-
-@pytest.mark.parametrize(
-    ("start", "rules", "limit"),
-    [
-        ("r", {f"r{number}" if number else "r": [["a"]] for number in range(braid_reader.MAX_RULES + 1)}, "100,000"),
-        ("s", {"s": [["a"] * (braid_reader.MAX_RIGHT_HAND_SIDE + 1)]}, "10,000"),
-        ("s", {"s": [["a"] * 10_000] * 101}, "1,000,000"),
-        ("s", {"s": [["a" * (braid_reader.MAX_SYMBOL_CHARACTERS + 1)]]}, "10,000"),
-        ("r0", _deep(lark_writer.MAX_DEPTH + 1), "500"),
-        ("s", _wide(lark_writer.MAX_ALTERNATIVES + 1), "1,800"),
-        ("s", {"s": [[f"r{n}" for n in range(20)]], **{f"r{n}": [["a", "b"] * 2_000] for n in range(20)}}, "60,000"),
-    ],
-)
-def test_over_a_limit_is_an_error_with_the_limit(start: str, rules: Rules, limit: str) -> None:
-    with pytest.raises(LimitExceededError, match=limit):
-        lark_of(braid(start, rules))
-
-
-def test_a_grammar_whose_white_space_takes_too_many_steps_is_over_a_limit() -> None:
-    chance = random.Random(1)
-    names = [f"r{number}" for number in range(20_000)]
-    kinds = ("IDENTIFIER", "RETURN", "LPAREN", "SEMICOLON", *names)
-    rules: dict[str, list[list[str]]] = {
-        name: [[chance.choice(kinds[:4])], [chance.choice(kinds) for _ in range(3)], [chance.choice(kinds), name]]
-        for name in names
-    }
-    with pytest.raises(LimitExceededError, match=f"{spacing.MAX_SPACING_STEPS:,} steps"):
-        lower_grammar(braid("r0", {**rules, "r0": [[name] for name in names[1:]]}), "typescript", PATH)
-
-
-# ------------------------------------------------------------------------------------------------ GBNF
-
-JSON_GBNF = r"""
-root   ::= object
-value  ::= object | array | string | number | ("true" | "false" | "null") ws
-object ::=
-  "{" ws (
-            string ":" ws value
-    ("," ws string ":" ws value)*
-  )? "}" ws
-array  ::= "[" ws ( value ("," ws value)* )? "]" ws
-string ::=
-  "\"" ( [^"\\\x7F\x00-\x1F] | "\\" (["\\bfnrt] | "u" [0-9a-fA-F]{4}) )* "\"" ws   # escapes
-number ::= ("-"? ([0-9] | [1-9] [0-9]{0,15})) ("." [0-9]+)? ([eE] [-+]? [0-9] [1-9]{0,15})? ws
-ws ::= | " " | "\n" [ \t]{0,20}
-"""
-
-
-def test_the_json_grammar_of_llama_cpp_means_json() -> None:
-    lark = lark_of(JSON_GBNF)
-    for text in ("{}", '{"a": [1, 2,3.5e-1], "b\\n":null}\n   ', '{"é": {"\\u00e9": "/"}, "x": [[], -0]}'):
-        assert accepts(lark, text), text
-        json.loads(text)
-    for text in ('{"a": [1, 2,3.5e], "b":null}', "[1]", '{"a": "\n"}', '{"a": 01}', '{"a": 1,}', '{"a"  : 1}'):
-        assert not accepts(lark, text), text
-
-
-GbnfNode: TypeAlias = tuple[object, ...]
-
-
-def _leaves() -> st.SearchStrategy[GbnfNode]:
-    return st.one_of(
-        st.tuples(st.just("text"), st.sampled_from(["a", "b", "ab", "aba", "bc", "c", ""])),
-        st.tuples(st.just("class"), st.sampled_from(["ab", "a", "bc", "abc"]), st.booleans()),
-        st.tuples(st.just("rule"), st.sampled_from(["root", "x"])),
-    )
-
-
-def _inner(children: st.SearchStrategy[GbnfNode]) -> st.SearchStrategy[GbnfNode]:
-    counts = st.sampled_from([(0, None), (1, None), (0, 1), (2, 2), (1, 3), (2, None), (0, 2), (0, 0)])
-    return st.one_of(
-        st.tuples(st.just("row"), st.lists(children, min_size=1, max_size=3)),
-        st.tuples(st.just("choice"), st.lists(children, min_size=2, max_size=3)),
-        st.tuples(st.just("times"), children, counts),
-    )
-
-
-def _written(node: GbnfNode) -> str:
-    match node:
-        case ("text", text):
-            return f'"{text}"'
-        case ("class", letters, negated):
-            return f"[{'^' if negated else ''}{letters}]"
-        case ("rule", name):
-            return str(name)
-        case ("row", list(items)):
-            return f"({' '.join(map(_written, items))})"
-        case ("choice", list(items)):
-            return f"({' | '.join(map(_written, items))})"
-        case ("times", tuple(item), (least, most)):
-            return f"({_written(item)}){{{least},{'' if most is None else most}}}"
-    raise AssertionError(node)
-
-
-def _node_ends(node: GbnfNode, text: str, begin: int, spans: set[tuple[str, int, int]]) -> set[int]:
-    match node:
-        case ("text", str(literal)):
-            return {begin + len(literal)} if text.startswith(literal, begin) else set()
-        case ("class", str(letters), negated):
-            return {begin + 1} if begin < len(text) and (text[begin] in letters) != negated else set()
-        case ("rule", name):
-            return {last for other, first, last in spans if other == name and first == begin}
-        case ("row", list(items)):
-            ends = {begin}
-            for item in items:
-                ends = {after for end in ends for after in _node_ends(item, text, end, spans)}
-            return ends
-        case ("choice", list(items)):
-            return {end for item in items for end in _node_ends(item, text, begin, spans)}
-        case ("times", tuple(item), (int(least), int() | None as most)):
-            ends, result = {begin}, set[int]()
-            for count in range((least + len(text) + 1 if most is None else most) + 1):
-                if count >= least:
-                    result |= ends
-                ends = {after for end in ends for after in _node_ends(item, text, end, spans)}
-            return result
-    raise AssertionError(node)
-
-
-def _gbnf_derives(rules: Mapping[str, GbnfNode], text: str) -> bool:
-    spans: set[tuple[str, int, int]] = set()
-    while True:
-        found = {
-            (name, begin, end)
-            for name, node in rules.items()
-            for begin in range(len(text) + 1)
-            for end in _node_ends(node, text, begin, spans)
-        }
-        if found <= spans:
-            return ("root", 0, len(text)) in spans
-        spans |= found
-
-
-@settings(max_examples=300, deadline=None)
-@given(
-    st.fixed_dictionaries({name: st.recursive(_leaves(), _inner, max_leaves=6) for name in ("root", "x")}),
-    st.lists(st.text("abc", max_size=6), min_size=8, max_size=8),
-    st.randoms(use_true_random=False),
-)
-def test_gbnf_is_translated_exactly(rules: dict[str, GbnfNode], texts: list[str], chance: random.Random) -> None:
-    source = "".join(f"{name} ::= {_written(node)}\n" for name, node in rules.items())
-    try:
-        lark = lark_of(source)
-    except ContradictionError:
-        assert not any(_gbnf_derives(rules, text) for text in texts)
-        return
-    walked = random_text(lark, chance, 6)
-    for text in texts if walked is None else [*texts, walked]:
-        assert accepts(lark, text) == _gbnf_derives(rules, text), (source, text, lark)
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ('root ::= "a" foo', "line 1, column 14: the rule 'foo' is not defined"),
-        ("root ::=\n  [a", "line 2, column 3: this class of characters is never closed"),
-        ('root ::= "a\n', "line 1, column 10: this text is never closed"),
-        ('root ::= "a" )', r"line 1, column 14: '\)' is not expected here"),
-        ('root ::= ("a"', "line 1, column 10: this parenthesis is never closed"),
-        ("root ::= [z-a]", "line 1, column 11: this range of characters ends before it begins"),
-        ("root ::= []", "line 1, column 10: this class of characters is empty"),
-        ('root ::= "\\q"', r"line 1, column 11: the escape '\\q' is not known"),
-        ('root ::= "\\uD800"', "is no character"),
-        ("root ::= <think>", "line 1, column 10: a token of the engine's vocabulary"),
-        ('root ::= "a"{3,2}', "line 1, column 13: at least 3 and at most 2 times"),
-        ("root ::= *", r"line 1, column 10: '\*' has nothing before it"),
-        ('root ::= "a"**', "put parentheses around"),
-        ('root ::= "a"\nroot ::= "b"', "line 2, column 1: the rule 'root' is defined twice"),
-        ('a ::= "x"', "has no rule root"),
-    ],
-)
-def test_gbnf_that_cannot_be_translated_is_refused_with_its_place(text: str, problem: str) -> None:
-    with pytest.raises(InvalidConstraintError, match=problem) as error:
-        lower_grammar(text, None, PATH)
-    assert "taken for GBNF" in str(error.value)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "root ::= " + "(" * (gbnf.MAX_NESTING + 2) + '"a"' + ")" * (gbnf.MAX_NESTING + 2),
-        f'root ::= "a"{{{gbnf.MAX_REPETITION + 1}}}',
-        'root ::= "a"{99999999999999999999}',
-        'root ::= "a"{1,99999999999999999999}',
-    ],
-)
-def test_gbnf_over_a_limit_is_an_error(text: str) -> None:
-    with pytest.raises(LimitExceededError, match="which is the limit"):
-        lower_grammar(text, None, PATH)
-
-
-def test_repetitions_of_gbnf_count_up_to_the_limit() -> None:
-    lark = lark_of("root ::= [a]{3,2000}")
-    assert accepts(lark, "a" * 2_000)
-    assert not accepts(lark, "a" * 2_001)
-    assert not accepts(lark, "aa")
-
-
-def test_gbnf_warns_of_rules_that_nothing_leads_to_and_not_of_others() -> None:
-    assert warnings_of(JSON_GBNF) == ""
-    assert "to rule 'b'" in warnings_of('root ::= "a"\nb ::= "b"')
-
-
-# ------------------------------------------------------------------------------------------------ Lark text
-
-
-@pytest.mark.parametrize("text", ['start: "a" x\nx: /[0-9]+/', '%llguidance {}\nstart: "a" x\nx: /[0-9]+/'])
-def test_lark_text_passes_through_with_the_header_that_engines_need(text: str) -> None:
-    lowered = lower_grammar(text, None, PATH)
-    assert lowered.cfg is None
-    assert lowered.lark == '%llguidance {}\nstart: "a" x\nx: /[0-9]+/'
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("start: x", r'line 1, column 8: unknown name: "x"\n  start: x\n         \^'),
-        ('\n\nstart: "a"\nstart: "b"', "line 4, column 8: duplicate rule"),
-        ("  \n%llguidance {}\nstart: X", 'line 3, column 8: unknown name: "X"'),
-        ('%llguidance {}\ns: "a"', "has no rule start"),
-        ('start: "a" ~ 2..3', "line 1, column 12: write {n,m}"),
-        ('start: "a" "\\x41"', r"line 1, column 13: write \\u00HH"),
-    ],
-)
-def test_errors_in_lark_text_speak_of_the_callers_lines(text: str, problem: str) -> None:
-    with pytest.raises(InvalidConstraintError, match=problem) as error:
-        lower_grammar(text, None, PATH)
-    assert f"{PATH} was taken for Lark text" in str(error.value)
-
-
-@pytest.mark.parametrize("token", ["<think>", "<[12]>", "<[^1-5]>", "<|end|>"])
-def test_special_tokens_in_lark_text_are_refused_as_no_text_shows_them(token: str) -> None:
-    with pytest.raises(UnsupportedConstraintError, match="line 2, column 8: the special token"):
-        lower_grammar(f'// <comment>\nstart: {token} "<text>" /<regex>/', None, PATH)
-    lower_grammar('// <comment>\nstart: "<text>" /<regex>/ %json {"const": "<[1]>"}', None, PATH)
-
-
-def test_a_chain_of_lark_rules_that_would_overflow_a_stack_is_refused() -> None:
-    chain = "".join(f'r{number}: "a" r{number + 1}\n' for number in range(100_000))[:900_000].rsplit("\n", 1)[0]
-    with pytest.raises(LimitExceededError, match="chain of over 500"):
-        lower_grammar(f"start: r0\n{chain}\n", None, PATH)
-    with pytest.raises(LimitExceededError, match=f"{lark.MAX_LARK_CHARACTERS:,}"):
-        lower_grammar('start: "' + "a" * lark.MAX_LARK_CHARACTERS + '"', None, PATH)
 
 
 def test_a_grammar_made_by_hand_may_refer_to_itself_at_both_ends() -> None:
@@ -564,52 +208,3 @@ def test_a_grammar_made_by_hand_may_refer_to_itself_at_both_ends() -> None:
         assert accepts(lark, text), text
     for text in ("", "x-", "!x", "x+", "x+!x"):
         assert not accepts(lark, text), text
-
-
-def test_a_length_in_tokens_of_an_engine_is_refused_with_its_place() -> None:
-    with pytest.raises(UnsupportedConstraintError, match="line 2, column 5: max_tokens"):
-        lower_grammar("start: name\nname[capture, max_tokens=3]: /[a-z]+/\n", None, "g")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "start: T\nT: " + " & ".join(f"/(?s:.*)a{n}.*b{n}(?s:.*)/" for n in range(40)),
-        "start: x\nx: T\nT: A0\n"
-        + "\n".join(f"A{n}: A{n + 1} & /(?s:.*)a{n}.*b{n}(?s:.*)/" for n in range(40))
-        + "\nA40: /a/",
-        "start: %json " + json.dumps({"properties": {f"p{n}": {} for n in range(10_000)}}),
-        "start: %json " + json.dumps({"patternProperties": {f"^p{n}": {} for n in range(300)}}),
-        "start: %json " + '{"items":' * 70 + "{}" + "}" * 70,
-    ],
-)
-def test_lark_text_that_llguidance_would_work_on_for_hours_is_refused(text: str) -> None:
-    with pytest.raises(LimitExceededError):
-        lower_grammar(text, None, "g")
-
-
-def test_many_small_intersections_are_no_large_one() -> None:
-    terminals = "\n".join(f"T{n}: /[a-z]+/ & ~/x{n}/" for n in range(40))
-    lower_grammar("start: " + " ".join(f"T{n}" for n in range(40)) + "\n" + terminals, None, "g")
-
-
-@pytest.mark.parametrize(
-    ("schema", "message"),
-    [
-        ('{"type":"string","pattern":"^[^\\"]+$"}', "an escaped character in a pattern"),
-        ('{"type":"array","uniqueItems":true}', "uniqueItems"),
-        ('{"schema_type":"string"}', "Braid's shape"),
-        ('{"allOf":[' + ",".join(f'{{"type":"string","pattern":"a{n}.*b{n}"}}' for n in range(40)) + "]}", "over 12"),
-    ],
-)
-def test_a_schema_in_lark_text_that_llguidance_does_not_enforce_to_the_letter_is_refused(
-    schema: str, message: str
-) -> None:
-    with pytest.raises(UnsupportedConstraintError, match=message) as raised:
-        lower_grammar(f"start: x\nx: %json {schema}\n", None, "g")
-    assert "g (the schema on line 2)" in str(raised.value)
-
-
-def test_a_schema_in_lark_text_warns_as_one_alone_does() -> None:
-    lowered = lower_grammar('start: %json {"type":"object","propertys":{}}', None, "g")
-    assert "#/propertys" in lowered.warnings[0]

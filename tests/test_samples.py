@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from grammar_texts import accepts, random_text
+from grammar_texts import LANGUAGES, accepts, random_text
 
 from maze.errors import ContradictionError, InvalidConstraintError
 from maze.grammar import compile_constraints
-from maze.grammar.languages.tokens import LANGUAGES
 from maze.types import CompiledConstraints, ConstraintIR, Handling, TokenMaskRules
 
 SAMPLES: dict[str, dict[str, Any]] = {

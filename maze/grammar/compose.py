@@ -18,22 +18,16 @@ import orjson
 
 from maze.errors import ContradictionError, InternalError, LimitExceededError, MazeError, UnsupportedConstraintError
 from maze.grammar.cfg.analysis import pruned
+from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, LoweredGrammar
 from maze.grammar.cfg.product import intersect_grammar, overlaps
 from maze.grammar.llguidance import ENGINE_LIMITS, OWN_LIMITS, Verdict, is_bearable, probe
 from maze.grammar.naming import apply_naming, describes_names, has_names, may_describe_names
 from maze.grammar.pattern.automaton import OverBudgetError, is_empty
-from maze.grammar.pattern.regex import (
-    MAX_CONJUNCTS,
-    NOTHING,
-    Node,
-    both,
-    conjuncts,
-    is_plain,
-    parse_pattern,
-    to_terminal,
-)
-from maze.grammar.read.grammar_text import cfg_to_lark, lower_grammar
+from maze.grammar.pattern.parser import MAX_CONJUNCTS, parse_pattern
+from maze.grammar.pattern.printer import to_terminal
+from maze.grammar.pattern.tree import NOTHING, Node, both, conjuncts, is_plain
+from maze.grammar.read.grammar_text import lower_grammar
 from maze.grammar.schema.json_shape import texts_of_type
 from maze.grammar.schema.lower import LoweredSchema, combine_schemas, lower_schema, schema_to_lark
 from maze.grammar.token_mask import MaskPart, combine_masks, is_vacuous

@@ -6,18 +6,9 @@ from collections.abc import Sequence
 
 from maze.errors import LimitExceededError, UnsupportedConstraintError
 from maze.grammar.cfg.model import Cfg, LoweredGrammar, Pattern, Symbol
-from maze.grammar.cfg.product import terminal_node
 from maze.grammar.pattern.automaton import OverBudgetError, is_empty, without_intersections
-from maze.grammar.pattern.regex import (
-    Node,
-    both,
-    characters_of,
-    complement,
-    intersection,
-    is_plain,
-    negation,
-    to_regex,
-)
+from maze.grammar.pattern.code_points import complement, intersection
+from maze.grammar.pattern.tree import Node, Not, both, characters_of, conditions, is_plain, negation
 
 
 def may_describe_names(lowered: LoweredGrammar, language: Node) -> bool:
@@ -42,7 +33,11 @@ def describes_names(lowered: LoweredGrammar, language: Node) -> bool:
 
 
 def _names(lowered: LoweredGrammar) -> list[Node]:
-    return [terminal_node(Pattern(terminal.name, terminal.all_of)) for terminal in lowered.identifier_terminals]
+    """The languages of the terminals for names, with the keywords that they leave out."""
+    return [
+        both(*(item for item in conditions(terminal.language) if not isinstance(item, Not)))
+        for terminal in lowered.identifier_terminals
+    ]
 
 
 def has_names(lowered: LoweredGrammar, languages: Sequence[Node], paths: str) -> bool:
@@ -75,12 +70,10 @@ def _narrowed(lowered: LoweredGrammar, languages: Sequence[Node], paths: str) ->
     """Each terminal for names with only those of its texts that all languages have; None where none is left."""
     named: dict[Symbol, Pattern | None] = {}
     try:
-        regexes = tuple(
-            to_regex(language if is_plain(language) else without_intersections(language)) for language in languages
-        )
+        wanted = [language if is_plain(language) else without_intersections(language) for language in languages]
         for terminal in lowered.identifier_terminals:
-            narrowed = Pattern(terminal.name, (*terminal.all_of, *regexes), terminal.none_of)
-            named[terminal] = None if is_empty(terminal_node(narrowed)) else narrowed
+            narrowed = both(terminal.language, *wanted)
+            named[terminal] = None if is_empty(narrowed) else Pattern(terminal.name, narrowed)
     except (OverBudgetError, LimitExceededError):
         raise UnsupportedConstraintError(
             f"{paths}: patterns that describe names are too complicated to be applied to them; make them simpler"

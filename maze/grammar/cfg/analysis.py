@@ -5,7 +5,7 @@ Everything here works with work lists and ends in time proportional to the size 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from maze.errors import ContradictionError
 from maze.grammar.cfg.model import Cfg, Nonterminal, Production, Terminal
@@ -49,61 +49,80 @@ def _grounded(rules: Mapping[str, Iterable[Production]], *, terminals_count: boo
     return found
 
 
-def edge_masks(
-    rules: Mapping[str, Sequence[Production]], masks: Mapping[Terminal, int], empty: set[str], *, backwards: bool
-) -> dict[str, int]:
-    """For each rule the terminals with which its texts begin, or end if `backwards`, as the union of their masks."""
-    found = dict.fromkeys(rules, 0)
-    users: dict[str, set[str]] = {}
-    for name, productions in rules.items():
-        for production in productions:
-            for symbol in reversed(production) if backwards else production:
-                if not isinstance(symbol, Nonterminal):
-                    found[name] |= masks[symbol]
-                    break
-                users.setdefault(symbol.name, set()).add(name)
-                if symbol.name not in empty:
-                    break
-    todo = list(rules)
-    while todo:
-        name = todo.pop()
-        for user in users.get(name, ()):
-            if found[user] | found[name] != found[user]:
-                found[user] |= found[name]
-                todo.append(user)
-    return found
+class FirstFollow:
+    """FIRST and FOLLOW: what the texts of a rule can begin with, and what can come after them.
+
+    Both are sets of things the caller chooses, such as groups of characters, as bits: `beginnings` says with what each
+    terminal begins, `end` is the bit for the end of the whole text.
+    """
+
+    def __init__(self, cfg: Cfg, beginnings: Mapping[Terminal, int], end: int = 0) -> None:
+        self._cfg = cfg
+        self._beginnings = beginnings
+        self._empty = nullable(cfg.rules)
+        self._first = dict.fromkeys(cfg.rules, 0)
+        self._follow = dict.fromkeys(cfg.rules, 0)
+        self._follow[cfg.start] = end
+        begins: dict[str, set[str]] = {}
+        ends: dict[str, set[str]] = {}
+        for name, productions in cfg.rules.items():
+            for production in productions:
+                for symbol in production:
+                    if not isinstance(symbol, Nonterminal):
+                        self._first[name] |= beginnings[symbol]
+                        break
+                    begins.setdefault(symbol.name, set()).add(name)
+                    if symbol.name not in self._empty:
+                        break
+        _spread(self._first, begins)
+        for name, productions in cfg.rules.items():
+            for production in productions:
+                at_end = True
+                for symbol, following in zip(reversed(production), self._after_each(production, 0), strict=True):
+                    if isinstance(symbol, Nonterminal):
+                        self._follow[symbol.name] |= following
+                        if at_end:
+                            ends.setdefault(name, set()).add(symbol.name)
+                    at_end = at_end and isinstance(symbol, Nonterminal) and symbol.name in self._empty
+        _spread(self._follow, ends)
+        self.beginning = self._first[cfg.start] | (end if cfg.start in self._empty else 0)
+        """What the whole text can begin with."""
+
+    def following(self, name: str, production: Production) -> list[int]:
+        """For each symbol of a production of the rule what can come right after it there."""
+        return list(self._after_each(production, self._follow[name]))[::-1]
+
+    def after_terminals(self) -> dict[Terminal, int]:
+        """For each terminal what can come after it in a text of the grammar."""
+        after: dict[Terminal, int] = {}
+        for name, productions in self._cfg.rules.items():
+            for production in productions:
+                for symbol, following in zip(production, self.following(name, production), strict=True):
+                    if not isinstance(symbol, Nonterminal):
+                        after[symbol] = after.get(symbol, 0) | following
+        return after
+
+    def _after_each(self, production: Production, after: int) -> Iterator[int]:
+        """What can come after each symbol, from the last to the first, if `after` can come after the production."""
+        for symbol in reversed(production):
+            yield after
+            if not isinstance(symbol, Nonterminal):
+                after = self._beginnings[symbol]
+            elif symbol.name in self._empty:
+                after |= self._first[symbol.name]
+            else:
+                after = self._first[symbol.name]
 
 
-def following_masks(cfg: Cfg, masks: Mapping[Terminal, int]) -> dict[Terminal, int]:
-    """For each terminal what can come after it in a text of the grammar; `masks` say with what each terminal begins."""
-    empty = nullable(cfg.rules)
-    firsts = edge_masks(cfg.rules, masks, empty, backwards=False)
-    after: dict[Terminal | Nonterminal, int] = {}
-    ends: dict[str, set[Terminal | Nonterminal]] = {}
-    for name, productions in cfg.rules.items():
-        for production in productions:
-            ahead = 0
-            at_end = True
-            for symbol in reversed(production):
-                after[symbol] = after.get(symbol, 0) | ahead
-                if at_end:
-                    ends.setdefault(name, set()).add(symbol)
-                if not isinstance(symbol, Nonterminal):
-                    ahead, at_end = masks[symbol], False
-                elif symbol.name in empty:
-                    ahead |= firsts[symbol.name]
-                else:
-                    ahead, at_end = firsts[symbol.name], False
-    todo = list(cfg.rules)
+def _spread(sets: dict[str, int], to: Mapping[str, Iterable[str]]) -> None:
+    """Add each set to those that it goes `to`, until nothing is new."""
+    todo = list(sets)
     while todo:
         name = todo.pop()
-        beyond = after.get(Nonterminal(name), 0)
-        for symbol in ends.get(name, ()):
-            if after.get(symbol, 0) | beyond != after.get(symbol, 0):
-                after[symbol] = after.get(symbol, 0) | beyond
-                if isinstance(symbol, Nonterminal):
-                    todo.append(symbol.name)
-    return {symbol: mask for symbol, mask in after.items() if not isinstance(symbol, Nonterminal)}
+        for other in to.get(name, ()):
+            if sets[other] | sets[name] != sets[other]:
+                sets[other] |= sets[name]
+                todo.append(other)
 
 
 def pruned(cfg: Cfg) -> Cfg:
@@ -121,15 +140,26 @@ def pruned(cfg: Cfg) -> Cfg:
         for name, productions in cfg.rules.items()
         if name in alive or name == cfg.start
     }
-    kept = {cfg.start}
-    todo = [cfg.start]
-    while todo:
-        for production in rules[todo.pop()]:
-            for symbol in production:
-                if isinstance(symbol, Nonterminal) and symbol.name not in kept:
-                    kept.add(symbol.name)
-                    todo.append(symbol.name)
+    kept = reachable(
+        cfg.start,
+        {
+            name: (symbol.name for rhs in productions for symbol in rhs if isinstance(symbol, Nonterminal))
+            for name, productions in rules.items()
+        },
+    )
     return Cfg(cfg.start, {name: productions for name, productions in rules.items() if name in kept})
+
+
+def reachable(start: str, references: Mapping[str, Iterable[str]]) -> set[str]:
+    """The names that following the references from `start` leads to."""
+    found = {start}
+    todo = [start]
+    while todo:
+        for name in references[todo.pop()]:
+            if name not in found:
+                found.add(name)
+                todo.append(name)
+    return found
 
 
 def chain_is_longer(limit: int, start: str, references: Mapping[str, Iterable[str]]) -> bool:
@@ -148,7 +178,7 @@ def chain_is_longer(limit: int, start: str, references: Mapping[str, Iterable[st
     return False
 
 
-_NAMES_IN_A_WARNING = 10
+NAMES_IN_A_WARNING = 10
 
 
 def without_dead_rules(cfg: Cfg, path: str, written: Iterable[str], because: str = "") -> tuple[Cfg, list[str]]:
@@ -173,19 +203,13 @@ def without_dead_rules(cfg: Cfg, path: str, written: Iterable[str], because: str
 
 def unreachable_warnings(start: str, references: Mapping[str, Iterable[str]], path: str) -> list[str]:
     """A warning that names the rules to which nothing leads from `start`, if there are any."""
-    found = {start}
-    todo = [start]
-    while todo:
-        for name in references[todo.pop()]:
-            if name not in found:
-                found.add(name)
-                todo.append(name)
+    found = reachable(start, references)
     unused = [name for name in references if name not in found]
     return [f"{path}: nothing leads from the start symbol {start!r} to {listed(unused)}"] if unused else []
 
 
 def listed(names: Sequence[str]) -> str:
     """The names of rules for a message, the first of them if they are many."""
-    shown = ", ".join(map(repr, names[:_NAMES_IN_A_WARNING]))
-    more = f" and {len(names) - _NAMES_IN_A_WARNING:,} more" if len(names) > _NAMES_IN_A_WARNING else ""
+    shown = ", ".join(map(repr, names[:NAMES_IN_A_WARNING]))
+    more = f" and {len(names) - NAMES_IN_A_WARNING:,} more" if len(names) > NAMES_IN_A_WARNING else ""
     return f"{'rules' if len(names) > 1 else 'rule'} {shown}{more}"

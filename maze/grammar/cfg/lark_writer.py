@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 from maze.errors import LimitExceededError
 from maze.grammar.cfg.analysis import chain_is_longer
-from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal, escaped
+from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Production, Symbol, Terminal, one_of
+from maze.grammar.pattern.printer import to_terminal
 
 MAX_DEPTH = 500
 """Longest chain of references between rules. llguidance (1.0.1, 1.7 and 1.9 alike) recurses over them when it compiles:
@@ -44,16 +46,11 @@ def _inlined(cfg: Cfg) -> Cfg:
     That takes chains of rules, and the depth of recursion with them, out of the text, and brings recursion through a
     rule of its own (`expression: binary` and `binary: expression op expression`) to where it can be repetition.
     """
-    uses: dict[str, int] = {}
-    for productions in cfg.rules.values():
-        for production in productions:
-            for symbol in production:
-                if isinstance(symbol, Nonterminal):
-                    uses[symbol.name] = uses.get(symbol.name, 0) + 1
+    uses = Counter(symbol.name for symbol in cfg.symbols() if isinstance(symbol, Nonterminal))
     single = {
         name: productions[0]
         for name, productions in cfg.rules.items()
-        if name != cfg.start and len(productions) == 1 and (uses.get(name, 0) == 1 or len(productions[0]) <= 1)
+        if name != cfg.start and len(productions) == 1 and (uses[name] == 1 or len(productions[0]) <= 1)
     }
     _without_cycles(single)
 
@@ -83,18 +80,16 @@ def _with_direct_recursion(start: str, rules: dict[str, tuple[Production, ...]])
 
     `t: "," u` and `u: i t | i i t` become `t: "," i t | "," i i t`, which can be written as repetition.
     """
-    uses: dict[str, int] = {}
+    uses: Counter[str] = Counter()
     user: dict[str, str] = {}
     for name, productions in rules.items():
-        for production in productions:
-            for symbol in production:
-                if isinstance(symbol, Nonterminal):
-                    uses[symbol.name] = uses.get(symbol.name, 0) + 1
-                    user[symbol.name] = name
+        used = [symbol.name for rhs in productions for symbol in rhs if isinstance(symbol, Nonterminal)]
+        uses.update(used)
+        user.update(dict.fromkeys(used, name))
     merged = dict(rules)
     into: dict[str, str] = {}
     for inner in rules:
-        if uses.get(inner) != 1 or inner == start:
+        if uses[inner] != 1 or inner == start:
             continue
         outer = user[inner]
         while outer in into:
@@ -291,9 +286,7 @@ class _Writer:
         if symbol not in self._terminal_names:
             name = self._names.new(symbol.name, upper=True)
             self._terminal_names[symbol] = name
-            parts = [f"/{_in_slashes(regex)}/" for regex in symbol.all_of]
-            parts += [f"~/{_in_slashes(regex)}/" for regex in symbol.none_of]
-            self._terminals.append(f"{name}: {' & '.join(parts)}\n")
+            self._terminals.append(f"{name}: {to_terminal(symbol.language)}\n")
         return self._terminal_names[symbol]
 
 
@@ -302,8 +295,7 @@ def _folded(productions: list[Production]) -> list[Production]:
     single = [rhs[0] for rhs in productions if len(rhs) == 1 and isinstance(rhs[0], Literal)]
     if len(single) < _FOLD_FROM:
         return list(dict.fromkeys(productions))
-    texts = [literal.text for literal in single if isinstance(literal, Literal)]
-    folded = Pattern("one of many", ("|".join(map(escaped, dict.fromkeys(texts))),))
+    folded = one_of(symbol.text for symbol in single if isinstance(symbol, Literal))
     rest = [rhs for rhs in productions if not (len(rhs) == 1 and isinstance(rhs[0], Literal))]
     return [(folded,), *dict.fromkeys(rest)]
 
@@ -313,8 +305,3 @@ def _quoted(text: str) -> str:
     if text.isprintable():
         return json.dumps(text, ensure_ascii=False)
     return "".join(['"', *(json.dumps(c, ensure_ascii=not c.isprintable())[1:-1] for c in text), '"'])
-
-
-def _in_slashes(regex: str) -> str:
-    """A regular expression as it must stand between slashes."""
-    return re.sub(r"\\.|/|\n", lambda match: {"/": r"\/", "\n": r"\n"}.get(match[0], match[0]), regex, flags=re.DOTALL)

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from maze.grammar.pattern.tree import Literal, Node, Nonterminal, alt, literal
 
-@dataclass(frozen=True, slots=True)
-class Nonterminal:
-    """A reference to a rule."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """A terminal that is exactly this text, which is not empty."""
-
-    text: str
+__all__ = ["Cfg", "Literal", "LoweredGrammar", "Nonterminal", "Pattern", "Production", "Symbol", "Terminal", "one_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A terminal whose texts match all of `all_of` as a whole and none of `none_of`, and are never empty.
-
-    The regular expressions are in llguidance's syntax, without slashes around them. They use only what every engine
-    reads the same way: classes of characters, groups, alternatives, `? * + {n,m}`, escapes of single characters.
-    """
+    """A terminal whose texts are those of a regular expression; the empty text is none of them."""
 
     name: str
     """What errors call it, such as IDENTIFIER."""
-    all_of: tuple[str, ...]
-    none_of: tuple[str, ...] = ()
+    language: Node
+    _hash: int = field(init=False, repr=False, compare=False)
+    """Kept, as grammars are worked on with tables of terminals, and an expression can be large."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.name, self.language)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+def one_of(texts: Iterable[str]) -> Pattern:
+    """One terminal for many texts, of which none is empty."""
+    return Pattern("one of many", alt(*map(literal, texts)))
 
 
 Terminal: TypeAlias = Literal | Pattern
@@ -54,6 +52,14 @@ class Cfg:
     rules: dict[str, tuple[Production, ...]]
     """By name. Names are those of the caller; a copy or part of a rule is called by the name and more in brackets."""
 
+    def symbols(self) -> Iterator[Symbol]:
+        """All symbols on all right-hand sides, as often as they stand there."""
+        return (symbol for productions in self.rules.values() for production in productions for symbol in production)
+
+    def terminals(self) -> dict[Terminal, None]:
+        """The terminals, each once, in the order of the rules."""
+        return {symbol: None for symbol in self.symbols() if not isinstance(symbol, Nonterminal)}
+
 
 @dataclass(frozen=True, slots=True)
 class LoweredGrammar:
@@ -67,20 +73,3 @@ class LoweredGrammar:
     """Each begins with the path of the constraint."""
     identifier_terminals: frozenset[Pattern] = frozenset()
     """The terminals of `cfg` that are names in the language; naming patterns apply to them."""
-
-
-_SPECIAL = re.compile(r"[\\^$.|?*+(){}\[\]/\-&~#]")
-_NAMED_CONTROLS = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
-
-
-def escaped(text: str) -> str:
-    """A regular expression for exactly this text, also within a class of characters."""
-    return "".join(_escaped(character) for character in text)
-
-
-def _escaped(character: str) -> str:
-    if character in _NAMED_CONTROLS:
-        return _NAMED_CONTROLS[character]
-    if character < " " or character == "\x7f":
-        return f"\\x{ord(character):02x}"
-    return _SPECIAL.sub(r"\\\g<0>", character)

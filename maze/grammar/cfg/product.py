@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
-from maze.grammar.cfg.analysis import nullable
+from maze.grammar.cfg.analysis import FirstFollow
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal
 from maze.grammar.pattern.automaton import DEAD, Alphabet, Budget, OverBudgetError, make_dfa, smallest, ways_between
-from maze.grammar.pattern.regex import Node, both, negation, parse_whole, to_regex
+from maze.grammar.pattern.tree import Node, both
 
 MAX_PRODUCTIONS = 10_000
 """Most productions of a product. As many make about 400 KB of Lark text, which llguidance compiles in 0.2 s."""
@@ -31,18 +30,6 @@ def intersect_grammar(cfg: Cfg, language: Node) -> Cfg | None:
 def overlaps(cfg: Cfg, language: Node) -> bool:
     """Whether some text of `cfg` is accepted by `language`. Raises OverBudgetError."""
     return _Product(cfg, language).reaches_end()
-
-
-def terminal_node(terminal: Pattern) -> Node:
-    """The texts of a pattern terminal."""
-    return both(
-        *(_parsed(regex) for regex in terminal.all_of), *(negation(_parsed(regex)) for regex in terminal.none_of)
-    )
-
-
-@lru_cache(maxsize=256)
-def _parsed(regex: str) -> Node:
-    return parse_whole(regex)
 
 
 _Goal = tuple[str, int]
@@ -71,19 +58,12 @@ class _Product:
     def __init__(self, cfg: Cfg, language: Node) -> None:
         self._cfg = cfg
         self._budget = Budget()
-        patterns = {
-            symbol
-            for productions in cfg.rules.values()
-            for production in productions
-            for symbol in production
-            if isinstance(symbol, Pattern)
-        }
-        nodes = {pattern: terminal_node(pattern) for pattern in patterns}
-        self._alphabet = Alphabet([language, *nodes.values()])
-        self._budget.spend(self._alphabet.size * len(nodes))
+        patterns = [terminal for terminal in cfg.terminals() if isinstance(terminal, Pattern)]
+        self._alphabet = Alphabet([language, *(pattern.language for pattern in patterns)])
+        self._budget.spend(self._alphabet.size * len(patterns))
         self._end_mark = 1 << self._alphabet.size
         self._dfa = smallest(make_dfa(language, self._alphabet, self._budget), self._budget)
-        self._terminals = {pattern: make_dfa(node, self._alphabet, self._budget) for pattern, node in nodes.items()}
+        self._terminals = {pattern: make_dfa(pattern.language, self._alphabet, self._budget) for pattern in patterns}
         self._rules = self._placed()
         self._productions: list[_Production] = []
         self._numbers: dict[str, range] = {}
@@ -152,55 +132,19 @@ class _Product:
         return sum(1 << group for group, target in enumerate(row) if target != DEAD)
 
     def _placed(self) -> dict[str, tuple[_Production, ...]]:
-        """The rules, with each terminal knowing what can follow it where it stands: the usual FIRST and FOLLOW sets."""
-        empty = nullable(self._cfg.rules)
-        first = dict.fromkeys(self._cfg.rules, 0)
-        follow = dict.fromkeys(self._cfg.rules, 0)
-        follow[self._cfg.start] = self._end_mark
-
-        def begins(symbol: Symbol) -> int:
-            return first[symbol.name] if isinstance(symbol, Nonterminal) else self._first(symbol)
-
-        def is_nullable(symbol: Symbol) -> bool:
-            return isinstance(symbol, Nonterminal) and symbol.name in empty
-
-        growing = True
-        while growing:
-            growing = False
-            for name, productions in self._cfg.rules.items():
-                found = first[name]
-                for production in productions:
-                    self._budget.spend(1 + len(production))
-                    for symbol in production:
-                        found |= begins(symbol)
-                        if not is_nullable(symbol):
-                            break
-                growing = growing or found != first[name]
-                first[name] = found
-        growing = True
-        while growing:
-            growing = False
-            for name, productions in self._cfg.rules.items():
-                for production in productions:
-                    self._budget.spend(1 + len(production))
-                    after = follow[name]
-                    for symbol in reversed(production):
-                        if isinstance(symbol, Nonterminal):
-                            growing = growing or follow[symbol.name] | after != follow[symbol.name]
-                            follow[symbol.name] |= after
-                        after = begins(symbol) | (after if is_nullable(symbol) else 0)
-
-        def placed(name: str, production: Production) -> _Production:
-            symbols: list[Nonterminal | _Placed] = []
-            after = follow[name]
-            for symbol in reversed(production):
-                symbols.append(symbol if isinstance(symbol, Nonterminal) else _Placed(symbol, after))
-                after = begins(symbol) | (after if is_nullable(symbol) else 0)
-            return tuple(reversed(symbols))
-
+        """The rules, with each terminal knowing what can follow it where it stands."""
+        cfg = self._cfg
+        self._budget.spend(2 * sum(1 + len(rhs) for productions in cfg.rules.values() for rhs in productions))
+        sets = FirstFollow(cfg, {terminal: self._first(terminal) for terminal in cfg.terminals()}, self._end_mark)
         return {
-            name: tuple(placed(name, production) for production in productions)
-            for name, productions in self._cfg.rules.items()
+            name: tuple(
+                tuple(
+                    symbol if isinstance(symbol, Nonterminal) else _Placed(symbol, following)
+                    for symbol, following in zip(production, sets.following(name, production), strict=True)
+                )
+                for production in productions
+            )
+            for name, productions in cfg.rules.items()
         }
 
     def _representative(self, state: int, following: int) -> int:
@@ -280,9 +224,9 @@ class _Product:
     def _narrowed(self, pattern: Pattern, start: int, ends: set[int], edges: dict[int, dict[int, int]]) -> Pattern:
         key = (pattern, start, frozenset(ends))
         if key not in self._narrowed_patterns:
-            regex = to_regex(ways_between(start, ends, edges, self._alphabet, self._budget))
+            ways = ways_between(start, ends, edges, self._alphabet, self._budget)
             name = f"{pattern.name}[{start},{','.join(map(str, sorted(ends)))}]"
-            self._narrowed_patterns[key] = Pattern(name, (*pattern.all_of, regex), pattern.none_of)
+            self._narrowed_patterns[key] = Pattern(name, both(pattern.language, ways))
         return self._narrowed_patterns[key]
 
     # -------------------------------------------------------------------------------------------- backward

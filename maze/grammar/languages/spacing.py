@@ -8,14 +8,17 @@ not be told apart in the grammar share a state, so that most grammars keep about
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from maze.errors import LimitExceededError
-from maze.grammar.cfg.analysis import edge_masks, nullable, pruned
-from maze.grammar.cfg.model import Cfg, Nonterminal, Pattern, Production, Symbol, Terminal, escaped
-from maze.grammar.languages.tokens import Comments, Language, Newlines, printable
+from maze.grammar.cfg.analysis import FirstFollow, pruned
+from maze.grammar.cfg.model import Cfg, Nonterminal, Pattern, Production, Symbol, Terminal
+from maze.grammar.languages.language import Comments, Language, Newlines, printable
+from maze.grammar.pattern.automaton import bits
+from maze.grammar.pattern.parser import parse_whole
+from maze.grammar.pattern.tree import Node, alt, cat, literal, repeat
 
 MAX_SPACING_STEPS = 500_000
 """Most steps of the product of one grammar with the automaton of its gaps."""
@@ -185,30 +188,39 @@ def _line_break(language: Language, before: _Shape | None, after: _Shape | None)
 
 # ------------------------------------------------------------------------------------------------ the rules of the gaps
 
-_BLANKS = Pattern("space", (r"[ \t]{1,40}",))
-_BREAKS = Pattern("line break", (r"[ \t]{0,40}(\r?\n[ \t]{0,40}){1,3}",))
-_BLANKS_OR_BREAKS = Pattern("white space", (r"[ \t]{1,40}|[ \t]{0,40}(\r?\n[ \t]{0,40}){1,3}",))
-_BLOCK_COMMENT = Pattern("comment", (rf"/\*{printable('*/')}{{0,120}}\*/",))
-_COMMENT_TEXT = f"( {printable('?' + chr(92))}{{0,120}})?"
-"""Begins with a space, so that it is no comment with a meaning such as `//!` in Rust; `?>` would end PHP."""
-_LINE_COMMENT = {
-    Comments.SLASHES: Pattern("line comment", (rf"//{_COMMENT_TEXT}\r?\n",)),
-    Comments.SLASHES_ONLY: Pattern("line comment", (rf"//{_COMMENT_TEXT}\r?\n",)),
-    Comments.HASH: Pattern("line comment", (rf"#{_COMMENT_TEXT}\r?\n",)),
+_BLANKS = Pattern("space", parse_whole(r"[ \t]{1,40}"))
+_BREAKS = Pattern("line break", parse_whole(r"[ \t]{0,40}(\r?\n[ \t]{0,40}){1,3}"))
+_BLANKS_OR_BREAKS = Pattern("white space", alt(_BLANKS.language, _BREAKS.language))
+_BLOCK_COMMENT = Pattern("comment", cat(literal("/*"), repeat(printable("*/"), 0, 120), literal("*/")))
+
+
+def _line_comment(sign: str) -> Node:
+    """Begins with a space, so that it is no comment with a meaning such as `//!` in Rust; `?>` would end PHP."""
+    text = cat(literal(" "), repeat(printable("?\\"), 0, 120))
+    return cat(literal(sign), repeat(text, 0, 1))
+
+
+_LINE_END = parse_whole(r"\r?\n")
+_LINE_COMMENTS = {
+    comments: Pattern("line comment", cat(_line_comment("#" if comments is Comments.HASH else "//"), _LINE_END))
+    for comments in Comments
 }
-_LINES = Pattern("line break", (rf"([ \t]{{0,40}}(#{_COMMENT_TEXT})?\r?\n){{1,4}}",))
+_LINES = Pattern(
+    "line break",
+    repeat(cat(parse_whole(r"[ \t]{0,40}"), repeat(_line_comment("#"), 0, 1), _LINE_END), 1, 4),
+)
 
 _COMMENTS_RULE = "comments"
 
 
-def _gap_rules(language: Language, gaps: Iterable[Gap]) -> dict[str, tuple[Production, ...]]:
+def _gap_rules(language: Language) -> dict[str, tuple[Production, ...]]:
     """Rules that the gaps refer to by their names. A comment always follows white space, so that `/` stays a token."""
-    line = _LINE_COMMENT[language.comments]
+    line = _LINE_COMMENTS[language.comments]
     blocks: tuple[Production, ...] = ((_BLOCK_COMMENT,),) if language.comments is Comments.SLASHES else ()
     after_blanks = Nonterminal("comment and space")
     comments = Nonterminal(_COMMENTS_RULE)
     one = Nonterminal("comment and white space")
-    everything: dict[str, tuple[Production, ...]] = {
+    return {
         after_blanks.name: ((), *blocks, *((*block, _BLANKS) for block in blocks)),
         one.name: tuple(
             production for comment in ((line,), *blocks) for production in (comment, (*comment, _BLANKS_OR_BREAKS))
@@ -222,14 +234,6 @@ def _gap_rules(language: Language, gaps: Iterable[Gap]) -> dict[str, tuple[Produ
         Gap.LINES_OR_NOTHING.value: ((), (_LINES,)),
         Gap.SPACE_OR_LINES_OR_NOTHING.value: ((), (_BLANKS,), (_LINES,)),
     }
-    kept: dict[str, tuple[Production, ...]] = {}
-    todo = [gap.value for gap in gaps if gap is not Gap.NONE]
-    while todo:
-        name = todo.pop()
-        if name not in kept:
-            kept[name] = everything[name]
-            todo += [symbol.name for rhs in kept[name] for symbol in rhs if isinstance(symbol, Nonterminal)]
-    return kept
 
 
 GAP_RULES = frozenset(gap.value for gap in Gap) | {_COMMENTS_RULE, "comment and space", "comment and white space"}
@@ -249,15 +253,7 @@ class _Automaton:
 
 
 def _automaton(cfg: Cfg, language: Language) -> _Automaton:
-    tokens = list(
-        dict.fromkeys(
-            symbol
-            for productions in cfg.rules.values()
-            for production in productions
-            for symbol in production
-            if not isinstance(symbol, Nonterminal)
-        )
-    )
+    tokens = cfg.terminals()
     shapes = list(dict.fromkeys(_shape(token) for token in tokens))
     number = {shape: index for index, shape in enumerate(shapes)}
     bit = {token: number[_shape(token)] for token in tokens}
@@ -273,7 +269,7 @@ def _automaton(cfg: Cfg, language: Language) -> _Automaton:
     for index, shape in enumerate(shapes):
         row = {
             following: _gap(language, shape, shapes[following] if following != end else None)
-            for following in _bits(neighbours[index])
+            for following in bits(neighbours[index])
         }
         for state, known in enumerate(rows):
             if all(known.get(following, gap) is gap for following, gap in row.items()):
@@ -290,46 +286,16 @@ def _automaton(cfg: Cfg, language: Language) -> _Automaton:
     )
 
 
-def _bits(mask: int) -> Iterable[int]:
-    index = 0
-    while mask:
-        if mask & 1:
-            yield index
-        mask >>= 1
-        index += 1
-
-
 def _neighbours(cfg: Cfg, bit: Mapping[Terminal, int], end: int) -> tuple[list[int], list[int]]:
     """For each kind of token the kinds (as bits; bit `end` is the end of the text) that can follow it somewhere.
 
     Also the kinds with which the text can begin.
     """
-    empty = nullable(cfg.rules)
-    masks = {token: 1 << index for token, index in bit.items()}
-    firsts = edge_masks(cfg.rules, masks, empty, backwards=False)
-    lasts = edge_masks(cfg.rules, masks, empty, backwards=True)
-    following = [0] * (end + 1)
-    seen: set[tuple[int, int]] = set()
-
-    def join(before: int, after: int) -> None:
-        if (before, after) not in seen:
-            seen.add((before, after))
-            for index in _bits(before):
-                following[index] |= after
-
-    for productions in cfg.rules.values():
-        for production in productions:
-            before = 0
-            for symbol in production:
-                if isinstance(symbol, Nonterminal):
-                    join(before, firsts[symbol.name])
-                    before = lasts[symbol.name] | (before if symbol.name in empty else 0)
-                else:
-                    join(before, 1 << bit[symbol])
-                    before = 1 << bit[symbol]
-    join(lasts[cfg.start], 1 << end)
-    beginning = firsts[cfg.start] | (1 << end if cfg.start in empty else 0)
-    return following, list(_bits(beginning))
+    sets = FirstFollow(cfg, {token: 1 << index for token, index in bit.items()}, 1 << end)
+    following = [0] * end
+    for token, mask in sets.after_terminals().items():
+        following[bit[token]] |= mask
+    return following, list(bits(sets.beginning))
 
 
 # ------------------------------------------------------------------------------------------------ the product
@@ -352,13 +318,9 @@ def with_gaps(cfg: Cfg, language: Language, path: str) -> Cfg:
         return name if copies[name] == 1 else f"{name} [{before} to {after}]"
 
     rules: dict[str, tuple[Production, ...]] = {}
-    used: set[Gap] = set()
 
     def gap_symbols(gap: Gap) -> list[Symbol]:
-        if gap is Gap.NONE:
-            return []
-        used.add(gap)
-        return [Nonterminal(gap.value)]
+        return [] if gap is Gap.NONE else [Nonterminal(gap.value)]
 
     rests: dict[tuple[str, int, int, int, int], str] = {}
     todo: list[tuple[str, int, int, int, int]] = []
@@ -414,9 +376,9 @@ def with_gaps(cfg: Cfg, language: Language, path: str) -> Cfg:
         (*opening, Nonterminal(copy_name(cfg.start, 0, after)), *gap_symbols(automaton.gap_at_end[after]))
         for after in exits.get((cfg.start, 0), ())
     )
-    if opening:
-        rules[_OPENING_RULE] = ((), (Pattern("opening", (rf"{escaped(language.opening or '')}[ \n]",)),))
-    return pruned(Cfg(start, {**rules, **_gap_rules(language, used)}))
+    if language.opening:
+        rules[_OPENING_RULE] = ((), (Pattern("opening", cat(literal(language.opening), parse_whole(r"[ \n]"))),))
+    return pruned(Cfg(start, {**rules, **_gap_rules(language)}))
 
 
 _OPENING_RULE = "opening [optional]"

@@ -10,24 +10,25 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
+from operator import or_
 
-from maze.grammar.pattern.regex import (
+from maze.grammar.pattern.code_points import ANY, LAST_CODE_POINT, Ranges, intersection, single, union
+from maze.grammar.pattern.tree import (
     EMPTY,
     NOTHING,
     Alt,
     Both,
     Cat,
     Chars,
+    Literal,
     Node,
     Not,
-    Ranges,
     Repeat,
     alt,
     cat,
-    complement,
+    children,
     repeat,
     size_of,
-    union,
 )
 
 MAX_STATES = 2_000
@@ -63,16 +64,14 @@ class Alphabet:
         sets: dict[Ranges, int] = {}
         pending = list(nodes)
         while pending:
-            node = pending.pop()
-            match node:
+            match node := pending.pop():
                 case Chars(ranges):
                     sets.setdefault(ranges, len(sets))
-                case Cat(items) | Alt(items) | Both(items):
-                    pending.extend(items)
-                case Repeat(item, _, _) | Not(item):
-                    pending.append(item)
+                case Literal(text):
+                    for character in text:
+                        sets.setdefault(single(ord(character)), len(sets))
                 case _:
-                    raise AssertionError(node)
+                    pending.extend(children(node))
         toggles: dict[int, int] = {}
         for ranges, number in sets.items():
             for low, high in ranges:
@@ -99,7 +98,7 @@ class Alphabet:
 
     def ranges_of(self, mask: int) -> Ranges:
         """The characters of the groups in `mask`."""
-        ends = [*self._starts[1:], 0x110000]
+        ends = [*self._starts[1:], LAST_CODE_POINT + 1]
         found = union(
             tuple(
                 (start, end - 1)
@@ -107,7 +106,7 @@ class Alphabet:
                 if mask >> group & 1 and start < end
             )
         )
-        return complement(complement(found))  # without surrogates
+        return intersection(found, ANY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +136,7 @@ def make_dfa(node: Node, alphabet: Alphabet, budget: Budget) -> Dfa:
             return reduce(lambda left, right: _intersection(left, right, budget), dfas)
         case Not(item):
             return _complement(make_dfa(item, alphabet, budget), alphabet, budget)
-    return _Positions(alphabet, budget).determinise(node)
+    return Positions(node, alphabet, budget).determinise()
 
 
 def smallest(dfa: Dfa, budget: Budget) -> Dfa:
@@ -190,28 +189,39 @@ class _Part:
     last: int
 
 
-class _Positions:
-    """Glushkov's construction: an automaton whose states are the places in the expression where a character stands."""
+_EMPTY_PART = _Part(True, 0, 0)
 
-    def __init__(self, alphabet: Alphabet, budget: Budget) -> None:
+
+class Positions:
+    """Glushkov's construction: an automaton whose states are the places in the expression where a character stands.
+
+    Sets of positions are bits. Raises OverBudgetError when it is made.
+    """
+
+    def __init__(self, node: Node, alphabet: Alphabet, budget: Budget) -> None:
         self._alphabet = alphabet
         self._budget = budget
-        self._groups: list[int] = []
-        self._follow: list[int] = []
-
-    def determinise(self, node: Node) -> Dfa:
+        self.groups: list[int] = []
+        """By position: the groups of characters that can stand there, as bits."""
+        self.follow: list[int] = []
+        """By position: the positions that can come after it."""
         whole = self._part(node)
+        self.nullable = whole.nullable
+        self.first = whole.first
+        self.last = whole.last
+
+    def determinise(self) -> Dfa:
+        """The automaton whose states are sets of positions that the last character may have stood at."""
         by_group = [0] * self._alphabet.size
-        for position, mask in enumerate(self._groups):
-            for group in _bits(mask):
+        for position, mask in enumerate(self.groups):
+            for group in bits(mask):
                 by_group[group] |= 1 << position
 
-        # State 0 is the start; the others are sets of positions that the last character may have stood at.
+        # State 0 is the start, after which the first positions come.
         numbers: dict[int, int] = {}
         table: list[list[int]] = []
-        accepting: set[int] = set()
-        if whole.nullable:
-            accepting.add(0)
+        accepting = {0} if self.nullable else set()
+        pending: list[int] = []
 
         def row_after(following: int) -> list[int]:
             self._budget.spend(self._alphabet.size)
@@ -225,37 +235,39 @@ class _Positions:
                     numbers[reached] = len(numbers) + 1
                     if len(numbers) > MAX_STATES:
                         raise OverBudgetError
-                    if reached & whole.last:
+                    if reached & self.last:
                         accepting.add(numbers[reached])
                     pending.append(reached)
                 row.append(numbers[reached])
             return row
 
-        pending: list[int] = []
-        table.append(row_after(whole.first))
+        table.append(row_after(self.first))
         done = 0
         while done < len(pending):
             following = 0
-            for position in _bits(pending[done]):
+            for position in bits(pending[done]):
                 self._budget.spend(1)
-                following |= self._follow[position]
+                following |= self.follow[position]
             done += 1
             table.append(row_after(following))
         return _trimmed(table, accepting, self._budget)
 
-    def _add(self, mask: int) -> int:
-        if len(self._groups) >= MAX_STATES:
+    def _add(self, mask: int) -> _Part:
+        if not mask:
+            return _Part(False, 0, 0)
+        if len(self.groups) >= MAX_STATES:
             raise OverBudgetError
         self._budget.spend(1)
-        self._groups.append(mask)
-        self._follow.append(0)
-        return 1 << (len(self._groups) - 1)
+        self.groups.append(mask)
+        self.follow.append(0)
+        position = 1 << (len(self.groups) - 1)
+        return _Part(False, position, position)
 
     def _join(self, left: _Part, right: _Part) -> _Part:
         if right.first:
-            for position in _bits(left.last):
+            for position in bits(left.last):
                 self._budget.spend(4)
-                self._follow[position] |= right.first
+                self.follow[position] |= right.first
         return _Part(
             left.nullable and right.nullable,
             left.first | (right.first if left.nullable else 0),
@@ -265,38 +277,30 @@ class _Positions:
     def _part(self, node: Node) -> _Part:
         match node:
             case Chars(ranges):
-                mask = self._alphabet.mask_of(ranges)
-                position = self._add(mask) if mask else 0
-                return _Part(False, position, position)
+                return self._add(self._alphabet.mask_of(ranges))
+            case Literal(text):
+                return reduce(self._join, (self._add(1 << self._alphabet.group_of(character)) for character in text))
             case Cat(items):
-                part = _Part(True, 0, 0)
-                for item in items:
-                    part = self._join(part, self._part(item))
-                return part
+                return reduce(self._join, map(self._part, items), _EMPTY_PART)
             case Alt(items):
                 parts = [self._part(item) for item in items]
                 return _Part(
                     any(part.nullable for part in parts),
-                    reduce(lambda bits, part: bits | part.first, parts, 0),
-                    reduce(lambda bits, part: bits | part.last, parts, 0),
+                    reduce(or_, (part.first for part in parts)),
+                    reduce(or_, (part.last for part in parts)),
                 )
             case Repeat(item, low, None):
-                part = _Part(True, 0, 0)
-                for _ in range(low - 1):
-                    part = self._join(part, self._part(item))
+                before = reduce(self._join, (self._part(item) for _ in range(low - 1)), _EMPTY_PART)
                 loop = self._part(item)
                 self._join(loop, loop)
-                return self._join(part, _Part(loop.nullable or low == 0, loop.first, loop.last))
+                return self._join(before, _Part(loop.nullable or low == 0, loop.first, loop.last))
             case Repeat(item, low, high):
                 # X{2,4} as XX(X(X)?)?: far fewer followers than XXX?X?
-                tail = _Part(True, 0, 0)
+                tail = _EMPTY_PART
                 for _ in range((high or 0) - low):
                     longer = self._join(self._part(item), tail)
                     tail = _Part(True, longer.first, longer.last)
-                part = _Part(True, 0, 0)
-                for _ in range(low):
-                    part = self._join(part, self._part(item))
-                return self._join(part, tail)
+                return self._join(reduce(self._join, (self._part(item) for _ in range(low)), _EMPTY_PART), tail)
             case Both() | Not():
                 return self._embedded(make_dfa(node, self._alphabet, self._budget))
         raise AssertionError(node)
@@ -310,20 +314,21 @@ class _Positions:
             for group, target in enumerate(row):
                 if target != DEAD:
                     masks[target] = masks.get(target, 0) | 1 << group
-            bits = 0
+            out = 0
             for target, mask in masks.items():
-                position = self._add(mask)
+                position = self._add(mask).first
                 entering[target] = entering.get(target, 0) | position
-                bits |= position
-            leaving.append(bits)
+                out |= position
+            leaving.append(out)
         for target, positions in entering.items():
-            for position in _bits(positions):
-                self._follow[position] = leaving[target]
-        last = reduce(lambda bits, state: bits | entering.get(state, 0), dfa.accepting, 0)
+            for position in bits(positions):
+                self.follow[position] = leaving[target]
+        last = reduce(or_, (entering.get(state, 0) for state in dfa.accepting), 0)
         return _Part(0 in dfa.accepting, leaving[0], last)
 
 
-def _bits(mask: int) -> Iterable[int]:
+def bits(mask: int) -> Iterable[int]:
+    """The numbers of the bits that are set, from the lowest on."""
     while mask:
         low = mask & -mask
         yield low.bit_length() - 1

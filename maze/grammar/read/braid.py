@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-
-import orjson
 
 from maze.errors import InvalidConstraintError, LimitExceededError
-from maze.grammar.cfg.analysis import unreachable_warnings, without_dead_rules
-from maze.grammar.cfg.literals import split_literals
+from maze.grammar.cfg.analysis import NAMES_IN_A_WARNING, unreachable_warnings, without_dead_rules
+from maze.grammar.cfg.longest_match import split_literals
 from maze.grammar.cfg.model import Cfg, Literal, LoweredGrammar, Nonterminal, Production, Symbol
+from maze.grammar.languages import NAMES, find_language
+from maze.grammar.languages.language import TOKEN_CLASSES, Language
 from maze.grammar.languages.spacing import GAP_RULES, with_gaps
-from maze.grammar.languages.tokens import LANGUAGES, TOKEN_CLASSES, Language, find_language
+from maze.json_text import DuplicateNameError, JsonTextError, TooDeepError, parse
 
 MAX_RULES = 100_000
 """Most rules of one grammar."""
@@ -25,7 +24,6 @@ MAX_SYMBOL_CHARACTERS = 10_000
 
 _CLASS_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 _LOOKS_LIKE_A_RULE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
-_NAMES_IN_A_WARNING = 10
 
 
 def lower_braid(text: str, language: str | None, path: str) -> LoweredGrammar:
@@ -42,7 +40,7 @@ def lower_braid(text: str, language: str | None, path: str) -> LoweredGrammar:
     if classes:
         tokens = find_language(language)
         if tokens is None:
-            known = ", ".join(LANGUAGES)
+            known = ", ".join(NAMES)
             problem = "no language is given" if language is None else f"the language {language!r} is not known"
             raise InvalidConstraintError(
                 f"{path} uses the token class {classes[0]}, whose tokens depend on the language, and {problem}; give "
@@ -60,7 +58,7 @@ def lower_braid(text: str, language: str | None, path: str) -> LoweredGrammar:
     warnings += [*found, *unreachable_warnings(start, references, path)]
     if tokens is None:
         return LoweredGrammar(split_literals(cfg), warnings=tuple(warnings))
-    used = {symbol for rhs in _all(cfg) for symbol in rhs}
+    used = cfg.terminals()
     for name, note in tokens.notes.items():
         if tokens.tokens[name] in used:
             warnings.append(f"{path}: {tokens.name}: {note}")
@@ -69,11 +67,9 @@ def lower_braid(text: str, language: str | None, path: str) -> LoweredGrammar:
     return LoweredGrammar(spaced, warnings=tuple(warnings), identifier_terminals=identifiers)
 
 
+_EXPECTED = 'Braid\'s JSON grammar is {"start_symbol": "...", "rules": [{"lhs": "...", "rhs": ["...", ...]}, ...]}'
+
 _Rules = dict[str, list[list[str]]]
-
-
-def _all(cfg: Cfg) -> Iterable[Production]:
-    return (production for productions in cfg.rules.values() for production in productions)
 
 
 # ------------------------------------------------------------------------------------------------ reading
@@ -81,23 +77,24 @@ def _all(cfg: Cfg) -> Iterable[Production]:
 
 def _read(text: str, path: str) -> tuple[str, _Rules]:
     try:
-        document = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
+        document = parse(text)
+    except DuplicateNameError as error:
+        raise InvalidConstraintError(f"{path} was taken for Braid's JSON grammar, but {error}; drop one") from None
+    except JsonTextError as error:
         raise InvalidConstraintError(
             f"{path} begins with '{{' and was taken for Braid's JSON grammar, but is not JSON: {error}"
         ) from None
-    except UnicodeEncodeError:
-        raise InvalidConstraintError(f"{path} holds half of a surrogate pair, which is no character") from None
-    expected = 'Braid\'s JSON grammar is {"start_symbol": "...", "rules": [{"lhs": "...", "rhs": ["...", ...]}, ...]}'
+    except TooDeepError as error:
+        raise InvalidConstraintError(f"{path} is {error}, and was taken for {_EXPECTED}") from None
     if not isinstance(document, dict):
-        raise InvalidConstraintError(f"{path} was taken for {expected}")
+        raise InvalidConstraintError(f"{path} was taken for {_EXPECTED}")
     unknown = sorted(set(document) - {"start_symbol", "rules"})
     if unknown:
-        raise InvalidConstraintError(f"{path} has the unknown member {unknown[0]!r}; {expected}")
-    start = _checked_symbol(document.get("start_symbol"), f"{path}.start_symbol", expected)
+        raise InvalidConstraintError(f"{path} has the unknown member {unknown[0]!r}; {_EXPECTED}")
+    start = _checked_symbol(document.get("start_symbol"), f"{path}.start_symbol")
     items = document.get("rules")
     if not isinstance(items, list):
-        raise InvalidConstraintError(f"{path}.rules is missing or no list; {expected}")
+        raise InvalidConstraintError(f"{path}.rules is missing or no list; {_EXPECTED}")
     _limit(len(items), MAX_RULES, path, "rules")
 
     rules: _Rules = {}
@@ -105,16 +102,16 @@ def _read(text: str, path: str) -> tuple[str, _Rules]:
     for index, item in enumerate(items):
         where = f"{path}.rules[{index}]"
         if not isinstance(item, dict) or set(item) != {"lhs", "rhs"}:
-            raise InvalidConstraintError(f"{where} is not an object with just the members lhs and rhs; {expected}")
-        lhs = _checked_symbol(item["lhs"], f"{where}.lhs", expected)
+            raise InvalidConstraintError(f"{where} is not an object with just the members lhs and rhs; {_EXPECTED}")
+        lhs = _checked_symbol(item["lhs"], f"{where}.lhs")
         rhs = item["rhs"]
         if not isinstance(rhs, list):
-            raise InvalidConstraintError(f"{where}.rhs (rule {lhs!r}) is no list; {expected}")
+            raise InvalidConstraintError(f"{where}.rhs (rule {lhs!r}) is no list; {_EXPECTED}")
         _limit(len(rhs), MAX_RIGHT_HAND_SIDE, where, f"symbols on the right-hand side of {lhs!r}")
         total += len(rhs)
         for place, symbol in enumerate(rhs):
             if not isinstance(symbol, str) or len(symbol) > MAX_SYMBOL_CHARACTERS:
-                _checked_symbol(symbol, f"{where}.rhs[{place}]", expected)
+                _checked_symbol(symbol, f"{where}.rhs[{place}]")
         rules.setdefault(lhs, []).append(rhs)
     _limit(total, MAX_SYMBOLS, path, "symbols on all right-hand sides together")
     if start not in rules:
@@ -122,9 +119,9 @@ def _read(text: str, path: str) -> tuple[str, _Rules]:
     return start, rules
 
 
-def _checked_symbol(symbol: object, where: str, expected: str) -> str:
+def _checked_symbol(symbol: object, where: str) -> str:
     if not isinstance(symbol, str) or not symbol:
-        raise InvalidConstraintError(f"{where} is missing, empty or no string; {expected}")
+        raise InvalidConstraintError(f"{where} is missing, empty or no string; {_EXPECTED}")
     _limit(len(symbol), MAX_SYMBOL_CHARACTERS, where, "characters")
     return symbol
 
@@ -200,6 +197,6 @@ def _meaning(start: str, rules: _Rules, tokens: Language | None, path: str, warn
             if len(present) == len(production):
                 meant[present] = None
         made[names[lhs]] = tuple(meant)
-    for name, lhs in list(suspicious.items())[:_NAMES_IN_A_WARNING]:
+    for name, lhs in list(suspicious.items())[:NAMES_IN_A_WARNING]:
         warnings.append(f"{path}: {name!r} in rule {lhs!r} is the lhs of no rule, so it is taken for literal text")
     return Cfg(names[start], made)

@@ -8,17 +8,9 @@ from typing import NoReturn
 from maze.errors import InvalidConstraintError, LimitExceededError
 from maze.grammar.cfg.analysis import unreachable_warnings, without_dead_rules
 from maze.grammar.cfg.model import LoweredGrammar
-from maze.grammar.read.expressions import (
-    Choice,
-    Expression,
-    Letters,
-    Reference,
-    Sequence,
-    Text,
-    parts_of,
-    repetition,
-    to_cfg,
-)
+from maze.grammar.cfg.productions import to_cfg
+from maze.grammar.pattern.code_points import ANY, LAST_CODE_POINT, Ranges, complement, from_to, union
+from maze.grammar.pattern.tree import Chars, Node, Nonterminal, alt, cat, literal, repeat
 
 MAX_NESTING = 60
 """Deepest nesting of parentheses."""
@@ -30,7 +22,6 @@ MAX_RULES = 100_000
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "[": "[", "]": "]"}
 _HEX_DIGITS = {"x": 2, "u": 4, "U": 8}
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
-_LAST_CHARACTER = 0x10FFFF
 
 
 def lower_gbnf(text: str, path: str) -> LoweredGrammar:
@@ -39,14 +30,12 @@ def lower_gbnf(text: str, path: str) -> LoweredGrammar:
     rules = reader.read()
     if "root" not in rules:
         raise InvalidConstraintError(f"{path} was taken for GBNF, but has no rule root; a GBNF grammar begins at root")
-    for name, place in reader.references.items():
-        if name not in rules:
-            reader.fail(place, f"the rule {name!r} is not defined")
+    for references in reader.references.values():
+        for name, place in references.items():
+            if name not in rules:
+                reader.fail(place, f"the rule {name!r} is not defined")
     cfg, warnings = without_dead_rules(to_cfg("root", rules), path, rules)
-    references = {
-        name: [part.name for part in parts_of(rule) if isinstance(part, Reference)] for name, rule in rules.items()
-    }
-    return LoweredGrammar(cfg, warnings=(*warnings, *unreachable_warnings("root", references, path)))
+    return LoweredGrammar(cfg, warnings=(*warnings, *unreachable_warnings("root", reader.references, path)))
 
 
 @dataclass(slots=True)
@@ -56,8 +45,10 @@ class _Reader:
     text: str
     path: str
     at: int = 0
-    references: dict[str, int] = field(default_factory=dict)
-    """Rule names that are referred to, with the place of the first reference."""
+    references: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By rule: the names of the rules that it refers to, each with the place where it first does."""
+    rule: str = ""
+    """The rule that is being read."""
 
     def fail(self, place: int, problem: str) -> NoReturn:
         line = self.text.count("\n", 0, place) + 1
@@ -78,8 +69,8 @@ class _Reader:
             else:
                 return
 
-    def read(self) -> dict[str, Expression]:
-        rules: dict[str, Expression] = {}
+    def read(self) -> dict[str, Node]:
+        rules: dict[str, Node] = {}
         self.skip(lines=True)
         while self.peek():
             place = self.at
@@ -95,6 +86,8 @@ class _Reader:
                 self.fail(self.at, f"'::=' is expected after the rule name {name!r}")
             self.at += 3
             self.skip(lines=True)
+            self.rule = name
+            self.references[name] = {}
             rules[name] = self.choice(depth=0)
             self.skip(lines=False)
             if self.peek() not in ("", "\r", "\n"):
@@ -108,7 +101,7 @@ class _Reader:
             self.at += 1
         return self.text[begin : self.at]
 
-    def choice(self, depth: int) -> Expression:
+    def choice(self, depth: int) -> Node:
         if depth > MAX_NESTING:
             raise LimitExceededError(f"{self.path} nests parentheses over {MAX_NESTING} deep, which is the limit")
         options = [self.sequence(depth)]
@@ -116,7 +109,7 @@ class _Reader:
             self.at += 1
             self.skip(lines=True)
             options.append(self.sequence(depth))
-        return options[0] if len(options) == 1 else Choice(tuple(options))
+        return alt(*options)
 
     def bar(self, depth: int) -> bool:
         """Whether another alternative follows; it may begin on a line of its own, as other readers of GBNF allow."""
@@ -128,26 +121,26 @@ class _Reader:
             self.at = before
         return False
 
-    def sequence(self, depth: int) -> Expression:
-        items: list[Expression] = []
+    def sequence(self, depth: int) -> Node:
+        items: list[Node] = []
         while True:
             self.skip(lines=depth > 0)
             character = self.peek()
             if not character or character in "|)\r\n":
                 break
             items.append(self.repeated(self.item(depth)))
-        return items[0] if len(items) == 1 else Sequence(tuple(items))
+        return cat(*items)
 
-    def item(self, depth: int) -> Expression:
+    def item(self, depth: int) -> Node:
         place = self.at
         character = self.peek()
         if character == '"':
             return self.literal()
         if character == "[":
-            return self.letters()
+            return self.chars()
         if character == ".":
             self.at += 1
-            return Letters.of([(0, _LAST_CHARACTER)])
+            return Chars(ANY)
         if character == "(":
             self.at += 1
             inner = self.choice(depth + 1)
@@ -157,8 +150,8 @@ class _Reader:
             self.at += 1
             return inner
         if name := self.name():
-            self.references.setdefault(name, place)
-            return Reference(name)
+            self.references[self.rule].setdefault(name, place)
+            return Nonterminal(name)
         if character in ("<", "!"):
             self.fail(place, "a token of the engine's vocabulary cannot be checked on a finished text; write its text")
         repeats = character in ("*", "+", "?", "{")
@@ -166,18 +159,18 @@ class _Reader:
             place, f"{character!r} {'has nothing before it to repeat' if repeats else 'is not expected here'}"
         )
 
-    def repeated(self, item: Expression) -> Expression:
+    def repeated(self, item: Node) -> Node:
         character = self.peek()
         if character == "{":
             item = self.counted(item)
         elif character and character in "*+?":
             self.at += 1
-            item = repetition(item, 1 if character == "+" else 0, 1 if character == "?" else None)
+            item = repeat(item, 1 if character == "+" else 0, 1 if character == "?" else None)
         if self.peek() and self.peek() in "*+?{":
             self.fail(self.at, "put parentheses around what is to be repeated twice")
         return item
 
-    def counted(self, item: Expression) -> Expression:
+    def counted(self, item: Node) -> Node:
         place = self.at
         end = self.text.find("}", place)
         numbers = self.text[place + 1 : end if end >= 0 else place].replace(" ", "").split(",")
@@ -193,9 +186,9 @@ class _Reader:
         if most is not None and most < least:
             self.fail(place, f"at least {least} and at most {most} times cannot be")
         self.at = end + 1
-        return repetition(item, least, most)
+        return repeat(item, least, most)
 
-    def literal(self) -> Expression:
+    def literal(self) -> Node:
         place = self.at
         self.at += 1
         characters = []
@@ -204,15 +197,15 @@ class _Reader:
                 self.fail(place, "this text is never closed")
             characters.append(self.character())
         self.at += 1
-        return Text("".join(characters)) if characters else Sequence(())
+        return literal("".join(characters))
 
-    def letters(self) -> Expression:
+    def chars(self) -> Node:
         place = self.at
         self.at += 1
         negated = self.peek() == "^"
         if negated:
             self.at += 1
-        ranges: list[tuple[int, int]] = []
+        ranges: list[Ranges] = []
         while self.peek() != "]":
             if self.peek() in ("", "\n"):
                 self.fail(place, "this class of characters is never closed")
@@ -223,14 +216,11 @@ class _Reader:
                 last = ord(self.character())
             if last < first:
                 self.fail(begin, "this range of characters ends before it begins")
-            ranges.append((first, last))
+            ranges.append(from_to(first, last))
         self.at += 1
         if not ranges:
             self.fail(place, "this class of characters is empty")
-        letters = Letters.of(ranges)
-        if negated:
-            letters = letters.others()
-        return letters
+        return Chars(complement(union(*ranges)) if negated else union(*ranges))
 
     def character(self) -> str:
         place = self.at
@@ -249,6 +239,6 @@ class _Reader:
             self.fail(place, f"'\\{kind}' needs {_HEX_DIGITS[kind]} hexadecimal digits")
         self.at += len(digits)
         code = int(digits, 16)
-        if code > _LAST_CHARACTER or 0xD800 <= code <= 0xDFFF:
+        if code > LAST_CODE_POINT or 0xD800 <= code <= 0xDFFF:
             self.fail(place, f"'\\{kind}{digits}' is no character")
         return chr(code)

@@ -1,28 +1,14 @@
-"""The text of a grammar, in any form that callers send, to a context-free grammar and from there to Lark text."""
+"""The text of a grammar, in any form that callers send, to a context-free grammar."""
 
 from __future__ import annotations
 
 import re
 
 from maze.errors import InvalidConstraintError, LimitExceededError
-from maze.grammar.cfg.lark_writer import cfg_to_lark
-from maze.grammar.cfg.model import Cfg, Literal, LoweredGrammar, Nonterminal, Pattern, Production, Symbol, Terminal
+from maze.grammar.cfg.model import LoweredGrammar
 from maze.grammar.read.braid import lower_braid
 from maze.grammar.read.gbnf import lower_gbnf
 from maze.grammar.read.lark import lower_lark
-
-__all__ = [
-    "Cfg",
-    "Literal",
-    "LoweredGrammar",
-    "Nonterminal",
-    "Pattern",
-    "Production",
-    "Symbol",
-    "Terminal",
-    "cfg_to_lark",
-    "lower_grammar",
-]
 
 MAX_GRAMMAR_CHARACTERS = 20_000_000
 """Longest text of a grammar."""
@@ -46,6 +32,10 @@ def lower_grammar(text: str, language: str | None, path: str) -> LoweredGrammar:
         raise LimitExceededError(
             f"{path} has {len(text):,} characters; the limit is {MAX_GRAMMAR_CHARACTERS:,}. Give a smaller grammar"
         )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidConstraintError(f"{path} holds half of a surrogate pair, which is no character") from None
     if text.lstrip().startswith("{"):
         return lower_braid(text, language, path)
     if text.lstrip().startswith("%llguidance"):

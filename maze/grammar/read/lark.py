@@ -19,7 +19,7 @@ from maze.errors import ContradictionError, InvalidConstraintError, LimitExceede
 from maze.grammar.cfg.analysis import chain_is_longer
 from maze.grammar.cfg.lark_writer import MAX_DEPTH
 from maze.grammar.cfg.model import LoweredGrammar
-from maze.grammar.pattern.regex import MAX_CONJUNCTS
+from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.schema.lower import lower_schema
 
 MAX_LARK_CHARACTERS = 1_000_000

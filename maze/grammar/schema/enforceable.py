@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from maze.errors import LimitExceededError, UnsupportedConstraintError
-from maze.grammar.pattern.regex import MAX_CONJUNCTS
+from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.schema.definitions import endless_definitions, longest_chain, reference_to, with_references
 from maze.grammar.schema.formats import ENFORCED_FORMATS, enforced_format, is_checked
 from maze.grammar.schema.pattern_count import most_patterns_on_one_value

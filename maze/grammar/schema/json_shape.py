@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from maze.grammar.pattern.regex import Node, alt, parse_whole
+from maze.grammar.pattern.parser import parse_whole
+from maze.grammar.pattern.tree import Node, alt
 from maze.json_text import JsonValue
 
 _SPACE = r"[ \t\n\r]*"

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from maze.errors import LimitExceededError
-from maze.grammar.pattern.regex import MAX_CONJUNCTS
+from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.schema.definitions import with_references
 from maze.grammar.schema.enforceable import enforceable
 from maze.grammar.schema.pattern_count import most_patterns_on_one_value

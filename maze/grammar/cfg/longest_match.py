@@ -1,4 +1,4 @@
-"""Grammars over characters, made safe for a lexer that always takes the longest match.
+"""Grammars over characters, made safe for a lexer that always takes the longest match and never goes back.
 
 With the terminals "a" and "ab" such a lexer reads `abc` as "ab" `c` and never as "a" `bc`. So a terminal is split where
 another one ends inside it; then no terminal can be continued to another, and the longest match is the only one.
@@ -7,11 +7,17 @@ another one ends inside it; then no terminal can be continued to another, and th
 from __future__ import annotations
 
 from functools import reduce
+from itertools import product
 from operator import or_
 
-from maze.grammar.cfg.analysis import following_masks
-from maze.grammar.cfg.model import Cfg, Literal, Pattern, Production, Symbol, Terminal, escaped
+from maze.grammar.cfg.analysis import FirstFollow
+from maze.grammar.cfg.model import Cfg, Literal, Production, Symbol, Terminal, one_of
+from maze.grammar.pattern.automaton import Alphabet, Budget, OverBudgetError, Positions, bits
+from maze.grammar.pattern.tree import literal
 
+_MAX_TERMINALS = 150
+_MAX_STEPS = 1_000_000
+"""Terminals and steps of comparing them in the search for those that can go on where another ends."""
 _MANY = 100
 """Texts that one rule offers from which on they are made one terminal."""
 _MAX_ROUNDS = 16
@@ -19,7 +25,9 @@ _MAX_ROUNDS = 16
 
 
 def split_literals(cfg: Cfg) -> Cfg:
-    """The same language, in which the longest match is always the right one; `cfg` has only Literal terminals.
+    """The same language, in which the longest match is always the right one.
+
+    `cfg` has only Literal terminals, and classes of characters that occur in none of them.
 
     Where a rule offers many texts they become one terminal, if that can be told to be safe; engines cannot bear
     thousands of alternatives. Of the other terminals none is the beginning of another.
@@ -41,13 +49,7 @@ def split_literals(cfg: Cfg) -> Cfg:
 
 
 def _texts(cfg: Cfg) -> set[str]:
-    return {
-        symbol.text
-        for productions in cfg.rules.values()
-        for production in productions
-        for symbol in production
-        if isinstance(symbol, Literal)
-    }
+    return {symbol.text for symbol in cfg.terminals() if isinstance(symbol, Literal)}
 
 
 def _with_choices(cfg: Cfg) -> Cfg:
@@ -59,18 +61,22 @@ def _with_choices(cfg: Cfg) -> Cfg:
     }
     if not many:
         return cfg
-    chosen = {name: Pattern("one of many", ("|".join(map(escaped, choice)),)) for name, choice in many.items()}
+    chosen = {name: one_of(choice) for name, choice in many.items()}
     candidate = {
         name: ((chosen[name],), *(rhs for rhs in productions if len(rhs) != 1 or not isinstance(rhs[0], Literal)))
         if name in chosen
         else productions
         for name, productions in cfg.rules.items()
     }
-    bits: dict[str, int] = {}
-    masks: dict[Terminal, int] = {Literal(text): 1 << bits.setdefault(text[0], len(bits)) for text in _texts(cfg)}
+    first_bits: dict[str, int] = {}
+    # Other terminals are classes of characters that no text has.
+    masks: dict[Terminal, int] = {
+        terminal: 1 << first_bits.setdefault(terminal.text[0], len(first_bits)) if isinstance(terminal, Literal) else 0
+        for terminal in cfg.terminals()
+    }
     for name, choice in many.items():
         masks[chosen[name]] = reduce(or_, (masks[Literal(text)] for text in choice))
-    after = following_masks(Cfg(cfg.start, candidate), masks)
+    after = FirstFollow(Cfg(cfg.start, candidate), masks).after_terminals()
 
     # A text that begins another, or is in two choices, makes both choices doubtful.
     owners: dict[str, set[str | None]] = {text: {None} for text in _texts(Cfg(cfg.start, candidate))}
@@ -86,9 +92,8 @@ def _with_choices(cfg: Cfg) -> Cfg:
             group |= owners[text]
             doubtful |= group
     for name, choice in many.items():
-        inside = reduce(
-            or_, (1 << bits[character] for character in set().union(*(text[1:] for text in choice)) & set(bits)), 0
-        )
+        inner = set().union(*(text[1:] for text in choice))
+        inside = reduce(or_, (1 << bit for character, bit in first_bits.items() if character in inner), 0)
         if inside & after.get(chosen[name], 0):
             doubtful.add(name)
     return Cfg(
@@ -134,3 +139,48 @@ def _expanded(text: str, splits: dict[str, list[str]]) -> list[str]:
         else:
             found.append(piece)
     return found
+
+
+def terminals_that_go_on(cfg: Cfg) -> set[Terminal] | None:
+    """The terminals that a lexer can go on with where a text of the grammar ends one; None if it takes long to tell."""
+    terminals = cfg.terminals()
+    if len(terminals) > _MAX_TERMINALS:
+        return None
+    trees = {each: literal(each.text) if isinstance(each, Literal) else each.language for each in terminals}
+    alphabet, budget = Alphabet(trees.values()), Budget(_MAX_STEPS)
+    try:
+        automata = {terminal: Positions(tree, alphabet, budget) for terminal, tree in trees.items()}
+        beginnings = {
+            terminal: reduce(or_, (positions.groups[first] for first in bits(positions.first)), 0)
+            for terminal, positions in automata.items()
+        }
+        after = FirstFollow(cfg, beginnings).after_terminals()
+        return {
+            going_on
+            for going_on, right in automata.items()
+            if any(right.follow)
+            and any(
+                after[ending] and _goes_on(left, right, after[ending], budget)
+                for ending, left in automata.items()
+                if beginnings[ending] & beginnings[going_on]
+            )
+        }
+    except OverBudgetError:
+        return None
+
+
+def _goes_on(left: Positions, right: Positions, after: int, budget: Budget) -> bool:
+    """Whether some text of `left` begins a text of `right` that goes on with a character of `after`."""
+    todo = [(i, j) for i, j in product(bits(left.first), bits(right.first)) if left.groups[i] & right.groups[j]]
+    seen = set(todo)
+    while todo:
+        i, j = todo.pop()
+        onward = list(bits(right.follow[j]))
+        budget.spend(1 + len(onward) * left.follow[i].bit_count())
+        if left.last >> i & 1 and any(right.groups[k] & after for k in onward):
+            return True
+        for pair in product(bits(left.follow[i]), onward):
+            if pair not in seen and left.groups[pair[0]] & right.groups[pair[1]]:
+                seen.add(pair)
+                todo.append(pair)
+    return False

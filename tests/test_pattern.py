@@ -16,25 +16,18 @@ from maze.grammar.pattern.automaton import (
     smallest,
     without_intersections,
 )
-from maze.grammar.pattern.regex import (
+from maze.grammar.pattern.code_points import (
     ANY,
-    MAX_GROUP_DEPTH,
-    MAX_PATTERN_CHARACTERS,
-    MAX_PATTERN_SIZE,
-    NOTHING,
-    Chars,
-    Node,
     Ranges,
-    both,
+    characters,
     complement,
     ignoring_case,
     intersection,
-    negation,
-    of,
-    parse_pattern,
-    to_terminal,
     union,
 )
+from maze.grammar.pattern.parser import MAX_GROUP_DEPTH, MAX_PATTERN_CHARACTERS, MAX_PATTERN_SIZE, parse_pattern
+from maze.grammar.pattern.printer import to_terminal
+from maze.grammar.pattern.tree import NOTHING, Chars, Node, both, negation
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -174,6 +167,7 @@ def test_assertions_are_resolved_exactly(pattern: str, accepted: list[str], refu
         (r"^[\w--\d]$", UnsupportedConstraintError, "a class with an operation at character 5"),
         (r"(\bfoo)+", UnsupportedConstraintError, "repeated group with an anchor"),
         (r"(?:(?!end).)*", UnsupportedConstraintError, "repeated group"),
+        (r"/^(\bfoo)+$/", UnsupportedConstraintError, "repeated group with an anchor, .* at character 4"),
         (r"a(?=b.*)c*(?<=xyz)", UnsupportedConstraintError, "look-behind over the place of a look-ahead"),
         (r"x(?=\by)", UnsupportedConstraintError, "looks out of the look-around"),
         (r"\012", InvalidConstraintError, "octal"),
@@ -345,9 +339,9 @@ def test_sets_of_characters_obey_the_laws_of_sets(left: Ranges, right: Ranges) -
 
 
 def test_ignoring_case_keeps_ascii_to_itself() -> None:
-    assert ignoring_case(of("k")) == of("kK")
-    assert ignoring_case(of("\u212a")) == of("\u212a")
-    assert ignoring_case(of("ж1")) == of("Жж1")
+    assert ignoring_case(characters("k")) == characters("kK")
+    assert ignoring_case(characters("\u212a")) == characters("\u212a")
+    assert ignoring_case(characters("ж1")) == characters("Жж1")
 
 
 def test_the_empty_language_is_nothing() -> None:

@@ -1,0 +1,261 @@
+"""Rules made of regular operators over nonterminals, and the way from them to productions over terminals.
+
+The fewer and longer the terminals, the faster an engine decodes; but its lexer takes the longest match and never goes
+back. So each part of a rule that refers to no recursive rule becomes one terminal, if it can be told that the longest
+match is always the right one, and is taken apart if not, down to single characters, which never go wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from maze.grammar.cfg.longest_match import split_literals, terminals_that_go_on
+from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Terminal
+from maze.grammar.pattern.code_points import characters, intersection, is_single, union
+from maze.grammar.pattern.tree import (
+    EMPTY,
+    NOTHING,
+    Alt,
+    Cat,
+    Chars,
+    Node,
+    Repeat,
+    alt,
+    cat,
+    children,
+    nullable,
+    repeat,
+    text_of,
+)
+
+_MAX_POSITIONS = 300
+"""Characters and classes in one terminal, repetitions written out; what is longer is taken apart."""
+_MAX_ROUNDS = 40
+"""Rounds of taking apart what is unsafe, before all is taken apart into texts and single classes."""
+
+
+def to_cfg(start: str, rules: Mapping[str, Node]) -> Cfg:
+    """A grammar with the language of the rules, safe for a lexer that takes the longest match.
+
+    The trees hold nonterminals, which are all defined, and no intersections or complements around them.
+    """
+    facts = _Facts(rules)
+    taken_apart: set[Node] = set()
+    for _ in range(_MAX_ROUNDS):
+        builder = _Builder(facts, taken_apart)
+        cfg = builder.build(start)
+        unsafe = terminals_that_go_on(cfg)
+        if unsafe is None:
+            break
+        if not unsafe:
+            return cfg
+        taken_apart.update(*(builder.made_of[terminal] for terminal in unsafe))
+    return _by_characters(start, facts)
+
+
+def parts_of(*nodes: Node) -> Iterator[Node]:
+    """The trees and all trees in them."""
+    todo = list(nodes)
+    while todo:
+        node = todo.pop()
+        yield node
+        todo += children(node)
+
+
+class _Facts:
+    """What the builder asks about rules: which of their parts can be one terminal, and of what."""
+
+    def __init__(self, rules: Mapping[str, Node]) -> None:
+        self.rules = rules
+        self._positions: dict[str, int] = {}
+        self._terminals: dict[Node, Node | None] = {}
+        waiting: dict[str, list[str]] = {}
+        missing: dict[str, int] = {}
+        for name, tree in rules.items():
+            needed = {part.name for part in parts_of(tree) if isinstance(part, Nonterminal)}
+            missing[name] = len(needed)
+            for other in needed:
+                waiting.setdefault(other, []).append(name)
+        todo = [name for name, count in missing.items() if count == 0]
+        while todo:
+            name = todo.pop()
+            self._positions[name] = self.positions(rules[name])
+            for user in waiting.get(name, ()):
+                missing[user] -= 1
+                if missing[user] == 0:
+                    todo.append(user)
+
+    def positions(self, node: Node) -> int:
+        """Characters and classes of the tree written out; over the limit also if it cannot be written out."""
+        too_many = _MAX_POSITIONS + 1
+        match node:
+            case Chars(ranges):
+                return 1 if ranges else too_many
+            case Literal(text):
+                count = len(text)
+            case Nonterminal(name):
+                count = self._positions.get(name, too_many)
+            case Repeat(item, low, high):
+                count = self.positions(item) * max(low, high or 1)
+            case _:
+                count = sum(map(self.positions, children(node)))
+        return min(count, too_many)
+
+    def as_terminal(self, node: Node) -> Node | None:
+        """The tree without nonterminals, if it can be one terminal of bearable length with at least one character."""
+        if node not in self._terminals:
+            whole = self._written_out(node) if 1 <= self.positions(node) <= _MAX_POSITIONS else EMPTY
+            self._terminals[node] = None if nullable(whole) else whole
+        return self._terminals[node]
+
+    def _written_out(self, node: Node) -> Node:
+        match node:
+            case Nonterminal(name):
+                return self._written_out(self.rules[name])
+            case Cat(items):
+                return cat(*map(self._written_out, items))
+            case Alt(items):
+                return alt(*map(self._written_out, items))
+            case Repeat(item, low, high):
+                return repeat(self._written_out(item), low, high)
+        return node
+
+
+class _Builder:
+    """Builds a grammar in which every tree is one terminal that can be one and is not to be taken apart."""
+
+    def __init__(self, facts: _Facts, taken_apart: Collection[Node], *, by_characters: bool = False) -> None:
+        self._facts = facts
+        self._taken_apart = taken_apart
+        self._by_characters = by_characters
+        self._rules: dict[str, tuple[Production, ...]] = {}
+        self._helpers: dict[Node, Nonterminal] = {}
+        self._todo: list[str] = []
+        self._name = ""
+        self._parts = 0
+        self.made_of: dict[Terminal, set[Node]] = {}
+        """The terminals, with the trees that they stand for."""
+
+    def build(self, start: str) -> Cfg:
+        self._reference(start)
+        while self._todo:
+            self._name = self._todo.pop()
+            self._parts = 0
+            self._rules[self._name] = tuple(self._productions(self._facts.rules[self._name]))
+        return Cfg(start, self._rules)
+
+    def _reference(self, name: str) -> Nonterminal:
+        if name not in self._rules:
+            self._rules[name] = ()
+            self._todo.append(name)
+        return Nonterminal(name)
+
+    def _part(self) -> Nonterminal:
+        self._parts += 1
+        return Nonterminal(f"{self._name} [part {self._parts}]")
+
+    def _terminal(self, node: Node) -> Terminal | None:
+        """The tree as a terminal, if it can be one."""
+        text = text_of(node)
+        terminal: Terminal
+        if isinstance(node, Chars):
+            if node == NOTHING:
+                return None
+            terminal = Pattern("characters", node) if text is None else Literal(text)
+        elif node in self._taken_apart:
+            return None
+        elif text is not None:
+            terminal = Literal(text)
+        else:
+            whole = None if self._by_characters else self._facts.as_terminal(node)
+            if whole is None:
+                return None
+            text = text_of(whole)
+            terminal = Pattern(self._name, whole) if text is None else Literal(text)
+        self.made_of.setdefault(terminal, set()).add(node)
+        return terminal
+
+    def _productions(self, node: Node) -> list[Production]:
+        """Productions that together describe the tree."""
+        terminal = self._terminal(node)
+        if terminal is not None:
+            return [(terminal,)]
+        match node:
+            case Alt(items):
+                return [production for item in items for production in self._productions(item)]
+            case Repeat():
+                return self._repetition(node)
+            case Chars():
+                return []
+            case Literal(text):
+                return [tuple(map(Literal, text))]
+            case Nonterminal(name):
+                return [(self._reference(name),)]
+            case Cat(items):
+                return [tuple(symbol for run in self._runs(items) for symbol in self._symbols(run))]
+        raise AssertionError(node)
+
+    def _runs(self, items: tuple[Node, ...]) -> list[Node]:
+        """The items, those put together that can be one terminal together."""
+        runs: list[Node] = []
+        run: list[Node] = []
+
+        def finish() -> None:
+            together = cat(*run)
+            runs.extend([together] if len(run) > 1 and self._terminal(together) else run)
+            run.clear()
+
+        for item in items:
+            if self._facts.positions(item) > _MAX_POSITIONS:
+                finish()
+                runs.append(item)
+            else:
+                run.append(item)
+        if len(run) == len(items):
+            return run  # the sequence as a whole is no terminal, or it would not have been taken apart
+        finish()
+        return runs
+
+    def _symbols(self, node: Node) -> Production:
+        """The tree as symbols, with a rule of its own where it has alternatives."""
+        terminal = self._terminal(node)
+        if terminal is not None:
+            return (terminal,)
+        if isinstance(node, Literal | Nonterminal | Cat):
+            (production,) = self._productions(node)
+            return production
+        if node not in self._helpers:
+            helper = self._helpers[node] = self._part()
+            self._rules[helper.name] = tuple(self._productions(node))
+        return (self._helpers[node],)
+
+    def _repetition(self, node: Repeat) -> list[Production]:
+        item, low, high = node.item, node.low, node.high
+        if low == 0:
+            at_least_once = repeat(item, 1, high)
+            if high is None or high == 1 or self._terminal(at_least_once):
+                return [(), self._symbols(at_least_once)]
+            # Fewer than half of them or at least half: short chains of rules, and one way only to read each number.
+            half = (high + 1) // 2
+            return [
+                self._symbols(repeat(item, 0, half - 1)),
+                (*self._symbols(repeat(item, half, half)), *self._symbols(repeat(item, 0, high - half))),
+            ]
+        if low == high:
+            half = low // 2
+            return [(*self._symbols(repeat(item, half, half)), *self._symbols(repeat(item, low - half, low - half)))]
+        if high is None and low == 1:
+            more = self._part()
+            once = self._symbols(item)
+            self._rules[more.name] = ((*once, more), ())
+            return [(*once, more)]
+        rest = repeat(item, 0, None if high is None else high - low)
+        return [(*self._symbols(repeat(item, low, low)), *self._symbols(rest))]
+
+
+def _by_characters(start: str, facts: _Facts) -> Cfg:
+    """A grammar of texts and single classes of characters, where nothing is left to chance."""
+    parts = set(parts_of(*facts.rules.values()))
+    classes = union(*(part.ranges for part in parts if isinstance(part, Chars) and not is_single(part.ranges)))
+    apart = {part for part in parts if isinstance(part, Literal) and intersection(characters(part.text), classes)}
+    return split_literals(_Builder(facts, apart, by_characters=True).build(start))

@@ -1,0 +1,261 @@
+"""Regular expressions as trees over sets of code points, in which nothing is left to the taste of an engine.
+
+The functions that make nodes bring them into one form: sequences and alternatives are flat, one character is a Chars
+and several are a Literal, what says nothing is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from maze.grammar.pattern.code_points import ANY, Ranges, characters, is_single, single, union
+
+
+@dataclass(frozen=True, slots=True)
+class Chars:
+    """One character of a set; with the empty set, no text at all."""
+
+    ranges: Ranges
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """Exactly this text: in a tree two characters or more, as a terminal of a grammar one or more."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cat:
+    """One after the other; with no items, the empty text."""
+
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alt:
+    """One of several, at least two."""
+
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """`low` to `high` times; `high` None is without end."""
+
+    item: Node
+    low: int
+    high: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """Texts that all items accept, at least two."""
+
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """Texts that the item does not accept."""
+
+    item: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Nonterminal:
+    """What the rule of that name describes. Only in the rules of a grammar, where it is no regular expression."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """What may stand beside a position: a character of a set, or the end of the text."""
+
+    chars: Ranges
+    end: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """A condition on the characters around a position, each way to meet it as (before, after). Only while parsing."""
+
+    ways: tuple[tuple[Neighbour, Neighbour], ...]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lookaround:
+    """A condition on the text before or after a position. Only while parsing."""
+
+    ahead: bool
+    negated: bool
+    item: Node
+    position: int
+
+
+Node = Chars | Literal | Cat | Alt | Repeat | Both | Not | Nonterminal | Boundary | Lookaround
+
+EMPTY = Cat(())
+NOTHING = Chars(())
+ANYTHING = Repeat(Chars(ANY), 0, None)
+
+
+@lru_cache(maxsize=1024)
+def _char(character: str) -> Chars:
+    return Chars(single(ord(character)))
+
+
+def literal(text: str) -> Node:
+    """Exactly this text, which may be empty."""
+    return Literal(text) if len(text) > 1 else _char(text) if text else EMPTY
+
+
+def text_of(node: Node) -> str | None:
+    """The one text of a tree that is a literal; None of any other and of the empty one."""
+    if isinstance(node, Literal):
+        return node.text
+    return chr(node.ranges[0][0]) if isinstance(node, Chars) and is_single(node.ranges) else None
+
+
+def cat(*nodes: Node) -> Node:
+    """Concatenation, flattened, with neighbouring characters as one literal."""
+    if len(nodes) == 1:
+        return nodes[0]
+    items: list[Node] = []
+    pieces: list[str] = []
+    for node in nodes:
+        for item in node.items if isinstance(node, Cat) else (node,):
+            match item:
+                case Literal(text):
+                    pieces.append(text)
+                    continue
+                case Chars(ranges):
+                    if not ranges:
+                        return NOTHING
+                    if is_single(ranges):
+                        pieces.append(chr(ranges[0][0]))
+                        continue
+                case Repeat() if items and not pieces and items[-1] == ANYTHING == item:
+                    continue
+            if pieces:
+                items.append(literal("".join(pieces)))
+                pieces.clear()
+            items.append(item)
+    if pieces:
+        items.append(literal("".join(pieces)))
+    return items[0] if len(items) == 1 else Cat(tuple(items))
+
+
+def alt(*nodes: Node) -> Node:
+    """Alternation, flattened, without duplicates; sets of characters become one."""
+    items: dict[Node, None] = {}
+    chars: list[Ranges] = []
+    for node in nodes:
+        for item in node.items if isinstance(node, Alt) else (node,):
+            if isinstance(item, Chars):
+                chars.append(item.ranges)
+            else:
+                items[item] = None
+    if any(chars):
+        items[Chars(union(*chars))] = None
+    if ANYTHING in items:
+        return ANYTHING
+    if len(items) < 2:
+        return next(iter(items), NOTHING)
+    return Alt(tuple(items))
+
+
+def both(*nodes: Node) -> Node:
+    """Intersection, flattened, without duplicates."""
+    items: dict[Node, None] = {}
+    for node in nodes:
+        for item in conditions(node):
+            if item == NOTHING:
+                return NOTHING
+            if item != ANYTHING:
+                items[item] = None
+    if len(items) < 2:
+        return next(iter(items), ANYTHING)
+    return Both(tuple(items))
+
+
+def conditions(node: Node) -> tuple[Node, ...]:
+    """The languages that an intersection is made of; of any other tree just that one."""
+    return node.items if isinstance(node, Both) else (node,)
+
+
+def negation(node: Node) -> Node:
+    """Everything else."""
+    if isinstance(node, Not):
+        return node.item
+    if node == ANYTHING:
+        return NOTHING
+    return ANYTHING if node == NOTHING else Not(node)
+
+
+def repeat(item: Node, low: int, high: int | None) -> Node:
+    """Repetition, with the trivial ones done away with."""
+    if high == 0 or item == EMPTY:
+        return EMPTY
+    if item == NOTHING:
+        return EMPTY if low == 0 else NOTHING
+    if low == 1 and high == 1:
+        return item
+    if isinstance(item, Repeat) and high is None and item.high is None and low <= 1 and item.low <= 1:
+        return Repeat(item.item, min(low, item.low), None)
+    return Repeat(item, low, high)
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """The nodes right below a node."""
+    match node:
+        case Cat(items) | Alt(items) | Both(items):
+            return items
+        case Repeat(item, _, _) | Not(item) | Lookaround(_, _, item, _):
+            return (item,)
+    return ()
+
+
+def nullable(node: Node) -> bool:
+    """Whether the empty text is accepted."""
+    match node:
+        case Chars() | Literal():
+            return False
+        case Cat(items) | Both(items):
+            return all(map(nullable, items))
+        case Alt(items):
+            return any(map(nullable, items))
+        case Repeat(item, low, _):
+            return low == 0 or nullable(item)
+        case Not(item):
+            return not nullable(item)
+    raise AssertionError(node)
+
+
+def size_of(node: Node) -> int:
+    """Number of nodes and of characters and ranges in them: about what printing or reading the tree costs."""
+    if isinstance(node, Chars):
+        return len(node.ranges)
+    return 1 + (len(node.text) if isinstance(node, Literal) else sum(map(size_of, children(node))))
+
+
+def characters_of(node: Node) -> Ranges:
+    """The characters that occur in the expression."""
+    if isinstance(node, Chars):
+        return node.ranges
+    return characters(node.text) if isinstance(node, Literal) else union(*map(characters_of, children(node)))
+
+
+def conjuncts(node: Node) -> int:
+    """How many languages are intersected in the tree, wherever."""
+    if isinstance(node, Both):
+        return sum(max(conjuncts(item), 1) for item in node.items)
+    return sum(map(conjuncts, children(node)))
+
+
+def is_plain(node: Node) -> bool:
+    """Whether the tree is without Both and Not, so that it prints as one regular expression."""
+    return not isinstance(node, Both | Not) and all(map(is_plain, children(node)))
