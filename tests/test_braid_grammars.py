@@ -17,6 +17,7 @@ from tree_sitter import Language, Parser
 
 from maze.grammar.languages.tokens import LANGUAGES
 from maze.grammar.read.grammar_text import LoweredGrammar, cfg_to_lark, lower_grammar
+from maze.types import EngineGrammar
 
 DATA = Path(__file__).parent / "data" / "braid"
 PATH = "constraints[0].grammar"
@@ -34,7 +35,7 @@ def lowered(sample: str, language: str) -> LoweredGrammar:
 
 
 @cache
-def lark_of(sample: str, language: str) -> str:
+def lark_of(sample: str, language: str) -> EngineGrammar:
     cfg = lowered(sample, language).cfg
     assert cfg is not None
     return cfg_to_lark(cfg)

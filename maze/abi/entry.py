@@ -23,6 +23,7 @@ from maze.abi.read import Ffi, Lib, Pointer, Reader, decode_constraints
 from maze.check.validation import judge
 from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environment
 from maze.errors import ConfigurationError, MazeError, Status
+from maze.grammar.llguidance import engine_text
 from maze.log import set_sink
 from maze.orchestrator import Orchestrator
 from maze.types import GenerationResult, Intent
@@ -166,7 +167,8 @@ class _Library:
             read.on_unenforceable(options),
             constraints_key=key,
         )
-        return self._result(Status.OK, code=compiled.grammar or "", report=compiled.report_json)
+        grammar = "" if compiled.grammar is None else engine_text(compiled.grammar)
+        return self._result(Status.OK, code=grammar, report=compiled.report_json)
 
     def validate(
         self,

@@ -50,6 +50,7 @@ from maze.errors import (
     TimedOutError,
     UnsupportedConstraintError,
 )
+from maze.grammar.llguidance import engine_text
 from maze.threads import signals_left_to_the_host
 from maze.types import TokenMask
 
@@ -408,7 +409,9 @@ class _Call:
             "return_progress": True,  # so that a call can be stopped between the steps of a long prompt
         }
         if request.grammar is not None:
-            body["grammar"] = _without_forcing(request.grammar)
+            # Forced tokens are tokens of the forced text. llama.cpp takes "<|im_end|>" in it for the special token,
+            # which the grammar then rejects.
+            body["grammar"] = engine_text(request.grammar, forced_tokens=False)
         if request.token_mask is not None:
             body["logit_bias"] = _logit_bias(request.token_mask, facts)
             body["logprobs"] = 1  # brings the ids of the tokens, which are checked against the mask
@@ -503,15 +506,6 @@ class _Call:
                     partial_text=self._text,
                 )
         return ids
-
-
-def _without_forcing(grammar: str) -> str:
-    """Turn off llguidance's forced tokens.
-
-    Where only one text can follow, it lets llama.cpp tokenise that text and demands these tokens. llama.cpp takes
-    "<|im_end|>" for the special token, which the grammar then rejects.
-    """
-    return grammar.replace("%llguidance {}", '%llguidance {"no_forcing":true}', 1)
 
 
 def _logit_bias(mask: TokenMask, facts: _Facts) -> list[list[float]]:

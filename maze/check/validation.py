@@ -16,7 +16,6 @@ from typing import Generic, TypeVar
 
 import jsonschema_rs
 from cachetools import LRUCache
-from llguidance import LLMatcher, LLTokenizer
 
 from maze.check.explanation import diagnose
 from maze.errors import (
@@ -26,11 +25,19 @@ from maze.errors import (
     MazeError,
     UnsupportedConstraintError,
 )
-from maze.grammar.llguidance import OWN_LIMITS
+from maze.grammar.llguidance import GuidanceError, Matcher
 from maze.grammar.schema.lower import make_validator
 from maze.json_text import JsonTextError, JsonValue, TooDeepError, depth, offset_of, readings
 from maze.threads import run_with_big_stack
-from maze.types import CompiledConstraints, ConstraintOutcome, ConstraintPart, Handling, JointCheck, ValidationResult
+from maze.types import (
+    CompiledConstraints,
+    ConstraintOutcome,
+    ConstraintPart,
+    EngineGrammar,
+    Handling,
+    JointCheck,
+    ValidationResult,
+)
 
 MAX_TEXT_BYTES = 16 * 1024 * 1024
 """Longest text that is checked."""
@@ -130,19 +137,22 @@ class _Violation:
     expected: str
 
 
+_Key = TypeVar("_Key", str, EngineGrammar)
+
+
 class _Check:
     """One text and the time there is to check it. Parts that are equal are decided once."""
 
     def __init__(self, text: bytes) -> None:
         self.text = text
         self._deadline = time.monotonic() + MAX_CHECK_SECS
-        self._decided: dict[str, _Violation | None] = {}
+        self._decided: dict[str | EngineGrammar, _Violation | None] = {}
         self._json: tuple[str, list[JsonValue]] | _Violation | None = None
 
     def against_schema(self, schema: str, path: str) -> _Violation | None:
         return self._once(schema, path, self._schema_violation)
 
-    def against_grammar(self, grammar: str, path: str) -> _Violation | None:
+    def against_grammar(self, grammar: EngineGrammar, path: str) -> _Violation | None:
         return self._once(grammar, path, self._grammar_violation)
 
     def try_together(self, joint: JointCheck) -> None:
@@ -154,7 +164,7 @@ class _Check:
         if violation is None:
             self._decided.update(dict.fromkeys(joint.check_grammars))
 
-    def _once(self, key: str, path: str, decide: Callable[[str, str], _Violation | None]) -> _Violation | None:
+    def _once(self, key: _Key, path: str, decide: Callable[[_Key, str], _Violation | None]) -> _Violation | None:
         if key not in self._decided:
             self._in_time(path)
             self._decided[key] = decide(key, path)
@@ -180,7 +190,7 @@ class _Check:
         if isinstance(self._json, _Violation):
             return self._json
         text, values = self._json
-        validator = _validators.get(schema, lambda: _make_validator(schema, path))
+        validator = _validators.get(schema, lambda: _make_validator(schema, path), len(schema))
         for value in values:
             if not _is_valid(validator, value, path):
                 where, expected = diagnose(schema, value)
@@ -189,29 +199,29 @@ class _Check:
 
     # -------------------------------------------------------------------------------------------- grammars
 
-    def _grammar_violation(self, grammar: str, path: str) -> _Violation | None:
-        matcher = _prototypes.get(grammar, lambda: _make_matcher(grammar, path)).deep_copy()
-        if len(self.text) <= _FIRST_STEP and _accepts(matcher, self.text):
+    def _grammar_violation(self, grammar: EngineGrammar, path: str) -> _Violation | None:
+        matcher = _prototypes.get(grammar, lambda: _make_matcher(grammar, path), len(grammar.rules)).copy()
+        if len(self.text) <= _FIRST_STEP and matcher.accepts(self.text):
             return None
         try:
             return self._walk(matcher, path)
-        except _EngineError:
+        except GuidanceError:
             # Copies share their lexer, so the error may be that of another text: a matcher of our own decides.
             _prototypes.drop(grammar)
         try:
             return self._walk(_make_matcher(grammar, path), path)
-        except _EngineError as error:
+        except GuidanceError as error:
             raise LimitExceededError(
                 f"checking the text against {path} is too much work for llguidance ({error}); simplify the constraint"
             ) from None
 
-    def _walk(self, matcher: LLMatcher, path: str) -> _Violation | None:
+    def _walk(self, matcher: Matcher, path: str) -> _Violation | None:
         offset, size = 0, _FIRST_STEP
         while offset < len(self.text):
             self._in_time(path)
             piece = self.text[offset : offset + size]
             started = time.monotonic()
-            consumed = matcher.try_consume_tokens(list(piece))
+            consumed = matcher.consume(piece)
             took = time.monotonic() - started
             offset += consumed
             if consumed < len(piece):
@@ -220,37 +230,16 @@ class _Check:
                 size = min(size * 2, 65_536)
             elif took > 0.1:
                 size = max(size // 4, 1)
-        if matcher.is_accepting():
-            _raise_engine_error(matcher)
+        if matcher.can_end():
             return None
         expected = _expected_by(matcher)
         return _Violation(offset, f"more text, beginning with {expected}")
 
 
-def _accepts(matcher: LLMatcher, text: bytes) -> bool:
-    """Whether the matcher takes all of `text` and then its end. Costs an eighth of a walk, and tells no more."""
-    return matcher.validate_tokens([*text, _tokenizer.eos_token]) == len(text) + 1
-
-
-class _EngineError(Exception):
-    """llguidance gave up; that says nothing about the text."""
-
-
-def _raise_engine_error(matcher: LLMatcher) -> None:
-    if matcher.is_error():
-        raise _EngineError(matcher.get_error().split("\n")[0])
-
-
-def _expected_by(matcher: LLMatcher) -> str:
+def _expected_by(matcher: Matcher) -> str:
     """What the matcher would take next. Also finds out whether a rejection was a verdict or exhaustion."""
-    _raise_engine_error(matcher)
-    can_end = matcher.is_accepting()
-    mask = matcher.compute_bitmask()
-    _raise_engine_error(matcher)
-    if matcher.is_stopped():
-        return "the end of the text"
-    taken = [byte for byte in range(256) if mask[byte >> 3] >> (byte & 7) & 1]
-    return _shown_bytes(taken, can_end=can_end)
+    can_end = matcher.can_end()
+    return _shown_bytes(matcher.next_bytes(), can_end=can_end)
 
 
 def _shown_bytes(taken: list[int], *, can_end: bool) -> str:
@@ -328,12 +317,11 @@ def _make_validator(schema: str, path: str) -> jsonschema_rs.Validator:
         raise InternalError(f"the check of {path} is no JSON Schema: {error}") from None
 
 
-def _make_matcher(grammar: str, path: str) -> LLMatcher:
-    matcher = run_with_big_stack(lambda: LLMatcher(_tokenizer, grammar, log_level=0, limits=OWN_LIMITS))
-    if matcher.is_error():
-        message = matcher.get_error().split("\n")[0]
-        raise LimitExceededError(f"the check of {path} is no grammar that llguidance takes: {message}")
-    return matcher
+def _make_matcher(grammar: EngineGrammar, path: str) -> Matcher:
+    try:
+        return run_with_big_stack(lambda: Matcher(grammar))
+    except GuidanceError as error:
+        raise error.for_caller(f"the check of {path}", LimitExceededError) from None
 
 
 # ------------------------------------------------------------------------------------------------ what is kept
@@ -349,25 +337,24 @@ class _Store(Generic[_Kept]):
         self._sizes = (fixed_bytes, bytes_per_character)
         self._kept: LRUCache[Hashable, tuple[_Kept, int]] = LRUCache(max_bytes, getsizeof=lambda entry: entry[1])
 
-    def get(self, text: str, make: Callable[[], _Kept]) -> _Kept:
+    def get(self, key: Hashable, make: Callable[[], _Kept], characters: int) -> _Kept:
         with self._lock:
-            entry = self._kept.get(text)
+            entry = self._kept.get(key)
         if entry is not None:
             return entry[0]
         made = make()
         fixed, per_character = self._sizes
-        size = fixed + per_character * len(text)
+        size = fixed + per_character * characters
         with self._lock:
             if size <= self._kept.maxsize:
-                self._kept[text] = (made, size)
+                self._kept[key] = (made, size)
         return made
 
-    def drop(self, text: str) -> None:
+    def drop(self, key: Hashable) -> None:
         with self._lock:
-            self._kept.pop(text, None)
+            self._kept.pop(key, None)
 
 
 # Measured: a matcher takes 106 KB, 415 KB and 2.1 MB for schemas of 1, 10 and 100 KB.
-_prototypes: _Store[LLMatcher] = _Store(MAX_PROTOTYPE_BYTES, fixed_bytes=100_000, bytes_per_character=25)
+_prototypes: _Store[Matcher] = _Store(MAX_PROTOTYPE_BYTES, fixed_bytes=100_000, bytes_per_character=25)
 _validators: _Store[jsonschema_rs.Validator] = _Store(MAX_VALIDATOR_BYTES, fixed_bytes=4_000, bytes_per_character=20)
-_tokenizer = LLTokenizer("byte")

@@ -20,7 +20,14 @@ from maze.errors import ContradictionError, InternalError, LimitExceededError, M
 from maze.grammar.cfg.analysis import pruned
 from maze.grammar.cfg.model import Cfg, LoweredGrammar
 from maze.grammar.cfg.product import intersect_grammar, overlaps
-from maze.grammar.llguidance import ENGINE_LIMITS, OWN_LIMITS, Verdict, is_bearable, probe
+from maze.grammar.llguidance import (
+    OWN_LIMITS,
+    GuidanceError,
+    Outcome,
+    check_grammar,
+    engine_text,
+    is_bearable,
+)
 from maze.grammar.naming import apply_naming, describes_names, has_names, may_describe_names
 from maze.grammar.pattern.automaton import OverBudgetError, is_empty
 from maze.grammar.pattern.regex import (
@@ -43,6 +50,7 @@ from maze.types import (
     ConstraintIR,
     ConstraintKind,
     ConstraintPart,
+    EngineGrammar,
     Handling,
     JointCheck,
     OnUnenforceable,
@@ -68,7 +76,6 @@ MAX_NAMED_IN_CONFLICT = 20
 MAX_LABEL_CHARACTERS = 80
 """Most characters of a label that an error shows."""
 
-_HEADER = "%llguidance {}\n"
 _KIND_ORDER = (ConstraintKind.JSON_SCHEMA, ConstraintKind.GRAMMAR, ConstraintKind.REGEX)
 """Which kind is enforced first where priorities are equal: the one that says most about the structure of a text."""
 
@@ -103,7 +110,7 @@ class _Part:
     handling: Handling = Handling.CHECKED
     reason: str = ""
     pattern: str = ""
-    check_grammar: str | None = None
+    check_grammar: EngineGrammar | None = None
     check_schema: str | None = None
 
     def finished(self) -> ConstraintPart:
@@ -280,9 +287,8 @@ class _Compilation:
             return None
         self._warnings.update(dict.fromkeys(lowered.warnings))
         part.check_grammar = _lark_of(lowered, part.path)
-        group = self._grammars.setdefault(
-            part.check_grammar, _GrammarGroup(ConstraintKind.GRAMMAR, part.check_grammar, lowered=lowered)
-        )
+        canonical = engine_text(part.check_grammar)
+        group = self._grammars.setdefault(canonical, _GrammarGroup(ConstraintKind.GRAMMAR, canonical, lowered=lowered))
         group.parts.append(part)
         return group
 
@@ -342,7 +348,7 @@ class _Compilation:
 
     # -------------------------------------------------------------------------------------------- composing
 
-    def _compose(self) -> str | None:
+    def _compose(self) -> EngineGrammar | None:
         """Enforce the constraint of the highest rank with everything that can be intersected with it."""
         groups = sorted(
             [*self._schemas.values(), *self._grammars.values(), *self._patterns.values()], key=lambda group: group.rank
@@ -367,7 +373,7 @@ class _Compilation:
             return self._enforce_grammar(grammars[0], patterns)
         return self._enforce_patterns(patterns)
 
-    def _enforce_schemas(self, groups: list[_SchemaGroup]) -> str:
+    def _enforce_schemas(self, groups: list[_SchemaGroup]) -> EngineGrammar:
         chosen, combined = _combined(groups)
         for group in groups:
             if group not in chosen:
@@ -379,9 +385,9 @@ class _Compilation:
                 group.mark(
                     Handling.CHECKED, f"enforced while decoding but for what llguidance cannot express: {reasons}"
                 )
-        return _usable(f"{_HEADER}start: {schema_to_lark(combined)}\n", chosen)
+        return _usable(EngineGrammar(f"start: {schema_to_lark(combined)}\n"), chosen)
 
-    def _enforce_patterns(self, groups: list[_PatternGroup]) -> str | None:
+    def _enforce_patterns(self, groups: list[_PatternGroup]) -> EngineGrammar | None:
         chosen, grammar = _most(groups, _text_of_patterns)
         for group in groups:
             if group in chosen:
@@ -390,7 +396,7 @@ class _Compilation:
                 group.mark(Handling.CHECKED, "with it the patterns would be too much work for an engine")
         return grammar
 
-    def _enforce_grammar(self, grammar: _GrammarGroup, patterns: list[_PatternGroup]) -> str:
+    def _enforce_grammar(self, grammar: _GrammarGroup, patterns: list[_PatternGroup]) -> EngineGrammar:
         """The grammar, with as many patterns, from the first on, as the budget of the product allows."""
         cfg = grammar.cfg
         chosen: list[_PatternGroup] = []
@@ -427,8 +433,8 @@ class _Compilation:
 
 
 def _most(
-    groups: list[_PatternGroup], attempt: Callable[[Sequence[_PatternGroup]], str | None]
-) -> tuple[list[_PatternGroup], str | None]:
+    groups: list[_PatternGroup], attempt: Callable[[Sequence[_PatternGroup]], EngineGrammar | None]
+) -> tuple[list[_PatternGroup], EngineGrammar | None]:
     """The longest run of `groups`, from the first on, that `attempt` makes something of, and what it makes."""
     made = attempt(groups) if groups else None
     if made is not None or not groups:
@@ -436,11 +442,11 @@ def _most(
     few, many = 0, len(groups)  # what is known to work, and not to work
     while many - few > 1:
         middle = (few + many) // 2
-        text = attempt(groups[:middle])
-        if text is None:
+        grammar = attempt(groups[:middle])
+        if grammar is None:
             many = middle
         else:
-            few, made = middle, text
+            few, made = middle, grammar
     return groups[:few], made
 
 
@@ -448,7 +454,7 @@ def _intersection(groups: Sequence[_PatternGroup]) -> Node:
     return both(*(group.language for group in sorted(groups, key=lambda group: group.text)))
 
 
-def _text_of_patterns(groups: Sequence[_PatternGroup]) -> str | None:
+def _text_of_patterns(groups: Sequence[_PatternGroup]) -> EngineGrammar | None:
     """The grammar of the texts that match all patterns; None if it is too much for an engine."""
     language = _intersection(groups)
     if conjuncts(language) > MAX_CONJUNCTS:
@@ -457,7 +463,7 @@ def _text_of_patterns(groups: Sequence[_PatternGroup]) -> str | None:
     return grammar if is_bearable(grammar) else None
 
 
-def _text_of_product(cfg: Cfg, groups: Sequence[_PatternGroup]) -> str | None:
+def _text_of_product(cfg: Cfg, groups: Sequence[_PatternGroup]) -> EngineGrammar | None:
     """The grammar of the texts of `cfg` that match all patterns; None if it is over the budget."""
     language = _intersection(groups)
     if conjuncts(language) > MAX_CONJUNCTS:
@@ -470,11 +476,11 @@ def _text_of_product(cfg: Cfg, groups: Sequence[_PatternGroup]) -> str | None:
     return lark if lark is not None and is_bearable(lark) else None
 
 
-def _grammar_of(language: Node) -> str:
-    return f"{_HEADER}start: OUTPUT\nOUTPUT: {to_terminal(language)}\n"
+def _grammar_of(language: Node) -> EngineGrammar:
+    return EngineGrammar(f"start: OUTPUT\nOUTPUT: {to_terminal(language)}\n")
 
 
-def _lark_of(lowered: LoweredGrammar, path: str) -> str:
+def _lark_of(lowered: LoweredGrammar, path: str) -> EngineGrammar:
     if lowered.cfg is None:
         if lowered.lark is None:
             raise InternalError(f"{path}: the grammar was read as nothing at all")
@@ -500,14 +506,12 @@ def _combined(groups: list[_SchemaGroup]) -> tuple[list[_SchemaGroup], LoweredSc
     return chosen, combined
 
 
-def _usable(grammar: str, groups: Sequence[_Group]) -> str:
+def _usable(grammar: EngineGrammar, groups: Sequence[_Group]) -> EngineGrammar:
     """`grammar`, if an engine will take it and some text begins to satisfy it."""
-    finding = probe(grammar, ENGINE_LIMITS)
-    paths = ", ".join(group.path for group in groups)
-    if finding.verdict is Verdict.EMPTY:
-        raise ContradictionError(f"no text satisfies {paths}{' together' if len(groups) > 1 else ''}")
-    if finding.verdict is not Verdict.USABLE:
-        raise LimitExceededError(f"{paths}: llguidance cannot enforce this: {finding.message}; make it simpler")
+    try:
+        check_grammar(grammar)
+    except GuidanceError as error:
+        raise error.for_caller(", ".join(group.path for group in groups), LimitExceededError) from None
     return grammar
 
 
@@ -535,7 +539,11 @@ def _is_empty(language: Node) -> bool:
     except OverBudgetError:
         if conjuncts(language) > MAX_CONJUNCTS:
             return False
-        return probe(_grammar_of(language), OWN_LIMITS).verdict is Verdict.EMPTY
+        try:
+            check_grammar(_grammar_of(language), OWN_LIMITS)
+        except GuidanceError as error:
+            return error.outcome is Outcome.EMPTY
+        return False
 
 
 def _refuse_conflict_with_grammar(grammar: _GrammarGroup, cfg: Cfg, regular: list[_Regular]) -> None:
@@ -617,8 +625,9 @@ def _mask_object(mask: TokenMask | None) -> dict[str, list[int] | None] | None:
     }
 
 
-def _digest(grammar: str | None, mask: TokenMask | None) -> str:
-    return "sha256:" + hashlib.sha256(orjson.dumps([grammar, _mask_object(mask)])).hexdigest()
+def _digest(grammar: EngineGrammar | None, mask: TokenMask | None) -> str:
+    text = None if grammar is None else engine_text(grammar)
+    return "sha256:" + hashlib.sha256(orjson.dumps([text, _mask_object(mask)])).hexdigest()
 
 
 def _report(

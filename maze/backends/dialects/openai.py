@@ -19,6 +19,8 @@ from maze.backends.dialects.base import (
 )
 from maze.backends.token_mask import check_vocabulary
 from maze.errors import UnsupportedConstraintError
+from maze.grammar.llguidance import engine_text
+from maze.types import EngineGrammar
 
 
 def _listed_models(answer: object) -> tuple[str, ...]:
@@ -56,7 +58,7 @@ class _OpenAiDialect:
             "stream_options": {"include_usage": True},
         }
 
-    def _grammar(self, request: Request) -> str | None:
+    def _grammar(self, request: Request) -> EngineGrammar | None:
         mask = request.token_mask
         if mask is None:
             return request.grammar
@@ -94,7 +96,7 @@ class VllmDialect(_OpenAiDialect):
         fields["request_id"] = request.request_id
         grammar = self._grammar(request)
         if grammar is not None:
-            fields["structured_outputs"] = {"grammar": grammar}
+            fields["structured_outputs"] = {"grammar": engine_text(grammar)}
         if request.token_mask is not None:
             fields["return_token_ids"] = True
         return fields
@@ -117,7 +119,7 @@ class SglangDialect(_OpenAiDialect):
         fields = self._common_fields(request, model)
         grammar = self._grammar(request)
         if grammar is not None:
-            fields["ebnf"] = grammar
+            fields["ebnf"] = engine_text(grammar)
         return fields
 
     def reader(self, request: Request) -> Reader:
@@ -220,7 +222,7 @@ class LlamaCppDialect:
             elif mask.forbidden:
                 fields["logit_bias"] = [[token, False] for token in sorted(mask.forbidden)]
         if grammar is not None:
-            fields["grammar"] = grammar
+            fields["grammar"] = engine_text(grammar)
         return fields
 
     def reader(self, request: Request) -> Reader:

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from maze.types import EngineGrammar
+
 
 @dataclass(frozen=True, slots=True)
 class Nonterminal:
@@ -61,8 +63,8 @@ class LoweredGrammar:
 
     cfg: Cfg | None
     """The grammar, or None for Lark text, which is not taken apart."""
-    lark: str | None = None
-    """Checked Lark text, beginning with `%llguidance`, where `cfg` is None."""
+    lark: EngineGrammar | None = None
+    """The checked rules of Lark text, where `cfg` is None."""
     warnings: tuple[str, ...] = ()
     """Each begins with the path of the constraint."""
     identifier_terminals: frozenset[Pattern] = frozenset()

@@ -20,21 +20,20 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import jsonschema_rs
-from llguidance import LLMatcher, LLTokenizer
 
 from maze.check.formats import is_date, is_date_time, is_time
 from maze.errors import (
-    ContradictionError,
     InvalidConstraintError,
     LimitExceededError,
-    MazeError,
     UnsupportedConstraintError,
 )
+from maze.grammar.llguidance import GuidanceError, Outcome, check_grammar
 from maze.grammar.pattern.regex import MAX_CONJUNCTS
 from maze.grammar.schema.pattern_count import most_patterns_on_one_value
 from maze.grammar.schema.references import Place, References, draft_of, shown, subschemas, with_exact_uris
 from maze.json_text import JsonTextError, JsonValue, TooDeepError, depth, parse
 from maze.threads import run_with_big_stack
+from maze.types import EngineGrammar
 
 MAX_SCHEMA_BYTES = 2 * 1024 * 1024
 """Longest schema text; 2 MiB take about a second to compile."""
@@ -333,21 +332,21 @@ def _enforceable(references: References) -> tuple[JsonValue, tuple[str, ...], tu
         lowering = _Lowering(references, frozenset(), without_patterns=True)
         grammar_schema = lowering.run()
     failure = _compile_failure(grammar_schema)
-    if failure and not _means_contradiction(failure):
+    if failure and failure.outcome is not Outcome.EMPTY:
         refused = frozenset(
             text
             for text, probe in lowering.probes.items()
-            if (reason := _compile_failure(probe)) and not _means_contradiction(reason)
+            if (reason := _compile_failure(probe)) and reason.outcome is not Outcome.EMPTY
         )
         lowering = _Lowering(references, refused, without_patterns=lowering.without_patterns)
         grammar_schema = lowering.run()
         failure = _compile_failure(grammar_schema)
     if failure:
-        error = _error_of(failure, references.path)
+        error = failure.for_caller(references.path, UnsupportedConstraintError)
         if not isinstance(error, UnsupportedConstraintError):
             raise error
         kind = {"type": root["type"]} if isinstance(root := references.root.schema, dict) and "type" in root else {}
-        return kind, (f"all but its type is checked on the finished text only: {_message_of(failure)}",), ()
+        return kind, (f"all but its type is checked on the finished text only: {failure.message}",), ()
     if lowering.one_of_pointers and _compile_failure(grammar_schema, coerce_one_of=False):
         for pointer in lowering.one_of_pointers:
             lowering.note("oneOf", "that exactly one branch fits", pointer)
@@ -810,7 +809,7 @@ def _combine(schemas: Sequence[LoweredSchema]) -> LoweredSchema:
                 f"{' and '.join(paths)} have {most} patterns for one value; at most {MAX_CONJUNCTS} are intersected"
             )
         if failure := _compile_failure(grammar_schema):
-            raise _error_of(failure, " and ".join(paths))
+            raise failure.for_caller(" and ".join(paths), UnsupportedConstraintError)
     return LoweredSchema(
         paths=paths,
         schema={"allOf": [lowered.schema for lowered in distinct]} if len(distinct) > 1 else distinct[0].schema,
@@ -841,34 +840,16 @@ def _rebased(schema: JsonValue, index: int) -> JsonValue:
 
 # ------------------------------------------------------------------------------------------------ llguidance
 
-_tokenizer = LLTokenizer("byte")
 
-
-def _compile_failure(grammar_schema: JsonValue, *, coerce_one_of: bool = True) -> str:
-    """What llguidance, with the limits that engines use, says against a grammar schema; empty if nothing."""
+def _compile_failure(grammar_schema: JsonValue, *, coerce_one_of: bool = True) -> GuidanceError | None:
+    """What llguidance, with the limits that engines use, says against a grammar schema."""
     guidance = {"whitespace_flexible": False, "coerce_one_of": coerce_one_of}
     text = dump({**_as_object(grammar_schema), "x-guidance": guidance})
-    matcher = LLMatcher(_tokenizer, f"%llguidance {{}}\nstart: %json {text}\n", log_level=0)
-    if not matcher.is_error():
-        matcher.compute_bitmask()  # only this finds out that no text at all is possible, or that the lexer is too big
-    return matcher.get_error() if matcher.is_error() else ""
-
-
-def _means_contradiction(failure: str) -> bool:
-    return "Unsatisfiable schema" in failure
-
-
-def _message_of(failure: str) -> str:
-    return failure.split("failed to compile JSON schema: ")[-1].split("\n")[0]
-
-
-def _error_of(failure: str, path: str) -> MazeError:
-    message = _message_of(failure)
-    if _means_contradiction(failure):
-        return ContradictionError(f"{path}: no text satisfies the schema: {message}")
-    if any(piece in failure for piece in ("too large", "too big", "fuel", "panic", "TooComplex")):
-        return LimitExceededError(f"{path} makes too large a grammar ({message}); make the schema smaller")
-    return UnsupportedConstraintError(f"{path} cannot be enforced: {message}")
+    try:
+        check_grammar(EngineGrammar(f"start: %json {text}\n"))
+    except GuidanceError as error:
+        return error
+    return None
 
 
 # ------------------------------------------------------------------------------------------------ texts
