@@ -20,7 +20,7 @@ from maze.errors import (
     UnsupportedConstraintError,
 )
 from maze.grammar import compile_constraints
-from maze.grammar.compose import MAX_PARTS, MAX_PATTERN_CHARACTERS_TOGETHER
+from maze.grammar.compose.reading import MAX_PARTS, MAX_PATTERN_CHARACTERS_TOGETHER
 from maze.types import CompiledConstraints, ConstraintIR, EngineGrammar, Handling, OnUnenforceable, TokenMaskRules
 
 IR = ConstraintIR
