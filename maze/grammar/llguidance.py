@@ -88,9 +88,7 @@ _UNSATISFIABLE = "Unsatisfiable schema: "
 _BREAKDOWNS = ("panic: ", "Internal error", "internal error")
 _TOO_HARD = re.compile(
     r"initial lexer configuration \(grammar\) too big|grammar size \(number of symbols\) too big|schema too large"
-    r"|Schema intersection stack level exceeded|DNF too large|lexer precomputation failed|fuel exhausted"
-    r"|maximum relevance check fuel|(lexer|parser) error: |Parser Error: Current row has |LexerTooComplex"
-    r"|ParserTooComplex"
+    r"|fuel exhausted|lexer precomputation failed|lexer error: |parser error: |Parser Error: Current row has "
 )
 
 
