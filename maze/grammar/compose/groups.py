@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from maze.errors import ContradictionError, InternalError, LimitExceededError
 from maze.grammar.cfg.analysis import pruned
@@ -19,7 +19,7 @@ _KIND_ORDER = (ConstraintKind.JSON_SCHEMA, ConstraintKind.GRAMMAR, ConstraintKin
 
 @dataclass(slots=True)
 class Part:
-    """One part on its way through the compiler."""
+    """A ConstraintPart in the making, with the same fields."""
 
     path: str
     name: str
@@ -32,17 +32,7 @@ class Part:
     check_schema: str | None = None
 
     def finished(self) -> ConstraintPart:
-        return ConstraintPart(
-            path=self.path,
-            name=self.name,
-            kind=self.kind,
-            priority=self.priority,
-            handling=self.handling,
-            reason=self.reason,
-            pattern=self.pattern,
-            check_grammar=self.check_grammar,
-            check_schema=self.check_schema,
-        )
+        return ConstraintPart(**{each.name: getattr(self, each.name) for each in fields(self)})
 
 
 @dataclass(slots=True)
