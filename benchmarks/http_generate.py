@@ -26,6 +26,7 @@ from maze import ConstraintIR, Intent, MazeConfig, Orchestrator
 from maze.backends.base import Cancellation, Deadline, Request
 from maze.backends.http.backend import HttpBackend
 from maze.config import ModalConfig
+from maze.types import EngineGrammar
 
 HERE = Path(__file__).parent
 PREFIX = Path(sys.prefix)
@@ -165,7 +166,7 @@ def bare_post(port: int) -> Callable[[], object]:
 def backend_alone(port: int) -> Callable[[], object]:
     """HttpBackend.generate, with a grammar of the size of the schema."""
     backend = HttpBackend(ModalConfig(endpoints=(f"http://127.0.0.1:{port}",), dialect="maze"))
-    grammar = "%llguidance {}\nstart: %json " + SCHEMA.decode()
+    grammar = EngineGrammar("start: %json " + SCHEMA.decode())
 
     def call() -> object:
         request = Request("Plan.", grammar, None, 64, 0.0, 1.0, 0, 1, (), None, "id", Deadline(60_000), Cancellation())

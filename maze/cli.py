@@ -41,6 +41,7 @@ from maze.errors import (
     MazeError,
     Status,
 )
+from maze.grammar.llguidance import engine_text
 from maze.log import configure_logging
 from maze.orchestrator import Orchestrator
 from maze.types import ConstraintIR, GenerationOptions, Intent, OnUnenforceable
@@ -304,11 +305,12 @@ def compile_(
     with _failing(as_json), Orchestrator() as maze:
         constraints = _constraints(schema, grammar, regex)
         compiled, _ = maze.compile(constraints, language, _on_unenforceable(report))
+    grammar_text = None if compiled.grammar is None else engine_text(compiled.grammar)
     if as_json:
-        _print_json({"grammar": compiled.grammar, **orjson.loads(compiled.report_json)})
+        _print_json({"grammar": grammar_text, **orjson.loads(compiled.report_json)})
         return
-    if compiled.grammar is not None:
-        sys.stdout.write(compiled.grammar.rstrip("\n") + "\n")
+    if grammar_text is not None:
+        sys.stdout.write(grammar_text.rstrip("\n") + "\n")
     console = _stderr()
     for part in compiled.parts:
         console.print(Text(f"{part.handling.value}: {part.path} ({part.name}) {part.reason}".rstrip(), "dim"))

@@ -195,6 +195,19 @@ class Handling(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class EngineGrammar:
+    """A grammar for llguidance: what an engine is to enforce while decoding, and what a text is checked against.
+
+    maze.grammar.llguidance.engine_text() writes it for an engine.
+    """
+
+    rules: str
+    """Lark text with a rule `start`, without the header that engines want."""
+    options: tuple[str, ...] = ()
+    """llguidance's options that are switched on, sorted; each is off by default."""
+
+
+@dataclass(frozen=True, slots=True)
 class ConstraintPart:
     """One part (schema, grammar, single pattern, mask) of one ConstraintIR, and what the compiler made of it."""
 
@@ -207,8 +220,8 @@ class ConstraintPart:
     handling: Handling
     reason: str = ""
     """Why it is handled that way, where that is not plain."""
-    check_grammar: str | None = None
-    """llguidance grammar (Lark text) that accepts exactly the texts that satisfy this part, for the check."""
+    check_grammar: EngineGrammar | None = None
+    """Accepts exactly the texts that satisfy this part, for the check."""
     check_schema: str | None = None
     """JSON Schema text (plain, normalised) that a finished JSON text must satisfy, for the check."""
     pattern: str = ""
@@ -227,17 +240,17 @@ class TokenMask:
 class JointCheck:
     """A cheaper way to the same verdict where several parts are satisfied, as most finished texts' are."""
 
-    grammar: str
-    """llguidance grammar that accepts exactly the texts that all of `check_grammars` accept."""
-    check_grammars: tuple[str, ...]
+    grammar: EngineGrammar
+    """Accepts exactly the texts that all of `check_grammars` accept."""
+    check_grammars: tuple[EngineGrammar, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledConstraints:
     """What an array of ConstraintIR became."""
 
-    grammar: str | None
-    """Lark text beginning with `%llguidance`, or None where nothing is enforced by a grammar."""
+    grammar: EngineGrammar | None
+    """None where nothing is enforced by a grammar."""
     token_mask: TokenMask | None
     """Mask to enforce beside the grammar, or None."""
     parts: tuple[ConstraintPart, ...]

@@ -7,20 +7,22 @@ import random
 from llguidance import LLMatcher, LLTokenizer
 
 from maze.grammar.languages import NAMES, find_language
-from maze.grammar.llguidance import OWN_LIMITS
+from maze.grammar.llguidance import OWN_LIMITS, engine_text
 from maze.threads import run_with_big_stack
+from maze.types import EngineGrammar
 
 LANGUAGES = {name: language for name in NAMES if (language := find_language(name)) is not None}
 _TOKENIZER = LLTokenizer("byte")
 
 
-def _matcher(grammar: str) -> LLMatcher:
-    matcher = run_with_big_stack(lambda: LLMatcher(_TOKENIZER, grammar, log_level=0, limits=OWN_LIMITS))
+def _matcher(grammar: EngineGrammar | str) -> LLMatcher:
+    text = grammar if isinstance(grammar, str) else engine_text(grammar)
+    matcher = run_with_big_stack(lambda: LLMatcher(_TOKENIZER, text, log_level=0, limits=OWN_LIMITS))
     assert not matcher.is_error(), matcher.get_error()
     return matcher
 
 
-def accepts(grammar: str, text: str) -> bool:
+def accepts(grammar: EngineGrammar | str, text: str) -> bool:
     """Whether `text` as a whole satisfies the grammar."""
     matcher = _matcher(grammar)
     data = text.encode()
@@ -30,7 +32,7 @@ def accepts(grammar: str, text: str) -> bool:
     return complete
 
 
-def random_text(grammar: str, chance: random.Random, most_bytes: int) -> str | None:
+def random_text(grammar: EngineGrammar | str, chance: random.Random, most_bytes: int) -> str | None:
     """A text that the grammar produces, by a random walk; None if the walk did not end within `most_bytes`."""
     matcher = _matcher(grammar)
     text = bytearray()

@@ -12,6 +12,7 @@ from maze.backends.http.backend import HttpBackend
 from maze.backends.http.limits import Limits
 from maze.backends.http.transport import SocketTransport
 from maze.config import ModalConfig, Secret
+from maze.types import EngineGrammar
 
 KEY = "sk-the-key-that-nobody-may-see"
 LIMITS = Limits(first_backoff_secs=0.01, longest_backoff_secs=0.02, answer_bytes=2**20)
@@ -19,7 +20,7 @@ PATIENT_MS = 20_000
 """More than any of these calls needs, so that it shows if one waits for its deadline."""
 SHORT_MS = 400
 """For calls whose deadline is the point."""
-GRAMMAR = "%llguidance {}\nstart: /.*/\n"
+GRAMMAR = EngineGrammar("start: /.*/\n")
 
 _backends: list[HttpBackend] = []
 

@@ -8,11 +8,11 @@ import pytest
 
 from maze.cache import ConstraintCache
 from maze.errors import InvalidConstraintError
-from maze.types import CompiledConstraints
+from maze.types import CompiledConstraints, EngineGrammar
 
 
 def compiled(text: str = "g") -> CompiledConstraints:
-    return CompiledConstraints(grammar=text, token_mask=None, parts=())
+    return CompiledConstraints(grammar=EngineGrammar(text), token_mask=None, parts=())
 
 
 def never() -> CompiledConstraints:
@@ -53,7 +53,7 @@ def test_bytes_are_bounded_and_counted_with_keys_and_texts() -> None:
 def test_an_entry_larger_than_the_whole_cache_is_served_but_not_kept() -> None:
     cache = ConstraintCache(10, max_bytes=10_000)
     cache.get_or_compile("small", compiled)
-    assert cache.get_or_compile("large", lambda: compiled("x" * 20_000))[0].grammar == "x" * 20_000
+    assert cache.get_or_compile("large", lambda: compiled("x" * 20_000))[0].grammar == EngineGrammar("x" * 20_000)
     assert cache.get_or_compile("large", lambda: compiled("x" * 20_000))[1] is False
     cache.get_or_compile("small", never)
 
@@ -165,10 +165,10 @@ def test_clearing_while_a_compilation_is_under_way_serves_it_but_does_not_keep_i
         waiting = pool.submit(cache.get_or_compile, "k", slow)
         assert started.wait(60)
         cache.clear()
-        assert cache.get_or_compile("k", lambda: compiled("new"))[0].grammar == "new"
+        assert cache.get_or_compile("k", lambda: compiled("new"))[0].grammar == EngineGrammar("new")
         finish.set()
-        assert waiting.result(60)[0].grammar == "old"
-    assert cache.get_or_compile("k", never)[0].grammar == "new"
+        assert waiting.result(60)[0].grammar == EngineGrammar("old")
+    assert cache.get_or_compile("k", never)[0].grammar == EngineGrammar("new")
 
 
 def test_clearing_empties_the_cache_and_keeps_the_counters() -> None:

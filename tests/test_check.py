@@ -27,6 +27,7 @@ from maze.types import (
     ConstraintKind,
     ConstraintOutcome,
     ConstraintPart,
+    EngineGrammar,
     Handling,
     JointCheck,
     ValidationResult,
@@ -40,14 +41,15 @@ def checked(schema: JsonValue, text: str | bytes) -> ConstraintOutcome:
     return result.outcomes[0]
 
 
-def part(handling: Handling, *, check_grammar: str | None = None, check_schema: str | None = None) -> ConstraintPart:
+def part(handling: Handling, *, rules: str | None = None, check_schema: str | None = None) -> ConstraintPart:
+    check_grammar = None if rules is None else EngineGrammar(rules)
     return ConstraintPart(
         "constraints[0].grammar", "", ConstraintKind.GRAMMAR, 0, handling, "", check_grammar, check_schema
     )
 
 
 def walked(rules: str, text: str) -> ConstraintOutcome:
-    return all_of([part(Handling.CHECKED, check_grammar="%llguidance {}\n" + rules)], text).outcomes[0]
+    return all_of([part(Handling.CHECKED, rules=rules)], text).outcomes[0]
 
 
 def all_of(parts: list[ConstraintPart], text: str) -> ValidationResult:
@@ -109,8 +111,8 @@ def test_patterns_checked_together_get_the_verdicts_they_get_alone(patterns: lis
 
 
 def test_patterns_too_much_work_together_are_checked_alone() -> None:
-    single = part(Handling.CHECKED, check_grammar='%llguidance {}\nstart: "a"\n')
-    impossible = JointCheck("%llguidance {}\nstart: /(a|b)*a(a|b){2000}/\n", ())
+    single = part(Handling.CHECKED, rules='start: "a"\n')
+    impossible = JointCheck(EngineGrammar("start: /(a|b)*a(a|b){2000}/\n"), ())
     compiled = CompiledConstraints(grammar=None, token_mask=None, parts=(single,), joint_check=impossible)
     assert validate(b"a", compiled).all_satisfied
     assert not validate(b"b", compiled).all_satisfied
@@ -323,7 +325,7 @@ def test_a_part_that_a_text_cannot_decide_is_neither_satisfied_nor_violated(
 
 
 def test_one_violated_part_among_satisfied_ones_is_told_apart() -> None:
-    good = part(Handling.ENFORCED, check_grammar='%llguidance {}\nstart: "1"\n')
+    good = part(Handling.ENFORCED, rules='start: "1"\n')
     bad = part(Handling.CHECKED, check_schema='{"type":"string"}')
     result = all_of([good, bad, good], "1")
     assert [outcome.satisfied for outcome in result.outcomes] == [True, False, True]

@@ -20,8 +20,8 @@ from maze.errors import (
     UnsupportedConstraintError,
 )
 from maze.grammar import compile_constraints
-from maze.grammar.compose import MAX_PARTS, MAX_PATTERN_CHARACTERS_TOGETHER
-from maze.types import CompiledConstraints, ConstraintIR, Handling, OnUnenforceable, TokenMaskRules
+from maze.grammar.compose.reading import MAX_PARTS, MAX_PATTERN_CHARACTERS_TOGETHER
+from maze.types import CompiledConstraints, ConstraintIR, EngineGrammar, Handling, OnUnenforceable, TokenMaskRules
 
 IR = ConstraintIR
 PROGRAM = json.loads((Path(__file__).parent / "data" / "braid" / "e02_typescript.json").read_text())["grammar"]
@@ -36,7 +36,7 @@ def handlings(result: CompiledConstraints) -> dict[str, str]:
     return {part.path: part.handling.value for part in result.parts}
 
 
-def grammar_of(result: CompiledConstraints) -> str:
+def grammar_of(result: CompiledConstraints) -> EngineGrammar:
     assert result.grammar is not None
     return result.grammar
 

@@ -25,7 +25,8 @@ from maze.errors import (
     UnauthorizedError,
     UnsupportedConstraintError,
 )
-from maze.types import TokenMask
+from maze.grammar.llguidance import engine_text
+from maze.types import EngineGrammar, TokenMask
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 
@@ -81,7 +82,7 @@ def test_the_maze_service_gets_the_fields_of_its_contract() -> None:
         "stop_sequences": ["x", "y"],
         "model": DEFAULT_MODAL_MODEL,
         "request_id": "a-request",
-        "constraints": {"grammar": GRAMMAR, "token_mask": {"allowed": [5, 6, 7, 9, 20], "forbidden": [9]}},
+        "constraints": {"grammar": engine_text(GRAMMAR), "token_mask": {"allowed": [5, 6, 7, 9, 20], "forbidden": [9]}},
     }
     assert "constraints" not in sent("maze", fine(), grammar=None)
     assert sent("maze", fine(), model="mine")["model"] == "mine"
@@ -103,14 +104,14 @@ def test_vllm_gets_everything_that_its_defaults_would_decide_otherwise() -> None
         "stream": True,
         "stream_options": {"include_usage": True},
         "request_id": "a-request",
-        "structured_outputs": {"grammar": GRAMMAR},
+        "structured_outputs": {"grammar": engine_text(GRAMMAR)},
     }
     assert "structured_outputs" not in sent("vllm", OPENAI, grammar=None)
 
 
 def test_sglang_gets_the_grammar_as_ebnf() -> None:
     body = sent("sglang", OPENAI)
-    assert body["ebnf"] == GRAMMAR
+    assert body["ebnf"] == engine_text(GRAMMAR)
     assert body["max_tokens"] == 16
     assert body["top_k"] == -1
     assert "structured_outputs" not in body
@@ -118,7 +119,7 @@ def test_sglang_gets_the_grammar_as_ebnf() -> None:
 
 def test_llama_cpp_gets_its_own_names() -> None:
     body = sent("llama.cpp", LLAMA, top_k=0)
-    assert body["grammar"] == GRAMMAR
+    assert body["grammar"] == engine_text(GRAMMAR)
     assert body["n_predict"] == 16
     assert body["top_k"] == 0
     assert body["min_p"] == 0.0
@@ -142,7 +143,7 @@ def test_forbidden_tokens_are_biased_away_by_llama_cpp_also_next_to_a_grammar() 
     play = stream(llama("he", tokens=[5]), llama("", tokens=[0]), llama_end(tokens_predicted=2))
     body = sent("llama.cpp", play, token_mask=FORBIDDEN)
     assert body["logit_bias"] == [[3, False], [8, False]]
-    assert body["grammar"] == GRAMMAR
+    assert body["grammar"] == engine_text(GRAMMAR)
 
 
 @pytest.mark.parametrize(
@@ -332,7 +333,7 @@ def test_the_maze_service_of_this_project_is_recognised_and_understood() -> None
 
 def test_a_text_that_the_maze_service_finds_wrong_is_no_success() -> None:
     with running_service(ScriptedBackend(["hey"])) as service, pytest.raises(MazeError, match=r"constraint"):
-        generate(backend_for(service.url), ask(grammar='%llguidance {}\nstart: "other"\n'))
+        generate(backend_for(service.url), ask(grammar=EngineGrammar('start: "other"\n')))
 
 
 def test_cancelling_ends_the_generation_within_the_maze_service() -> None:
@@ -370,7 +371,7 @@ def test_the_real_server_is_recognised_and_reports_itself(real_server: str) -> N
 
 def test_the_real_server_obeys_a_grammar_and_streams_it(real_server: str) -> None:
     backend = backend_for(real_server, dialect=None, api_key=Secret(API_KEY))
-    grammar = '%llguidance {}\nstart: "{\\"answer\\": " ("true" | "false") ", \\"note\\": \\"é€🙂\\"}"\n'
+    grammar = EngineGrammar('start: "{\\"answer\\": " ("true" | "false") ", \\"note\\": \\"é€🙂\\"}"\n')
     completion, pieces = generate(backend, ask(grammar=grammar, max_tokens=64, timeout_ms=120_000))
     assert completion.text in ('{"answer": true, "note": "é€🙂"}', '{"answer": false, "note": "é€🙂"}')
     assert "".join(pieces) == completion.text
@@ -387,7 +388,7 @@ def test_the_real_server_obeys_masks(real_server: str) -> None:
     text = generate(backend, ask(grammar=None, token_mask=digits, max_tokens=12, timeout_ms=120_000))[0].text
     assert text
     assert set(text) <= set("023456789")
-    grammar = "%llguidance {}\nstart: /[0-9]{6}/\n"
+    grammar = EngineGrammar("start: /[0-9]{6}/\n")
     no_ones = TokenMask(allowed=None, forbidden=frozenset({33, 32}))
     text = generate(backend, ask(grammar=grammar, token_mask=no_ones, max_tokens=12, timeout_ms=120_000))[0].text
     assert len(text) == 6
@@ -403,7 +404,7 @@ def test_the_real_server_tells_when_the_text_was_cut_off(real_server: str) -> No
 
 def test_the_real_server_ends_at_a_stop_text(real_server: str) -> None:
     backend = backend_for(real_server, dialect="llama.cpp", api_key=Secret(API_KEY))
-    grammar = '%llguidance {}\nstart: "abc" "STOP" "def"\n'
+    grammar = EngineGrammar('start: "abc" "STOP" "def"\n')
     completion, _ = generate(backend, ask(grammar=grammar, stop=("STOP",), max_tokens=32, timeout_ms=120_000))
     assert completion.text == "abc"
     assert completion.finish_reason == "stop"
@@ -424,7 +425,7 @@ def test_cancelling_frees_the_slot_of_the_real_server(real_server: str) -> None:
         with pytest.raises(CancelledError) as caught:
             backend.generate(ask(grammar=None, max_tokens=2000, timeout_ms=120_000), lambda _: False)
         assert caught.value.partial_text
-    completion, _ = generate(backend, ask(grammar='%llguidance {}\nstart: "ok"\n', timeout_ms=120_000))
+    completion, _ = generate(backend, ask(grammar=EngineGrammar('start: "ok"\n'), timeout_ms=120_000))
     assert completion.text == "ok"
 
 

@@ -31,9 +31,9 @@ from maze.errors import (
     TimedOutError,
     UnsupportedConstraintError,
 )
-from maze.types import TokenMask
+from maze.types import EngineGrammar, TokenMask
 
-DIGITS = "%llguidance {}\nstart: /[0-9]{3}/\n"
+DIGITS = EngineGrammar("start: /[0-9]{3}/\n")
 STORY = "Tell a long story about the sea."
 LONG_PROMPT = "word " * 3000
 """Takes tens of seconds on one core."""
@@ -60,10 +60,10 @@ def make_request(**changes: Any) -> Request:  # noqa: ANN401 - any field of Requ
     return replace(request, **changes)
 
 
-def literal(text: str) -> str:
+def literal(text: str) -> EngineGrammar:
     """A grammar for exactly this text."""
     escaped = "".join(f"\\u{ord(c):04x}" if c < " " else f"\\{c}" if c in '"\\' else c for c in text)
-    return f'%llguidance {{}}\nstart: "{escaped}"\n'
+    return EngineGrammar(f'start: "{escaped}"\n')
 
 
 def ignore(_: str) -> bool:
@@ -170,7 +170,7 @@ def test_the_text_comes_as_the_model_wrote_it(embedded_backend: EmbeddedEngine, 
 
 def test_characters_made_of_several_tokens_come_whole(embedded_backend: EmbeddedEngine) -> None:
     pieces = Pieces()
-    grammar = "%llguidance {}\nstart: /[\\u{1F600}-\\u{1F640}]{4}/\n"
+    grammar = EngineGrammar("start: /[\\u{1F600}-\\u{1F640}]{4}/\n")
     completion = embedded_backend.generate(make_request(grammar=grammar), pieces.take)
     assert len(completion.text) == 4
     assert completion.tokens_generated > 4
@@ -180,10 +180,10 @@ def test_characters_made_of_several_tokens_come_whole(embedded_backend: Embedded
 @pytest.mark.parametrize(
     "grammar",
     [
-        '%llguidance {}\nstart: %json {"type":"object","properties":{"a":{"type":"integer"}},"required":["a"],'
+        'start: %json {"type":"object","properties":{"a":{"type":"integer"}},"required":["a"],'
         '"additionalProperties":false,"x-guidance":{"whitespace_flexible":false}}\n',
-        "%llguidance {}\nstart: A\nA: /(?s:.*)b(?s:.*)/ & /[a-c]{2,5}/\n",
-        "%llguidance {}\nstart: (IDENTIFIER /[ ]{1,2}/){1,3}\nIDENTIFIER: /[A-Za-z_]\\w*/ & ~/(class|new)/\n",
+        "start: A\nA: /(?s:.*)b(?s:.*)/ & /[a-c]{2,5}/\n",
+        "start: (IDENTIFIER /[ ]{1,2}/){1,3}\nIDENTIFIER: /[A-Za-z_]\\w*/ & ~/(class|new)/\n",
     ],
 )
 def test_the_forms_of_grammar_that_maze_compiles_to_are_enforced(
@@ -191,9 +191,11 @@ def test_the_forms_of_grammar_that_maze_compiles_to_are_enforced(
 ) -> None:
     import llguidance
 
-    completion = embedded_backend.generate(make_request(grammar=grammar, max_tokens=60, temperature=1.5), ignore)
+    completion = embedded_backend.generate(
+        make_request(grammar=EngineGrammar(grammar), max_tokens=60, temperature=1.5), ignore
+    )
     tokenizer = llguidance.LLTokenizer("byte")
-    matcher = llguidance.LLMatcher(tokenizer, grammar)
+    matcher = llguidance.LLMatcher(tokenizer, "%llguidance {}\n" + grammar)
     text = completion.text.encode()
     assert matcher.try_consume_tokens(list(text)) == len(text)
     assert completion.finish_reason == FINISHED_LENGTH or matcher.is_accepting()
@@ -246,7 +248,7 @@ def mask(allowed: str | None = None, forbidden: str = "") -> TokenMask:
     return TokenMask(ids, frozenset(DIGIT_IDS[digit] for digit in forbidden))
 
 
-def generate_masked(backend: EmbeddedEngine, token_mask: TokenMask, grammar: str | None) -> Completion:
+def generate_masked(backend: EmbeddedEngine, token_mask: TokenMask, grammar: EngineGrammar | None) -> Completion:
     return backend.generate(make_request(token_mask=token_mask, grammar=grammar, temperature=2.0), ignore)
 
 
@@ -263,7 +265,7 @@ def test_forbidden_tokens_never_appear(embedded_backend: EmbeddedEngine) -> None
 
 
 def test_a_mask_that_leaves_nothing_under_the_grammar_fails_the_call(embedded_backend: EmbeddedEngine) -> None:
-    grammar = "%llguidance {}\nstart: /[a-z]/ /[0-9]{3}/\n"
+    grammar = EngineGrammar("start: /[a-z]/ /[0-9]{3}/\n")
     with pytest.raises(ConstraintViolatedError, match="no token satisfies both") as caught:
         generate_masked(embedded_backend, mask(forbidden="0123456789"), grammar)
     assert len(caught.value.partial_text) == 1
@@ -282,7 +284,7 @@ def test_ids_outside_the_vocabulary_are_named(embedded_backend: EmbeddedEngine) 
 
 
 def test_a_mask_that_cannot_be_confirmed_fails_the_call(embedded_backend: EmbeddedEngine) -> None:
-    grammar = "%llguidance {}\nstart: /[\\u{1F600}-\\u{1F640}]{2}/\n"
+    grammar = EngineGrammar("start: /[\\u{1F600}-\\u{1F640}]{2}/\n")
     with pytest.raises(UnsupportedConstraintError, match="cannot be confirmed"):
         generate_masked(embedded_backend, mask(forbidden="1"), grammar)
 
@@ -570,7 +572,7 @@ def test_nothing_is_left_in_the_temporary_folder(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize("most", [2**31, 2**32 - 1])
 def test_more_tokens_may_be_asked_for_than_llama_cpp_counts(embedded_backend: EmbeddedEngine, most: int) -> None:
-    request = make_request(grammar='%llguidance {}\nstart: "yes"\n', max_tokens=most)
+    request = make_request(grammar=EngineGrammar('start: "yes"\n'), max_tokens=most)
     assert embedded_backend.generate(request, ignore).text == "yes"
 
 

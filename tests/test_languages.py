@@ -20,6 +20,7 @@ from maze.grammar.cfg.model import Cfg, Literal, LoweredGrammar, Terminal
 from maze.grammar.languages import ALIASES, find_language
 from maze.grammar.languages.language import TOKEN_CLASSES
 from maze.grammar.read.grammar_text import lower_grammar
+from maze.types import EngineGrammar
 
 CLEWS_LANGUAGES = [
     "typescript",
@@ -181,7 +182,7 @@ def lowered(sample: str, language: str) -> LoweredGrammar:
 
 
 @cache
-def lark_of(sample: str, language: str) -> str:
+def lark_of(sample: str, language: str) -> EngineGrammar:
     cfg = lowered(sample, language).cfg
     assert cfg is not None
     return cfg_to_lark(cfg)

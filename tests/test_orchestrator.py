@@ -57,7 +57,7 @@ def test_a_result_that_satisfies_its_constraints_succeeds_and_says_how_it_came_t
     (request,) = backend.requests
     assert request.prompt == "a number\n\nLanguage: python\nFile: n.py"
     assert request.grammar is not None
-    assert request.grammar.startswith("%llguidance")
+    assert request.grammar.rules.startswith("start: ")
     assert (request.max_tokens, request.temperature, request.top_p) == (9, 0.7, 1.0)
     assert result.metadata.tokens_generated == 2
     assert result.metadata.cache_hit is False

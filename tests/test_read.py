@@ -14,9 +14,11 @@ from maze.errors import ContradictionError, InvalidConstraintError, LimitExceede
 from maze.grammar.cfg import lark_writer
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.languages import spacing
+from maze.grammar.llguidance import engine_text
 from maze.grammar.read import braid as braid_reader
 from maze.grammar.read import gbnf, lark
 from maze.grammar.read.grammar_text import lower_grammar
+from maze.types import EngineGrammar
 
 PATH = "constraints[3].grammar"
 Rules: TypeAlias = Mapping[str, list[list[str]]]
@@ -31,7 +33,7 @@ def braid(start: str, rules: Rules) -> str:
     )
 
 
-def lark_of(text: str, language: str | None = None) -> str:
+def lark_of(text: str, language: str | None = None) -> EngineGrammar:
     cfg = lower_grammar(text, language, PATH).cfg
     assert cfg is not None
     return cfg_to_lark(cfg)
@@ -213,9 +215,9 @@ def test_rules_named_like_the_gaps_stay_the_callers() -> None:
 
 def test_the_text_for_the_engine_holds_nothing_that_llguidance_1_0_1_does_not_know() -> None:
     lark = lark_of(braid("s", {"s": [["IDENTIFIER", "EQUALS", "STRING", "SEMICOLON"]]}), "typescript")
-    assert lark.startswith("%llguidance {}\n")
-    assert "%ignore" not in lark
-    assert "~ " not in lark.replace("& ~/", "")
+    assert engine_text(lark).startswith("%llguidance {}\n")
+    assert "%ignore" not in lark.rules
+    assert "~ " not in lark.rules.replace("& ~/", "")
 
 
 # ------------------------------------------------------------------------------------------------ the hazards
@@ -516,7 +518,8 @@ def test_gbnf_warns_of_rules_that_nothing_leads_to_and_not_of_others() -> None:
 def test_lark_text_passes_through_with_the_header_that_engines_need(text: str) -> None:
     lowered = lower_grammar(text, None, PATH)
     assert lowered.cfg is None
-    assert lowered.lark == '%llguidance {}\nstart: "a" x\nx: /[0-9]+/'
+    assert lowered.lark is not None
+    assert engine_text(lowered.lark) == '%llguidance {}\nstart: "a" x\nx: /[0-9]+/'
 
 
 @pytest.mark.parametrize(

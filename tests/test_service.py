@@ -161,7 +161,7 @@ def test_schema_patterns_and_masks_become_one_grammar_and_mask_for_the_engine() 
         assert post(service, {"prompt": "p", "constraints": constraints}).json()["constraint_satisfied"] is True
     (request,) = backend.requests
     assert request.grammar is not None
-    assert request.grammar.startswith("%llguidance")
+    assert request.grammar.rules.startswith("start: ")
     assert request.token_mask is not None
     assert request.token_mask.forbidden == {3, 4}
 

@@ -20,6 +20,7 @@ from maze.abi.write import Writer, c_text, encode
 from maze.check.validation import validation_error
 from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environment
 from maze.errors import ConfigurationError, Status
+from maze.grammar.llguidance import engine_text
 from maze.log import set_sink
 from maze.orchestrator import Orchestrator
 from maze.types import Intent
@@ -164,7 +165,8 @@ class _Library:
             read.on_unenforceable(options),
             constraints_key=key,
         )
-        return self.write.result(Status.OK, code=compiled.grammar or "", report=compiled.report_json)
+        grammar = "" if compiled.grammar is None else engine_text(compiled.grammar)
+        return self.write.result(Status.OK, code=grammar, report=compiled.report_json)
 
     def validate(
         self,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from maze.errors import CancelledError, TimedOutError
-from maze.types import TokenMask
+from maze.types import EngineGrammar, TokenMask
 
 _LONGEST_SECS = threading.TIMEOUT_MAX / 2
 """A century or so: locks cannot be waited for longer."""
@@ -95,7 +95,7 @@ class Request:
     """One generation as a backend sees it. Everything is explicit: engines' own defaults differ."""
 
     prompt: str
-    grammar: str | None
+    grammar: EngineGrammar | None
     token_mask: TokenMask | None
     max_tokens: int
     temperature: float

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from llguidance import LLMatcher, LLTokenizer
-
 from maze.check import Violation
 from maze.errors import LimitExceededError
-from maze.grammar.llguidance import OWN_LIMITS
+from maze.grammar.llguidance import GuidanceError, Matcher
 from maze.store import BoundedStore
 from maze.threads import run_with_big_stack
+from maze.types import EngineGrammar
 
 MAX_PROTOTYPE_BYTES = 64 * 1024 * 1024
 """Memory for llguidance matchers that are kept for the next text."""
@@ -20,48 +19,48 @@ _SHOWN_ALTERNATIVES = 8
 _FIRST_STEP = 256
 """Bytes that llguidance is given at once before it is known how long it takes for them: a step cannot be stopped."""
 
-_prototypes: BoundedStore[LLMatcher] = BoundedStore(MAX_PROTOTYPE_BYTES)
-_tokenizer = LLTokenizer("byte")
+_prototypes: BoundedStore[Matcher] = BoundedStore(MAX_PROTOTYPE_BYTES)
 
 
-def grammar_violation(text: bytes, grammar: str, path: str, in_time: Callable[[str], None]) -> Violation | None:
+def grammar_violation(
+    text: bytes, grammar: EngineGrammar, path: str, in_time: Callable[[str], None]
+) -> Violation | None:
     """Where the text breaks the grammar at `path`; `in_time` is asked now and then, and raises when the time is up.
 
     Raises LimitExceededError where llguidance gives up.
     """
     # Measured: matchers take 106 KB, 415 KB and 2.1 MB for schemas of 1, 10 and 100 KB.
-    size = 100_000 + 25 * len(grammar)
-    matcher = _prototypes.get_or_make(grammar, lambda: _make_matcher(grammar, path), size).deep_copy()
-    if len(text) <= _FIRST_STEP and _accepts(matcher, text):
+    size = 100_000 + 25 * len(grammar.rules)
+    matcher = _prototypes.get_or_make(grammar, lambda: _make_matcher(grammar, path), size).copy()
+    if len(text) <= _FIRST_STEP and matcher.accepts(text):
         return None
     try:
         return _walk(matcher, text, path, in_time)
-    except _EngineError:
+    except GuidanceError:
         # Copies share their lexer, so the error may be that of another text: a matcher of our own decides.
         _prototypes.drop(grammar)
     try:
         return _walk(_make_matcher(grammar, path), text, path, in_time)
-    except _EngineError as error:
+    except GuidanceError as error:
         raise LimitExceededError(
             f"checking the text against {path} is too much work for llguidance ({error}); simplify the constraint"
         ) from None
 
 
-def _make_matcher(grammar: str, path: str) -> LLMatcher:
-    matcher = run_with_big_stack(lambda: LLMatcher(_tokenizer, grammar, log_level=0, limits=OWN_LIMITS))
-    if matcher.is_error():
-        message = matcher.get_error().split("\n")[0]
-        raise LimitExceededError(f"the check of {path} is no grammar that llguidance takes: {message}")
-    return matcher
+def _make_matcher(grammar: EngineGrammar, path: str) -> Matcher:
+    try:
+        return run_with_big_stack(lambda: Matcher(grammar))
+    except GuidanceError as error:
+        raise error.for_caller(f"the check of {path}", LimitExceededError) from None
 
 
-def _walk(matcher: LLMatcher, text: bytes, path: str, in_time: Callable[[str], None]) -> Violation | None:
+def _walk(matcher: Matcher, text: bytes, path: str, in_time: Callable[[str], None]) -> Violation | None:
     offset, size = 0, _FIRST_STEP
     while offset < len(text):
         in_time(path)
         piece = text[offset : offset + size]
         started = time.monotonic()
-        consumed = matcher.try_consume_tokens(list(piece))
+        consumed = matcher.consume(piece)
         took = time.monotonic() - started
         offset += consumed
         if consumed < len(piece):
@@ -70,37 +69,16 @@ def _walk(matcher: LLMatcher, text: bytes, path: str, in_time: Callable[[str], N
             size = min(size * 2, 65_536)
         elif took > 0.1:
             size = max(size // 4, 1)
-    if matcher.is_accepting():
-        _raise_engine_error(matcher)
+    if matcher.can_end():
         return None
     expected = _expected_by(matcher)
     return Violation(offset, f"more text, beginning with {expected}")
 
 
-def _accepts(matcher: LLMatcher, text: bytes) -> bool:
-    """Whether the matcher takes all of `text` and then its end. Costs an eighth of a walk, and tells no more."""
-    return matcher.validate_tokens([*text, _tokenizer.eos_token]) == len(text) + 1
-
-
-class _EngineError(Exception):
-    """llguidance gave up; that says nothing about the text."""
-
-
-def _raise_engine_error(matcher: LLMatcher) -> None:
-    if matcher.is_error():
-        raise _EngineError(matcher.get_error().split("\n")[0])
-
-
-def _expected_by(matcher: LLMatcher) -> str:
+def _expected_by(matcher: Matcher) -> str:
     """What the matcher would take next. Also finds out whether a rejection was a verdict or exhaustion."""
-    _raise_engine_error(matcher)
-    can_end = matcher.is_accepting()
-    mask = matcher.compute_bitmask()
-    _raise_engine_error(matcher)
-    if matcher.is_stopped():
-        return "the end of the text"
-    taken = [byte for byte in range(256) if mask[byte >> 3] >> (byte & 7) & 1]
-    return _shown_bytes(taken, can_end=can_end)
+    can_end = matcher.can_end()
+    return _shown_bytes(matcher.next_bytes(), can_end=can_end)
 
 
 def _shown_bytes(taken: list[int], *, can_end: bool) -> str:

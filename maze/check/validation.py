@@ -8,12 +8,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from maze.check import Violation
 from maze.check.grammar_check import grammar_violation
 from maze.check.json_check import JsonCheck
 from maze.errors import ConstraintViolatedError, LimitExceededError, MazeError, UnsupportedConstraintError
-from maze.types import CompiledConstraints, ConstraintOutcome, ConstraintPart, Handling, JointCheck, ValidationResult
+from maze.types import (
+    CompiledConstraints,
+    ConstraintOutcome,
+    ConstraintPart,
+    EngineGrammar,
+    Handling,
+    JointCheck,
+    ValidationResult,
+)
 
 MAX_TEXT_BYTES = 16 * 1024 * 1024
 """Longest text that is checked."""
@@ -85,19 +94,22 @@ def _named(outcome: ConstraintOutcome) -> str:
     return f"{outcome.path} ({outcome.name})" if outcome.name else outcome.path
 
 
+_Key = TypeVar("_Key", str, EngineGrammar)
+
+
 class _Check:
     """One text and the time there is to check it. Parts that are equal are decided once."""
 
     def __init__(self, text: bytes) -> None:
         self.text = text
         self._deadline = time.monotonic() + MAX_CHECK_SECS
-        self._decided: dict[str, Violation | None] = {}
+        self._decided: dict[str | EngineGrammar, Violation | None] = {}
         self._json = JsonCheck(text)
 
     def against_schema(self, schema: str, path: str) -> Violation | None:
         return self._once(schema, path, self._json.violation)
 
-    def against_grammar(self, grammar: str, path: str) -> Violation | None:
+    def against_grammar(self, grammar: EngineGrammar, path: str) -> Violation | None:
         return self._once(grammar, path, self._grammar_violation)
 
     def try_together(self, joint: JointCheck) -> None:
@@ -109,7 +121,7 @@ class _Check:
         if violation is None:
             self._decided.update(dict.fromkeys(joint.check_grammars))
 
-    def _once(self, key: str, path: str, decide: Callable[[str, str], Violation | None]) -> Violation | None:
+    def _once(self, key: _Key, path: str, decide: Callable[[_Key, str], Violation | None]) -> Violation | None:
         if key not in self._decided:
             self._in_time(path)
             self._decided[key] = decide(key, path)
@@ -121,5 +133,5 @@ class _Check:
                 f"checking the text against {path} takes over {MAX_CHECK_SECS:g} s; shorten or simplify them"
             )
 
-    def _grammar_violation(self, grammar: str, path: str) -> Violation | None:
+    def _grammar_violation(self, grammar: EngineGrammar, path: str) -> Violation | None:
         return grammar_violation(self.text, grammar, path, self._in_time)

@@ -295,7 +295,11 @@ class _SharedEngine:
     def _connect(self, process: EngineProcess, facts: Facts) -> HttpBackend:
         before, _, after = facts.template.partition(PROMPT_MARK)
         dialect = LlamaCppDialect(
-            prompt_prefix=before, prompt_suffix=after, vocabulary=facts.vocabulary, end_tokens=facts.end_tokens
+            prompt_prefix=before,
+            prompt_suffix=after,
+            vocabulary=facts.vocabulary,
+            end_tokens=facts.end_tokens,
+            special_tokens=facts.special_tokens,
         )
         return HttpBackend(
             ModalConfig(endpoints=(_URL,), api_key=Secret(process.key), dialect=dialect.name),

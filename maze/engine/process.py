@@ -61,6 +61,8 @@ class Facts:
     """Tokens of prompt and answer that one request may have."""
     end_tokens: frozenset[int]
     """The tokens that end an answer."""
+    special_tokens: frozenset[str]
+    """Texts of the tokens that llama.cpp takes for more than their text."""
     provenance: dict[str, Any]
 
 
@@ -209,7 +211,8 @@ class EngineProcess:
         told: dict[str, Any] = json.loads(message) if message else {"ended": None, "words": ""}
         if "facts" in told:
             facts = told["facts"]
-            self._facts = Facts(**{**facts, "end_tokens": frozenset(facts["end_tokens"])})
+            sets = {name: frozenset(facts[name]) for name in ("end_tokens", "special_tokens")}
+            self._facts = Facts(**{**facts, **sets})
             self.load_ms = (time.monotonic() - self._started) * 1000
         elif "failure" in told:
             kind = ConfigurationError if told["failure"] == "ConfigurationError" else EngineUnavailableError

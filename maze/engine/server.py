@@ -17,6 +17,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from maze.engine.gguf import special_tokens
+
 PROMPT_MARK = "9f1c6b02"
 """Stands for the prompt while the chat template is applied."""
 
@@ -118,6 +120,7 @@ def _load(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         "vocabulary": meta["n_vocab"],
         "context": meta["n_ctx"],
         "end_tokens": sorted(end_tokens),
+        "special_tokens": special_tokens(path),
         "provenance": {
             "xllamacpp": xllamacpp.__version__,
             "model_file": path.name,

@@ -1,9 +1,14 @@
-"""Asks llguidance about finished grammars: whether an engine takes them, and whether any text satisfies them."""
+"""llguidance, for the rest of libmaze: whether engines take a grammar, and which texts satisfy it.
+
+No other module imports it. Its errors are read here and nowhere else.
+"""
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from functools import cache
 from itertools import product
@@ -11,35 +16,109 @@ from string import ascii_lowercase, printable
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 
+from maze.errors import ContradictionError, LimitExceededError, MazeError
+from maze.types import EngineGrammar
+
 ENGINE_LIMITS = LLParserLimits(verbose_errors=False)
 """What llguidance allows itself inside an engine: 1,000,000 of fuel to set up and 200,000 for each step."""
 OWN_LIMITS = LLParserLimits(initial_lexer_fuel=50_000_000, step_lexer_fuel=10_000_000, verbose_errors=False)
 """For questions of our own: at most about 1 s to set up and 0.7 s for each step."""
 
+OPTIONS = ("allow_initial_skip", "allow_invalid_utf8", "no_forcing")
+"""Options of a grammar that every engine obeys; llguidance 1.0.1 does not know the first, and then allows less."""
+
 WALK_TOKENS = 40
 """Tokens of the walk that is_bearable() makes; what engines give up on, they mostly give up on at the first few."""
 
 
-class Verdict(Enum):
-    """What became of a grammar."""
+def engine_text(grammar: EngineGrammar, *, forced_tokens: bool = True) -> str:
+    """The grammar as engines read it: Lark text that begins with `%llguidance`.
 
-    USABLE = "usable"
-    """Some text begins to satisfy it."""
-    EMPTY = "empty"
-    """No text satisfies it."""
-    TOO_HARD = "too hard"
-    """llguidance ran out of the work it allows itself."""
-    INVALID = "invalid"
-    """llguidance cannot read it."""
+    Without `forced_tokens` the model chooses every token, also where the grammar leaves one text only.
+    """
+    switched_on = sorted({*grammar.options, *(() if forced_tokens else ("no_forcing",))})
+    options = ",".join(f'"{option}":true' for option in switched_on)
+    return f"%llguidance {{{options}}}\n{grammar.rules}"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What probing a grammar found."""
+# ------------------------------------------------------------------------------------------------ errors
 
-    verdict: Verdict
-    message: str = ""
-    """llguidance's own words, on one line."""
+
+class Outcome(Enum):
+    """What an error of llguidance means."""
+
+    EMPTY = "no text satisfies the grammar"
+    TOO_HARD = "llguidance ran out of the work it allows itself"
+    REFUSED = "llguidance does not take the grammar"
+    FAILED = "llguidance broke down, which says nothing about the grammar"
+
+
+class GuidanceError(Exception):
+    """llguidance gave up."""
+
+    def __init__(self, outcome: Outcome, message: str, place: tuple[int, int] | None = None) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+        self.message = message
+        """Its own words, the first line of them."""
+        self.place = place
+        """Line and column in the text for engines, from 1."""
+
+    def for_caller(self, what: str, refused: type[MazeError]) -> MazeError:
+        """The error for the constraints that are called `what`; of type `refused` if llguidance does not take them."""
+        match self.outcome:
+            case Outcome.EMPTY:
+                detail = "" if self.message == _NO_TOKEN else f": {self.message}"
+                return ContradictionError(f"{what}: no text satisfies this{detail}")
+            case Outcome.TOO_HARD:
+                return LimitExceededError(f"{what} makes too large a grammar ({self.message}); make it simpler")
+            case Outcome.FAILED:
+                return LimitExceededError(
+                    f"{what}: this could not be decided, as llguidance broke down on it ({self.message}); "
+                    "write it differently"
+                )
+            case Outcome.REFUSED:
+                return refused(f"{what} cannot be enforced: {self.message}")
+
+
+_NO_TOKEN = "NoExtensionBias"  # noqa: S105 - what llguidance calls a mask without any token
+_PLACE = re.compile(r"(?:at )?(\d+)\((\d+)\): ")
+_IN_SCHEMA = "failed to compile JSON schema: "
+_UNSATISFIABLE = "Unsatisfiable schema: "
+_BREAKDOWNS = ("panic: ", "Internal error", "internal error")
+_TOO_HARD = re.compile(
+    r"initial lexer configuration \(grammar\) too big|grammar size \(number of symbols\) too big|schema too large"
+    r"|fuel exhausted|lexer precomputation failed|lexer error: |parser error: |Parser Error: Current row has "
+)
+
+
+def _error_of(problem: str) -> GuidanceError:
+    """What llguidance 1.9 says. The rest of a message can be a caller's text, so only beginnings are looked at."""
+    place = _PLACE.match(problem)
+    message = problem[place.end() if place else 0 :].split("\n", 1)[0].removeprefix(_IN_SCHEMA).strip()
+    if message == _NO_TOKEN or message.startswith(_UNSATISFIABLE):
+        outcome = Outcome.EMPTY
+    elif message.startswith(_BREAKDOWNS):
+        outcome = Outcome.FAILED
+    elif _TOO_HARD.match(message):
+        outcome = Outcome.TOO_HARD
+    else:
+        outcome = Outcome.REFUSED
+    return GuidanceError(outcome, message, (int(place[1]), int(place[2])) if place else None)
+
+
+@contextmanager
+def _panics_caught() -> Iterator[None]:
+    """A panic that llguidance does not catch itself comes as a BaseException, of a class that cannot be imported."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise GuidanceError(Outcome.FAILED, f"panic: {error}".split("\n", 1)[0]) from None
+
+
+# ------------------------------------------------------------------------------------------------ reading texts
 
 
 @cache
@@ -47,26 +126,60 @@ def _byte_tokenizer() -> LLTokenizer:
     return LLTokenizer("byte")
 
 
-def probe(grammar: str, limits: LLParserLimits = ENGINE_LIMITS) -> Finding:
-    """Put `grammar` through its first step. To be called on a big stack."""
-    problem = LLMatcher.validate_grammar(grammar, limits=limits)
-    if problem:
-        return _finding(problem, Verdict.INVALID)
-    matcher = LLMatcher(_byte_tokenizer(), grammar, log_level=0, limits=limits)
-    if not matcher.is_error():
-        matcher.compute_bitmask()
-    if matcher.is_error():
-        # An empty terminal is not seen when the matcher is made, only in its first mask ("NoExtensionBias").
-        return _finding(matcher.get_error(), Verdict.EMPTY)
-    return Finding(Verdict.USABLE)
+class Matcher:
+    """Reads a text against a grammar, byte by byte. A GuidanceError of it says nothing about the text."""
+
+    __slots__ = ("_matcher",)
+
+    def __init__(self, grammar: EngineGrammar, limits: LLParserLimits = OWN_LIMITS) -> None:
+        """To be called on a big stack. Raises GuidanceError."""
+        with _panics_caught():
+            self._matcher = LLMatcher(_byte_tokenizer(), engine_text(grammar), log_level=0, limits=limits)
+        self._raise_if_broken()
+
+    def copy(self) -> Matcher:
+        """Another at the same place. Copies share a lexer: when it breaks down for one, it does for all."""
+        copied = Matcher.__new__(Matcher)
+        with _panics_caught():
+            copied._matcher = self._matcher.deep_copy()
+        return copied
+
+    def accepts(self, text: bytes) -> bool:
+        """Whether all of `text` can follow here, and be the end. False also where llguidance broke down."""
+        end = _byte_tokenizer().eos_token
+        return bool(self._matcher.validate_tokens([*text, end]) == len(text) + 1)
+
+    def consume(self, text: bytes) -> int:
+        """Read as much of `text` as can follow. If that is not all, next_bytes() tells whether it is a verdict."""
+        return int(self._matcher.try_consume_tokens(list(text)))
+
+    def can_end(self) -> bool:
+        """Whether the text may end here."""
+        accepting = bool(self._matcher.is_accepting())
+        self._raise_if_broken()
+        return accepting
+
+    def next_bytes(self) -> list[int]:
+        """The bytes that can follow here; none where the text must end. Raises GuidanceError also where none can."""
+        self._raise_if_broken()
+        mask = self._matcher.compute_bitmask()
+        self._raise_if_broken()
+        return [byte for byte in range(256) if mask[byte >> 3] >> (byte & 7) & 1]
+
+    def _raise_if_broken(self) -> None:
+        if self._matcher.is_error():
+            raise _error_of(self._matcher.get_error())
 
 
-def _finding(problem: str, otherwise: Verdict) -> Finding:
-    message = " ".join(line.strip() for line in problem.replace("<non-verbose/>", "").splitlines()).strip()
-    lowered = problem.lower()
-    if "fuel" in lowered or "too many" in lowered or "too large" in lowered or "too big" in lowered:
-        return Finding(Verdict.TOO_HARD, message)
-    return Finding(otherwise, message)
+def check_grammar(grammar: EngineGrammar, limits: LLParserLimits = ENGINE_LIMITS) -> None:
+    """Raise GuidanceError if llguidance does not take the grammar or no text begins to satisfy it.
+
+    An empty terminal shows only in the first mask. To be called on a big stack.
+    """
+    Matcher(grammar, limits).next_bytes()
+
+
+# ------------------------------------------------------------------------------------------------ work of an engine
 
 
 class _UsualVocabulary:
@@ -91,7 +204,7 @@ def _usual_tokenizer() -> LLTokenizer:
     return LLTokenizer(TokenizerWrapper(_UsualVocabulary()))
 
 
-def is_bearable(grammar: str) -> bool:
+def is_bearable(grammar: EngineGrammar) -> bool:
     """Whether an engine with a vocabulary of usual size gets through a walk without running into its limits.
 
     Products and intersections can be small and yet too much work for each token: llguidance then ends the generation
@@ -99,7 +212,7 @@ def is_bearable(grammar: str) -> bool:
     stack.
     """
     tokenizer = _usual_tokenizer()
-    matcher = LLMatcher(tokenizer, grammar, log_level=0, limits=ENGINE_LIMITS)
+    matcher = LLMatcher(tokenizer, engine_text(grammar), log_level=0, limits=ENGINE_LIMITS)
     chance = random.Random(0)  # noqa: S311 - no secret, and the same walk each time is what is wanted
     for _ in range(WALK_TOKENS):
         if matcher.is_error() or matcher.is_stopped():

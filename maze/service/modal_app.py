@@ -32,6 +32,7 @@ from maze.config import ModalConfig, service_key_from_environment
 from maze.errors import ConfigurationError, EngineUnavailableError
 from maze.log import configure_logging
 from maze.service.app import ServiceSettings, create_app
+from maze.types import EngineGrammar
 
 _log = logging.getLogger(__name__)
 
@@ -253,7 +254,7 @@ def warm_up(backend: Backend) -> None:
     """
     request = Request(
         prompt="Answer with yes.",
-        grammar='%llguidance {}\nstart: "maze"\n',
+        grammar=EngineGrammar('start: "maze"\n'),
         token_mask=None,
         max_tokens=16,
         temperature=1.0,

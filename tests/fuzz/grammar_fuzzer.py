@@ -27,6 +27,7 @@ from fuzz_corpus import seeds
 from llguidance import LLMatcher, LLTokenizer
 
 from maze import CompiledConstraints, ConstraintIR, ConstraintKind, Handling, MazeError, Status
+from maze.grammar.llguidance import engine_text
 
 MAX_CALL_SECS = 12
 """Of processor time, so that a busy machine is no finding. A check gives itself 10 s, and ends a step later."""
@@ -92,7 +93,7 @@ def fuzz(data: bytes) -> None:
     json.loads(compiled.report_json)
     _check_text(case.text, compiled, case.constraints)
     if compiled.grammar is not None:
-        written = _write(compiled.grammar, random.Random(case.text))
+        written = _write(engine_text(compiled.grammar), random.Random(case.text))
         if written is not None:
             _check_text(written, compiled, case.constraints, must_satisfy_enforced=True)
 

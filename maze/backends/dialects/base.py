@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Request
 from maze.errors import TruncatedError, UnsupportedConstraintError
-from maze.types import TokenMask
+from maze.types import EngineGrammar, TokenMask
 
 Event = dict[str, Any]
 """One JSON object of an answer."""
@@ -126,11 +126,11 @@ def _kind(value: object) -> str:
 # ------------------------------------------------------------------------------------------------ token masks
 
 
-def mask_grammar(allowed: frozenset[int]) -> str:
-    """A grammar of llguidance whose texts consist of the allowed tokens only."""
+def mask_grammar(allowed: frozenset[int]) -> EngineGrammar:
+    """A grammar whose texts consist of the allowed tokens only."""
     if not allowed:
         raise UnsupportedConstraintError("token_masks forbids every token that it allows; no text can be generated")
-    return f"%llguidance {{}}\nstart: <[{id_ranges(allowed)}]>*\n"
+    return EngineGrammar(f"start: <[{id_ranges(allowed)}]>*\n")
 
 
 def id_ranges(ids: frozenset[int]) -> str:

@@ -20,6 +20,8 @@ from maze.backends.dialects.base import (
 from maze.backends.dialects.openai import listed_models
 from maze.backends.token_mask import check_vocabulary
 from maze.errors import ConstraintViolatedError, ContradictionError, UnsupportedConstraintError
+from maze.grammar.llguidance import engine_text
+from maze.grammar.special_tokens import may_spell_special_token
 from maze.types import TokenMask
 
 _FORBIDDEN_BIAS = -1e9
@@ -39,8 +41,9 @@ class LlamaCppDialect(Dialect):
     """The server of llama.cpp.
 
     What is known of its model when it is made goes into the requests: the texts of its chat template around a prompt,
-    the size of its vocabulary, and the tokens that end an answer. Without these a mask that lists what is allowed is
-    only enforced alone, because a bias would ban the end of the answer.
+    the size of its vocabulary, the tokens that end an answer, and the texts of special tokens. Without the third a mask
+    that lists what is allowed is only enforced alone, because a bias would ban the end of the answer; without the
+    fourth llguidance forces no tokens, because llama.cpp takes text that it is forced to for special tokens.
     """
 
     name = "llama.cpp"
@@ -57,11 +60,13 @@ class LlamaCppDialect(Dialect):
         prompt_suffix: str = "",
         vocabulary: int | None = None,
         end_tokens: frozenset[int] = frozenset(),
+        special_tokens: frozenset[str] | None = None,
     ) -> None:
         self._prompt_prefix = prompt_prefix
         self._prompt_suffix = prompt_suffix
         self._vocabulary = vocabulary
         self._end_tokens = end_tokens
+        self._special_tokens = special_tokens
         self.describes_models = vocabulary is None
         self.version_path = "/props" if vocabulary is None else None
 
@@ -100,7 +105,9 @@ class LlamaCppDialect(Dialect):
                     "of the two, or the embedded engine"
                 )
         if grammar is not None:
-            fields["grammar"] = grammar.replace("%llguidance {}", '%llguidance {"no_forcing":true}', 1)
+            special = self._special_tokens
+            forced_tokens = special is not None and not may_spell_special_token(grammar, special)
+            fields["grammar"] = engine_text(grammar, forced_tokens=forced_tokens)
         return fields
 
     def _bias(self, mask: TokenMask, vocabulary: int | None) -> list[list[float]]:

@@ -17,6 +17,7 @@ from maze.backends.dialects.base import (
 )
 from maze.config import DEFAULT_MODAL_MODEL
 from maze.errors import ConstraintViolatedError, TruncatedError
+from maze.grammar.llguidance import engine_text
 
 
 class MazeDialect(Dialect):
@@ -46,7 +47,7 @@ class MazeDialect(Dialect):
         }
         constraints: dict[str, Any] = {}
         if request.grammar is not None:
-            constraints["grammar"] = request.grammar
+            constraints["grammar"] = engine_text(request.grammar)
         if request.token_mask is not None:
             mask = request.token_mask
             constraints["token_mask"] = {

@@ -19,6 +19,7 @@ from maze.backends.dialects.base import (
     token_ids_of,
 )
 from maze.errors import UnsupportedConstraintError
+from maze.types import EngineGrammar
 
 
 def listed_models(answer: object) -> tuple[str, ...]:
@@ -54,7 +55,7 @@ class OpenAiDialect(Dialect):
             "stream_options": {"include_usage": True},
         }
 
-    def _grammar(self, request: Request) -> str | None:
+    def _grammar(self, request: Request) -> EngineGrammar | None:
         mask = request.token_mask
         if mask is None:
             return request.grammar

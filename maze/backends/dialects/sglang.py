@@ -6,6 +6,7 @@ from typing import Any
 
 from maze.backends.base import Request
 from maze.backends.dialects.openai import OpenAiDialect
+from maze.grammar.llguidance import engine_text
 
 
 class SglangDialect(OpenAiDialect):
@@ -23,5 +24,5 @@ class SglangDialect(OpenAiDialect):
         fields = self._common_fields(request, model)
         grammar = self._grammar(request)
         if grammar is not None:
-            fields["ebnf"] = grammar
+            fields["ebnf"] = engine_text(grammar)
         return fields

@@ -11,6 +11,7 @@ from maze.errors import LimitExceededError
 from maze.grammar.cfg.analysis import chain_is_longer
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Production, Symbol, Terminal, one_of
 from maze.grammar.pattern.printer import to_terminal
+from maze.types import EngineGrammar
 
 MAX_DEPTH = 500
 """Longest chain of references between rules. llguidance (1.0.1, 1.7 and 1.9 alike) recurses over them when it compiles:
@@ -22,19 +23,18 @@ MAX_WRITTEN_SYMBOLS = 400_000
 MAX_ALTERNATIVES = 1_800
 """Most alternatives of one rule after folding; llguidance fails while decoding over 2,000 items at one place."""
 
-_HEADER = "%llguidance {}\n"
 _MAX_MERGED = 200
 """Most symbols that putting a rule into its one place may repeat."""
 _FOLD_FROM = 8
 """Alternatives of one literal each that are folded into one terminal from this number on."""
 
 
-def cfg_to_lark(cfg: Cfg) -> str:
-    """Lark text that accepts exactly the texts of a grammar, beginning with `%llguidance`.
+def cfg_to_lark(cfg: Cfg) -> EngineGrammar:
+    """The Lark rules that accept exactly the texts of a grammar.
 
-    Raises LimitExceededError where llguidance could not work with the text.
+    Raises LimitExceededError where llguidance could not work with them.
     """
-    return _Writer(_inlined(cfg)).write()
+    return EngineGrammar(_Writer(_inlined(cfg)).write())
 
 
 # ------------------------------------------------------------------------------------------------ shape
@@ -192,7 +192,7 @@ class _Writer:
                 f"the rules of the grammar refer to each other in a chain of over {MAX_DEPTH:,}, which is the limit; "
                 "make the chain shorter"
             )
-        return f"{_HEADER}start: {start}\n" + "".join(self._rules) + "".join(self._terminals)
+        return f"start: {start}\n" + "".join(self._rules) + "".join(self._terminals)
 
     def _write_rule(self, name: str, productions: tuple[Production, ...]) -> None:
         """One rule. Every recursion at the ends of its productions becomes repetition, which engines read in one step.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from maze.grammar.pattern.tree import Literal, Node, Nonterminal, alt, literal
+from maze.types import EngineGrammar
 
 __all__ = ["Cfg", "Literal", "LoweredGrammar", "Nonterminal", "Pattern", "Production", "Symbol", "Terminal", "one_of"]
 
@@ -67,8 +68,8 @@ class LoweredGrammar:
 
     cfg: Cfg | None
     """The grammar, or None for Lark text, which is not taken apart."""
-    lark: str | None = None
-    """Checked Lark text, beginning with `%llguidance`, where `cfg` is None."""
+    lark: EngineGrammar | None = None
+    """The checked rules of Lark text, where `cfg` is None."""
     warnings: tuple[str, ...] = ()
     """Each begins with the path of the constraint."""
     identifier_terminals: frozenset[Pattern] = frozenset()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from llguidance import LLMatcher, LLTokenizer
+from maze.grammar.llguidance import GuidanceError, Matcher
+from maze.types import EngineGrammar
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ ]*(=[A-Za-z][A-Za-z0-9_ ]*)?")
 
@@ -22,23 +23,21 @@ def code_points_of(name: str) -> tuple[tuple[int, int], ...] | None:
     """
     if not _NAME.fullmatch(name):
         return None
-    matcher = LLMatcher(LLTokenizer("byte"), f"%llguidance {{}}\nstart: C\nC: /\\p{{{name}}}/\n", log_level=0)
-    if matcher.is_error():
+    try:
+        matcher = Matcher(EngineGrammar(f"start: C\nC: /\\p{{{name}}}/\n"))
+    except GuidanceError:
         return None
     ranges: list[tuple[int, int]] = []
     pending = [(matcher, b"")]
     while pending:
         # The first byte last: code points come in their order, which is the order of their UTF-8.
         at, before = pending.pop()
-        mask = at.compute_bitmask()
         deeper = []
-        for byte in range(256):
-            if not mask[byte >> 3] >> (byte & 7) & 1:
-                continue
+        for byte in at.next_bytes():
             encoded = before + bytes((byte,))
             if len(encoded) < _length_of(encoded[0]):
-                further = at.deep_copy()
-                further.consume_token(byte)
+                further = at.copy()
+                further.consume(bytes((byte,)))
                 deeper.append((further, encoded))
                 continue
             code_point = ord(encoded.decode())

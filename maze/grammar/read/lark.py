@@ -1,4 +1,4 @@
-"""Lark text of callers: checked by llguidance and passed through unchanged but for its header.
+"""Lark text of callers: checked by llguidance, and its rules passed through unchanged.
 
 Engines carry different versions of llguidance. What the oldest of them (1.0.1, in llama.cpp) does not know is refused
 here, with its place, and not by the engine later: `~ n..m`, `%lark`, and hexadecimal escapes in texts. Special tokens
@@ -11,21 +11,21 @@ import json
 import re
 from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import NoReturn
-
-import llguidance
 
 from maze.errors import ContradictionError, InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
 from maze.grammar.cfg.analysis import chain_is_longer
 from maze.grammar.cfg.lark_writer import MAX_DEPTH
 from maze.grammar.cfg.model import LoweredGrammar
+from maze.grammar.llguidance import ENGINE_LIMITS, OPTIONS, GuidanceError, Matcher, Outcome
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.schema.lower import lower_schema
+from maze.types import EngineGrammar
 
 MAX_LARK_CHARACTERS = 1_000_000
 """Longest Lark text."""
 
-_HEADER = "%llguidance {}\n"
 _TOKEN = re.compile(
     r"""(?P<comment>//[^\n]*|\#[^\n]*)
     |(?P<text>"(?:[^"\\\n]|\\.)*")
@@ -39,7 +39,6 @@ _TOKEN = re.compile(
     |(?P<other>.|\n)""",
     re.VERBOSE,
 )
-_PLACE = re.compile(r"(?:at )?(\d+)\((\d+)\):\s*([^\n]*)")
 
 
 def lower_lark(text: str, path: str) -> LoweredGrammar:
@@ -52,38 +51,54 @@ def lower_lark(text: str, path: str) -> LoweredGrammar:
         raise LimitExceededError(
             f"{path} has {len(text):,} characters of Lark text; the limit is {MAX_LARK_CHARACTERS:,}"
         )
-    begin = len(text) - len(text.lstrip())
-    has_header = text.startswith("%llguidance", begin)
-    lark = text[begin:] if has_header else _HEADER + text
-    added_lines = -text.count("\n", 0, begin) if has_header else 1
-    warnings: list[str] = []
-    references, conjunctions = _scan(text, path, warnings)
+    scanned = _scan(text, path)
+    references = scanned.references
     if "start" not in references:
         raise InvalidConstraintError(f"{path} was taken for Lark text, but has no rule start; Lark text begins there")
     if chain_is_longer(MAX_DEPTH, "start", references):
         raise LimitExceededError(
             f"{path}: the rules refer to each other in a chain of over {MAX_DEPTH:,}, the limit; make the chain shorter"
         )
-    if _most_conjuncts(references, conjunctions) > MAX_CONJUNCTS:
+    if _most_conjuncts(references, scanned.conjunctions) > MAX_CONJUNCTS:
         raise LimitExceededError(
             f"{path}: a terminal is an intersection of over {MAX_CONJUNCTS} others, the limit; use fewer `&`"
         )
-    error = llguidance.LLMatcher.validate_grammar(lark)
-    if error:
-        raise InvalidConstraintError(_in_callers_terms(error, text, added_lines, path))
-    return LoweredGrammar(None, lark=lark, warnings=tuple(warnings))
+    rules = "".join(scanned.pieces)
+    lines = rules.split("\n")
+    blank = next(number for number, line in enumerate(lines) if line.strip())
+    grammar = EngineGrammar("\n".join(lines[blank:]), tuple(sorted(scanned.options)))
+    try:
+        Matcher(grammar, ENGINE_LIMITS)
+    except GuidanceError as error:
+        if error.outcome in (Outcome.TOO_HARD, Outcome.FAILED):
+            raise error.for_caller(path, InvalidConstraintError) from None
+        # A schema that no text satisfies may be one alternative of many, but llguidance does not take it.
+        raise InvalidConstraintError(_in_callers_terms(error, text, blank - 1, path)) from None
+    return LoweredGrammar(None, lark=grammar, warnings=tuple(scanned.warnings))
 
 
-def _scan(text: str, path: str, warnings: list[str]) -> tuple[dict[str, list[str]], Counter[str]]:
-    """The names that each rule and terminal refers to, and how often each has `&`.
+@dataclass(slots=True)
+class _Scanned:
+    """What Lark text is made of."""
 
-    Refuses what engines may not know.
-    """
-    references: dict[str, list[str]] = {}
-    conjunctions: Counter[str] = Counter()
+    references: dict[str, list[str]] = field(default_factory=dict)
+    """The names of rules and terminals that each of them refers to."""
+    conjunctions: Counter[str] = field(default_factory=Counter)
+    """How often each has `&`."""
+    options: set[str] = field(default_factory=set)
+    """Those that the caller's headers switch on."""
+    pieces: list[str] = field(default_factory=list)
+    """The text without the headers, line for line."""
+    warnings: list[str] = field(default_factory=list)
+
+
+def _scan(text: str, path: str) -> _Scanned:
+    """Read Lark text roughly. Refuses what engines may not know."""
+    scanned = _Scanned()
+    references, conjunctions = scanned.references, scanned.conjunctions
     name = ""
     current: list[str] = []
-    at = 0
+    at = written = 0
     while found := _TOKEN.match(text, at):
         at = found.end()
         match found.lastgroup:
@@ -103,7 +118,11 @@ def _scan(text: str, path: str, warnings: list[str]) -> tuple[dict[str, list[str
             case "json" if found[0] == "%lark":
                 _fail(text, path, found.start(), "%lark is not known to every engine; write its rules out")
             case "json" if found[0] == "%json":
-                at = _after_schema(text, at, path, warnings)
+                at = _after_schema(text, at, path, scanned.warnings)
+            case "json":
+                at = _read_options(text, found.start(), at, path, scanned.options)
+                scanned.pieces += text[written : found.start()], "\n" * text.count("\n", found.start(), at)
+                written = at
             case "define":
                 if limited := re.search(r"\[[^\]]*\bmax_tokens\b", found[0]):
                     _fail(
@@ -120,10 +139,29 @@ def _scan(text: str, path: str, warnings: list[str]) -> tuple[dict[str, list[str
                 current.append(found["name"])
             case "other" if found[0] == "&":
                 conjunctions[name] += 1
-    known = {
-        name: [other for other in dict.fromkeys(names) if other in references] for name, names in references.items()
-    }
-    return known, conjunctions
+    scanned.pieces.append(text[written:])
+    for name, names in references.items():
+        references[name] = [other for other in dict.fromkeys(names) if other in references]
+    return scanned
+
+
+def _read_options(text: str, place: int, at: int, path: str, switched_on: set[str]) -> int:
+    """Read the JSON of a header, which holds over those before it; returns the place after it."""
+    begin = at + len(text[at:]) - len(text[at:].lstrip())
+    try:
+        pairs, end = json.JSONDecoder(object_pairs_hook=tuple).raw_decode(text, begin)
+    except (ValueError, RecursionError):
+        pairs, end = None, at
+    if not isinstance(pairs, tuple) or len(dict(pairs)) < len(pairs):
+        _fail(text, path, place, "after %llguidance stands a JSON object with each name once, such as {}")
+    for option, value in pairs:
+        if option not in OPTIONS:
+            known = ", ".join(OPTIONS)
+            _fail(text, path, place, f"{option!r} is no option that every engine knows; these are {known}")
+        if type(value) is not bool:
+            _fail(text, path, place, f"the option {option!r} is true or false")
+        (switched_on.add if value else switched_on.discard)(option)
+    return end
 
 
 def _most_conjuncts(references: dict[str, list[str]], conjunctions: Counter[str]) -> int:
@@ -179,14 +217,13 @@ def _fail(
     raise error(f"{path} was taken for Lark text: line {line}, column {column}: {problem}")
 
 
-def _in_callers_terms(error: str, text: str, added_lines: int, path: str) -> str:
+def _in_callers_terms(error: GuidanceError, text: str, further_lines: int, path: str) -> str:
     """The message of llguidance with the line of the caller's text, and that line with a caret."""
-    place = _PLACE.match(error)
-    if place is None:
-        return f"{path} was taken for Lark text: {error.splitlines()[0]}"
-    line, column = int(place[1]) - added_lines, int(place[2])
+    if error.place is None:
+        return f"{path} was taken for Lark text: {error.message}"
+    line, column = error.place[0] + further_lines, error.place[1]
     lines = text.split("\n")
-    message = f"{path} was taken for Lark text: line {line}, column {column}: {place[3].strip()}"
+    message = f"{path} was taken for Lark text: line {line}, column {column}: {error.message}"
     if 1 <= line <= len(lines):
         shown = lines[line - 1][:200]
         message += f"\n  {shown}\n  {' ' * min(column - 1, len(shown))}^"

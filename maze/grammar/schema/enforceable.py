@@ -7,13 +7,14 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from maze.errors import LimitExceededError, UnsupportedConstraintError
+from maze.grammar.llguidance import Outcome
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.schema.definitions import endless_definitions, longest_chain, reference_to, with_references
 from maze.grammar.schema.formats import ENFORCED_FORMATS, enforced_format, is_checked
 from maze.grammar.schema.pattern_count import most_patterns_on_one_value
 from maze.grammar.schema.patterns import pattern_for_llguidance
 from maze.grammar.schema.references import Place, References
-from maze.grammar.schema.trial import as_object, compile_failure, error_of, means_contradiction, message_of
+from maze.grammar.schema.trial import as_object, compile_failure
 from maze.json_text import JsonValue, dump, escaped, is_double, listed, shown
 
 MAX_REFERENCE_CHAIN = 128
@@ -42,21 +43,21 @@ def enforceable(references: References) -> tuple[JsonValue, tuple[str, ...], tup
         lowering = _Lowering(references, frozenset(), without_patterns=True)
         grammar_schema = lowering.run()
     failure = compile_failure(grammar_schema)
-    if failure and not means_contradiction(failure):
+    if failure and failure.outcome is not Outcome.EMPTY:
         refused = frozenset(
             text
             for text, probe in lowering.probes.items()
-            if (reason := compile_failure(probe)) and not means_contradiction(reason)
+            if (reason := compile_failure(probe)) and reason.outcome is not Outcome.EMPTY
         )
         lowering = _Lowering(references, refused, without_patterns=lowering.without_patterns)
         grammar_schema = lowering.run()
         failure = compile_failure(grammar_schema)
     if failure:
-        error = error_of(failure, references.path)
+        error = failure.for_caller(references.path, UnsupportedConstraintError)
         if not isinstance(error, UnsupportedConstraintError):
             raise error
         kind = {"type": root["type"]} if isinstance(root := references.root.schema, dict) and "type" in root else {}
-        return kind, (f"all but its type is checked on the finished text only: {message_of(failure)}",), ()
+        return kind, (f"all but its type is checked on the finished text only: {failure.message}",), ()
     if lowering.one_of_pointers and compile_failure(grammar_schema, coerce_one_of=False):
         for pointer in lowering.one_of_pointers:
             lowering.note("oneOf", "that exactly one branch fits", pointer)

@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from maze.errors import LimitExceededError
+from maze.errors import LimitExceededError, UnsupportedConstraintError
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.schema.definitions import with_references
 from maze.grammar.schema.enforceable import enforceable
 from maze.grammar.schema.pattern_count import most_patterns_on_one_value
 from maze.grammar.schema.reading import in_its_draft, parse_schema, unknown_keywords
-from maze.grammar.schema.trial import as_object, compile_failure, error_of, json_expression
+from maze.grammar.schema.trial import as_object, compile_failure, json_expression
 from maze.json_text import JsonValue, dump
 from maze.threads import run_with_big_stack
 
@@ -115,7 +115,7 @@ def _combine(schemas: Sequence[LoweredSchema]) -> LoweredSchema:
                 f"{' and '.join(paths)} have {most} patterns for one value; at most {MAX_CONJUNCTS} are intersected"
             )
         if failure := compile_failure(grammar_schema):
-            raise error_of(failure, " and ".join(paths))
+            raise failure.for_caller(" and ".join(paths), UnsupportedConstraintError)
     return LoweredSchema(
         paths=paths,
         schema={"allOf": [lowered.schema for lowered in distinct]} if len(distinct) > 1 else distinct[0].schema,

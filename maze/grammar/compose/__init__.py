@@ -1,0 +1,64 @@
+"""An array of constraints to one grammar and one mask: all of them hold, on the whole output.
+
+What can be intersected exactly is enforced together. Of what cannot (a schema beside a grammar, two grammars, too large
+a product) the constraint of highest priority is enforced while decoding and the others are checked on the finished
+text. The order of the array and duplicates in it change neither the grammar nor the mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from time import perf_counter
+
+from maze.errors import MazeError
+from maze.grammar.compose.contradictions import refuse_contradictions
+from maze.grammar.compose.enforcement import enforce, joint_check_of
+from maze.grammar.compose.reading import Reading
+from maze.grammar.compose.report import digest_of, report_of, with_labels
+from maze.grammar.token_mask import combine_masks
+from maze.threads import run_with_big_stack
+from maze.types import CompiledConstraints, ConstraintIR, OnUnenforceable
+
+
+def compile_constraints(
+    constraints: Sequence[ConstraintIR],
+    language: str | None = None,
+    on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR,
+) -> CompiledConstraints:
+    """Compile an array of constraints for an output in `language`.
+
+    Raises InvalidConstraintError, UnsupportedConstraintError (unless `on_unenforceable` is REPORT), ContradictionError,
+    LimitExceededError; each names the constraint by its place in the array, and by its label where it has one.
+    """
+    started = perf_counter()
+    try:
+        if not constraints:
+            compiled = _compile((), language, on_unenforceable)
+        else:
+            compiled = run_with_big_stack(lambda: _compile(constraints, language, on_unenforceable))
+    except MazeError as error:
+        raise type(error)(with_labels(str(error), constraints)) from None
+    return replace(compiled, compile_time_ms=(perf_counter() - started) * 1000)
+
+
+def _compile(
+    constraints: Sequence[ConstraintIR], language: str | None, on_unenforceable: OnUnenforceable
+) -> CompiledConstraints:
+    read = Reading(constraints, language, on_unenforceable)
+    groups = (read.schemas.values(), read.grammars.values(), read.patterns.values())
+    mask = combine_masks(read.masks)
+    found = refuse_contradictions(*groups)
+    grammar = enforce(*groups)
+    digest = digest_of(grammar, mask)
+    parts = tuple(part.finished() for part in read.parts)
+    warnings = tuple(dict.fromkeys((*read.warnings, *found)))
+    return CompiledConstraints(
+        grammar=grammar,
+        token_mask=mask,
+        parts=parts,
+        joint_check=joint_check_of(read.patterns.values()),
+        warnings=warnings,
+        digest=digest,
+        report_json=report_of(mask, parts, warnings, digest),
+    )

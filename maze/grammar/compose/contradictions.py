@@ -1,0 +1,107 @@
+"""Finds constraints that no text satisfies together, as far as that can be decided within the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from maze.errors import ContradictionError
+from maze.grammar.cfg.model import Cfg
+from maze.grammar.cfg.product import overlaps
+from maze.grammar.compose.groups import GrammarGroup, Group, PatternGroup, SchemaGroup, grammar_of
+from maze.grammar.llguidance import OWN_LIMITS, GuidanceError, Outcome, check_grammar
+from maze.grammar.pattern.automaton import OverBudgetError, is_empty
+from maze.grammar.pattern.parser import MAX_CONJUNCTS
+from maze.grammar.pattern.tree import NOTHING, Node, both, conjuncts, is_plain
+from maze.grammar.schema.json_shape import texts_of_type
+
+MAX_TRIED_ALONE = 8
+"""Most patterns that are held against a grammar one by one where all of them together are over the budget."""
+MAX_NAMED_IN_CONFLICT = 20
+"""Most parts that the error of a contradiction names."""
+
+
+def refuse_contradictions(
+    schemas: Collection[SchemaGroup], grammars: Collection[GrammarGroup], patterns: Collection[PatternGroup]
+) -> list[str]:
+    """Raise ContradictionError where two or more parts exclude each other. Returns what callers should be warned of."""
+    warnings = []
+    for pattern in patterns:
+        if _is_empty(pattern.language):
+            raise ContradictionError(f"{pattern.path}: no text matches the pattern; change or drop it")
+    regular = [_Regular(group, group.language) for group in patterns]
+    regular += [_Regular(group, texts_of_type(group.lowered.schema)) for group in schemas]
+    regular.sort(key=lambda each: each.group.rank)
+    if _is_empty(_language(regular)):
+        _refuse_together(_smallest_conflict(regular, lambda some: _is_empty(_language(some))))
+    for grammar in sorted(grammars, key=lambda group: group.rank):
+        cfg = grammar.cfg
+        if grammar.leaves_no_names:
+            paths = ", ".join(sorted(naming.path for naming in grammar.naming.values()))
+            warnings.append(f"{paths}: no name satisfies all; {grammar.path} is left with texts without names")
+        if cfg is not None and regular:
+            _refuse_conflict_with_grammar(grammar, cfg, regular)
+    return warnings
+
+
+@dataclass(frozen=True, slots=True)
+class _Regular:
+    """A regular language that holds every text which satisfies a group."""
+
+    group: Group
+    language: Node
+
+
+def _language(regular: Iterable[_Regular]) -> Node:
+    return both(*(each.language for each in sorted(regular, key=lambda each: each.group.text)))
+
+
+def _is_empty(language: Node) -> bool:
+    """Whether no text is in the language; False also where that is too much work to find out."""
+    if is_plain(language):
+        return language == NOTHING
+    try:
+        return is_empty(language)
+    except OverBudgetError:
+        if conjuncts(language) > MAX_CONJUNCTS:
+            return False
+        try:
+            check_grammar(grammar_of(language), OWN_LIMITS)
+        except GuidanceError as error:
+            return error.outcome is Outcome.EMPTY
+        return False
+
+
+def _refuse_conflict_with_grammar(grammar: GrammarGroup, cfg: Cfg, regular: list[_Regular]) -> None:
+    def conflicts(some: Sequence[_Regular]) -> bool:
+        try:
+            return not overlaps(cfg, _language(some))
+        except OverBudgetError:
+            return False
+
+    if conflicts(regular):
+        _refuse_together([grammar, *_smallest_conflict(regular, conflicts)])
+    for each in regular[:MAX_TRIED_ALONE]:
+        # All of them at once can be over a budget that one alone is not.
+        if len(regular) > 1 and conflicts([each]):
+            _refuse_together([grammar, each.group])
+
+
+def _smallest_conflict(regular: list[_Regular], conflicts: Callable[[Sequence[_Regular]], bool]) -> list[Group]:
+    """Of languages that conflict, the groups of some that still do."""
+    needed = regular
+    for each in regular[:MAX_NAMED_IN_CONFLICT]:
+        without = [other for other in needed if other is not each]
+        if without and conflicts(without):
+            needed = without
+    return [each.group for each in needed]
+
+
+def _refuse_together(groups: Sequence[Group]) -> NoReturn:
+    shown = " and ".join(group.path for group in groups[:MAX_NAMED_IN_CONFLICT])
+    more = f" and {len(groups) - MAX_NAMED_IN_CONFLICT} more" if len(groups) > MAX_NAMED_IN_CONFLICT else ""
+    raise ContradictionError(
+        f"{shown}{more} contradict each other: no text satisfies {'both' if len(groups) == 2 else 'all'}; "
+        "change or drop one of them"
+    )

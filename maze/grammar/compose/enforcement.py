@@ -1,0 +1,177 @@
+"""What of all constraints an engine enforces while decoding, and as which grammar; the rest is left to the check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from maze.errors import LimitExceededError, UnsupportedConstraintError
+from maze.grammar.cfg.lark_writer import cfg_to_lark
+from maze.grammar.cfg.model import Cfg
+from maze.grammar.cfg.product import intersect_grammar
+from maze.grammar.compose.groups import GrammarGroup, Group, PatternGroup, SchemaGroup, grammar_of, lark_of
+from maze.grammar.llguidance import GuidanceError, check_grammar, is_bearable
+from maze.grammar.pattern.automaton import OverBudgetError
+from maze.grammar.pattern.parser import MAX_CONJUNCTS
+from maze.grammar.pattern.tree import Node, both, conjuncts
+from maze.grammar.schema.lower import LoweredSchema, combine_schemas, schema_to_lark
+from maze.types import EngineGrammar, Handling, JointCheck
+
+MAX_SCHEMA_ATTEMPTS = 16
+"""Most schemas that are tried together one after the other where all of them at once are too much."""
+
+
+def enforce(
+    schemas: Collection[SchemaGroup], grammars: Collection[GrammarGroup], patterns: Collection[PatternGroup]
+) -> EngineGrammar | None:
+    """The grammar of the group of the highest rank with all that can be intersected with it. Marks every group."""
+    by_rank: list[Group] = sorted((*schemas, *grammars, *patterns), key=_rank)
+    if not by_rank:
+        return None
+    for grammar in grammars:
+        for naming in grammar.naming.values():
+            naming.mark(Handling.CHECKED)
+    first = by_rank[0]
+    for group in by_rank[1:]:
+        group.mark(Handling.CHECKED, f"it cannot be intersected with {first.path}, which is enforced")
+
+    ranked_patterns = sorted(patterns, key=_rank)
+    if isinstance(first, SchemaGroup):
+        return _enforce_schemas(sorted(schemas, key=_rank))
+    if isinstance(first, GrammarGroup):
+        return _enforce_grammar(first, ranked_patterns)
+    best_grammar = min(grammars, key=_rank, default=None)
+    cfg = None if best_grammar is None else best_grammar.cfg
+    if best_grammar is not None and cfg is not None and _product(cfg, ranked_patterns[:1]) is not None:
+        return _enforce_grammar(best_grammar, ranked_patterns)
+    return _enforce_patterns(ranked_patterns)
+
+
+def joint_check_of(patterns: Collection[PatternGroup]) -> JointCheck | None:
+    """All patterns that are about the whole output as one."""
+    if len(patterns) < 2:
+        return None
+    language = _intersection(patterns)
+    if conjuncts(language) > MAX_CONJUNCTS:
+        return None
+    return JointCheck(grammar_of(language), tuple(grammar_of(group.language) for group in patterns))
+
+
+def _rank(group: Group) -> tuple[int, int, str]:
+    return group.rank
+
+
+def _enforce_schemas(groups: list[SchemaGroup]) -> EngineGrammar:
+    chosen, combined = _combined(groups)
+    for group in groups:
+        if group not in chosen:
+            group.mark(Handling.CHECKED, f"llguidance cannot intersect it with {chosen[0].path}, which is enforced")
+        elif combined.fully_enforced:
+            group.mark(Handling.ENFORCED)
+        else:
+            reasons = "; ".join(combined.reasons)
+            group.mark(Handling.CHECKED, f"enforced while decoding but for what llguidance cannot express: {reasons}")
+    return _usable(EngineGrammar(f"start: {schema_to_lark(combined)}\n"), chosen)
+
+
+def _enforce_patterns(groups: list[PatternGroup]) -> EngineGrammar | None:
+    chosen, grammar = _most(groups, _all_patterns)
+    for group in groups:
+        if group in chosen:
+            group.mark(Handling.ENFORCED)
+        else:
+            group.mark(Handling.CHECKED, "with it the patterns would be too much work for an engine")
+    return grammar
+
+
+def _enforce_grammar(grammar: GrammarGroup, patterns: list[PatternGroup]) -> EngineGrammar:
+    """The grammar, with as many patterns, from the first on, as the budget of the product allows."""
+    cfg = grammar.cfg
+    chosen: list[PatternGroup] = []
+    lark = None
+    if cfg is None:
+        reason = "the grammar is Lark text, which is not intersected with patterns"
+    else:
+        reason = "its product with the grammar is too much work for an engine"
+        chosen, lark = _most(patterns, lambda some: _product(cfg, some))
+    grammar.mark(Handling.ENFORCED)
+    for naming in grammar.naming.values():
+        naming.mark(Handling.ENFORCED, f"it describes names, so it is applied to every name in {grammar.path}")
+    for group in patterns:
+        if group in chosen:
+            group.mark(Handling.ENFORCED)
+        else:
+            group.mark(Handling.CHECKED, f"{reason}; {grammar.path} is enforced")
+    if lark is None:
+        lark = lark_of(grammar.lowered, grammar.path) if cfg is None else cfg_to_lark(cfg)
+    return _usable(lark, [grammar, *chosen])
+
+
+# ------------------------------------------------------------------------------------------------ intersections
+
+
+def _most(
+    groups: list[PatternGroup], attempt: Callable[[Sequence[PatternGroup]], EngineGrammar | None]
+) -> tuple[list[PatternGroup], EngineGrammar | None]:
+    """The longest run of `groups`, from the first on, that `attempt` makes something of, and what it makes."""
+    made = attempt(groups) if groups else None
+    if made is not None or not groups:
+        return groups, made
+    few, many = 0, len(groups)  # what is known to work, and not to work
+    while many - few > 1:
+        middle = (few + many) // 2
+        grammar = attempt(groups[:middle])
+        if grammar is None:
+            many = middle
+        else:
+            few, made = middle, grammar
+    return groups[:few], made
+
+
+def _intersection(groups: Collection[PatternGroup]) -> Node:
+    return both(*(group.language for group in sorted(groups, key=lambda group: group.text)))
+
+
+def _all_patterns(groups: Sequence[PatternGroup]) -> EngineGrammar | None:
+    """The grammar of the texts that match all patterns; None if it is too much for an engine."""
+    language = _intersection(groups)
+    if conjuncts(language) > MAX_CONJUNCTS:
+        return None
+    grammar = grammar_of(language)
+    return grammar if is_bearable(grammar) else None
+
+
+def _product(cfg: Cfg, groups: Sequence[PatternGroup]) -> EngineGrammar | None:
+    """The grammar of the texts of `cfg` that match all patterns; None if it is over the budget."""
+    language = _intersection(groups)
+    if conjuncts(language) > MAX_CONJUNCTS:
+        return None
+    try:
+        product = intersect_grammar(cfg, language)
+        lark = None if product is None else cfg_to_lark(product)
+    except (OverBudgetError, LimitExceededError):
+        return None
+    return lark if lark is not None and is_bearable(lark) else None
+
+
+def _combined(groups: list[SchemaGroup]) -> tuple[list[SchemaGroup], LoweredSchema]:
+    """The schemas that llguidance can intersect, from the first on, as one."""
+    try:
+        return groups, combine_schemas([group.lowered for group in groups])
+    except (LimitExceededError, UnsupportedConstraintError):
+        chosen, combined = groups[:1], combine_schemas([groups[0].lowered])
+    for group in groups[1:MAX_SCHEMA_ATTEMPTS]:
+        try:
+            combined = combine_schemas([each.lowered for each in (*chosen, group)])
+        except (LimitExceededError, UnsupportedConstraintError):
+            continue
+        chosen = [*chosen, group]
+    return chosen, combined
+
+
+def _usable(grammar: EngineGrammar, groups: Sequence[Group]) -> EngineGrammar:
+    """`grammar`, if an engine will take it and some text begins to satisfy it."""
+    try:
+        check_grammar(grammar)
+    except GuidanceError as error:
+        raise error.for_caller(", ".join(group.path for group in groups), LimitExceededError) from None
+    return grammar

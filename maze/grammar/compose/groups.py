@@ -1,0 +1,124 @@
+"""Parts of constraints on their way through the compiler; those that mean the same are one group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+from maze.errors import ContradictionError, InternalError, LimitExceededError
+from maze.grammar.cfg.analysis import pruned
+from maze.grammar.cfg.lark_writer import cfg_to_lark
+from maze.grammar.cfg.model import Cfg, LoweredGrammar
+from maze.grammar.naming import apply_naming, has_names
+from maze.grammar.pattern.printer import to_terminal
+from maze.grammar.pattern.tree import Node
+from maze.grammar.schema.lower import LoweredSchema
+from maze.types import ConstraintKind, ConstraintPart, EngineGrammar, Handling
+
+_KIND_ORDER = (ConstraintKind.JSON_SCHEMA, ConstraintKind.GRAMMAR, ConstraintKind.REGEX)
+"""Which kind is enforced first where priorities are equal: the one that says most about the structure of a text."""
+
+
+@dataclass(slots=True)
+class Part:
+    """A ConstraintPart in the making, with the same fields."""
+
+    path: str
+    name: str
+    kind: ConstraintKind
+    priority: int
+    handling: Handling = Handling.CHECKED
+    reason: str = ""
+    pattern: str = ""
+    check_grammar: EngineGrammar | None = None
+    check_schema: str | None = None
+
+    def finished(self) -> ConstraintPart:
+        return ConstraintPart(**{each.name: getattr(self, each.name) for each in fields(self)})
+
+
+@dataclass(slots=True)
+class Group:
+    """Parts that mean the same. `text` is the canonical text of their meaning, the same in whatever order they came."""
+
+    kind: ConstraintKind
+    text: str
+    parts: list[Part] = field(default_factory=list)
+
+    @property
+    def priority(self) -> int:
+        return max(part.priority for part in self.parts)
+
+    @property
+    def rank(self) -> tuple[int, int, str]:
+        """Smaller is enforced first."""
+        return (-self.priority, _KIND_ORDER.index(self.kind), self.text)
+
+    @property
+    def path(self) -> str:
+        """The first of the parts, for errors and reasons."""
+        return self.parts[0].path
+
+    def mark(self, handling: Handling, reason: str = "") -> None:
+        for part in self.parts:
+            part.handling = handling
+            part.reason = reason
+
+
+@dataclass(slots=True)
+class SchemaGroup(Group):
+    """Schemas that are the same text once normalised."""
+
+    lowered: LoweredSchema = field(kw_only=True)
+
+
+@dataclass(slots=True)
+class PatternGroup(Group):
+    """Patterns with the same language, as far as that shows."""
+
+    language: Node = field(kw_only=True)
+
+
+@dataclass(slots=True)
+class GrammarGroup(Group):
+    """Grammars that are written the same for engines."""
+
+    lowered: LoweredGrammar = field(kw_only=True)
+    naming: dict[str, PatternGroup] = field(default_factory=dict)
+    """Patterns that describe the names in this grammar, by their text."""
+    describes_names: dict[str, bool] = field(default_factory=dict)
+    """What was found out about patterns that may describe them, by their text."""
+
+    @property
+    def cfg(self) -> Cfg | None:
+        """The grammar with its names as the naming patterns want them; None for Lark text, which is not taken apart."""
+        if self.lowered.cfg is None or not self.naming:
+            return self.lowered.cfg
+        namings = [group for _, group in sorted(self.naming.items())]
+        paths = ", ".join([self.path, *(group.path for group in namings)])
+        named = pruned(apply_naming(self.lowered, [group.language for group in namings], paths))
+        if not named.rules[named.start]:
+            raise ContradictionError(f"no text has names as {paths} together want them; change or drop one of them")
+        return named
+
+    @property
+    def leaves_no_names(self) -> bool:
+        """Whether the naming patterns together leave no name at all, so that only texts without names remain."""
+        languages = [group.language for group in self.naming.values()]
+        return bool(languages) and not has_names(self.lowered, languages, self.path)
+
+
+def grammar_of(language: Node) -> EngineGrammar:
+    """The grammar whose texts are those of the language."""
+    return EngineGrammar(f"start: OUTPUT\nOUTPUT: {to_terminal(language)}\n")
+
+
+def lark_of(lowered: LoweredGrammar, path: str) -> EngineGrammar:
+    """The rules of a grammar as it was read; `path` is what a LimitExceededError calls it."""
+    if lowered.cfg is None:
+        if lowered.lark is None:
+            raise InternalError(f"{path}: the grammar was read as nothing at all")
+        return lowered.lark
+    try:
+        return cfg_to_lark(lowered.cfg)
+    except LimitExceededError as error:
+        raise LimitExceededError(f"{path}: {error}") from None

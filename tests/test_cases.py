@@ -1,0 +1,54 @@
+"""Constraints and texts that once got the right verdict still get it, from the compiler to the check."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maze.check.validation import validate
+from maze.errors import MazeError
+from maze.grammar import compile_constraints
+from maze.types import ConstraintIR
+
+CASES = Path(__file__).parent / "data" / "cases" / "holding.jsonl"
+"""A line each: `kind` and `constraint`, a `text`, and what is `expected`: a verdict, or the class of an error."""
+
+
+def constraints_of(kind: str, constraint: Any) -> list[ConstraintIR]:  # noqa: ANN401 - JSON
+    match kind:
+        case "schema":
+            return [ConstraintIR(json_schema=constraint)]
+        case "grammar":
+            return [ConstraintIR(grammar=constraint)]
+        case "regex":
+            return [ConstraintIR(regex_patterns=(constraint,))]
+        case _:
+            return [ConstraintIR(**each) for each in constraint]
+
+
+def cases() -> list[Any]:
+    """The lines, those of one constraint together."""
+    texts = defaultdict(list)
+    for line in CASES.read_bytes().splitlines():
+        case = json.loads(line)
+        texts[case["kind"], json.dumps(case["constraint"])].append((case["text"], case["expected"]))
+    return [
+        pytest.param(kind, json.loads(constraint), expected, id=f"{kind}-{number}")
+        for number, ((kind, constraint), expected) in enumerate(texts.items())
+    ]
+
+
+@pytest.mark.parametrize(("kind", "constraint", "texts"), cases())
+def test_a_verdict_that_was_right_stays_so(kind: str, constraint: Any, texts: list[tuple[str, str]]) -> None:  # noqa: ANN401
+    try:
+        compiled = compile_constraints(constraints_of(kind, constraint))
+    except MazeError as error:
+        verdicts = [(text, type(error).__name__) for text, _ in texts]
+    else:
+        satisfied = {text: validate((text or "").encode(), compiled).all_satisfied for text, _ in texts}
+        verdicts = [(text, "satisfied" if satisfied[text] else "violated") for text, _ in texts]
+    assert verdicts == texts

@@ -1,0 +1,102 @@
+"""maze/grammar/read/lark.py: the headers of callers. What else it refuses is in test_cfg.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from maze.errors import InvalidConstraintError, LimitExceededError
+from maze.grammar import compile_constraints
+from maze.grammar.llguidance import engine_text
+from maze.grammar.read.grammar_text import lower_grammar
+from maze.types import ConstraintIR, EngineGrammar
+
+PATH = "constraints[0].grammar"
+
+
+def lowered(text: str) -> EngineGrammar:
+    lark = lower_grammar(text, None, PATH).lark
+    assert lark is not None
+    return lark
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "%llguidance {}\n",
+        "%llguidance { }\n",
+        "%llguidance{\n}\n",
+        ' \n%llguidance {"no_forcing": false}\n',
+        "\n \n",
+    ],
+)
+def test_however_a_header_is_written_the_grammar_is_the_same(header: str) -> None:
+    rules = 'start: "a" x\nx: /[0-9]+/\n'
+    assert lowered(header + rules) == EngineGrammar(rules)
+    once = compile_constraints([ConstraintIR(grammar=rules)])
+    assert compile_constraints([ConstraintIR(grammar=header + rules)]).digest == once.digest
+
+
+@pytest.mark.parametrize("header", ["%llguidance {}\n", "%llguidance { }\n", '%llguidance {"no_forcing": false}\n'])
+def test_forced_tokens_can_be_switched_off_however_a_header_is_written(header: str) -> None:
+    text = engine_text(lowered(header + 'start: "a"\n'), forced_tokens=False)
+    assert text == '%llguidance {"no_forcing":true}\nstart: "a"\n'
+
+
+def test_options_of_the_caller_are_kept() -> None:
+    text = '%llguidance {"no_forcing": true, "allow_initial_skip": true}\nstart: "a"\n%ignore " "\n'
+    grammar = lowered(text)
+    assert grammar.options == ("allow_initial_skip", "no_forcing")
+    assert grammar.rules == 'start: "a"\n%ignore " "\n'
+    other = compile_constraints([ConstraintIR(grammar=text.replace("true", "false"))])
+    assert compile_constraints([ConstraintIR(grammar=text)]).digest != other.digest
+
+
+def test_a_later_header_holds_over_an_earlier_one() -> None:
+    grammar = lowered('// no header here: %llguidance {"no_forcing": 1}\n%llguidance {"no_forcing": true}\nstart: "a"\n'
+                      '%llguidance {"no_forcing": false}\n')  # fmt: skip
+    assert grammar.options == ()
+    assert engine_text(grammar).count("\n%llguidance") == 0
+
+
+def test_a_header_within_a_text_is_text() -> None:
+    assert lowered('start: "%llguidance {}"\n') == EngineGrammar('start: "%llguidance {}"\n')
+
+
+@pytest.mark.parametrize(
+    ("header", "problem"),
+    [
+        ('%llguidance {"no_forced": true}', "line 1, column 1: 'no_forced' is no option that every engine knows"),
+        ('%llguidance {"ignore_once": true}', "line 1, column 1: 'ignore_once' is no option that every engine knows"),
+        ('%llguidance {"no_forcing": 1}', "line 1, column 1: the option 'no_forcing' is true or false"),
+        ('%llguidance {"no_forcing": true, "no_forcing": false}', "line 1, column 1: .*each name once"),
+        ("\n  %llguidance [1]", "line 2, column 3: .*a JSON object"),
+        ('%llguidance {"no_forcing": true', "line 1, column 1: .*a JSON object"),
+        ("%llguidance", "line 1, column 1: .*a JSON object"),
+        ("%llguidance " + "[" * 100_000, "line 1, column 1: .*a JSON object"),
+    ],
+)
+def test_a_header_that_engines_would_not_heed_is_refused(header: str, problem: str) -> None:
+    with pytest.raises(InvalidConstraintError, match=problem):
+        lowered(f'{header}\nstart: "a"\n')
+
+
+@pytest.mark.parametrize(
+    ("before", "line"),
+    [("", 1), ("\n\n", 3), ("%llguidance {}\n", 2), ("%llguidance {\n}\n\n", 4), (" \n// x\n%llguidance { }\n", 4)],
+)
+def test_lines_are_those_of_the_caller_wherever_a_header_stands(before: str, line: int) -> None:
+    with pytest.raises(
+        InvalidConstraintError, match=rf'line {line}, column 8: unknown name: "x"\n  start: x\n         \^'
+    ):
+        lowered(f"{before}start: x\n")
+
+
+def test_a_schema_that_no_text_satisfies_is_an_error_of_its_place_as_there_may_be_other_ways() -> None:
+    with pytest.raises(InvalidConstraintError, match=r"line 1, column 8: Unsatisfiable schema"):
+        lowered('start: "a" | %json {"enum": []}\n')
+
+
+def test_a_grammar_too_large_for_llguidance_is_over_a_limit() -> None:
+    with pytest.raises(LimitExceededError, match=r"makes too large a grammar \(fuel exhausted"):
+        lowered("start: A\nA: /(a|b)*a(a|b){25}/ & ~/(a|b)*b(a|b){24}/ & /(a|b)*b(a|b){23}c/\n")
