@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from maze.errors import InvalidConstraintError, LimitExceededError
@@ -56,7 +58,15 @@ def test_a_later_header_holds_over_an_earlier_one() -> None:
     grammar = lowered('// no header here: %llguidance {"no_forcing": 1}\n%llguidance {"no_forcing": true}\nstart: "a"\n'
                       '%llguidance {"no_forcing": false}\n')  # fmt: skip
     assert grammar.options == ()
-    assert engine_text(grammar).count("\n%llguidance") == 0
+    text = engine_text(grammar, forced_tokens=False)
+    assert text.startswith('%llguidance {"no_forcing":true}\n// no header')
+    assert "false" not in text
+
+
+def test_many_headers_are_read_in_no_time() -> None:
+    before = time.process_time()
+    assert lowered("%llguidance {}\n" * 30_000 + 'start: "a"\n').rules == 'start: "a"\n'
+    assert time.process_time() - before < 5
 
 
 def test_a_header_within_a_text_is_text() -> None:
@@ -79,6 +89,12 @@ def test_a_header_within_a_text_is_text() -> None:
 def test_a_header_that_engines_would_not_heed_is_refused(header: str, problem: str) -> None:
     with pytest.raises(InvalidConstraintError, match=problem):
         lowered(f'{header}\nstart: "a"\n')
+
+
+@pytest.mark.parametrize("text", ['start: "a"\n%llguidance {}\n  | "b"\n', 'start: "a" %llguidance {} "b"\n'])
+def test_a_header_among_rules_does_not_join_what_it_parts(text: str) -> None:
+    with pytest.raises(InvalidConstraintError, match=r"expecting rule|Expected value"):
+        lowered(text)
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from llguidance import LLParserLimits
 
+import maze
 from maze.errors import ContradictionError, InvalidConstraintError, LimitExceededError, MazeError
 from maze.grammar import compile_constraints, llguidance
 from maze.grammar.llguidance import GuidanceError, Matcher, Outcome, check_grammar, engine_text
@@ -167,3 +169,16 @@ def test_a_matcher_tells_what_can_follow_and_whether_the_text_can_end() -> None:
     assert other.consume(b"c") == 1
     assert (other.can_end(), other.next_bytes()) == (True, [])
     assert (matcher.accepts(b"abc"), matcher.accepts(b"a"), matcher.accepts(b"abcd")) == (True, False, False)
+
+
+# ------------------------------------------------------------------------------------------------ one room for it
+
+
+def test_no_other_module_imports_llguidance() -> None:
+    root = Path(maze.__file__).parent
+    importing = {
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        if re.search(r"^\s*(import|from) llguidance\b", path.read_text(), re.MULTILINE)
+    }
+    assert importing == {"grammar/llguidance.py"}

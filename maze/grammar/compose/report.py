@@ -15,6 +15,8 @@ from maze.types import ConstraintIR, ConstraintPart, EngineGrammar, TokenMask
 MAX_LABEL_CHARACTERS = 80
 """Most characters of a label that an error shows."""
 
+_REPORTED_FIELDS = ("path", "name", "kind", "priority", "handling", "reason")
+
 
 def with_labels(message: str, constraints: Sequence[ConstraintIR]) -> str:
     """The message with the labels of the constraints in it; they are no substitute for places, as two may be equal."""
@@ -44,28 +46,13 @@ def digest_of(grammar: EngineGrammar | None, mask: TokenMask | None) -> str:
     return "sha256:" + hashlib.sha256(orjson.dumps([text, _mask_object(mask)])).hexdigest()
 
 
-def report_of(
-    mask: TokenMask | None,
-    parts: Iterable[ConstraintPart],
-    warnings: tuple[str, ...],
-    digest: str,
-) -> bytes:
+def report_of(mask: TokenMask | None, parts: Iterable[ConstraintPart], warnings: tuple[str, ...], digest: str) -> bytes:
     """CompiledConstraints.report_json."""
     return orjson.dumps(
         {
             "token_mask": _mask_object(mask),
-            "constraints": [
-                {
-                    "path": part.path,
-                    "name": part.name,
-                    "kind": part.kind.value,
-                    "priority": part.priority,
-                    "handling": part.handling.value,
-                    "reason": part.reason,
-                }
-                for part in parts
-            ],
-            "warnings": list(warnings),
+            "constraints": [{field: getattr(part, field) for field in _REPORTED_FIELDS} for part in parts],
+            "warnings": warnings,
             "digest": digest,
         }
     )

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from maze.errors import ContradictionError, InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
 from maze.grammar.cfg.analysis import chain_is_longer
@@ -88,7 +88,7 @@ class _Scanned:
     options: set[str] = field(default_factory=set)
     """Those that the caller's headers switch on."""
     pieces: list[str] = field(default_factory=list)
-    """The text without the headers, line for line."""
+    """The text without what its headers say, line for line."""
     warnings: list[str] = field(default_factory=list)
 
 
@@ -99,6 +99,7 @@ def _scan(text: str, path: str) -> _Scanned:
     name = ""
     current: list[str] = []
     at = written = 0
+    is_first = True
     while found := _TOKEN.match(text, at):
         at = found.end()
         match found.lastgroup:
@@ -121,7 +122,11 @@ def _scan(text: str, path: str) -> _Scanned:
                 at = _after_schema(text, at, path, scanned.warnings)
             case "json":
                 at = _read_options(text, found.start(), at, path, scanned.options)
-                scanned.pieces += text[written : found.start()], "\n" * text.count("\n", found.start(), at)
+                before = text[written : found.start()]
+                # Within the rules a header stays one, as what stands on its two sides must not become one rule.
+                is_first = is_first and not before.strip()
+                emptied = "" if is_first else "%llguidance {}"
+                scanned.pieces += before, emptied, "\n" * text.count("\n", found.start(), at)
                 written = at
             case "define":
                 if limited := re.search(r"\[[^\]]*\bmax_tokens\b", found[0]):
@@ -147,11 +152,7 @@ def _scan(text: str, path: str) -> _Scanned:
 
 def _read_options(text: str, place: int, at: int, path: str, switched_on: set[str]) -> int:
     """Read the JSON of a header, which holds over those before it; returns the place after it."""
-    begin = at + len(text[at:]) - len(text[at:].lstrip())
-    try:
-        pairs, end = json.JSONDecoder(object_pairs_hook=tuple).raw_decode(text, begin)
-    except (ValueError, RecursionError):
-        pairs, end = None, at
+    pairs, _, end = _read_json(text, at, json.JSONDecoder(object_pairs_hook=tuple)) or (None, at, at)
     if not isinstance(pairs, tuple) or len(dict(pairs)) < len(pairs):
         _fail(text, path, place, "after %llguidance stands a JSON object with each name once, such as {}")
     for option, value in pairs:
@@ -187,11 +188,10 @@ def _after_schema(text: str, at: int, path: str, warnings: list[str]) -> int:
     The schema goes to engines as it stands, and nothing but llguidance checks it: so it must be within our limits, and
     be one that llguidance enforces to the letter.
     """
-    begin = at + len(text[at:]) - len(text[at:].lstrip())
-    try:
-        schema, end = json.JSONDecoder().raw_decode(text, begin)
-    except (ValueError, RecursionError):
+    found = _read_json(text, at, json.JSONDecoder())
+    if found is None:
         return at
+    schema, begin, end = found
     where = f"{path} (the schema on line {text.count(chr(10), 0, begin) + 1})"
     with suppress(ContradictionError):  # there may be other alternatives
         lowered = lower_schema(text[begin:end], where)
@@ -203,6 +203,18 @@ def _after_schema(text: str, at: int, path: str, warnings: list[str]) -> int:
             )
         warnings.extend(lowered.warnings)
     return end
+
+
+def _read_json(text: str, at: int, decoder: json.JSONDecoder) -> tuple[Any, int, int] | None:
+    """A JSON value, where it begins and ends; None if there is none."""
+    begin = at
+    while text[begin : begin + 1].isspace():
+        begin += 1
+    try:
+        value, end = decoder.raw_decode(text, begin)
+    except (ValueError, RecursionError):
+        return None
+    return value, begin, end
 
 
 def _fail(
