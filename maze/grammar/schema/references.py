@@ -52,6 +52,7 @@ class References:
     def __init__(self, root: JsonValue, draft: int, path: str) -> None:
         self.draft = draft
         self.path = path
+        self._id_keyword = "id" if draft == 4 else "$id"
         self._targets: dict[int, Place] = {}
         self._without_circle: set[int] = set()
         self._specification: Specification[_Contents] = Specification(  # type: ignore[call-arg]  # its stubs hide the fields
@@ -72,7 +73,7 @@ class References:
         """The URI that a schema gives itself, empty if none, and its anchors."""
         if not isinstance(schema, dict) or (self.draft <= 7 and isinstance(schema.get("$ref"), str)):
             return "", []
-        own = schema.get("id" if self.draft == 4 else "$id")
+        own = schema.get(self._id_keyword)
         uri, anchor = urldefrag(own) if isinstance(own, str) else ("", "")
         anchors = [anchor, schema.get("$anchor"), schema.get("$dynamicAnchor")]
         return "" if anchor else uri, [name for name in anchors if isinstance(name, str) and name]
@@ -105,7 +106,7 @@ class References:
 
     def inside(self, child: JsonValue, place: Place) -> Place:
         """A direct part of the schema at `place`."""
-        if not self._identity(child)[0]:
+        if not isinstance(child, dict) or self._id_keyword not in child:
             return Place(child, place.resolver)
         return Place(child, place.resolver.in_subresource(self._resource(child)))
 
