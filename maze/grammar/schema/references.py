@@ -87,14 +87,11 @@ class References:
 
         Raises UnsupportedConstraintError for another document, InvalidConstraintError for what this one does not have.
         """
-        known = self._targets.get(id(place.schema))
-        if known is None:
-            known = self._targets[id(place.schema)] = self._lookup(place.schema["$ref"], place.resolver)
-        return known
-
-    def _lookup(self, reference: str, resolver: Resolver[_Contents]) -> Place:
+        if id(place.schema) in self._targets:
+            return self._targets[id(place.schema)]
+        reference = place.schema["$ref"]
         try:
-            found = resolver.lookup(reference)
+            found = place.resolver.lookup(reference)
         except (PointerToNowhere, NoSuchAnchor, InvalidAnchor):
             raise InvalidConstraintError(f"{self.path} refers to {shown(reference)}, which is not there") from None
         except Unresolvable:
@@ -102,7 +99,8 @@ class References:
                 f"{self.path} refers to {shown(reference)}, which is not part of it; nothing is fetched: "
                 "put the schema under $defs and refer to it there"
             ) from None
-        return Place(found.contents.value, found.resolver)
+        target = self._targets[id(place.schema)] = Place(found.contents.value, found.resolver)
+        return target
 
     def inside(self, child: JsonValue, place: Place) -> Place:
         """A direct part of the schema at `place`."""
