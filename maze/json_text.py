@@ -147,7 +147,7 @@ def _decode(decoder: json.JSONDecoder, text: str, max_depth: int | None) -> Json
     if _SURROGATE.search(text):
         _refuse_lone_surrogates(text)
     # The brackets are an upper bound that costs little.
-    if max_depth is not None and text.count("{") + text.count("[") > max_depth and (deep := depth(value)) > max_depth:
+    if max_depth is not None and text.count("{") + text.count("[") > max_depth and (deep := _depth(value)) > max_depth:
         raise TooDeepError(f"nested {deep} deep")
     return value
 
@@ -185,8 +185,7 @@ def _refuse_lone_surrogates(text: str) -> None:
             raise JsonTextError("a string holds half of a surrogate pair", text, offset)
 
 
-def depth(value: JsonValue) -> int:
-    """How deep objects and arrays are nested in `value`; 0 for a scalar."""
+def _depth(value: JsonValue) -> int:
     deepest = 0
     level = [value]
     while level := [item for item in level if isinstance(item, dict | list)]:

@@ -6,6 +6,8 @@ whichever of the two a parser takes.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import jsonschema_rs
 
 from maze.check import Violation
@@ -33,7 +35,19 @@ class JsonCheck:
 
     def __init__(self, text: bytes) -> None:
         self._text = text
-        self._parsed: tuple[str, list[JsonValue]] | Violation | None = None
+
+    @cached_property
+    def _parsed(self) -> tuple[str, list[JsonValue]] | Violation:
+        try:
+            decoded = self._text.decode()
+        except UnicodeDecodeError as error:
+            return Violation(error.start, "valid UTF-8")
+        try:
+            return decoded, readings(decoded, MAX_TEXT_DEPTH)
+        except JsonTextError as error:
+            return Violation(error.byte, f"JSON: {error.problem}")
+        except TooDeepError as error:
+            raise LimitExceededError(f"the text is {error}; texts nested {MAX_TEXT_DEPTH} deep are checked") from None
 
     def violation(self, schema: str, path: str) -> Violation | None:
         """Where the text breaks the schema at `path`. Raises LimitExceededError for what is too deep or too hard."""
@@ -43,8 +57,6 @@ class JsonCheck:
         return run_with_big_stack(lambda: self._violation_here(schema, path))
 
     def _violation_here(self, schema: str, path: str) -> Violation | None:
-        if self._parsed is None:
-            self._parsed = _parse(self._text)
         if isinstance(self._parsed, Violation):
             return self._parsed
         text, values = self._parsed
@@ -55,19 +67,6 @@ class JsonCheck:
                 where, expected = diagnose(schema, value)
                 return Violation(len(text[: offset_of(text, where)].encode()), expected)
         return None
-
-
-def _parse(text: bytes) -> tuple[str, list[JsonValue]] | Violation:
-    try:
-        decoded = text.decode()
-    except UnicodeDecodeError as error:
-        return Violation(error.start, "valid UTF-8")
-    try:
-        return decoded, readings(decoded, MAX_TEXT_DEPTH)
-    except JsonTextError as error:
-        return Violation(error.byte, f"JSON: {error.problem}")
-    except TooDeepError as error:
-        raise LimitExceededError(f"the text is {error}; texts nested {MAX_TEXT_DEPTH} deep are checked") from None
 
 
 def _is_valid(validator: jsonschema_rs.Validator, value: JsonValue, path: str) -> bool:

@@ -47,6 +47,7 @@ MAZE_REQUIREMENTS = (
     "llguidance>=1.9.1,<1.10",
     "orjson>=3.13",
     "prometheus-client>=0.26",
+    "referencing>=0.37",
     "starlette>=1.10",
 )
 """What the service needs of pyproject.toml's dependencies; a test holds the two together."""

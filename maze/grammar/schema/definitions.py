@@ -71,6 +71,8 @@ def with_references(schema: JsonValue, rename: Callable[[str], str | None]) -> J
 def longest_chain(grammar_schema: JsonValue) -> int:
     """How many references deep llguidance gets, which follows each the first time it meets it."""
     definitions = definitions_of(grammar_schema)
+    if not definitions:
+        return 0
     met: set[str] = set()
     under_way = [_references_in(grammar_schema)]
     longest = 0

@@ -50,12 +50,13 @@ def subschemas(schema: JsonValue) -> Iterator[tuple[tuple[str, ...], JsonValue]]
     if not isinstance(schema, dict):
         return
     for keyword, value in schema.items():
-        if keyword in _ONE_SCHEMA and isinstance(value, dict):
-            yield (keyword,), value
-        elif keyword in _LIST_OF_SCHEMAS and isinstance(value, list):
+        if isinstance(value, dict):
+            if keyword in _ONE_SCHEMA:
+                yield (keyword,), value
+            elif keyword in _MAP_OF_SCHEMAS:
+                yield from (((keyword, name), item) for name, item in value.items() if isinstance(item, dict))
+        elif isinstance(value, list) and keyword in _LIST_OF_SCHEMAS:
             yield from (((keyword, str(index)), item) for index, item in enumerate(value) if isinstance(item, dict))
-        elif keyword in _MAP_OF_SCHEMAS and isinstance(value, dict):
-            yield from (((keyword, name), item) for name, item in value.items() if isinstance(item, dict))
 
 
 def walk(root: JsonValue) -> Iterator[tuple[str, dict[str, JsonValue]]]:

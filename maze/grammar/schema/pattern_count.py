@@ -6,9 +6,6 @@ Their intersection is made by llguidance, which no limit stops: 12 take 0.1 s, 2
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from functools import reduce
-from operator import or_
 
 from maze.grammar.schema.definitions import definitions_of, referred
 from maze.grammar.schema.keywords import DEFINITIONS, IN_PLACE, subschemas
@@ -35,31 +32,28 @@ def most_patterns_on_one_value(grammar_schema: JsonValue) -> int:
         return known[name]
 
     def count(schema: JsonValue) -> _Counts:
+        counts = _Counts()
         if not isinstance(schema, dict):
-            return _Counts()
-        parts = [_Counts({"": ("pattern" in schema) + ("format" in schema)})]
+            return counts
+        if own := ("pattern" in schema) + ("format" in schema):
+            counts[""] = own
         if (name := referred(schema)) is not None:
-            parts.append(of_reference(name))
+            counts += of_reference(name)
         # Of branches one applies at a time; members with the same name are in one place anyway.
-        choices: dict[str, list[_Counts]] = {}
+        choices: dict[str, _Counts] = {}
         for (keyword, *step), child in subschemas(schema):
+            inner = count(child) if keyword not in DEFINITIONS else None
+            if not inner:
+                continue
             if keyword == "allOf":
-                parts.append(count(child))
+                counts += inner
             elif keyword in IN_PLACE:
-                choices.setdefault(keyword, []).append(count(child))
-            elif keyword not in DEFINITIONS:
-                member = step[0] if keyword == "properties" else _ANY_MEMBER
-                choices.setdefault("members", []).append(_inside(member, count(child)))
-        return sum([*parts, *map(_largest, choices.values())], _Counts())
+                choices[keyword] = choices.get(keyword, _Counts()) | inner
+            else:
+                member = f".{step[0]}" if keyword == "properties" else _ANY_MEMBER
+                found = _Counts({**inner, "": 0}) | _Counts({member: inner[""]})
+                choices["members"] = choices.get("members", _Counts()) | found
+        return sum(choices.values(), counts)
 
     counts = count(grammar_schema)
     return max(counts.values(), default=0) + counts[_ANY_MEMBER]
-
-
-def _inside(name: str, counts: _Counts) -> _Counts:
-    key = f".{name}" if name != _ANY_MEMBER else name
-    return (counts - _Counts({"": counts[""]})) | _Counts({key: counts[""]})
-
-
-def _largest(parts: Iterable[_Counts]) -> _Counts:
-    return reduce(or_, parts, _Counts())

@@ -52,6 +52,7 @@ class References:
     def __init__(self, root: JsonValue, draft: int, path: str) -> None:
         self.draft = draft
         self.path = path
+        self._id_keyword = "id" if draft == 4 else "$id"
         self._targets: dict[int, Place] = {}
         self._without_circle: set[int] = set()
         self._specification: Specification[_Contents] = Specification(  # type: ignore[call-arg]  # its stubs hide the fields
@@ -72,7 +73,7 @@ class References:
         """The URI that a schema gives itself, empty if none, and its anchors."""
         if not isinstance(schema, dict) or (self.draft <= 7 and isinstance(schema.get("$ref"), str)):
             return "", []
-        own = schema.get("id" if self.draft == 4 else "$id")
+        own = schema.get(self._id_keyword)
         uri, anchor = urldefrag(own) if isinstance(own, str) else ("", "")
         anchors = [anchor, schema.get("$anchor"), schema.get("$dynamicAnchor")]
         return "" if anchor else uri, [name for name in anchors if isinstance(name, str) and name]
@@ -86,14 +87,11 @@ class References:
 
         Raises UnsupportedConstraintError for another document, InvalidConstraintError for what this one does not have.
         """
-        known = self._targets.get(id(place.schema))
-        if known is None:
-            known = self._targets[id(place.schema)] = self._lookup(place.schema["$ref"], place.resolver)
-        return known
-
-    def _lookup(self, reference: str, resolver: Resolver[_Contents]) -> Place:
+        if id(place.schema) in self._targets:
+            return self._targets[id(place.schema)]
+        reference = place.schema["$ref"]
         try:
-            found = resolver.lookup(reference)
+            found = place.resolver.lookup(reference)
         except (PointerToNowhere, NoSuchAnchor, InvalidAnchor):
             raise InvalidConstraintError(f"{self.path} refers to {shown(reference)}, which is not there") from None
         except Unresolvable:
@@ -101,11 +99,12 @@ class References:
                 f"{self.path} refers to {shown(reference)}, which is not part of it; nothing is fetched: "
                 "put the schema under $defs and refer to it there"
             ) from None
-        return Place(found.contents.value, found.resolver)
+        target = self._targets[id(place.schema)] = Place(found.contents.value, found.resolver)
+        return target
 
     def inside(self, child: JsonValue, place: Place) -> Place:
         """A direct part of the schema at `place`."""
-        if not self._identity(child)[0]:
+        if not isinstance(child, dict) or self._id_keyword not in child:
             return Place(child, place.resolver)
         return Place(child, place.resolver.in_subresource(self._resource(child)))
 
