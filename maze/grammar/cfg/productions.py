@@ -67,7 +67,7 @@ class _Facts:
 
     def __init__(self, rules: Mapping[str, Node]) -> None:
         self.rules = rules
-        self._positions: dict[str, int] = {}
+        self._positions: dict[Node, int] = {}
         self._terminals: dict[Node, Node | None] = {}
         waiting: dict[str, list[str]] = {}
         missing: dict[str, int] = {}
@@ -79,7 +79,7 @@ class _Facts:
         todo = [name for name, count in missing.items() if count == 0]
         while todo:
             name = todo.pop()
-            self._positions[name] = self.positions(rules[name])
+            self._positions[Nonterminal(name)] = self.positions(rules[name])
             for user in waiting.get(name, ()):
                 missing[user] -= 1
                 if missing[user] == 0:
@@ -87,19 +87,22 @@ class _Facts:
 
     def positions(self, node: Node) -> int:
         """Characters and classes of the tree written out; over the limit also if it cannot be written out."""
-        too_many = _MAX_POSITIONS + 1
+        known = self._positions.get(node)
+        if known is None:
+            known = self._positions[node] = min(self._count(node), _MAX_POSITIONS + 1)
+        return known
+
+    def _count(self, node: Node) -> int:
         match node:
-            case Chars(ranges):
-                return 1 if ranges else too_many
+            case Chars(ranges) if ranges:
+                return 1
             case Literal(text):
-                count = len(text)
-            case Nonterminal(name):
-                count = self._positions.get(name, too_many)
+                return len(text)
+            case Cat(items) | Alt(items):
+                return sum(map(self.positions, items))
             case Repeat(item, low, high):
-                count = self.positions(item) * max(low, high or 1)
-            case _:
-                count = sum(map(self.positions, children(node)))
-        return min(count, too_many)
+                return self.positions(item) * max(low, high or 1)
+        return _MAX_POSITIONS + 1  # no text at all, or a rule that refers to itself
 
     def as_terminal(self, node: Node) -> Node | None:
         """The tree without nonterminals, if it can be one terminal of bearable length with at least one character."""
@@ -201,7 +204,7 @@ class _Builder:
         run: list[Node] = []
 
         def finish() -> None:
-            together = cat(*run)
+            together = Cat(tuple(run))
             runs.extend([together] if len(run) > 1 and self._terminal(together) else run)
             run.clear()
 

@@ -10,7 +10,7 @@ Ranges: TypeAlias = tuple[tuple[int, int], ...]
 
 LAST_CODE_POINT = 0x10FFFF
 ANY: Ranges = ((0, 0xD7FF), (0xE000, LAST_CODE_POINT))
-"""All characters: every code point but the surrogates."""
+"""All characters: every code point but the surrogates, which are none."""
 
 
 def union(*sets: Ranges) -> Ranges:
@@ -50,11 +50,6 @@ def complement(ranges: Ranges) -> Ranges:
     if start <= LAST_CODE_POINT:
         gaps.append((start, LAST_CODE_POINT))
     return intersection(tuple(gaps), ANY)
-
-
-def from_to(first: int, last: int) -> Ranges:
-    """The characters from one code point to another; surrogates, which are no characters, are left out."""
-    return intersection(((first, last),), ANY)
 
 
 def single(code_point: int) -> Ranges:

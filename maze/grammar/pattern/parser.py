@@ -43,8 +43,8 @@ from maze.grammar.pattern.code_points import (
     Ranges,
     characters,
     complement,
-    from_to,
     ignoring_case,
+    intersection,
     is_single,
     single,
     union,
@@ -441,7 +441,7 @@ class _Parser:
                 if is_single(last):
                     if last[0][0] < member[0][0]:
                         self._source.invalid("the range is the wrong way round", member_at)
-                    members.append(from_to(member[0][0], last[0][0]))
+                    members.append(intersection(((member[0][0], last[0][0]),), ANY))
                     continue
                 members.extend((characters("-"), last))
             members.append(member)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from maze.grammar.pattern.code_points import ANY, NOT_LINE_FEED, Ranges, complement, is_single
 from maze.grammar.pattern.tree import (
     EMPTY,
@@ -90,6 +92,7 @@ def _count_text(low: int, high: int | None) -> str:
     return f"{{{low}}}" if low == high else f"{{{low},{high}}}"
 
 
+@lru_cache(maxsize=1024)
 def _class_text(ranges: Ranges) -> str:
     if ranges == ANY:
         return "(?s:.)"

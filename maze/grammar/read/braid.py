@@ -69,6 +69,7 @@ def lower_braid(text: str, language: str | None, path: str) -> LoweredGrammar:
 
 _EXPECTED = 'Braid\'s JSON grammar is {"start_symbol": "...", "rules": [{"lhs": "...", "rhs": ["...", ...]}, ...]}'
 
+_MEMBERS_OF_A_RULE = {"lhs", "rhs"}
 _Rules = dict[str, list[list[str]]]
 
 
@@ -101,13 +102,16 @@ def _read(text: str, path: str) -> tuple[str, _Rules]:
     total = 0
     for index, item in enumerate(items):
         where = f"{path}.rules[{index}]"
-        if not isinstance(item, dict) or set(item) != {"lhs", "rhs"}:
+        if not isinstance(item, dict) or item.keys() != _MEMBERS_OF_A_RULE:
             raise InvalidConstraintError(f"{where} is not an object with just the members lhs and rhs; {_EXPECTED}")
-        lhs = _checked_symbol(item["lhs"], f"{where}.lhs")
-        rhs = item["rhs"]
+        lhs, rhs = item["lhs"], item["rhs"]
+        # What is right is told apart here: it can be a million symbols.
+        if not isinstance(lhs, str) or not 0 < len(lhs) <= MAX_SYMBOL_CHARACTERS:
+            _checked_symbol(lhs, f"{where}.lhs")
         if not isinstance(rhs, list):
             raise InvalidConstraintError(f"{where}.rhs (rule {lhs!r}) is no list; {_EXPECTED}")
-        _limit(len(rhs), MAX_RIGHT_HAND_SIDE, where, f"symbols on the right-hand side of {lhs!r}")
+        if len(rhs) > MAX_RIGHT_HAND_SIDE:
+            _limit(len(rhs), MAX_RIGHT_HAND_SIDE, where, f"symbols on the right-hand side of {lhs!r}")
         total += len(rhs)
         for place, symbol in enumerate(rhs):
             if not isinstance(symbol, str) or len(symbol) > MAX_SYMBOL_CHARACTERS:

@@ -9,7 +9,7 @@ from maze.errors import InvalidConstraintError, LimitExceededError
 from maze.grammar.cfg.analysis import unreachable_warnings, without_dead_rules
 from maze.grammar.cfg.model import LoweredGrammar
 from maze.grammar.cfg.productions import to_cfg
-from maze.grammar.pattern.code_points import ANY, LAST_CODE_POINT, Ranges, complement, from_to, union
+from maze.grammar.pattern.code_points import ANY, LAST_CODE_POINT, complement, intersection, union
 from maze.grammar.pattern.tree import Chars, Node, Nonterminal, alt, cat, literal, repeat
 
 MAX_NESTING = 60
@@ -205,7 +205,7 @@ class _Reader:
         negated = self.peek() == "^"
         if negated:
             self.at += 1
-        ranges: list[Ranges] = []
+        ranges: list[tuple[int, int]] = []
         while self.peek() != "]":
             if self.peek() in ("", "\n"):
                 self.fail(place, "this class of characters is never closed")
@@ -216,11 +216,12 @@ class _Reader:
                 last = ord(self.character())
             if last < first:
                 self.fail(begin, "this range of characters ends before it begins")
-            ranges.append(from_to(first, last))
+            ranges.append((first, last))
         self.at += 1
         if not ranges:
             self.fail(place, "this class of characters is empty")
-        return Chars(complement(union(*ranges)) if negated else union(*ranges))
+        chars = union(tuple(ranges))
+        return Chars(complement(chars) if negated else intersection(chars, ANY))
 
     def character(self) -> str:
         place = self.at
