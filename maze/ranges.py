@@ -21,8 +21,6 @@ class Range:
 
     def problem(self, value: object) -> str | None:
         """What is wrong with `value`, to stand after its name; None if nothing is."""
-        if type(value) is self.kind and self.lowest < value <= self.highest:
-            return None  # the usual case: this is on the way of every call
         if not isinstance(value, int if self.kind is int else int | float) or isinstance(value, bool):
             return f"is of type {type(value).__name__}; it must be {self}"
         if self.lowest <= value <= self.highest and not (self.without_lowest and value == self.lowest):  # False for NaN

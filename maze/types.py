@@ -100,9 +100,11 @@ class GenerationOptions:
     on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR
 
     def __post_init__(self) -> None:
-        for name, allowed in _OPTION_RANGES:
+        for name, kind, lowest, highest in _OPTION_RANGES:
             value = getattr(self, name)
-            if value is not None and (problem := allowed.problem(value)):
+            if value is None or (type(value) is kind and lowest < value <= highest):
+                continue  # quickly, because this is on the way of every call
+            if problem := OPTION_RANGES[name].problem(value):
                 raise InvalidArgumentError(problem, field=name)
         if self.model is not None:
             _check_type("model", self.model, str, TEXT)
@@ -136,7 +138,7 @@ OPTION_RANGES = {
     "seed": ranges.SEED,
 }
 """The numbers among GenerationOptions, by field."""
-_OPTION_RANGES = tuple(OPTION_RANGES.items())
+_OPTION_RANGES = tuple((name, range_.kind, range_.lowest, range_.highest) for name, range_ in OPTION_RANGES.items())
 
 
 TEXT = "text (str)"
@@ -157,10 +159,11 @@ def _check_texts(owner: object, *names: str) -> None:
 def _take_tuple(owner: object, field: str, wanted: type, description: str) -> None:
     """Make the field of a frozen dataclass a tuple, and check the types of its items."""
     values = getattr(owner, field)
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+    if type(values) is not tuple and (isinstance(values, str | bytes) or not isinstance(values, Iterable)):
         raise InvalidArgumentError(f"is of type {type(values).__name__}; give a tuple", field=field)
     items = tuple(values)
-    object.__setattr__(owner, field, items)
+    if items is not values:
+        object.__setattr__(owner, field, items)
     if set(map(type, items)) <= {wanted}:  # quick for the many of a token mask; a subclass is looked at below
         return
     for number, item in enumerate(items):

@@ -1,6 +1,6 @@
 /* Python inside somebody else's process, and the memory of results. Internal to libmaze. */
-#ifndef MAZE_EMBED_H
-#define MAZE_EMBED_H
+#ifndef MAZE_START_H
+#define MAZE_START_H
 
 #include "entry.h"
 
@@ -40,4 +40,4 @@ GenerationResultFFI *result_of_problem(const EmbedProblem *problem);
 /* results.c: set the time that the call of a result took, before the host gets to see the result. */
 void result_took(GenerationResultFFI *result, uint64_t ms);
 
-#endif /* MAZE_EMBED_H */
+#endif /* MAZE_START_H */

@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { LARGEST = 4096 };
@@ -215,6 +216,24 @@ static void the_init_functions_do_what_the_initialisers_do(void)
     CHECK_SUCCEEDS(maze_init(&config));
 }
 
+static void a_forked_child_is_told_so_whatever_its_structs_are(void)
+{
+    CHECK_SUCCEEDS(compile_with(NULL));
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        MazeOptionsFFI options = {.struct_size = 3};
+        MazeConfigFFI config = {.struct_size = 3};
+        MazeCacheStatsFFI stats = {.struct_size = 3};
+        CHECK_FAILS(compile_with(&options), MAZE_FORKED, "forked");
+        CHECK_FAILS(maze_init(&config), MAZE_FORKED, "forked");
+        CHECK(maze_cache_stats(&stats) == MAZE_FORKED);
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 SCENARIOS(SCENARIO(a_size_that_no_header_has_is_named),
           SCENARIO(a_struct_of_any_header_is_taken_and_not_touched_beyond_its_size),
           SCENARIO(fields_that_an_older_header_lacks_have_their_defaults),
@@ -222,4 +241,5 @@ SCENARIOS(SCENARIO(a_size_that_no_header_has_is_named),
           SCENARIO(a_field_that_only_a_later_header_has_must_be_0),
           SCENARIO(counters_are_written_as_far_as_the_struct_goes),
           SCENARIO(zeroed_options_are_told_what_to_begin_with),
+          SCENARIO(a_forked_child_is_told_so_whatever_its_structs_are),
           SCENARIO(the_init_functions_do_what_the_initialisers_do))
