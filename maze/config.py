@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
+from typing import Any
 from urllib.parse import urlsplit
 
+from maze import ranges
 from maze.errors import ConfigurationError
 
 DEFAULT_MAX_TOKENS = 2048
@@ -21,24 +24,22 @@ DEFAULT_TOP_K = 0
 DEFAULT_MODAL_MODEL = "llama-3.1-8b-instruct"
 """Of the original Maze; sent to a Maze service only. Other services are asked for their model."""
 
-MAX_TEMPERATURE = 2.0
-MAX_STOP_TEXTS = 4
-"""vLLM refuses more."""
-MAX_SEED = 2**32 - 1
-
 DIALECTS = ("maze", "vllm", "sglang", "llama.cpp")
 LOG_LEVELS = ("off", "error", "warn", "info", "debug", "trace")
 
-ENVIRONMENT_VARIABLES = (
-    "MODAL_ENDPOINT",
-    "MODAL_API_KEY",
-    "MODAL_MODEL",
-    "MODAL_KEY",
-    "MODAL_SECRET",
-    "MAZE_DIALECT",
-    "MAZE_LOCAL_MODEL",
-    "MAZE_LOG",
-)
+_VARIABLES = {
+    "endpoint": "MODAL_ENDPOINT",
+    "api_key": "MODAL_API_KEY",
+    "model": "MODAL_MODEL",
+    "proxy_key": "MODAL_KEY",
+    "proxy_secret": "MODAL_SECRET",
+    "dialect": "MAZE_DIALECT",
+    "local_model": "MAZE_LOCAL_MODEL",
+    "log_filter": "MAZE_LOG",
+}
+"""The variable of each setting."""
+
+ENVIRONMENT_VARIABLES = tuple(_VARIABLES.values())
 """Every variable that a host of libmaze may set, but for MAZE_PYTHON, which the C part reads before Python runs.
 The service has one of its own: MAZE_API_KEY."""
 
@@ -72,7 +73,10 @@ NO_SECRET = Secret("")
 
 @dataclass(frozen=True, slots=True)
 class ModalConfig:
-    """How to reach an inference service: one on Modal, or any that speaks one of DIALECTS."""
+    """How to reach an inference service: one on Modal, or any that speaks one of DIALECTS.
+
+    Raises ConfigurationError naming the field that is wrong. It shows neither keys nor URLs: people put keys into them.
+    """
 
     endpoints: tuple[str, ...]
     """Base URLs without a trailing slash; at least one."""
@@ -87,10 +91,19 @@ class ModalConfig:
     proxy_secret: Secret = NO_SECRET
     """`Modal-Secret` of the same (MODAL_SECRET)."""
 
+    def __post_init__(self) -> None:
+        _check_type("endpoints", self.endpoints, tuple, "a tuple of URLs")
+        _check_endpoints(self.endpoints, "endpoints")
+        _check_type("model", self.model, str | None, "text (str)")
+        if self.dialect is not None and self.dialect not in DIALECTS:
+            raise ConfigurationError(f"is {self.dialect!r}; it must be one of {', '.join(DIALECTS)}", field="dialect")
+        for name in ("api_key", "proxy_key", "proxy_secret"):
+            _check_secret(name, getattr(self, name))
+
 
 @dataclass(frozen=True, slots=True)
 class MazeConfig:
-    """Everything that a Maze orchestrator can be told; values are checked when it is made."""
+    """Everything that a Maze orchestrator can be told. Raises ConfigurationError naming the field that is wrong."""
 
     max_tokens: int = DEFAULT_MAX_TOKENS
     temperature: float = DEFAULT_TEMPERATURE
@@ -105,24 +118,24 @@ class MazeConfig:
     """GGUF file of the embedded engine; None: the one that came with libmaze."""
     log_filter: str = ""
     """Such as "maze=debug" or "info"; empty: no log."""
-    sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
-    """What to call each field in an error: the variable or struct field that it came from."""
 
     def __post_init__(self) -> None:
-        if self.max_tokens < 1:
-            raise self._wrong("max_tokens", f"is {self.max_tokens}; it must be at least 1")
-        if not (math.isfinite(self.temperature) and 0 <= self.temperature <= MAX_TEMPERATURE):
-            raise self._wrong("temperature", f"is {self.temperature}; it must lie between 0 and {MAX_TEMPERATURE:g}")
-        if self.cache_size_limit < 1:
-            raise self._wrong("cache_size_limit", f"is {self.cache_size_limit}; it must be at least 1")
-        if not (math.isfinite(self.timeout_secs) and self.timeout_secs > 0):
-            raise self._wrong("timeout_secs", f"is {self.timeout_secs}; it must be over 0")
+        for name, allowed in (
+            ("max_tokens", ranges.MAX_TOKENS),
+            ("temperature", ranges.TEMPERATURE),
+            ("cache_size_limit", ranges.CACHE_SIZE_LIMIT),
+            ("timeout_secs", ranges.TIMEOUT_SECS),
+        ):
+            if problem := allowed.problem(getattr(self, name)):
+                raise ConfigurationError(problem, field=name)
+        _check_type("enable_cache", self.enable_cache, bool, "True or False")
+        _check_type("modal", self.modal, ModalConfig | None, "a ModalConfig")
+        _check_type("local_model", self.local_model, Path | None, "a pathlib.Path")
+        _check_type("log_filter", self.log_filter, str, "text (str)")
         if self.local_model is not None and not self.local_model.is_file():
-            raise self._wrong("local_model", f"names {str(self.local_model)!r}, which is not a file; give a GGUF file")
+            problem = f"names {str(self.local_model)!r}, which is not a file; give a GGUF file"
+            raise ConfigurationError(problem, field="local_model")
         self.log_levels()
-
-    def _wrong(self, field_name: str, problem: str) -> ConfigurationError:
-        return ConfigurationError(f"{self.sources.get(field_name, field_name)} {problem}")
 
     def log_levels(self) -> dict[str, str]:
         """Level for each log target of the filter; the target "" stands for all."""
@@ -130,67 +143,101 @@ class MazeConfig:
         for item in filter(None, (item.strip() for item in self.log_filter.split(","))):
             target, _, level = item.rpartition("=")
             if level.lower() not in LOG_LEVELS or not re.fullmatch(r"[\w.]*", target):
-                raise self._wrong(
-                    "log_filter",
+                raise ConfigurationError(
                     f"has {item!r}; give a level ({', '.join(LOG_LEVELS)}) or target=level, such as maze=debug",
+                    field="log_filter",
                 )
             levels[target] = level.lower()
         return levels
 
 
+def _check_type(field: str, value: object, wanted: type | UnionType, description: str) -> None:
+    if not isinstance(value, wanted):
+        raise ConfigurationError(f"is of type {type(value).__name__}; give {description}", field=field)
+
+
+def _check_secret(field: str, secret: Secret) -> None:
+    """Check that a key can travel in an HTTP header."""
+    _check_type(field, secret, Secret, "a Secret")
+    if not all("!" <= character <= "~" for character in secret.reveal()):
+        problem = "holds characters that cannot be sent in a header; copy the key again"
+        raise ConfigurationError(problem, field=field)
+
+
+def _check_endpoints(endpoints: tuple[str, ...], field: str) -> None:
+    if not endpoints:
+        raise ConfigurationError(
+            "names no URL; give one such as https://name--maze.modal.run, or unset it", field=field
+        )
+    for number, endpoint in enumerate(endpoints, 1):
+        named = field if len(endpoints) == 1 else f"URL {number} of {field}"
+        _check_type(named, endpoint, str, "text (str)")
+        problem = _problem_with_url(endpoint)
+        if problem is not None:
+            raise ConfigurationError(problem, field=named)
+
+
+def _problem_with_url(endpoint: str) -> str | None:
+    try:
+        url = urlsplit(endpoint)
+        port_is_valid = url.port is None or url.port > 0
+    except ValueError:
+        return "is not a URL; give one such as https://name--maze.modal.run"
+    if any(character.isspace() or not character.isprintable() for character in endpoint):
+        return "holds white space or a control character; copy the URL again"
+    if url.scheme not in ("http", "https") or not url.hostname or not port_is_valid:
+        return "is not a URL that begins with http:// or https:// and names a host"
+    if url.username is not None or url.password is not None:
+        return "holds a user name or password; put the key into MODAL_API_KEY"
+    if "?" in endpoint or "#" in endpoint:
+        return "has a query or fragment; give the base URL alone"
+    return "ends in a slash; leave it out" if endpoint.endswith("/") else None
+
+
+# ------------------------------------------------------------------------------------------------ the environment
+
+
+def environment() -> dict[str, str]:
+    """The environment of this process as it is now."""
+    return dict(os.environ)
+
+
 def parse_endpoints(text: str, source: str) -> tuple[str, ...]:
     """Split and check a list of endpoint URLs; `source` is what an error calls it."""
     endpoints = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
-    if not endpoints:
-        raise ConfigurationError(f"{source} names no URL; give one such as https://name--maze.modal.run, or unset it")
-    for number, endpoint in enumerate(endpoints, 1):
-        # The text is not repeated: people put keys into URLs.
-        where = source if len(endpoints) == 1 else f"URL {number} of {source}"
-        try:
-            url = urlsplit(endpoint)
-            port_is_valid = url.port is None or url.port > 0
-        except ValueError:
-            raise ConfigurationError(f"{where} is not a URL; give one such as https://name--maze.modal.run") from None
-        if any(character.isspace() or not character.isprintable() for character in endpoint):
-            raise ConfigurationError(f"{where} holds white space or a control character; copy the URL again")
-        if url.scheme not in ("http", "https") or not url.hostname or not port_is_valid:
-            raise ConfigurationError(f"{where} is not a URL that begins with http:// or https:// and names a host")
-        if url.username is not None or url.password is not None:
-            raise ConfigurationError(f"{where} holds a user name or password; put the key into MODAL_API_KEY")
-        if "?" in endpoint or "#" in endpoint:
-            raise ConfigurationError(f"{where} has a query or fragment; give the base URL alone")
+    _check_endpoints(endpoints, source)
     return endpoints
-
-
-def checked_secret(text: str, source: str) -> Secret:
-    """Check that a key can travel in an HTTP header; the error never shows it."""
-    text = text.strip()
-    if not all("!" <= character <= "~" for character in text):
-        raise ConfigurationError(f"{source} holds characters that cannot be sent in a header; copy the key again")
-    return Secret(text)
-
-
-def checked_dialect(text: str, source: str) -> str | None:
-    """Check the name of a dialect; empty is None: ask the endpoint."""
-    if text and text not in DIALECTS:
-        raise ConfigurationError(f"{source} is {text!r}; it must be one of {', '.join(DIALECTS)}")
-    return text or None
 
 
 def config_from_environment(environment: Mapping[str, str] | None = None) -> MazeConfig:
     """The configuration that the environment asks for; an empty variable counts as unset."""
-    values = os.environ if environment is None else environment
+    return read_config({}, environment)
 
-    modal = None
-    if values.get("MODAL_ENDPOINT", "").strip():
-        modal = modal_config_from_environment(parse_endpoints(values["MODAL_ENDPOINT"], "MODAL_ENDPOINT"), values)
-    local_model = values.get("MAZE_LOCAL_MODEL")
-    return MazeConfig(
-        modal=modal,
-        local_model=Path(local_model) if local_model else None,
-        log_filter=values.get("MAZE_LOG", ""),
-        sources={"local_model": "MAZE_LOCAL_MODEL", "log_filter": "MAZE_LOG"},
-    )
+
+def read_config(
+    given: Mapping[str, str],
+    environment: Mapping[str, str] | None = None,
+    **numbers: Any,  # noqa: ANN401 - fields of MazeConfig
+) -> MazeConfig:
+    """The configuration of a program: what it has `given`, and for the rest the environment.
+
+    `given` has texts by their name in MazeConfigFFI. An error names what it is about as `config.<name>`, or as the
+    variable.
+    """
+    values = os.environ if environment is None else environment
+    sources = _VARIABLES | {name: f"config.{name}" for name in (*given, *numbers)}
+    settings = {name: values.get(variable, "") for name, variable in _VARIABLES.items()} | dict(given)
+    with _naming(sources):
+        modal = None
+        if settings["endpoint"].strip():
+            modal = _modal_config(parse_endpoints(settings["endpoint"], "endpoint"), settings)
+        local_model = settings["local_model"]
+        return MazeConfig(
+            modal=modal,
+            local_model=Path(local_model) if local_model else None,
+            log_filter=settings["log_filter"],
+            **numbers,
+        )
 
 
 def modal_config_from_environment(
@@ -198,20 +245,36 @@ def modal_config_from_environment(
 ) -> ModalConfig:
     """How to reach `endpoints`, with the keys, model and dialect that the environment has for a service."""
     values = os.environ if environment is None else environment
+    with _naming(_VARIABLES):
+        return _modal_config(endpoints, {name: values.get(variable, "") for name, variable in _VARIABLES.items()})
+
+
+def _modal_config(endpoints: tuple[str, ...], settings: Mapping[str, str]) -> ModalConfig:
     return ModalConfig(
         endpoints=endpoints,
-        api_key=checked_secret(values.get("MODAL_API_KEY", ""), "MODAL_API_KEY"),
-        model=values.get("MODAL_MODEL") or None,
-        dialect=checked_dialect(values.get("MAZE_DIALECT", ""), "MAZE_DIALECT"),
-        proxy_key=checked_secret(values.get("MODAL_KEY", ""), "MODAL_KEY"),
-        proxy_secret=checked_secret(values.get("MODAL_SECRET", ""), "MODAL_SECRET"),
+        api_key=Secret(settings["api_key"].strip()),
+        model=settings["model"] or None,
+        dialect=settings["dialect"] or None,
+        proxy_key=Secret(settings["proxy_key"].strip()),
+        proxy_secret=Secret(settings["proxy_secret"].strip()),
     )
+
+
+@contextmanager
+def _naming(sources: Mapping[str, str]) -> Iterator[None]:
+    """Let an error name not the field, but what it came from."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise error.naming(re.sub(r"\w+$", lambda name: sources.get(name[0], name[0]), error.field)) from None
 
 
 def service_key_from_environment(environment: Mapping[str, str] | None = None) -> Secret:
     """The key that `maze serve` and the Modal app ask their clients for (MAZE_API_KEY); empty for none."""
     values = os.environ if environment is None else environment
-    return checked_secret(values.get("MAZE_API_KEY", ""), "MAZE_API_KEY")
+    key = Secret(values.get("MAZE_API_KEY", "").strip())
+    _check_secret("MAZE_API_KEY", key)
+    return key
 
 
 def set_variables(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ MazeError
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class Status(IntEnum):
@@ -54,15 +54,21 @@ class Status(IntEnum):
 class MazeError(Exception):
     """Base of every error that libmaze raises on purpose.
 
-    The message says what was wrong, where, and what to do; it never holds a secret. `partial_text` is what the engine
-    had delivered before the failure.
+    The message says what was wrong, where, and what to do; it never holds a secret. Where a field is wrong, `field` is
+    its name and `problem` the rest of the message. `partial_text` is what the engine had delivered before the failure.
     """
 
     status: ClassVar[Status] = Status.INTERNAL_ERROR
 
-    def __init__(self, message: str, *, partial_text: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, field: str = "", partial_text: str = "") -> None:
+        super().__init__(f"{field} {message}" if field else message)
+        self.field = field
+        self.problem = message
         self.partial_text = partial_text
+
+    def naming(self, field: str) -> Self:
+        """The same error with the name that the caller knows the field by: a struct field, a variable, `--option`."""
+        return type(self)(self.problem, field=field, partial_text=self.partial_text)
 
 
 class InvalidArgumentError(MazeError):

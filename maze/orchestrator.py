@@ -26,14 +26,13 @@ from maze.backends.base import (
 )
 from maze.cache import CacheStats, ConstraintCache
 from maze.check.validation import describe_violation, judge, validate
-from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MAX_SEED, MAX_STOP_TEXTS, MAX_TEMPERATURE, MazeConfig
+from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MazeConfig
 from maze.config import config_from_environment as read_environment
 from maze.errors import (
     BadResponseError,
     CancelledError,
     ConstraintViolatedError,
     ForkedError,
-    InvalidArgumentError,
     MazeError,
     Status,
     TruncatedError,
@@ -315,8 +314,6 @@ class Orchestrator:
         constraints_key: Hashable | None,
         started: float,
     ) -> GenerationResult:
-        if options is not _DEFAULT_OPTIONS:
-            _check(options)
         deadline = _deadline(options, self.config)
         compiled, hit = self.compile(
             constraints, intent.language, options.on_unenforceable, constraints_key=constraints_key
@@ -497,26 +494,6 @@ def _backend_for(config: MazeConfig) -> Backend:
     from maze.backends.llama_cpp import LlamaCppBackend
 
     return LlamaCppBackend(config.local_model)
-
-
-def _check(options: GenerationOptions) -> None:
-    """Raise InvalidArgumentError for an option out of range."""
-    ranges: tuple[tuple[str, float | None, float, float], ...] = (
-        ("max_tokens", options.max_tokens, 1, 2**32 - 1),
-        ("timeout_ms", options.timeout_ms, 1, 2**32 - 1),
-        ("temperature", options.temperature, 0, MAX_TEMPERATURE),
-        ("top_k", options.top_k, 0, 2**31 - 1),
-        ("seed", options.seed, 0, MAX_SEED),
-    )
-    for name, value, lowest, highest in ranges:
-        if value is not None and not lowest <= value <= highest:
-            raise InvalidArgumentError(f"options.{name} is {value}; it must lie between {lowest} and {highest:g}")
-    if options.top_p is not None and not 0 < options.top_p <= 1:
-        raise InvalidArgumentError(f"options.top_p is {options.top_p}; it must be over 0 and at most 1")
-    if len(options.stop) > MAX_STOP_TEXTS:
-        raise InvalidArgumentError(f"options.stop has {len(options.stop)} texts; engines take {MAX_STOP_TEXTS}")
-    if not all(options.stop):
-        raise InvalidArgumentError("options.stop holds an empty text, which would end every generation at once")
 
 
 def _validate(completion: Completion, compiled: CompiledConstraints) -> ValidationResult:

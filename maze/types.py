@@ -1,15 +1,19 @@
-"""What goes into Maze and what comes out: plain frozen dataclasses without behaviour beyond their own facts."""
+"""What goes into Maze and what comes out: frozen dataclasses that check themselves, without other behaviour.
+
+What goes in raises InvalidArgumentError when it is made with a field of a wrong type or value: it names the field, says
+what it is and what it must be.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
+from maze import ranges
 from maze.errors import InvalidArgumentError, Status
-
-_Item = TypeVar("_Item")
+from maze.ranges import MAX_STOP_TEXT_BYTES, MAX_STOP_TEXTS
 
 # ------------------------------------------------------------------------------------------------ what goes in
 
@@ -26,16 +30,15 @@ class TokenMaskRules:
 
     def __post_init__(self) -> None:
         if self.allowed is not None:
-            object.__setattr__(self, "allowed", _as_tuple("allowed", self.allowed))
-        object.__setattr__(self, "forbidden", _as_tuple("forbidden", self.forbidden))
+            _take_tuple(self, "allowed", int, "a token id (int)")
+        _take_tuple(self, "forbidden", int, "a token id (int)")
 
 
 @dataclass(frozen=True, slots=True)
 class ConstraintIR:
     """One compiled constraint set, as Braid makes it; `ConstraintIRFFI` of include/maze.h.
 
-    A list of patterns becomes a tuple. Raises InvalidArgumentError for fields of another type: a single text is no
-    sequence of patterns, and a schema is JSON text.
+    A list of patterns becomes a tuple. A single text is no sequence of patterns, and a schema is JSON text.
     """
 
     json_schema: str | None = None
@@ -46,18 +49,13 @@ class ConstraintIR:
     name: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "regex_patterns", _as_tuple("regex_patterns", self.regex_patterns))
-        texts = [("json_schema", self.json_schema), ("grammar", self.grammar), ("name", self.name)]
-        texts += [(f"regex_patterns[{number}]", pattern) for number, pattern in enumerate(self.regex_patterns)]
-        for name, value in texts:
-            if not isinstance(value, str | None):
-                raise InvalidArgumentError(f"{name} is of type {type(value).__name__}; give text (str)")
-
-
-def _as_tuple(name: str, values: Iterable[_Item]) -> tuple[_Item, ...]:
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise InvalidArgumentError(f"{name} is of type {type(values).__name__}; give a tuple")
-    return tuple(values)
+        _check_texts(self, "json_schema", "grammar")
+        _check_type("name", self.name, str, TEXT)
+        _take_tuple(self, "regex_patterns", str, TEXT)
+        if self.token_masks is not None:
+            _check_type("token_masks", self.token_masks, TokenMaskRules, "TokenMaskRules")
+        if problem := ranges.PRIORITY.problem(self.priority):
+            raise InvalidArgumentError(problem, field="priority")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +66,10 @@ class Intent:
     prompt: str | None = None
     current_file: str | None = None
     language: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_type("raw_input", self.raw_input, str, TEXT)
+        _check_texts(self, "prompt", "current_file", "language")
 
 
 class OnUnenforceable(StrEnum):
@@ -81,7 +83,11 @@ class OnUnenforceable(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GenerationOptions:
-    """Options of one call; None leaves a value to the configuration (`MazeOptionsFFI` of include/maze.h)."""
+    """Options of one call; None leaves a value to the configuration (`MazeOptionsFFI` of include/maze.h).
+
+    The one place that checks them, for C, the service and the command line alike: they build this, and name the field
+    in the error as their callers do (`MazeError.naming`).
+    """
 
     max_tokens: int | None = None
     timeout_ms: int | None = None
@@ -92,6 +98,75 @@ class GenerationOptions:
     model: str | None = None
     stop: tuple[str, ...] = ()
     on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR
+
+    def __post_init__(self) -> None:
+        for name, allowed in _OPTION_RANGES:
+            value = getattr(self, name)
+            if value is not None and (problem := allowed.problem(value)):
+                raise InvalidArgumentError(problem, field=name)
+        if self.model is not None:
+            _check_type("model", self.model, str, TEXT)
+            if not self.model:
+                raise InvalidArgumentError("is empty; it must be the name of a model, or absent", field="model")
+        if self.stop != ():
+            _take_tuple(self, "stop", str, TEXT)
+            self._check_stop_texts()
+        if type(self.on_unenforceable) is not OnUnenforceable:  # a plain "report" would pass for it in part
+            _check_type("on_unenforceable", self.on_unenforceable, OnUnenforceable, "one of OnUnenforceable")
+
+    def _check_stop_texts(self) -> None:
+        if len(self.stop) > MAX_STOP_TEXTS:
+            raise InvalidArgumentError(
+                f"has {len(self.stop)} texts; at most {MAX_STOP_TEXTS} are possible", field="stop"
+            )
+        for number, text in enumerate(self.stop):
+            size = len(text.encode(errors="surrogatepass"))
+            if not 0 < size <= MAX_STOP_TEXT_BYTES:
+                what = f"has {size} bytes" if size else "is an empty text, which would end every generation at once"
+                problem = f"{what}; it must have 1 to {MAX_STOP_TEXT_BYTES} bytes"
+                raise InvalidArgumentError(problem, field=f"stop[{number}]")
+
+
+OPTION_RANGES = {
+    "max_tokens": ranges.MAX_TOKENS,
+    "timeout_ms": ranges.TIMEOUT_MS,
+    "temperature": ranges.TEMPERATURE,
+    "top_p": ranges.TOP_P,
+    "top_k": ranges.TOP_K,
+    "seed": ranges.SEED,
+}
+"""The numbers among GenerationOptions, by field."""
+_OPTION_RANGES = tuple(OPTION_RANGES.items())
+
+
+TEXT = "text (str)"
+
+
+def _check_type(field: str, value: object, wanted: type, description: str) -> None:
+    if not isinstance(value, wanted):
+        raise InvalidArgumentError(f"is of type {type(value).__name__}; give {description}", field=field)
+
+
+def _check_texts(owner: object, *names: str) -> None:
+    """Check fields that are text or None."""
+    for name in names:
+        if (value := getattr(owner, name)) is not None:
+            _check_type(name, value, str, TEXT)
+
+
+def _take_tuple(owner: object, field: str, wanted: type, description: str) -> None:
+    """Make the field of a frozen dataclass a tuple, and check the types of its items."""
+    values = getattr(owner, field)
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise InvalidArgumentError(f"is of type {type(values).__name__}; give a tuple", field=field)
+    items = tuple(values)
+    object.__setattr__(owner, field, items)
+    if set(map(type, items)) <= {wanted}:  # quick for the many of a token mask; a subclass is looked at below
+        return
+    for number, item in enumerate(items):
+        if not isinstance(item, wanted) or isinstance(item, bool):
+            problem = f"is of type {type(item).__name__}; give {description}"
+            raise InvalidArgumentError(problem, field=f"{field}[{number}]")
 
 
 # ------------------------------------------------------------------------------------------------ compiled constraints

@@ -13,7 +13,7 @@ import cffi
 import pytest
 from c_programs import HEADERS, LIBRARIES, SOURCES, WARNINGS, check_scenario, compile_program, run, scenarios
 
-from maze import _version, config
+from maze import _version, config, ranges
 from maze.errors import Status
 from maze.types import OnUnenforceable
 
@@ -181,9 +181,9 @@ def test_the_header_tells_the_defaults_of_the_configuration(field: str, sentence
 
 
 def test_the_header_tells_the_limits_of_the_options() -> None:
-    assert f"from 0 (always the likeliest token) to {config.MAX_TEMPERATURE:g};" in HEADER
-    assert f"from 0 to {config.MAX_SEED};" in HEADER
-    assert f"at most {config.MAX_STOP_TEXTS}. */" in HEADER
+    assert f"from 0 (always the likeliest token) to {ranges.TEMPERATURE.highest};" in HEADER
+    assert f"from 0 to {ranges.SEED.highest};" in HEADER
+    assert f"at most {ranges.MAX_STOP_TEXTS}. */" in HEADER
 
 
 # ------------------------------------------------------------------------------------------------ the header alone

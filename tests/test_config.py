@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, ModalConfig, Secret, config_from_environment
+from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, ModalConfig, Secret, config_from_environment, read_config
 from maze.errors import ConfigurationError
 
 SOURCES = (Path(__file__).parent.parent / "maze").rglob("*.py")
@@ -104,20 +105,68 @@ def test_no_secret_appears_in_an_error_or_a_repr(variable: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("field", "value", "complaint"),
     [
-        ("max_tokens", 0),
-        ("temperature", -0.1),
-        ("temperature", float("nan")),
-        ("temperature", 2.1),
-        ("cache_size_limit", 0),
-        ("timeout_secs", 0),
-        ("timeout_secs", float("inf")),
+        ("max_tokens", 0, "is 0; it must be a whole number between 1 and"),
+        ("max_tokens", True, "is of type bool; it must be a whole number"),
+        ("temperature", 3, "is 3; it must be a number between 0 and 2"),
+        ("temperature", -0.1, "is -0.1; it must be"),
+        ("temperature", float("nan"), "is nan; it must be"),
+        ("temperature", 2.1, "is 2.1; it must be"),
+        ("cache_size_limit", 0, "is 0; it must be a whole number"),
+        ("timeout_secs", 0, "is 0; it must be a number over 0"),
+        ("timeout_secs", float("inf"), "is inf; it must be"),
+        ("timeout_secs", "300", "is of type str; it must be a number"),
+        ("enable_cache", 1, "is of type int; give True or False"),
+        ("modal", "http://x", "is of type str; give a ModalConfig"),
+        ("local_model", "model.gguf", "is of type str; give a pathlib.Path"),
+        ("log_filter", None, "is of type NoneType; give text (str)"),
     ],
 )
-def test_a_field_out_of_range_is_an_error_that_names_it(field: str, value: float) -> None:
-    with pytest.raises(ConfigurationError, match=f"^{field} is "):
+def test_a_wrong_field_is_an_error_that_names_it(field: str, value: object, complaint: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{field} {re.escape(complaint)}"):
         MazeConfig(**{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"endpoints": "http://x"}, "endpoints is of type str; give a tuple of URLs"),
+        ({"endpoints": ()}, "endpoints names no URL"),
+        ({"endpoints": ("localhost:8000",)}, "endpoints is not a URL that begins with http"),
+        ({"endpoints": ("http://x", "http://u:p@y")}, "URL 2 of endpoints holds a user name or password"),
+        ({"endpoints": ("http://x/",)}, "endpoints ends in a slash; leave it out"),
+        ({"endpoints": (None,)}, "endpoints is of type NoneType; give text"),
+        ({"api_key": "key"}, "api_key is of type str; give a Secret"),
+        ({"api_key": Secret("two words")}, "api_key holds characters that cannot be sent in a header"),
+        ({"proxy_secret": Secret("a\r\nX: y")}, "proxy_secret holds characters"),
+        ({"model": 1}, "model is of type int; give text"),
+        ({"dialect": "grpc"}, "dialect is 'grpc'; it must be one of maze, vllm, sglang, llama.cpp"),
+    ],
+)
+def test_a_service_that_cannot_be_reached_so_is_an_error_when_it_is_described(
+    fields: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(complaint)}") as caught:
+        ModalConfig(**{"endpoints": ("http://x",), **fields})
+    assert "u:p" not in str(caught.value)
+    assert "two words" not in str(caught.value)
+
+
+def test_what_a_program_gives_comes_before_the_environment_and_is_named_as_its_field() -> None:
+    environment = {"MODAL_ENDPOINT": "http://from.environment", "MAZE_DIALECT": "vllm", "MAZE_LOG": "info"}
+    config = read_config({"endpoint": "http://given", "log_filter": ""}, environment, max_tokens=9)
+    assert config.modal == ModalConfig(endpoints=("http://given",), dialect="vllm")
+    assert (config.log_filter, config.max_tokens) == ("", 9)
+    assert read_config({"endpoint": ""}, environment).modal is None
+    for given, numbers, named in [
+        ({"endpoint": "http://x,nowhere"}, {}, "URL 2 of config.endpoint"),
+        ({"dialect": "grpc"}, {}, "config.dialect"),
+        ({"local_model": "/nowhere.gguf"}, {}, "config.local_model"),
+        ({}, {"temperature": 3.0}, "config.temperature is 3.0;"),
+    ]:
+        with pytest.raises(ConfigurationError, match=f"^{re.escape(named)}"):
+            read_config(given, environment, **numbers)
 
 
 def test_the_log_filter_takes_levels_by_target() -> None:

@@ -8,24 +8,18 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from maze.config import (
     DEFAULT_CACHE_SIZE_LIMIT,
     DEFAULT_MAX_TOKENS,
     DEFAULT_TEMPERATURE,
     DEFAULT_TIMEOUT_SECS,
-    MAX_SEED,
-    MAX_STOP_TEXTS,
-    MAX_TEMPERATURE,
     MazeConfig,
-    ModalConfig,
-    checked_dialect,
-    checked_secret,
-    parse_endpoints,
+    read_config,
 )
 from maze.errors import InvalidArgumentError, LimitExceededError, MazeError
+from maze.ranges import MAX_STOP_TEXTS
 from maze.types import ConstraintIR, GenerationOptions, Intent, OnUnenforceable, TokenMaskRules
 
 Pointer = Any
@@ -64,8 +58,6 @@ class Lib(Protocol):
 
 ConstraintKey = tuple[int, bytes | None, bytes | None, tuple[bytes, ...], bytes, bytes, bytes]
 """priority, json_schema, grammar, regex_patterns, allowed tokens, forbidden tokens, name: as they lay in memory."""
-
-_Number = TypeVar("_Number", int, float)
 
 _MAX_STRUCT_SIZE = 4096
 """A `struct_size` over this is not a later version of a struct but garbage."""
@@ -274,17 +266,23 @@ class Reader:
         if options == self._null:
             return GenerationOptions()
         on_unenforceable = self.on_unenforceable(options)
-        return GenerationOptions(
-            max_tokens=options.max_tokens or None,
-            timeout_ms=options.timeout_ms or None,
-            temperature=_unless_negative(options.temperature, "options.temperature", MAX_TEMPERATURE),
-            top_p=_unless_negative(options.top_p, "options.top_p", 1.0),
-            top_k=options.top_k or None,
-            seed=_unless_negative(options.seed, "options.seed", MAX_SEED),
-            model=self.text(options.model, "options.model") or None,
-            stop=self._stop(options.stop, options.stop_len),
-            on_unenforceable=on_unenforceable,
-        )
+        model = self.text(options.model, "options.model") or None
+        stop = self._stop(options.stop, options.stop_len)
+        try:
+            # What stands for "not set" is 0 in some fields and below 0 in others: see MAZE_OPTIONS_INIT.
+            return GenerationOptions(
+                max_tokens=options.max_tokens or None,
+                timeout_ms=options.timeout_ms or None,
+                temperature=None if options.temperature < 0 else options.temperature,
+                top_p=None if options.top_p < 0 else options.top_p,
+                top_k=options.top_k or None,
+                seed=None if options.seed < 0 else options.seed,
+                model=model,
+                stop=stop,
+                on_unenforceable=on_unenforceable,
+            )
+        except InvalidArgumentError as error:
+            raise error.naming(f"options.{error.field}") from None
 
     def _stop(self, stop: Pointer, length: int) -> tuple[str, ...]:
         if length == 0:
@@ -302,49 +300,19 @@ class Reader:
         """Read the configuration of the process; what it leaves open comes from `environment`."""
         self._check_struct_size(config, "config", "MAZE_CONFIG_INIT")
 
-        def choose(field: str, variable: str) -> tuple[str, str]:
-            """The text of a field or else of its variable, and where it came from."""
-            text = self.text(getattr(config, field), f"config.{field}")
-            return (environment.get(variable, ""), variable) if text is None else (text, f"config.{field}")
-
-        endpoint, endpoint_source = choose("endpoint", "MODAL_ENDPOINT")
-        local_model, local_model_source = choose("local_model", "MAZE_LOCAL_MODEL")
-        log_filter, log_filter_source = choose("log_filter", "MAZE_LOG")
-        modal = None
-        if endpoint.strip():
-            modal = ModalConfig(
-                endpoints=parse_endpoints(endpoint, endpoint_source),
-                api_key=checked_secret(*choose("api_key", "MODAL_API_KEY")),
-                model=choose("model", "MODAL_MODEL")[0] or None,
-                dialect=checked_dialect(*choose("dialect", "MAZE_DIALECT")),
-                proxy_key=checked_secret(environment.get("MODAL_KEY", ""), "MODAL_KEY"),
-                proxy_secret=checked_secret(environment.get("MODAL_SECRET", ""), "MODAL_SECRET"),
-            )
-        temperature = config.temperature
-        return MazeConfig(
+        texts = {
+            field: self.text(getattr(config, field), f"config.{field}")
+            for field in ("endpoint", "api_key", "model", "local_model", "dialect", "log_filter")
+        }
+        return read_config(
+            {field: text for field, text in texts.items() if text is not None},
+            environment,
             max_tokens=config.max_tokens or DEFAULT_MAX_TOKENS,
-            temperature=DEFAULT_TEMPERATURE if temperature < 0 else temperature,
+            temperature=DEFAULT_TEMPERATURE if config.temperature < 0 else config.temperature,
             enable_cache=config.enable_cache != 0,
             cache_size_limit=config.cache_size_limit or DEFAULT_CACHE_SIZE_LIMIT,
             timeout_secs=config.timeout_secs or DEFAULT_TIMEOUT_SECS,
-            modal=modal,
-            local_model=Path(local_model) if local_model else None,
-            log_filter=log_filter,
-            sources={
-                "temperature": "config.temperature",
-                "local_model": local_model_source,
-                "log_filter": log_filter_source,
-            },
         )
-
-
-def _unless_negative(value: _Number, path: str, highest: float) -> _Number | None:
-    """An option for which a negative number stands for the default."""
-    if value < 0:
-        return None
-    if not value <= highest:  # also for NaN
-        raise InvalidArgumentError(f"{path} is {value}; give a number up to {highest:g}, or below 0 for the default")
-    return value
 
 
 __all__ = ["ConstraintKey", "Reader", "decode_constraints", "decode_text"]

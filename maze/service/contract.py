@@ -15,16 +15,12 @@ from maze.config import (
     DEFAULT_TEMPERATURE,
     DEFAULT_TOP_K,
     DEFAULT_TOP_P,
-    MAX_SEED,
-    MAX_STOP_TEXTS,
-    MAX_TEMPERATURE,
 )
 from maze.errors import MazeError, Status
+from maze.ranges import MAX_STOP_TEXT_BYTES, MAX_STOP_TEXTS, SEED, TEMPERATURE, TOP_K
 from maze.types import ConstraintIR, TokenMaskRules
 
 MAX_REQUEST_ID_LENGTH = 128
-MAX_STOP_TEXT_BYTES = 1024
-MAX_TOP_K = 2**31 - 1
 MAX_TOKEN_ID = 2**32 - 1
 
 _FIELDS = (
@@ -228,10 +224,10 @@ def read_request(body: bytes, request_id: str, *, max_tokens: int, max_prompt_by
         constraints_key=orjson.dumps([constraints, language]),
         language=language,
         max_tokens=_integer(fields, "max_tokens", min(DEFAULT_MAX_TOKENS, max_tokens), 1, max_tokens),
-        temperature=_number(fields, "temperature", DEFAULT_TEMPERATURE, 0, MAX_TEMPERATURE),
+        temperature=_number(fields, "temperature", DEFAULT_TEMPERATURE, 0, TEMPERATURE.highest),
         top_p=_top_p(fields),
-        top_k=_integer(fields, "top_k", DEFAULT_TOP_K, 0, MAX_TOP_K),
-        seed=_integer(fields, "seed", secrets.randbelow(MAX_SEED + 1), 0, MAX_SEED),
+        top_k=_integer(fields, "top_k", DEFAULT_TOP_K, 0, int(TOP_K.highest)),
+        seed=_integer(fields, "seed", secrets.randbelow(2**32), 0, int(SEED.highest)),
         stop=_stop_texts(fields.get("stop_sequences")),
         model=model,
         request_id=request_id if given_id is None else checked_request_id(given_id, "request_id"),
