@@ -6,10 +6,8 @@ Text for people goes to stdout and stderr with colours on a terminal only; `--js
 from __future__ import annotations
 
 import io
-import ipaddress
 import os
 import signal
-import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,10 +23,9 @@ from rich.text import Text
 from typer.main import get_command
 
 from maze._version import __version__
-from maze.backends.base import Backend, Health
+from maze.backends.base import Health
 from maze.check.validation import judge
 from maze.config import (
-    MazeConfig,
     config_from_environment,
     modal_config_from_environment,
     parse_endpoints,
@@ -41,7 +38,6 @@ from maze.errors import (
     MazeError,
     Status,
 )
-from maze.log import configure_logging
 from maze.orchestrator import Orchestrator
 from maze.types import ConstraintIR, GenerationOptions, Intent, OnUnenforceable
 
@@ -443,21 +439,25 @@ def serve(
     MODAL_ENDPOINT is not looked at: a service that offers itself would go round in circles.
     """
     with _failing(as_json):
+        try:
+            from maze.service.app import create_app
+            from maze.service.server import ServiceServer, is_loopback, listen, url_of
+            from maze.service.settings import ServiceSettings
+        except ImportError as error:
+            raise ConfigurationError(f"maze serve needs a package ({error}): install libmaze[service]") from None
+
         key = service_key_from_environment()
-        if not key and not _is_loopback(host):
+        if not key and not is_loopback(host):
             raise ConfigurationError(
                 f"--host {host!r} can be reached from elsewhere, so a key is needed: set MAZE_API_KEY, "
                 "or listen on 127.0.0.1"
             )
+        modal = None
+        if upstream is not None:
+            modal = modal_config_from_environment(parse_endpoints(upstream, "--upstream"))
         config = config_from_environment()
         # A service is watched through its log, so it has one unless the environment says otherwise.
-        configure_logging(replace(config, log_filter=config.log_filter or "info").log_levels())
-        try:
-            from maze.service.app import ServiceSettings, create_app
-            from maze.service.server import ServiceServer, listen
-        except ImportError as error:
-            raise ConfigurationError(f"maze serve needs a package ({error}): install libmaze[service]") from None
-
+        config = replace(config, modal=modal, log_filter=config.log_filter or "info")
         settings = ServiceSettings(
             api_key=key,
             max_concurrent=max_concurrent or (4 if upstream is None else 32),
@@ -466,42 +466,12 @@ def serve(
             request_timeout_secs=timeout,
             stop_grace_secs=grace,
         )
-        backend = _backend(config, upstream)
-        server = ServiceServer(create_app(backend, settings))
-        with listen(host, port) as listener:
-            url = _url_of(listener)
+        with Orchestrator(config) as maze, listen(host, port) as listener:
+            server = ServiceServer(create_app(maze, settings))
+            url, engine = url_of(listener), maze.backend_name
             if as_json:
-                _print_json({"status": "MAZE_OK", "url": url, "backend": backend.name, "pid": os.getpid()})
+                _print_json({"status": "MAZE_OK", "url": url, "backend": engine, "pid": os.getpid()})
             else:
-                _stderr().print(Text(f"{backend.name} at {url}; Ctrl-C stops"))
-            try:
-                server.run([listener])
-            finally:
-                backend.close()
+                _stderr().print(Text(f"{engine} at {url}; Ctrl-C stops"))
+            server.run([listener])
     raise typer.Exit(INTERRUPTED if server.stopped_by is signal.SIGINT else 0)
-
-
-def _backend(config: MazeConfig, upstream: str | None) -> Backend:
-    if upstream is not None:
-        from maze.backends import connect
-
-        return connect(modal_config_from_environment(parse_endpoints(upstream, "--upstream")))
-    from maze.backends.llama_cpp import LlamaCppBackend
-
-    return LlamaCppBackend(config.local_model)
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether only this machine can connect to what listens on `host`."""
-    if not host:
-        return False  # all addresses
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise InvalidArgumentError(f"--host {host} is no address of this machine: {error}") from None
-    return all(ipaddress.ip_address(str(address[4][0])).is_loopback for address in found)
-
-
-def _url_of(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from starlette.applications import Starlette
 
 from maze.backends.base import Backend
-from maze.service.app import ServiceSettings, create_app
+from maze.config import MazeConfig
+from maze.orchestrator import Orchestrator
+from maze.service.app import create_app
 from maze.service.server import ServiceServer, listen
+from maze.service.settings import ServiceSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,9 @@ class RunningService:
 
 @contextmanager
 def running_service(backend: Backend, settings: ServiceSettings | None = None) -> Iterator[RunningService]:
-    with running_app(create_app(backend, settings or ServiceSettings(stop_grace_secs=0))) as service:
+    """The Orchestrator is not closed, because the backend is the caller's."""
+    maze = Orchestrator(MazeConfig(), backend=backend)
+    with running_app(create_app(maze, settings or ServiceSettings(stop_grace_secs=0))) as service:
         yield service
 
 

@@ -30,7 +30,7 @@ from maze.cli import EXIT_CODES, INTERRUPTED, OUTPUT_LOST, main
 from maze.config import ENVIRONMENT_VARIABLES, Secret
 from maze.errors import Status
 from maze.log import configure_logging
-from maze.service.app import ServiceSettings
+from maze.service.settings import ServiceSettings
 
 ROOT = Path(__file__).parent.parent
 MAZE = [sys.executable, "-m", "maze"]

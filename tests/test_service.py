@@ -22,9 +22,9 @@ from maze.backends.base import FINISHED_LENGTH, Deadline, Health, Request
 from maze.backends.llama_cpp import LlamaCppBackend
 from maze.config import DEFAULT_MODAL_MODEL, Secret
 from maze.errors import ConstraintViolatedError, EngineUnavailableError, MazeError, Status, TruncatedError
-from maze.service.app import ServiceSettings
-from maze.service.contract import HTTP_STATUS, RETRYABLE
+from maze.service.refusal import HTTP_STATUS, RETRYABLE
 from maze.service.server import _Protocol
+from maze.service.settings import ServiceSettings
 
 KEY = "a-key"
 BEARER = {"Authorization": f"Bearer {KEY}"}

@@ -59,7 +59,7 @@ class Metrics:
         self._prompt_tokens.inc(answer.prompt_tokens or 0)
         if answer.first_token_ms is not None:
             self._first_token_seconds.observe(answer.first_token_ms / 1000)
-        if not answer.constraint_satisfied:
+        if answer.constraint_satisfied is False:
             self._unsatisfied.labels(answer.finish_reason).inc()
 
     def text(self) -> bytes:

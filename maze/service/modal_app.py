@@ -17,7 +17,6 @@ import socket
 import subprocess
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -26,12 +25,13 @@ import httpx
 import modal
 from starlette.applications import Starlette
 
-from maze.backends import connect
-from maze.backends.base import Backend, Cancellation, Deadline, Request
-from maze.config import ModalConfig, service_key_from_environment
-from maze.errors import ConfigurationError, EngineUnavailableError
-from maze.log import configure_logging
-from maze.service.app import ServiceSettings, create_app
+from maze.config import MazeConfig, ModalConfig, service_key_from_environment
+from maze.config import environment as process_environment
+from maze.errors import ConfigurationError, EngineUnavailableError, Status
+from maze.orchestrator import Orchestrator
+from maze.service.app import create_app
+from maze.service.settings import ServiceSettings
+from maze.types import ConstraintIR, GenerationOptions, Intent
 
 _log = logging.getLogger(__name__)
 
@@ -94,11 +94,12 @@ class Deployment:
     """MAZE_MODAL_SECRET: name of the Modal secret that holds MAZE_API_KEY and, for gated models, HF_TOKEN."""
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
         """Read the variables. Raises ConfigurationError naming the one that is wrong."""
+        variables = process_environment() if environment is None else environment
         values: dict[str, Any] = {}
         for name, variable in _VARIABLES.items():
-            text = environment.get(variable, "").strip()
+            text = variables.get(variable, "").strip()
             if text:
                 values[name] = _parsed(text, variable, getattr(cls(), name))
         deployment = cls(**values)
@@ -232,7 +233,8 @@ def vllm_arguments(deployment: Deployment, port: int) -> list[str]:
 
 def _vllm_environment(deployment: Deployment) -> dict[str, str]:
     # The key of the service is none of vLLM's business.
-    environment = {name: value for name, value in os.environ.items() if name != "MAZE_API_KEY"}
+    environment = process_environment()
+    environment.pop("MAZE_API_KEY", None)
     if deployment.snapshot:
         # What /sleep and /wake_up need, and threads that a snapshot could not hold.
         environment |= {"VLLM_SERVER_DEV_MODE": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
@@ -245,29 +247,17 @@ def _free_port() -> int:
     return port
 
 
-def warm_up(backend: Backend) -> None:
+def warm_up(maze: Orchestrator) -> None:
     """Generate one constrained token, so that the first request finds kernels and tokenizer ready.
 
     Raises EngineUnavailableError if the engine does not obey the grammar: a service of such an engine must not open.
     """
-    request = Request(
-        prompt="Answer with yes.",
-        grammar='%llguidance {}\nstart: "maze"\n',
-        token_mask=None,
-        max_tokens=16,
-        temperature=1.0,
-        top_p=1.0,
-        top_k=0,
-        seed=0,
-        stop=(),
-        model=None,
-        request_id=uuid.uuid4().hex,
-        deadline=Deadline(INPUT_TIMEOUT_SECS * 1000),
-        cancellation=Cancellation(),
-    )
-    text = backend.generate(request, lambda _: True).text
-    if text != "maze":
-        raise EngineUnavailableError(f"the engine answered {text!r} where its grammar allows 'maze' alone")
+    options = GenerationOptions(max_tokens=16, temperature=1.0, seed=0, timeout_ms=INPUT_TIMEOUT_SECS * 1000)
+    result = maze.generate(Intent("Answer with yes."), [ConstraintIR(grammar='start: "maze"')], options)
+    if result.status is Status.CONSTRAINT_VIOLATED:
+        raise EngineUnavailableError(f"the engine answered {result.code!r} where its grammar allows 'maze' alone")
+    if not result.success:
+        raise EngineUnavailableError(f"the engine failed its first generation: {result.error}")
 
 
 # ------------------------------------------------------------------------------------------------ the app
@@ -315,13 +305,13 @@ class Maze:
     @modal.enter(snap=deployment.snapshot)
     def start(self) -> None:
         """Start vLLM and wait until it has generated something under a grammar."""
-        configure_logging({"": "info"})
         self.deployment = Deployment.from_environment()
         # A container without its engine is of no use; when it ends, Modal starts another.
         self.vllm = VllmProcess(self.deployment, on_death=lambda: os._exit(1))
+        modal_config = ModalConfig(endpoints=(self.vllm.url,), dialect="vllm")
+        self.maze = Orchestrator(MazeConfig(modal=modal_config, log_filter="info"))
         self.vllm.wait_until_ready()
-        self.backend = connect(ModalConfig(endpoints=(self.vllm.url,), dialect="vllm"))
-        warm_up(self.backend)
+        warm_up(self.maze)
         if self.deployment.snapshot:
             self.vllm.sleep()
 
@@ -339,7 +329,7 @@ class Maze:
         if not key:
             raise ConfigurationError(f"MAZE_API_KEY is missing from the Modal secret {self.deployment.secret!r}")
         return create_app(
-            self.backend,
+            self.maze,
             ServiceSettings(
                 api_key=key,
                 max_concurrent=self.deployment.concurrency,
@@ -352,5 +342,5 @@ class Maze:
     @modal.exit()
     def stop(self) -> None:
         """Let the engine go."""
-        self.backend.close()
+        self.maze.close()
         self.vllm.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import signal
 import socket
 from contextlib import suppress
@@ -13,7 +14,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from maze.errors import InvalidArgumentError
-from maze.service.app import CANCEL_GRACE_SECS, Service
+from maze.service.routes import CANCEL_GRACE_SECS, Service
 
 HEAD_SECS = 30
 """Longest wait for a whole request line and header, from the first byte or, on a new connection, from its start."""
@@ -42,6 +43,23 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise InvalidArgumentError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
     return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The URL of what listens there."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can connect to what listens on `host`. Raises InvalidArgumentError."""
+    if not host:
+        return False  # all addresses
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise InvalidArgumentError(f"--host {host} is no address of this machine: {error}") from None
+    return all(ipaddress.ip_address(str(address[4][0])).is_loopback for address in found)
 
 
 class _Protocol(H11Protocol):
