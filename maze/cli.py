@@ -26,6 +26,9 @@ from maze._version import __version__
 from maze.backends.base import Health
 from maze.check.validation import judge
 from maze.config import (
+    DEFAULT_MAX_TOKENS,
+    DEFAULT_TEMPERATURE,
+    DEFAULT_TIMEOUT_SECS,
     config_from_environment,
     modal_config_from_environment,
     parse_endpoints,
@@ -39,7 +42,9 @@ from maze.errors import (
     Status,
 )
 from maze.orchestrator import Orchestrator
-from maze.types import ConstraintIR, GenerationOptions, Intent, OnUnenforceable
+from maze.ranges import MAX_STOP_TEXTS
+from maze.service.settings import ServiceSettings
+from maze.types import OPTION_RANGES, ConstraintIR, GenerationOptions, Intent, OnUnenforceable
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -48,13 +53,12 @@ OUTPUT_LOST = 74
 BROKEN_PIPE = 141
 """Exit code when the reader of our output has gone, as shells have it."""
 
-EXIT_CODES = (
-    "Exit codes: 0 done; 1 wrong arguments; 2 bad constraint; 3 unsupported constraint; 4 contradiction; "
-    "5 constraint violated; 6 text cut off; 7 configuration; 8 start-up; 9 engine unavailable; 10 key refused; "
-    "11 rate limited; 12 request rejected; 13 bad response; 14 timed out; 15 cancelled; 16 over a limit; "
-    "17 out of memory; 19 defect in libmaze; 74 output cannot be written; 130 interrupted; "
-    "141 reader of the output gone. "
-    "1 to 19 are the numbers of MazeStatus in include/maze.h."
+EXIT_CODES = "Exit codes: {}; {} output cannot be written; {} interrupted; {} reader of the output gone. {}".format(
+    "; ".join(f"{status} {status.name.lower().replace('_', ' ')}" for status in Status if status is not Status.FORKED),
+    OUTPUT_LOST,
+    INTERRUPTED,
+    BROKEN_PIPE,
+    "1 to 19 are the numbers of MazeStatus in include/maze.h.",
 )
 
 MAX_TIMEOUT_SECS = 4_000_000
@@ -227,13 +231,23 @@ def generate(
     grammar: GrammarFile = None,
     regex: Regexes = None,
     language: Language = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Most tokens to generate. [default: 2048]")] = None,
-    temperature: Annotated[float | None, typer.Option(help="From 0 to 2. [default: 0.7]")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the sampler. [default: random]")] = None,
-    timeout: Annotated[
-        float | None, typer.Option(min=0.001, max=MAX_TIMEOUT_SECS, help="Seconds for everything. [default: 300]")
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Most tokens to generate.", show_default=str(DEFAULT_MAX_TOKENS))
     ] = None,
-    stop: Annotated[list[str] | None, typer.Option(help="Text that ends the generation; up to 4 times.")] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help=f"{OPTION_RANGES['temperature']}.".capitalize(), show_default=str(DEFAULT_TEMPERATURE)),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the sampler.", show_default="random")] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001, max=MAX_TIMEOUT_SECS, help="Seconds for everything.", show_default=str(DEFAULT_TIMEOUT_SECS)
+        ),
+    ] = None,
+    stop: Annotated[
+        list[str] | None, typer.Option(help=f"Text that ends the generation; up to {MAX_STOP_TEXTS} times.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Model to ask for.")] = None,
     report: Report = False,
     as_json: Json = False,
@@ -244,15 +258,18 @@ def generate(
             if "-" in (str(schema), str(grammar)):
                 raise InvalidArgumentError("prompt and a constraint cannot both come from stdin")
             prompt = _read(Path("-"), "PROMPT")
-        options = GenerationOptions(
-            max_tokens=max_tokens,
-            temperature=temperature,
-            seed=seed,
-            timeout_ms=None if timeout is None else round(timeout * 1000),
-            stop=tuple(stop or ()),
-            model=model,
-            on_unenforceable=_on_unenforceable(report),
-        )
+        try:
+            options = GenerationOptions(
+                max_tokens=max_tokens,
+                temperature=temperature,
+                seed=seed,
+                timeout_ms=None if timeout is None else round(timeout * 1000),
+                stop=tuple(stop or ()),
+                model=model,
+                on_unenforceable=_on_unenforceable(report),
+            )
+        except InvalidArgumentError as error:
+            raise error.naming(f"--{error.field.partition('[')[0].replace('_', '-')}") from None
         intent = Intent(prompt, language=language)
         constraints = _constraints(schema, grammar, regex)
         with Orchestrator() as maze, _spinner("waiting for the model", as_json) as spinner:
@@ -414,6 +431,9 @@ def doctor(as_json: Json = False) -> None:
 # ------------------------------------------------------------------------------------------------ serve
 
 
+_SERVICE = ServiceSettings()
+
+
 @app.command(epilog=EXIT_CODES)
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; one that others reach needs a key.")] = "127.0.0.1",
@@ -425,12 +445,18 @@ def serve(
         ),
     ] = None,
     max_concurrent: Annotated[
-        int | None, typer.Option(min=1, help="Generations at once. [default: 4 embedded, 32 upstream]")
+        int | None, typer.Option(min=1, help="Generations at once.", show_default="4 embedded, 32 upstream")
     ] = None,
-    max_queue: Annotated[int, typer.Option(min=0, help="Generations that may wait; more get 429.")] = 64,
-    max_tokens: Annotated[int, typer.Option(min=1, help="The most one request may ask for.")] = 8192,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds for one request, waiting included.")] = 300,
-    grace: Annotated[float, typer.Option(min=0, help="Seconds for requests to end when the service stops.")] = 20,
+    max_queue: Annotated[
+        int, typer.Option(min=0, help="Generations that may wait; more get 429.")
+    ] = _SERVICE.max_queue,
+    max_tokens: Annotated[int, typer.Option(min=1, help="The most one request may ask for.")] = _SERVICE.max_tokens,
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds for one request, waiting included.")
+    ] = _SERVICE.request_timeout_secs,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds for requests to end when the service stops.")
+    ] = _SERVICE.stop_grace_secs,
     as_json: Json = False,
 ) -> None:
     """Offer the embedded engine, or an upstream, over HTTP.
@@ -440,18 +466,12 @@ def serve(
     """
     with _failing(as_json):
         try:
-            from maze.service.app import create_app
-            from maze.service.server import ServiceServer, is_loopback, listen, url_of
-            from maze.service.settings import ServiceSettings
+            from maze.service.server import require_key, run_service
         except ImportError as error:
             raise ConfigurationError(f"maze serve needs a package ({error}): install libmaze[service]") from None
 
         key = service_key_from_environment()
-        if not key and not is_loopback(host):
-            raise ConfigurationError(
-                f"--host {host!r} can be reached from elsewhere, so a key is needed: set MAZE_API_KEY, "
-                "or listen on 127.0.0.1"
-            )
+        require_key(key, host)
         modal = None
         if upstream is not None:
             modal = modal_config_from_environment(parse_endpoints(upstream, "--upstream"))
@@ -466,12 +486,12 @@ def serve(
             request_timeout_secs=timeout,
             stop_grace_secs=grace,
         )
-        with Orchestrator(config) as maze, listen(host, port) as listener:
-            server = ServiceServer(create_app(maze, settings))
-            url, engine = url_of(listener), maze.backend_name
+
+        def announce(url: str, backend: str) -> None:
             if as_json:
-                _print_json({"status": "MAZE_OK", "url": url, "backend": engine, "pid": os.getpid()})
+                _print_json({"status": "MAZE_OK", "url": url, "backend": backend, "pid": os.getpid()})
             else:
-                _stderr().print(Text(f"{engine} at {url}; Ctrl-C stops"))
-            server.run([listener])
-    raise typer.Exit(INTERRUPTED if server.stopped_by is signal.SIGINT else 0)
+                _stderr().print(Text(f"{backend} at {url}; Ctrl-C stops"))
+
+        stopped_by = run_service(host, port, config, settings, announce)
+    raise typer.Exit(INTERRUPTED if stopped_by is signal.SIGINT else 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,27 @@ def test_the_doctor_tells_a_library_of_another_version(run: Run, monkeypatch: py
 def test_the_doctor_expects_the_abi_of_the_header() -> None:
     header = (ROOT / "include" / "maze.h").read_text()
     assert f"#define MAZE_ABI_VERSION {doctor.ABI_VERSION}\n" in header
+
+
+def test_the_doctor_looks_for_the_packages_that_the_project_asks_for(run: Run) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {"packages": project["dependencies"]}
+    wanted |= {f"packages [{extra}]": items for extra, items in project["optional-dependencies"].items()}
+    checks = {check["name"]: check["detail"] for check in json.loads(run("doctor", "--json")[1])["checks"]}
+    for check, requirements in wanted.items():
+        for requirement in requirements:
+            assert f"{requirement.partition('>')[0]} " in checks[check]
+
+
+def test_the_packages_of_an_installation_are_those_of_its_metadata() -> None:
+    metadata = [
+        "cffi>=2.1.1",
+        "llguidance<1.10,>=1.9.1",
+        'xllamacpp>=2026; extra == "embedded"',
+        "modal; extra == 'modal'",
+    ]
+    assert doctor.packages_by_extra(metadata) == {
+        "": ["cffi", "llguidance"],
+        "embedded": ["xllamacpp"],
+        "modal": ["modal"],
+    }

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
@@ -13,8 +14,12 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from maze.errors import InvalidArgumentError
+from maze.config import MazeConfig, Secret
+from maze.errors import ConfigurationError, InvalidArgumentError
+from maze.orchestrator import Orchestrator
+from maze.service.app import create_app
 from maze.service.routes import CANCEL_GRACE_SECS, Service
+from maze.service.settings import ServiceSettings
 
 HEAD_SECS = 30
 """Longest wait for a whole request line and header, from the first byte or, on a new connection, from its start."""
@@ -45,14 +50,16 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def url_of(listener: socket.socket) -> str:
-    """The URL of what listens there."""
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def require_key(key: Secret, host: str) -> None:
+    """Raise ConfigurationError for a service without a key on a host that others can reach."""
+    if not key and not _is_loopback(host):
+        raise ConfigurationError(
+            f"--host {host!r} can be reached from elsewhere, so a key is needed: set MAZE_API_KEY, "
+            "or listen on 127.0.0.1"
+        )
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can connect to what listens on `host`. Raises InvalidArgumentError."""
+def _is_loopback(host: str) -> bool:
     if not host:
         return False  # all addresses
     try:
@@ -147,3 +154,16 @@ class ServiceServer(uvicorn.Server):
     async def _exit_when_drained(self) -> None:
         await self._service.drained()
         self.should_exit = True
+
+
+def run_service(
+    host: str, port: int, config: MazeConfig, settings: ServiceSettings, announce: Callable[[str, str], None]
+) -> signal.Signals | None:
+    """Offer the engine of `config` until a signal comes, which is returned; `announce` is told URL and engine."""
+    with Orchestrator(config) as maze, listen(host, port) as listener:
+        server = ServiceServer(create_app(maze, settings))
+        address, bound_port = listener.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        announce(f"http://{shown}:{bound_port}", maze.backend_name)
+        server.run([listener])
+    return server.stopped_by
