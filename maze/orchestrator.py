@@ -7,7 +7,6 @@ import os
 import random
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from time import monotonic, perf_counter
 from types import TracebackType
@@ -23,6 +22,7 @@ from maze.backends.base import (
     OnText,
     Request,
 )
+from maze.batch import generate_all
 from maze.cache import CacheStats, ConstraintCache
 from maze.check.validation import describe_violation, judge, validate
 from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MazeConfig
@@ -39,9 +39,8 @@ from maze.errors import (
 from maze.grammar import compile_constraints
 from maze.log import TRACE, configure_logging
 from maze.prompt import build_prompt
-from maze.provenance import record_provenance
+from maze.provenance import record_metadata, record_provenance
 from maze.stream import GenerationStream
-from maze.threads import leave_signals_to_the_host
 from maze.types import (
     CompiledConstraints,
     ConstraintIR,
@@ -58,9 +57,6 @@ _log = logging.getLogger(__name__)
 
 Constraints = Sequence[ConstraintIR] | Callable[[], Sequence[ConstraintIR]]
 """The constraints, or what makes them: called only if they are not in the cache under their key."""
-
-MAX_CONCURRENT_BATCH = 32
-"""Generations of one batch under way at once; more wait their turn. Engines batch about as many well."""
 
 SHUTDOWN_GRACE_SECS = 1.0
 """How long close() waits for cancelled calls to return before it takes the engine away."""
@@ -126,9 +122,9 @@ class Orchestrator:
                 backend = self._engine()
                 sent = perf_counter()
                 completion = _complete(backend, request, on_text or _take_all)
-                checked = perf_counter()
+                answered = perf_counter()
                 validation, failure = _check(completion, compiled, request)
-                validated = perf_counter()
+                checked = perf_counter()
                 provenance = record_provenance(intent, compiled, request, completion, backend.name)
         except MazeError as error:
             _log.debug("generation failed: %s: %s", error.status.name, error)
@@ -137,37 +133,28 @@ class Orchestrator:
                 success=False,
                 status=error.status,
                 error=str(error),
-                metadata=GenerationMetadata(total_time_ms=_ms_since(started)),
+                metadata=GenerationMetadata(total_time_ms=(perf_counter() - started) * 1000),
             )
-        tokens, first_token_ms = completion.tokens_generated, completion.first_token_ms
-        after_first_ms = (checked - sent) * 1000 - (first_token_ms or 0.0)
-        result = GenerationResult(
-            code=completion.text,
-            success=failure is None,
-            status=failure.status if failure else Status.OK,
-            error=str(failure) if failure else None,
-            provenance=provenance,
-            validation=validation,
-            metadata=GenerationMetadata(
-                tokens_generated=tokens,
-                prompt_tokens=completion.prompt_tokens,
-                total_time_ms=_ms_since(started),
-                compile_time_ms=0.0 if cache_hit else compiled.compile_time_ms,
-                first_token_ms=first_token_ms,
-                time_per_token_us=after_first_ms * 1000 / (tokens - 1) if tokens > 1 else None,
-                validation_time_ms=(validated - checked) * 1000,
-                cache_hit=cache_hit,
-                finish_reason=completion.finish_reason,
-            ),
+        metadata = record_metadata(
+            completion, compiled, cache_hit, started=started, sent=sent, answered=answered, checked=checked
         )
+        status = failure.status if failure else Status.OK
         _log.debug(
             "request %s: %s, %d tokens, %.0f ms",
             request.request_id,
-            result.status.name,
-            tokens,
-            result.metadata.total_time_ms,
+            status.name,
+            metadata.tokens_generated,
+            metadata.total_time_ms,
         )
-        return result
+        return GenerationResult(
+            code=completion.text,
+            success=failure is None,
+            status=status,
+            error=str(failure) if failure else None,
+            provenance=provenance,
+            validation=validation,
+            metadata=metadata,
+        )
 
     def stream(
         self, intent: Intent, constraints: Constraints = (), options: GenerationOptions | None = None
@@ -191,24 +178,13 @@ class Orchestrator:
         constraints_key: Hashable | None = None,
     ) -> list[GenerationResult]:
         """Generate for several intents at once, one result each in their order; a failure touches no other."""
-        if not intents:
-            return []
-        cancellations = [Cancellation() for _ in intents]
 
-        def generate_one(intent: Intent, cancellation: Cancellation) -> GenerationResult:
+        def generate(intent: Intent, cancellation: Cancellation) -> GenerationResult:
             return self.generate(
                 intent, constraints, options, cancellation=cancellation, constraints_key=constraints_key
             )
 
-        with ThreadPoolExecutor(
-            min(len(intents), MAX_CONCURRENT_BATCH), "maze-batch", initializer=leave_signals_to_the_host
-        ) as pool:
-            try:
-                return list(pool.map(generate_one, intents, cancellations))
-            except BaseException:  # Ctrl-C, say, after which the pool would wait for all that is under way
-                # On a thread of its own, because a second Ctrl-C would end the loop.
-                threading.Thread(target=_interrupt_all, args=(cancellations,), name="maze-batch-interrupt").start()
-                raise
+        return generate_all(intents, generate)
 
     # -------------------------------------------------------------------------------------------- without an engine
 
@@ -420,13 +396,3 @@ def _failure(validation: ValidationResult, completion: Completion, request: Requ
 
 def _take_all(_: str) -> bool:
     return True
-
-
-def _interrupt_all(calls: Sequence[Cancellation]) -> None:
-    leave_signals_to_the_host()
-    for call in calls:
-        call.cancel("cancelled: the batch was interrupted")
-
-
-def _ms_since(start: float) -> float:
-    return (perf_counter() - start) * 1000

@@ -16,9 +16,10 @@ import pytest
 from scripted_backend import ScriptedBackend
 
 from maze.backends.base import FINISHED_LENGTH, Cancellation, Deadline, Request
+from maze.batch import MAX_CONCURRENT_BATCH
 from maze.config import MazeConfig
 from maze.errors import EngineUnavailableError, InvalidConstraintError, Status, TimedOutError
-from maze.orchestrator import MAX_CONCURRENT_BATCH, Orchestrator
+from maze.orchestrator import Orchestrator
 from maze.types import ConstraintIR, GenerationOptions, Handling, Intent, OnUnenforceable
 
 ROOT = Path(__file__).parent.parent
@@ -279,13 +280,13 @@ INTERRUPTED_BATCH = """
 import os, signal, threading
 from scripted_backend import ScriptedBackend
 from maze import Intent, MazeConfig, Orchestrator
-from maze.orchestrator import MAX_CONCURRENT_BATCH
+from maze.batch import MAX_CONCURRENT_BATCH
 
-under_way, ended = threading.Semaphore(0), threading.Semaphore(0)
+under_way, ended, cancelled = threading.Semaphore(0), threading.Semaphore(0), threading.Event()
 
 def wait(request):
     gone = threading.Event()
-    request.cancellation.on_cancel(lambda: (gone.set(), press_ctrl_c()))
+    request.cancellation.on_cancel(lambda: (cancelled.set(), gone.set(), press_ctrl_c()))
     under_way.release()
     gone.wait()
     ended.release()
@@ -297,6 +298,9 @@ def interrupt():
     for _ in range(MAX_CONCURRENT_BATCH):
         under_way.acquire()
     press_ctrl_c()
+    # Python does not see a signal that comes just before it waits for a lock, until it wakes.
+    while not cancelled.wait(1):
+        press_ctrl_c()
 
 def watch():
     for _ in range(MAX_CONCURRENT_BATCH):
