@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -23,7 +23,6 @@ from rich.text import Text
 from typer.main import get_command
 
 from maze._version import __version__
-from maze.backends.base import Health
 from maze.check.validation import judge
 from maze.config import (
     DEFAULT_MAX_TOKENS,
@@ -378,7 +377,7 @@ def health(as_json: Json = False) -> None:
         found = maze.health()
     status = Status.OK if found.ready else EngineUnavailableError.status
     if as_json:
-        _print_json({"status": f"MAZE_{status.name}", **_fields_of(found)})
+        _print_json({"status": f"MAZE_{status.name}", **asdict(found)})
     else:
         for endpoint in found.endpoints:
             ready = bool(endpoint.get("ready"))
@@ -386,10 +385,6 @@ def health(as_json: Json = False) -> None:
             detail = f" {found.backend} {endpoint.get('endpoint', '')}: {endpoint.get('detail', '')}"
             _stdout().print(word + Text(detail, "default"))
     raise typer.Exit(int(status))
-
-
-def _fields_of(found: Health) -> dict[str, object]:
-    return {"ready": found.ready, "backend": found.backend, "endpoints": list(found.endpoints)}
 
 
 @app.command(epilog=EXIT_CODES)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP
 from maze.errors import InvalidArgumentError, Status
@@ -16,6 +17,9 @@ from maze.service.refusal import invalid, over_limit, refusal_of_failure
 from maze.types import ConstraintIR, GenerationOptions, GenerationResult, Intent, TokenMaskRules
 
 _log = logging.getLogger(__name__)
+
+Answer: TypeAlias = dict[str, Any]
+"""The object that the contract calls an answer."""
 
 MAX_REQUEST_ID_LENGTH = 128
 MAX_TOKEN_ID = 2**32 - 1
@@ -60,13 +64,9 @@ def checked_request_id(text: object, param: str) -> str:
 
     Raises Refusal if it is not text of 1 to 128 visible ASCII characters.
     """
-    if not isinstance(text, str) or not 0 < len(text) <= MAX_REQUEST_ID_LENGTH or not _is_visible_ascii(text):
+    if not isinstance(text, str) or not re.fullmatch(rf"[!-~]{{1,{MAX_REQUEST_ID_LENGTH}}}", text):
         raise invalid(f"{param} must be a text of 1 to {MAX_REQUEST_ID_LENGTH} visible ASCII characters", param)
     return text
-
-
-def _is_visible_ascii(text: str) -> bool:
-    return all("!" <= character <= "~" for character in text)
 
 
 def read_request(
@@ -84,9 +84,7 @@ def read_request(
         raise invalid(f"the body cannot be read: {error}") from None
     if not isinstance(fields, dict):
         raise invalid("the body must be a JSON object")
-    for name in fields:
-        if name not in _FIELDS:
-            raise invalid(f"unknown field {name[:100]!r}; this service knows {', '.join(_FIELDS)}", name[:100])
+    _refuse_unknown("field", fields, _FIELDS)
 
     prompt = fields.get("prompt")
     if not isinstance(prompt, str):
@@ -110,6 +108,13 @@ def read_request(
         options=_read_options(fields, max_tokens, default_max_tokens),
         request_id=request_id if given_id is None else checked_request_id(given_id, "request_id"),
     )
+
+
+def _refuse_unknown(kind: str, names: Iterable[str], known: Sequence[str], path: str = "") -> None:
+    """Refuse a name that says nothing here; `path` leads to it."""
+    for name in names:
+        if name not in known:
+            raise invalid(f"unknown {kind} {name[:100]!r}; known are {', '.join(known)}", path + name[:100])
 
 
 def _sources(text: str) -> dict[str | int, str]:
@@ -147,12 +152,7 @@ def _texts(value: object, param: str) -> tuple[str, ...]:
 def _read_constraints(value: object, source: str) -> ConstraintIR:
     if not isinstance(value, dict):
         raise invalid("constraints must be an object", "constraints")
-    for name in value:
-        if name not in _CONSTRAINTS:
-            raise invalid(
-                f"unknown constraint {name[:100]!r}; this service knows {', '.join(_CONSTRAINTS)}",
-                f"constraints.{name[:100]}",
-            )
+    _refuse_unknown("constraint", value, _CONSTRAINTS, "constraints.")
     grammar = value.get("grammar")
     if grammar is not None and not isinstance(grammar, str):
         raise invalid("constraints.grammar must be a text", "constraints.grammar")
@@ -172,10 +172,7 @@ def _read_token_mask(value: object) -> TokenMaskRules | None:
         return None
     if not isinstance(value, dict):
         raise invalid("constraints.token_mask must be an object", "constraints.token_mask")
-    for name in value:
-        if name not in ("allowed", "forbidden"):
-            param = f"constraints.token_mask.{name[:100]}"
-            raise invalid(f"unknown part {name[:100]!r} of token_mask; it knows allowed and forbidden", param)
+    _refuse_unknown("part of token_mask", value, ("allowed", "forbidden"), "constraints.token_mask.")
     allowed = value.get("allowed")
     if allowed is not None and not allowed:
         # TokenMaskRules reads an empty list as "no such rule", which is Braid's meaning and not that of this contract.
@@ -196,92 +193,56 @@ def _token_ids(value: object, param: str) -> tuple[int, ...]:
 
 # ------------------------------------------------------------------------------------------------ answers
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A finished generation, as it is told to the client."""
-
-    text: str
-    request_id: str
-    model: str | None
-    finish_reason: str
-    constraint_satisfied: bool | None
-    """None: the text could not be checked."""
-    total_ms: float
-    queue_ms: float
-    compile_ms: float
-    validation_ms: float | None = None
-    """None here and below: not known."""
-    tokens_generated: int | None = None
-    prompt_tokens: int | None = None
-    first_token_ms: float | None = None
-
-    def shape(self) -> dict[str, Any]:
-        """The object of the contract, with the names of both of Ananke's older services.
-
-        `constraint_checks` and `avg_constraint_check_us` are null: engines do not tell how often they computed a mask.
-        """
-        per_token_us = round(self.total_ms * 1000 / self.tokens_generated) if self.tokens_generated else None
-        return {
-            "generated_text": self.text,
-            "tokens_generated": self.tokens_generated,
-            "prompt_tokens": self.prompt_tokens,
-            "model": self.model,
-            "model_name": self.model,
-            "finish_reason": self.finish_reason,
-            "constraint_satisfied": self.constraint_satisfied,
-            "request_id": self.request_id,
-            "generation_time_ms": round(self.total_ms),
-            "stats": {
-                "total_time_ms": round(self.total_ms),
-                "time_per_token_us": per_token_us,
-                "constraint_checks": None,
-                "avg_constraint_check_us": None,
-                "queue_time_ms": round(self.queue_ms, 3),
-                "compile_time_ms": round(self.compile_ms, 3),
-                "first_token_ms": _rounded(self.first_token_ms),
-                "validation_time_ms": _rounded(self.validation_ms),
-            },
-        }
+_JUDGED_UPSTREAM = {Status.TRUNCATED: FINISHED_LENGTH, Status.CONSTRAINT_VIOLATED: FINISHED_STOP}
+"""What a Maze service upstream says of a text that it has checked, and how such a text ended."""
 
 
 def answer_of(result: GenerationResult, request: GenerateRequest, queue_ms: float) -> Answer:
     """The answer that tells of `result`: of every finished text, whatever was found wrong with it.
 
-    Raises Refusal if there is no finished text.
+    Raises Refusal if there is no finished text. The fields have the names of both of Ananke's older services; null is
+    what is not known. `constraint_checks` and `avg_constraint_check_us` always are: engines do not tell how often they
+    computed a mask. `constraint_satisfied` is if the text could not be checked.
     """
-    metadata, provenance, validation = result.metadata, result.provenance, result.validation
-    total_ms = queue_ms + metadata.total_time_ms
-    if provenance is None:
-        if result.status not in (Status.TRUNCATED, Status.CONSTRAINT_VIOLATED):
-            raise refusal_of_failure(result.status, result.error or "")
-        # A Maze service upstream says so of a text that it has checked, and no more.
-        return Answer(
-            text=result.code,
-            request_id=request.request_id,
-            model=request.options.model,
-            finish_reason=FINISHED_LENGTH if result.status is Status.TRUNCATED else FINISHED_STOP,
-            constraint_satisfied=False,
-            total_ms=total_ms,
-            queue_ms=queue_ms,
-            compile_ms=metadata.compile_time_ms,
+    metadata = result.metadata
+    tokens: int | None = None
+    validation_ms: float | None = None
+    if result.provenance is not None:
+        model: str | None = result.provenance.model
+        finish_reason, tokens, validation_ms = (
+            metadata.finish_reason,
+            metadata.tokens_generated,
+            metadata.validation_time_ms,
         )
-    if validation is None:
-        _log.warning("request %s: its text could not be checked: %s", request.request_id, result.error)
-    return Answer(
-        text=result.code,
-        request_id=request.request_id,
-        model=provenance.model,
-        finish_reason=metadata.finish_reason,
-        constraint_satisfied=None if validation is None else validation.all_satisfied,
-        total_ms=total_ms,
-        queue_ms=queue_ms,
-        compile_ms=metadata.compile_time_ms,
-        validation_ms=metadata.validation_time_ms,
-        tokens_generated=metadata.tokens_generated,
-        prompt_tokens=metadata.prompt_tokens,
-        first_token_ms=metadata.first_token_ms,
-    )
+        satisfied = None if result.validation is None else result.validation.all_satisfied
+        if satisfied is None:
+            _log.warning("request %s: its text could not be checked: %s", request.request_id, result.error)
+    elif result.status in _JUDGED_UPSTREAM:
+        model, finish_reason, satisfied = request.options.model, _JUDGED_UPSTREAM[result.status], False
+    else:
+        raise refusal_of_failure(result.status, result.error or "")
+    total_ms = queue_ms + metadata.total_time_ms
+    return {
+        "generated_text": result.code,
+        "tokens_generated": tokens,
+        "prompt_tokens": metadata.prompt_tokens,
+        "model": model,
+        "model_name": model,
+        "finish_reason": finish_reason,
+        "constraint_satisfied": satisfied,
+        "request_id": request.request_id,
+        "generation_time_ms": round(total_ms),
+        "stats": {
+            "total_time_ms": round(total_ms),
+            "time_per_token_us": round(total_ms * 1000 / tokens) if tokens else None,
+            "constraint_checks": None,
+            "avg_constraint_check_us": None,
+            "queue_time_ms": round(queue_ms, 3),
+            "compile_time_ms": round(metadata.compile_time_ms, 3),
+            "first_token_ms": _rounded(metadata.first_token_ms),
+            "validation_time_ms": _rounded(validation_ms),
+        },
+    }
 
 
 def _rounded(value_ms: float | None) -> float | None:

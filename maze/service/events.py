@@ -48,7 +48,7 @@ async def send_events(
             await send_body(_event({"token": first, "done": False}))
             async for piece in pieces:
                 await send_body(_event({"token": piece, "done": False}))
-        ending = {"token": "", "done": True, **(await generation.answer()).shape()}
+        ending = {"token": "", "done": True, **await generation.answer()}
     except ClientDisconnect:
         raise
     except Exception as error:  # noqa: BLE001 - the status is sent; the error must travel as an event

@@ -18,7 +18,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import Field, dataclass, fields
 from typing import Any, Self
 
 import httpx
@@ -98,10 +98,11 @@ class Deployment:
         """Read the variables. Raises ConfigurationError naming the one that is wrong."""
         variables = process_environment() if environment is None else environment
         values: dict[str, Any] = {}
-        for name, variable in _VARIABLES.items():
+        for field in fields(cls):
+            variable = _variable(field)
             text = variables.get(variable, "").strip()
             if text:
-                values[name] = _parsed(text, variable, getattr(cls(), name))
+                values[field.name] = _parsed(text, variable, field.default)
         deployment = cls(**values)
         if deployment.min_containers > deployment.max_containers:
             problem = f"MAZE_MODAL_MIN_CONTAINERS is {deployment.min_containers}, more than MAZE_MODAL_MAX_CONTAINERS"
@@ -110,7 +111,7 @@ class Deployment:
 
     def environment(self) -> dict[str, str]:
         """The variables from which from_environment() makes the same deployment, for the containers."""
-        return {variable: _as_text(getattr(self, name)) for name, variable in _VARIABLES.items()}
+        return {_variable(field): _as_text(getattr(self, field.name)) for field in fields(self)}
 
     @property
     def gpu_count(self) -> int:
@@ -119,21 +120,8 @@ class Deployment:
         return int(count) if count.isdecimal() else 1
 
 
-_VARIABLES = {
-    "name": "MAZE_MODAL_NAME",
-    "model": "MAZE_MODAL_MODEL",
-    "revision": "MAZE_MODAL_REVISION",
-    "gpu": "MAZE_MODAL_GPU",
-    "region": "MAZE_MODAL_REGION",
-    "min_containers": "MAZE_MODAL_MIN_CONTAINERS",
-    "max_containers": "MAZE_MODAL_MAX_CONTAINERS",
-    "scaledown_secs": "MAZE_MODAL_SCALEDOWN_SECS",
-    "concurrency": "MAZE_MODAL_CONCURRENCY",
-    "context_tokens": "MAZE_MODAL_CONTEXT_TOKENS",
-    "snapshot": "MAZE_MODAL_SNAPSHOT",
-    "proxy_auth": "MAZE_MODAL_PROXY_AUTH",
-    "secret": "MAZE_MODAL_SECRET",
-}
+def _variable(field: Field[Any]) -> str:
+    return f"MAZE_MODAL_{field.name.upper()}"
 
 
 def _parsed(text: str, variable: str, default: object) -> object:

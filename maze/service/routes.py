@@ -83,7 +83,7 @@ class Service:
         wanted = await self._read(request)
         async with self._generation(wanted, request.receive) as generation:
             answer = await generation.answer()
-        return _json(answer.shape())
+        return _json(answer)
 
     async def stream(self, request: Request) -> ASGIApp:
         wanted = await self._read(request)
