@@ -34,7 +34,8 @@ from maze.errors import (
     UnauthorizedError,
     UnsupportedConstraintError,
 )
-from maze.orchestrator import GenerationStream, Orchestrator
+from maze.orchestrator import Orchestrator
+from maze.stream import GenerationStream
 from maze.types import (
     CompiledConstraints,
     ConstraintIR,

@@ -6,14 +6,12 @@ Text for people goes to stdout and stderr with colours on a terminal only; `--js
 from __future__ import annotations
 
 import io
-import ipaddress
 import os
 import signal
-import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -25,10 +23,11 @@ from rich.text import Text
 from typer.main import get_command
 
 from maze._version import __version__
-from maze.backends.base import Backend, Health
 from maze.check.validation import validation_error
 from maze.config import (
-    MazeConfig,
+    DEFAULT_MAX_TOKENS,
+    DEFAULT_TEMPERATURE,
+    DEFAULT_TIMEOUT_SECS,
     config_from_environment,
     modal_config_from_environment,
     parse_endpoints,
@@ -42,9 +41,10 @@ from maze.errors import (
     Status,
 )
 from maze.grammar.llguidance import engine_text
-from maze.log import configure_logging
 from maze.orchestrator import Orchestrator
-from maze.types import ConstraintIR, GenerationOptions, Intent, OnUnenforceable
+from maze.ranges import MAX_STOP_TEXTS
+from maze.service.settings import ServiceSettings
+from maze.types import OPTION_RANGES, ConstraintIR, GenerationOptions, Intent, OnUnenforceable
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -53,13 +53,12 @@ OUTPUT_LOST = 74
 BROKEN_PIPE = 141
 """Exit code when the reader of our output has gone, as shells have it."""
 
-EXIT_CODES = (
-    "Exit codes: 0 done; 1 wrong arguments; 2 bad constraint; 3 unsupported constraint; 4 contradiction; "
-    "5 constraint violated; 6 text cut off; 7 configuration; 8 start-up; 9 engine unavailable; 10 key refused; "
-    "11 rate limited; 12 request rejected; 13 bad response; 14 timed out; 15 cancelled; 16 over a limit; "
-    "17 out of memory; 19 defect in libmaze; 74 output cannot be written; 130 interrupted; "
-    "141 reader of the output gone. "
-    "1 to 19 are the numbers of MazeStatus in include/maze.h."
+EXIT_CODES = "Exit codes: {}; {} output cannot be written; {} interrupted; {} reader of the output gone. {}".format(
+    "; ".join(f"{status} {status.name.lower().replace('_', ' ')}" for status in Status if status is not Status.FORKED),
+    OUTPUT_LOST,
+    INTERRUPTED,
+    BROKEN_PIPE,
+    "1 to 19 are the numbers of MazeStatus in include/maze.h.",
 )
 
 MAX_TIMEOUT_SECS = 4_000_000
@@ -232,13 +231,23 @@ def generate(
     grammar: GrammarFile = None,
     regex: Regexes = None,
     language: Language = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Most tokens to generate. [default: 2048]")] = None,
-    temperature: Annotated[float | None, typer.Option(help="From 0 to 2. [default: 0.7]")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the sampler. [default: random]")] = None,
-    timeout: Annotated[
-        float | None, typer.Option(min=0.001, max=MAX_TIMEOUT_SECS, help="Seconds for everything. [default: 300]")
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Most tokens to generate.", show_default=str(DEFAULT_MAX_TOKENS))
     ] = None,
-    stop: Annotated[list[str] | None, typer.Option(help="Text that ends the generation; up to 4 times.")] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help=f"{OPTION_RANGES['temperature']}.".capitalize(), show_default=str(DEFAULT_TEMPERATURE)),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the sampler.", show_default="random")] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001, max=MAX_TIMEOUT_SECS, help="Seconds for everything.", show_default=str(DEFAULT_TIMEOUT_SECS)
+        ),
+    ] = None,
+    stop: Annotated[
+        list[str] | None, typer.Option(help=f"Text that ends the generation; up to {MAX_STOP_TEXTS} times.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Model to ask for.")] = None,
     report: Report = False,
     as_json: Json = False,
@@ -249,15 +258,18 @@ def generate(
             if "-" in (str(schema), str(grammar)):
                 raise InvalidArgumentError("prompt and a constraint cannot both come from stdin")
             prompt = _read(Path("-"), "PROMPT")
-        options = GenerationOptions(
-            max_tokens=max_tokens,
-            temperature=temperature,
-            seed=seed,
-            timeout_ms=None if timeout is None else round(timeout * 1000),
-            stop=tuple(stop or ()),
-            model=model,
-            on_unenforceable=_on_unenforceable(report),
-        )
+        try:
+            options = GenerationOptions(
+                max_tokens=max_tokens,
+                temperature=temperature,
+                seed=seed,
+                timeout_ms=None if timeout is None else round(timeout * 1000),
+                stop=tuple(stop or ()),
+                model=model,
+                on_unenforceable=_on_unenforceable(report),
+            )
+        except InvalidArgumentError as error:
+            raise error.naming(f"--{error.field.partition('[')[0].replace('_', '-')}") from None
         intent = Intent(prompt, language=language)
         constraints = _constraints(schema, grammar, regex)
         with Orchestrator() as maze, _spinner("waiting for the model", as_json) as spinner:
@@ -367,7 +379,7 @@ def health(as_json: Json = False) -> None:
         found = maze.health()
     status = Status.OK if found.ready else EngineUnavailableError.status
     if as_json:
-        _print_json({"status": f"MAZE_{status.name}", **_fields_of(found)})
+        _print_json({"status": f"MAZE_{status.name}", **asdict(found)})
     else:
         for endpoint in found.endpoints:
             ready = bool(endpoint.get("ready"))
@@ -375,10 +387,6 @@ def health(as_json: Json = False) -> None:
             detail = f" {found.backend} {endpoint.get('endpoint', '')}: {endpoint.get('detail', '')}"
             _stdout().print(word + Text(detail, "default"))
     raise typer.Exit(int(status))
-
-
-def _fields_of(found: Health) -> dict[str, object]:
-    return {"ready": found.ready, "backend": found.backend, "endpoints": list(found.endpoints)}
 
 
 @app.command(epilog=EXIT_CODES)
@@ -420,6 +428,9 @@ def doctor(as_json: Json = False) -> None:
 # ------------------------------------------------------------------------------------------------ serve
 
 
+_SERVICE = ServiceSettings()
+
+
 @app.command(epilog=EXIT_CODES)
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; one that others reach needs a key.")] = "127.0.0.1",
@@ -431,12 +442,18 @@ def serve(
         ),
     ] = None,
     max_concurrent: Annotated[
-        int | None, typer.Option(min=1, help="Generations at once. [default: 4 embedded, 32 upstream]")
+        int | None, typer.Option(min=1, help="Generations at once.", show_default="4 embedded, 32 upstream")
     ] = None,
-    max_queue: Annotated[int, typer.Option(min=0, help="Generations that may wait; more get 429.")] = 64,
-    max_tokens: Annotated[int, typer.Option(min=1, help="The most one request may ask for.")] = 8192,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds for one request, waiting included.")] = 300,
-    grace: Annotated[float, typer.Option(min=0, help="Seconds for requests to end when the service stops.")] = 20,
+    max_queue: Annotated[
+        int, typer.Option(min=0, help="Generations that may wait; more get 429.")
+    ] = _SERVICE.max_queue,
+    max_tokens: Annotated[int, typer.Option(min=1, help="The most one request may ask for.")] = _SERVICE.max_tokens,
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds for one request, waiting included.")
+    ] = _SERVICE.request_timeout_secs,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds for requests to end when the service stops.")
+    ] = _SERVICE.stop_grace_secs,
     as_json: Json = False,
 ) -> None:
     """Offer the embedded engine, or an upstream, over HTTP.
@@ -445,21 +462,19 @@ def serve(
     MODAL_ENDPOINT is not looked at: a service that offers itself would go round in circles.
     """
     with _failing(as_json):
-        key = service_key_from_environment()
-        if not key and not _is_loopback(host):
-            raise ConfigurationError(
-                f"--host {host!r} can be reached from elsewhere, so a key is needed: set MAZE_API_KEY, "
-                "or listen on 127.0.0.1"
-            )
-        config = config_from_environment()
-        # A service is watched through its log, so it has one unless the environment says otherwise.
-        configure_logging(replace(config, log_filter=config.log_filter or "info").log_levels())
         try:
-            from maze.service.app import ServiceSettings, create_app
-            from maze.service.server import ServiceServer, listen
+            from maze.service.server import require_key, run_service
         except ImportError as error:
             raise ConfigurationError(f"maze serve needs a package ({error}): install libmaze[service]") from None
 
+        key = service_key_from_environment()
+        require_key(key, host)
+        modal = None
+        if upstream is not None:
+            modal = modal_config_from_environment(parse_endpoints(upstream, "--upstream"))
+        config = config_from_environment()
+        # A service is watched through its log, so it has one unless the environment says otherwise.
+        config = replace(config, modal=modal, log_filter=config.log_filter or "info")
         settings = ServiceSettings(
             api_key=key,
             max_concurrent=max_concurrent or (4 if upstream is None else 32),
@@ -468,42 +483,12 @@ def serve(
             request_timeout_secs=timeout,
             stop_grace_secs=grace,
         )
-        backend = _backend(config, upstream)
-        server = ServiceServer(create_app(backend, settings))
-        with listen(host, port) as listener:
-            url = _url_of(listener)
+
+        def announce(url: str, backend: str) -> None:
             if as_json:
-                _print_json({"status": "MAZE_OK", "url": url, "backend": backend.name, "pid": os.getpid()})
+                _print_json({"status": "MAZE_OK", "url": url, "backend": backend, "pid": os.getpid()})
             else:
-                _stderr().print(Text(f"{backend.name} at {url}; Ctrl-C stops"))
-            try:
-                server.run([listener])
-            finally:
-                backend.close()
-    raise typer.Exit(INTERRUPTED if server.stopped_by is signal.SIGINT else 0)
+                _stderr().print(Text(f"{backend} at {url}; Ctrl-C stops"))
 
-
-def _backend(config: MazeConfig, upstream: str | None) -> Backend:
-    if upstream is not None:
-        from maze.backends import connect
-
-        return connect(modal_config_from_environment(parse_endpoints(upstream, "--upstream")))
-    from maze.engine import EmbeddedEngine
-
-    return EmbeddedEngine(config.local_model, threads=config.local_threads)
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether only this machine can connect to what listens on `host`."""
-    if not host:
-        return False  # all addresses
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise InvalidArgumentError(f"--host {host} is no address of this machine: {error}") from None
-    return all(ipaddress.ip_address(str(address[4][0])).is_loopback for address in found)
-
-
-def _url_of(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        stopped_by = run_service(host, port, config, settings, announce)
+    raise typer.Exit(INTERRUPTED if stopped_by is signal.SIGINT else 0)

@@ -7,8 +7,10 @@ import ctypes.util
 import importlib.metadata
 import importlib.util
 import platform
+import re
 import sys
-from collections.abc import Iterator, Mapping
+import tomllib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -25,12 +27,7 @@ LIBRARY_NAME = f"libmaze.so.{ABI_VERSION}"
 ENGINE_TIMEOUT_SECS = 20
 _GGUF_MAGIC = b"GGUF"
 
-_NEEDED_PACKAGES = ("cachetools", "cffi", "httpx", "jsonschema-rs", "llguidance", "orjson")
-_PACKAGES_OF_EXTRAS: Mapping[str, tuple[str, ...]] = {
-    "embedded": ("xllamacpp",),
-    "service": ("starlette", "uvicorn", "prometheus-client"),
-    "modal": ("modal",),
-}
+_PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
 
 class Verdict(StrEnum):
@@ -112,18 +109,38 @@ def _find_library() -> str | None:
 
 
 def _packages() -> Iterator[Check]:
-    missing = [package for package in _NEEDED_PACKAGES if _version_of(package) is None]
-    if missing:
-        yield Check("packages", Verdict.PROBLEM, f"missing: {', '.join(missing)}", "install libmaze again: make")
-    else:
-        yield Check("packages", Verdict.OK, _versions(_NEEDED_PACKAGES))
-    for extra, packages in _PACKAGES_OF_EXTRAS.items():
-        missing = [package for package in packages if _version_of(package) is None]
-        if missing:
-            detail, fix = f"missing: {', '.join(missing)}", f"install libmaze[{extra}] if you need it"
-            yield Check(f"packages [{extra}]", Verdict.NOTE, detail, fix)
+    for extra, packages in packages_by_extra(_requirements()).items():
+        name = f"packages [{extra}]" if extra else "packages"
+        versions = {package: _version_of(package) for package in packages}
+        missing = [package for package, version in versions.items() if version is None]
+        if not missing:
+            yield Check(name, Verdict.OK, ", ".join(f"{package} {version}" for package, version in versions.items()))
+        elif extra:
+            fix = f"install libmaze[{extra}] if you need it"
+            yield Check(name, Verdict.NOTE, f"missing: {', '.join(missing)}", fix)
         else:
-            yield Check(f"packages [{extra}]", Verdict.OK, _versions(packages))
+            yield Check(name, Verdict.PROBLEM, f"missing: {', '.join(missing)}", "install libmaze again: make")
+
+
+def _requirements() -> list[str]:
+    """What pyproject.toml asks for: from itself in a source tree, else from what an installation keeps of it."""
+    try:
+        project = tomllib.loads(_PYPROJECT.read_text())["project"]
+    except OSError:
+        return importlib.metadata.requires("libmaze") or []
+    extras = project["optional-dependencies"]
+    return [*project["dependencies"], *(f"{item}; extra == '{extra}'" for extra in extras for item in extras[extra])]
+
+
+def packages_by_extra(requirements: Iterable[str]) -> dict[str, list[str]]:
+    """Names of the packages in requirements as package metadata has them, by extra; "" is for those always needed."""
+    packages: dict[str, list[str]] = {"": []}
+    for requirement in requirements:
+        specifier, _, marker = requirement.partition(";")
+        name, extra = re.match(r"[\w.-]+", specifier), re.search(r"extra == ['\"]([\w.-]+)", marker)
+        if name is not None:
+            packages.setdefault(extra[1] if extra else "", []).append(name[0])
+    return packages
 
 
 def _version_of(package: str) -> str | None:
@@ -131,10 +148,6 @@ def _version_of(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _versions(packages: tuple[str, ...]) -> str:
-    return ", ".join(f"{package} {_version_of(package)}" for package in packages)
 
 
 def _configuration(config: MazeConfig) -> Iterator[Check]:

@@ -1,15 +1,13 @@
-"""Maze in one page: compile the constraints, generate, check the text, record how it came to be."""
+"""Maze in short: compile the constraints, generate, check the text, record how it came to be."""
 
 from __future__ import annotations
 
 import logging
 import os
-import queue
 import random
 import threading
-import weakref
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from time import monotonic, perf_counter
 from types import TracebackType
 from typing import Self
@@ -24,6 +22,7 @@ from maze.backends.base import (
     OnText,
     Request,
 )
+from maze.batch import generate_all
 from maze.cache import CacheStats, ConstraintCache
 from maze.check.validation import describe_violation, validate, validation_error
 from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MazeConfig
@@ -40,8 +39,8 @@ from maze.errors import (
 from maze.grammar import compile_constraints
 from maze.log import TRACE, configure_logging
 from maze.prompt import build_prompt
-from maze.provenance import record_provenance
-from maze.threads import leave_signals_to_the_host
+from maze.provenance import record_metadata, record_provenance
+from maze.stream import GenerationStream
 from maze.types import (
     CompiledConstraints,
     ConstraintIR,
@@ -58,9 +57,6 @@ _log = logging.getLogger(__name__)
 
 Constraints = Sequence[ConstraintIR] | Callable[[], Sequence[ConstraintIR]]
 """The constraints, or what makes them: called only if they are not in the cache under their key."""
-
-MAX_CONCURRENT_BATCH = 32
-"""Generations of one batch under way at once; more wait their turn. Engines batch about as many well."""
 
 SHUTDOWN_GRACE_SECS = 1.0
 """How long close() waits for cancelled calls to return before it takes the engine away."""
@@ -102,30 +98,34 @@ class Orchestrator:
         *,
         on_text: OnText | None = None,
         cancellation: Cancellation | None = None,
+        deadline: Deadline | None = None,
+        request_id: str | None = None,
         constraints_key: Hashable | None = None,
     ) -> GenerationResult:
         """Generate code for `intent` that satisfies every one of `constraints`.
 
         Failures are results, not exceptions, so that text which had arrived is kept: look at `success`. `on_text`
-        receives the text as it arrives and may return False to cancel. `constraints_key` names the constraints in the
-        cache where the caller has something cheaper than themselves.
+        receives the text as it arrives and may return False to cancel. `deadline` stands for options.timeout_ms where
+        the call began earlier, `request_id` is what logs, provenance and the engine call it, and `constraints_key`
+        names the constraints in the cache where the caller has something cheaper than themselves.
         """
         started = perf_counter()
+        options = options or GenerationOptions()
         cancellation = cancellation or Cancellation()
+        deadline = deadline or self._deadline(options)
         try:
-            self._begin(cancellation)
-            try:
-                return self._generate(
-                    intent,
-                    constraints,
-                    options or _DEFAULT_OPTIONS,
-                    on_text or _take_all,
-                    cancellation,
-                    constraints_key,
-                    started,
+            with self._under_way(cancellation):
+                compiled, cache_hit = self.compile(
+                    constraints, intent.language, options.on_unenforceable, constraints_key=constraints_key
                 )
-            finally:
-                self._end(cancellation)
+                request = self._request(intent, options, compiled, deadline, cancellation, request_id)
+                backend = self._engine()
+                sent = perf_counter()
+                completion = _complete(backend, request, on_text or _take_all)
+                answered = perf_counter()
+                validation, failure = _check(completion, compiled, request)
+                checked = perf_counter()
+                provenance = record_provenance(intent, compiled, request, completion, backend.name)
         except MazeError as error:
             _log.debug("generation failed: %s: %s", error.status.name, error)
             return GenerationResult(
@@ -133,14 +133,41 @@ class Orchestrator:
                 success=False,
                 status=error.status,
                 error=str(error),
-                metadata=GenerationMetadata(total_time_ms=_ms_since(started)),
+                metadata=GenerationMetadata(total_time_ms=(perf_counter() - started) * 1000),
             )
+        metadata = record_metadata(
+            completion, compiled, cache_hit, started=started, sent=sent, answered=answered, checked=checked
+        )
+        status = failure.status if failure else Status.OK
+        _log.debug(
+            "request %s: %s, %d tokens, %.0f ms",
+            request.request_id,
+            status.name,
+            metadata.tokens_generated,
+            metadata.total_time_ms,
+        )
+        return GenerationResult(
+            code=completion.text,
+            success=failure is None,
+            status=status,
+            error=str(failure) if failure else None,
+            provenance=provenance,
+            validation=validation,
+            metadata=metadata,
+        )
 
     def stream(
         self, intent: Intent, constraints: Constraints = (), options: GenerationOptions | None = None
     ) -> GenerationStream:
         """Generate, giving the text as an iterator of pieces; its `result` holds the rest once they are read."""
-        return GenerationStream(self, intent, constraints, options)
+        deadline = self._deadline(options or GenerationOptions())
+
+        def generate(on_text: OnText, cancellation: Cancellation) -> GenerationResult:
+            return self.generate(
+                intent, constraints, options, on_text=on_text, cancellation=cancellation, deadline=deadline
+            )
+
+        return GenerationStream(generate, deadline)
 
     def generate_batch(
         self,
@@ -151,24 +178,13 @@ class Orchestrator:
         constraints_key: Hashable | None = None,
     ) -> list[GenerationResult]:
         """Generate for several intents at once, one result each in their order; a failure touches no other."""
-        if not intents:
-            return []
-        cancellations = [Cancellation() for _ in intents]
 
-        def generate_one(intent: Intent, cancellation: Cancellation) -> GenerationResult:
+        def generate(intent: Intent, cancellation: Cancellation) -> GenerationResult:
             return self.generate(
                 intent, constraints, options, cancellation=cancellation, constraints_key=constraints_key
             )
 
-        with ThreadPoolExecutor(
-            min(len(intents), MAX_CONCURRENT_BATCH), "maze-batch", initializer=leave_signals_to_the_host
-        ) as pool:
-            try:
-                return list(pool.map(generate_one, intents, cancellations))
-            except BaseException:  # Ctrl-C, say, after which the pool would wait for all that is under way
-                # On a thread of its own, because a second Ctrl-C would end the loop.
-                threading.Thread(target=_interrupt_all, args=(cancellations,), name="maze-batch-interrupt").start()
-                raise
+        return generate_all(intents, generate)
 
     # -------------------------------------------------------------------------------------------- without an engine
 
@@ -217,13 +233,18 @@ class Orchestrator:
 
     # -------------------------------------------------------------------------------------------- the engine
 
-    def health(self) -> Health:
-        """Ask the engine whether it is ready. Raises MazeError only where it cannot even be asked."""
-        return self._engine().health(Deadline(self.config.timeout_secs * 1000))
+    @property
+    def backend_name(self) -> str:
+        """What provenance calls the engine. Raises MazeError once it is closed."""
+        return self._engine().name
 
-    def models(self) -> tuple[str, ...]:
+    def health(self, deadline: Deadline | None = None) -> Health:
+        """Ask the engine whether it is ready. Raises MazeError only where it cannot even be asked."""
+        return self._engine().health(deadline or self._deadline())
+
+    def models(self, deadline: Deadline | None = None) -> tuple[str, ...]:
         """Names of the models that the engine offers. Raises MazeError."""
-        return self._engine().models(Deadline(self.config.timeout_secs * 1000))
+        return self._engine().models(deadline or self._deadline())
 
     def close(self) -> None:
         """Cancel every call under way, wait for them up to SHUTDOWN_GRACE_SECS, and let the engine go."""
@@ -245,18 +266,20 @@ class Orchestrator:
 
     # -------------------------------------------------------------------------------------------- inside
 
-    def _begin(self, call: Cancellation) -> None:
+    @contextmanager
+    def _under_way(self, call: Cancellation) -> Iterator[None]:
         """Take account of a call, so that close() can end it."""
         self._refuse_in_forked_child()
         with self._lock:
             self._refuse_if_closed()
             self._calls.add(call)
-
-    def _end(self, call: Cancellation) -> None:
-        with self._idle:
-            self._calls.discard(call)
-            if self._closed:
-                self._idle.notify_all()
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._calls.discard(call)
+                if self._closed:
+                    self._idle.notify_all()
 
     def _refuse_in_forked_child(self) -> None:
         # Two processes on one connection would get each other's answers, and no thread is there to release a lock.
@@ -278,6 +301,12 @@ class Orchestrator:
                 self._backend = _backend_for(self.config)
             return self._backend
 
+    def _deadline(self, options: GenerationOptions | None = None) -> Deadline:
+        """By when a call that begins now must have ended."""
+        if options is not None and options.timeout_ms is not None:
+            return Deadline(options.timeout_ms)
+        return Deadline(self.config.timeout_secs * 1000)
+
     def _request(
         self,
         intent: Intent,
@@ -285,9 +314,8 @@ class Orchestrator:
         compiled: CompiledConstraints,
         deadline: Deadline,
         cancellation: Cancellation,
+        request_id: str | None,
     ) -> Request:
-        # A seed is always sent and recorded, so that every generation can be done again.
-        seed = options.seed if options.seed is not None else random.getrandbits(32)
         return Request(
             prompt=build_prompt(intent),
             grammar=compiled.grammar,
@@ -296,193 +324,14 @@ class Orchestrator:
             temperature=options.temperature if options.temperature is not None else self.config.temperature,
             top_p=options.top_p if options.top_p is not None else DEFAULT_TOP_P,
             top_k=options.top_k if options.top_k is not None else DEFAULT_TOP_K,
-            seed=seed,
+            # Always sent and recorded, so that every generation can be done again.
+            seed=options.seed if options.seed is not None else random.getrandbits(32),
             stop=options.stop,
             model=options.model,
-            request_id=f"{random.getrandbits(128):032x}",
+            request_id=request_id or f"{random.getrandbits(128):032x}",
             deadline=deadline,
             cancellation=cancellation,
         )
-
-    def _generate(
-        self,
-        intent: Intent,
-        constraints: Constraints,
-        options: GenerationOptions,
-        on_text: OnText,
-        cancellation: Cancellation,
-        constraints_key: Hashable | None,
-        started: float,
-    ) -> GenerationResult:
-        deadline = _deadline(options, self.config)
-        compiled, hit = self.compile(
-            constraints, intent.language, options.on_unenforceable, constraints_key=constraints_key
-        )
-        request = self._request(intent, options, compiled, deadline, cancellation)
-        backend = self._engine()
-        _log.log(TRACE, "request %s to %s: %s", request.request_id, backend.name, request.prompt)
-        sent = perf_counter()
-        completion = backend.generate(request, on_text)
-        checked = perf_counter()
-        _log.log(TRACE, "request %s answered: %s", request.request_id, completion.text)
-
-        validation = _validate(completion, compiled)
-        failure = _failure(validation, completion, request)
-        provenance = record_provenance(intent, compiled, request, completion, backend.name)
-
-        tokens, first_token_ms = completion.tokens_generated, completion.first_token_ms
-        after_first_ms = (checked - sent) * 1000 - (first_token_ms or 0.0)
-        metadata = GenerationMetadata(
-            tokens_generated=tokens,
-            prompt_tokens=completion.prompt_tokens,
-            total_time_ms=_ms_since(started),
-            compile_time_ms=0.0 if hit else compiled.compile_time_ms,
-            first_token_ms=first_token_ms,
-            time_per_token_us=after_first_ms * 1000 / (tokens - 1) if tokens > 1 else None,
-            validation_time_ms=_ms_since(checked),
-            cache_hit=hit,
-            finish_reason=completion.finish_reason,
-        )
-        status = failure.status if failure else Status.OK
-        _log.debug(
-            "request %s: %s, %d tokens, %.0f ms", request.request_id, status.name, tokens, metadata.total_time_ms
-        )
-        return GenerationResult(
-            code=completion.text,
-            success=failure is None,
-            status=status,
-            error=str(failure) if failure else None,
-            provenance=provenance,
-            validation=validation,
-            metadata=metadata,
-        )
-
-
-class GenerationStream:
-    """The text of one generation as it arrives: iterate, then look at `result`. Leaving it early cancels.
-
-    The engine is driven by a thread of its own, at the pace of the reader.
-    """
-
-    def __init__(
-        self,
-        orchestrator: Orchestrator,
-        intent: Intent,
-        constraints: Constraints,
-        options: GenerationOptions | None,
-    ) -> None:
-        options = options or _DEFAULT_OPTIONS
-        self._feed = _Feed(_deadline(options, orchestrator.config))
-        self._result: GenerationResult | None = None
-        # The thread knows the feed alone, so that a stream which nobody refers to any more ends.
-        weakref.finalize(self, self._feed.cancel).atexit = False
-        threading.Thread(
-            target=self._feed.fill, args=(orchestrator, intent, constraints, options), name="maze-stream", daemon=True
-        ).start()
-
-    def __iter__(self) -> Iterator[str]:
-        try:
-            while self._result is None:
-                item = self._feed.take()
-                if isinstance(item, BaseException):
-                    raise item
-                if isinstance(item, GenerationResult):
-                    self._result = item
-                else:
-                    yield item
-        finally:
-            self.close()
-
-    @property
-    def result(self) -> GenerationResult:
-        """The result, as of Orchestrator.generate(); reads the rest of the text first."""
-        for _ in self:
-            pass
-        assert self._result is not None  # noqa: S101 - the loop above ends with a result or raises
-        return self._result
-
-    def close(self) -> None:
-        """Cancel what is still to come. `result` then tells that it was cancelled, with the text so far."""
-        self._feed.cancel()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class _Feed:
-    """What the thread of a stream hands to its reader: pieces, then the result or what was raised."""
-
-    _QUEUED_PIECES = 64
-    """Pieces the engine may be ahead of the reader."""
-
-    def __init__(self, deadline: Deadline) -> None:
-        self._deadline = deadline
-        self._items: queue.Queue[str | GenerationResult | BaseException] = queue.Queue(self._QUEUED_PIECES)
-        self._cancellation = Cancellation()
-
-    def fill(
-        self, orchestrator: Orchestrator, intent: Intent, constraints: Constraints, options: GenerationOptions
-    ) -> None:
-        end: GenerationResult | BaseException
-        try:
-            end = orchestrator.generate(
-                intent, constraints, options, on_text=self._hand_over, cancellation=self._cancellation
-            )
-        except BaseException as error:  # noqa: BLE001 - raised again in the reader's thread
-            end = error
-        while not self._put(end):
-            if self._cancellation.cancelled:
-                self._drop_pieces()
-
-    def take(self) -> str | GenerationResult | BaseException:
-        return self._items.get()
-
-    def cancel(self) -> None:
-        self._cancellation.cancel("cancelled: the stream was closed before its end")
-
-    def _hand_over(self, piece: str) -> bool:
-        """Wait for room, but not for a reader that has gone or takes longer than the call may."""
-        while not self._put(piece) and not self._cancellation.cancelled and not self._deadline.expired():
-            pass
-        return not self._cancellation.cancelled
-
-    def _put(self, item: str | GenerationResult | BaseException) -> bool:
-        try:
-            self._items.put(item, timeout=0.1)
-        except queue.Full:
-            return False
-        return True
-
-    def _drop_pieces(self) -> None:
-        while not self._items.empty():
-            self._items.get_nowait()
-
-
-_DEFAULT_OPTIONS = GenerationOptions()
-
-
-def _interrupt_all(calls: Sequence[Cancellation]) -> None:
-    leave_signals_to_the_host()
-    for call in calls:
-        call.cancel("cancelled: the batch was interrupted")
-
-
-def _deadline(options: GenerationOptions, config: MazeConfig) -> Deadline:
-    """By when a call that begins now must have ended."""
-    return Deadline(options.timeout_ms if options.timeout_ms is not None else config.timeout_secs * 1000)
-
-
-def _take_all(_: str) -> bool:
-    return True
-
-
-def _ms_since(start: float) -> float:
-    return (perf_counter() - start) * 1000
 
 
 def _backend_for(config: MazeConfig) -> Backend:
@@ -496,16 +345,33 @@ def _backend_for(config: MazeConfig) -> Backend:
     return EmbeddedEngine(config.local_model, threads=config.local_threads)
 
 
-def _validate(completion: Completion, compiled: CompiledConstraints) -> ValidationResult:
+def _complete(backend: Backend, request: Request, on_text: OnText) -> Completion:
+    _log.log(TRACE, "request %s to %s: %s", request.request_id, backend.name, request.prompt)
     try:
-        return validate(completion.text.encode(), compiled)
+        completion = backend.generate(request, on_text)
+    except MazeError as error:
+        # Cancelling wakes engines in rough ways, such as a closed socket: the reason is what counts.
+        request.cancellation.raise_if_cancelled(error.partial_text)
+        raise
+    _log.log(TRACE, "request %s answered: %s", request.request_id, completion.text)
+    return completion
+
+
+def _check(
+    completion: Completion, compiled: CompiledConstraints, request: Request
+) -> tuple[ValidationResult | None, MazeError | None]:
+    """Check a finished text: the outcome, or None if it could not be decided, and why the text is no success if so.
+
+    Raises BadResponseError for what is no text.
+    """
+    try:
+        validation = validate(completion.text.encode(), compiled)
     except UnicodeEncodeError as error:
         problem = f"the text of the engine holds a lone surrogate, U+{ord(error.object[error.start]):04X}"
         raise BadResponseError(problem, partial_text=completion.text) from None
     except MazeError as error:
-        # The text was paid for: it goes back with the error even if it cannot be checked.
-        error.partial_text = completion.text
-        raise
+        return None, error  # the text was paid for: it goes back with the error
+    return validation, _failure(validation, completion, request)
 
 
 def _failure(validation: ValidationResult, completion: Completion, request: Request) -> MazeError | None:
@@ -526,3 +392,7 @@ def _failure(validation: ValidationResult, completion: Completion, request: Requ
     else:
         what += "; the engine did not enforce it, so do not trust this engine with constraints"
     return ConstraintViolatedError(f"the generated text breaks its constraints: {what}")
+
+
+def _take_all(_: str) -> bool:
+    return True

@@ -1,4 +1,4 @@
-"""What produced a piece of code: enough to tell it apart, and to do it again."""
+"""What produced a piece of code, enough to tell it apart and to do it again, and what it took."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import platform
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
+from time import perf_counter
 from typing import Any
 
 from maze._version import __version__
 from maze.backends.base import Completion, Request
-from maze.types import CompiledConstraints, Handling, Intent, Provenance
+from maze.types import CompiledConstraints, GenerationMetadata, Handling, Intent, Provenance
 
 
 @cache
@@ -55,4 +56,30 @@ def record_provenance(
         engine=completion.engine,
         grammar_digest=compiled.digest,
         code_digest="sha256:" + hashlib.sha256(completion.text.encode()).hexdigest(),
+    )
+
+
+def record_metadata(
+    completion: Completion,
+    compiled: CompiledConstraints,
+    cache_hit: bool,
+    *,
+    started: float,
+    sent: float,
+    answered: float,
+    checked: float,
+) -> GenerationMetadata:
+    """Record what a call took that `started` then, by perf_counter() like the points in time after it, and ends now."""
+    tokens, first_token_ms = completion.tokens_generated, completion.first_token_ms
+    after_first_ms = (answered - sent) * 1000 - (first_token_ms or 0.0)
+    return GenerationMetadata(
+        tokens_generated=tokens,
+        prompt_tokens=completion.prompt_tokens,
+        total_time_ms=(perf_counter() - started) * 1000,
+        compile_time_ms=0.0 if cache_hit else compiled.compile_time_ms,
+        first_token_ms=first_token_ms,
+        time_per_token_us=after_first_ms * 1000 / (tokens - 1) if tokens > 1 else None,
+        validation_time_ms=(checked - answered) * 1000,
+        cache_hit=cache_hit,
+        finish_reason=completion.finish_reason,
     )

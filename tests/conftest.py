@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from http_calls import close_backends
 
+from maze.cli import main
+from maze.config import ENVIRONMENT_VARIABLES
 from maze.engine import EmbeddedEngine
+from maze.log import configure_logging
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +51,26 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(["openssl", *command, *extra], check=True, capture_output=True)
     path.write_bytes(path.read_bytes() + Path(f"{path}.key").read_bytes())
     return path
+
+
+@pytest.fixture
+def as_in_a_new_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for variable in (*ENVIRONMENT_VARIABLES, "MAZE_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    yield
+    configure_logging({})  # serve switches the log on
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command in this process; gives exit code, stdout and stderr."""
+
+    def run_now(*arguments: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = main(arguments)
+        return code, *capfd.readouterr()
+
+    return run_now

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from maze.backends.base import FINISHED_STOP, Completion, Deadline, Health, OnText, Request
 from maze.errors import CancelledError
@@ -40,3 +42,41 @@ class ScriptedBackend:
 
     def close(self) -> None:
         self.closed = True
+
+
+@dataclass
+class Gate:
+    """A step of a script that waits until it is opened or the request is cancelled, and tells when that happens."""
+
+    entered: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    opened: threading.Event = field(default_factory=threading.Event)
+    cancelled: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    def __call__(self, request: Request) -> None:
+        go_on = threading.Event()
+        forget = request.cancellation.on_cancel(go_on.set)
+        self.entered.release()
+        while not (go_on.wait(0.01) or self.opened.is_set()):
+            pass
+        forget()
+        if request.cancellation.cancelled:
+            self.cancelled.release()
+        request.raise_if_over()
+
+
+def reached(semaphore: threading.Semaphore) -> bool:
+    return semaphore.acquire(timeout=30)
+
+
+def raising(error: Exception) -> Callable[[Request], None]:
+    def step(_: Request) -> None:
+        raise error
+
+    return step
+
+
+class LoadingBackend(ScriptedBackend):
+    ready = False
+
+    def health(self, deadline: Deadline) -> Health:
+        return Health(ready=self.ready and not deadline.expired(), backend=self.name, endpoints=())

@@ -12,37 +12,28 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from conftest import Run
 from fault_server import Exchange, FaultServer, answer
-from scripted_backend import ScriptedBackend
+from scripted_backend import Gate, LoadingBackend, ScriptedBackend, reached
 from service_runner import running_service
-from test_service import Gate, LoadingBackend, reached
 
-from maze import doctor
 from maze._version import __version__
-from maze.cli import EXIT_CODES, INTERRUPTED, OUTPUT_LOST, main
-from maze.config import ENVIRONMENT_VARIABLES, Secret
-from maze.engine import bundled_model
+from maze.cli import EXIT_CODES, INTERRUPTED, OUTPUT_LOST
+from maze.config import Secret
 from maze.errors import Status
-from maze.log import configure_logging
-from maze.service.app import ServiceSettings
+from maze.service.settings import ServiceSettings
 
 ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.usefixtures("as_in_a_new_shell")
+
 MAZE = [sys.executable, "-m", "maze"]
 SCHEMA = '{"type":"object","properties":{"n":{"type":"integer","minimum":0,"maximum":9}},"required":["n"]}'
-
-
-@pytest.fixture(autouse=True)
-def as_in_a_new_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for variable in (*ENVIRONMENT_VARIABLES, "MAZE_API_KEY"):
-        monkeypatch.delenv(variable, raising=False)
-    yield
-    configure_logging({})  # serve switches the log on
 
 
 @pytest.fixture
@@ -50,21 +41,6 @@ def schema(tmp_path: Path) -> str:
     path = tmp_path / "schema.json"
     path.write_text(SCHEMA)
     return str(path)
-
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command in this process; gives exit code, stdout and stderr."""
-
-    def run_now(*arguments: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = main(arguments)
-        return code, *capfd.readouterr()
-
-    return run_now
 
 
 @contextmanager
@@ -346,55 +322,6 @@ def test_a_refused_key_has_its_own_code_and_is_shown_nowhere(run: Run, monkeypat
         assert "wrong-key-1234" not in out + err + run("doctor")[1] + run("doctor", "--json")[1]
         monkeypatch.setenv("MODAL_API_KEY", "right")
         assert run("generate", "x")[:2] == (0, "x\n")
-
-
-# ------------------------------------------------------------------------------------------------ doctor
-
-
-@pytest.mark.usefixtures("embedded_backend")
-def test_the_doctor_finds_a_working_installation_well(run: Run) -> None:
-    code, out, _ = run("doctor", "--json")
-    checks = {check["name"]: check for check in json.loads(out)["checks"]}
-    assert code == 0, out
-    assert checks["model"]["detail"].startswith(str(bundled_model()))
-    assert checks["engine"]["verdict"] == "ok"
-    assert __version__ in checks["python"]["detail"]
-    assert "llguidance" in checks["packages"]["detail"]
-    assert run("doctor")[0] == 0
-
-
-def test_the_doctor_names_an_engine_that_cannot_be_reached(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    monkeypatch.setenv("MODAL_ENDPOINT", f"http://127.0.0.1:{port}")
-    code, out, _ = run("doctor")
-    assert code == Status.CONFIGURATION
-    assert f"problem  engine: http://127.0.0.1:{port}" in out
-    assert "MODAL_ENDPOINT" in out
-
-
-def test_the_doctor_looks_into_the_model_file(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    model = tmp_path / "model.gguf"
-    model.write_bytes(b"not a model")
-    monkeypatch.setenv("MAZE_LOCAL_MODEL", str(model))
-    code, out, _ = run("doctor")
-    assert code == Status.CONFIGURATION
-    assert f"problem  model: {model} is not a GGUF file" in out
-    assert "set MAZE_LOCAL_MODEL" in out
-
-
-def test_the_doctor_tells_a_library_of_another_version(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    if doctor._find_library() is None:
-        pytest.skip("libmaze.so is not built")
-    monkeypatch.setattr(doctor, "__version__", "9.9.9")
-    _, out, _ = run("doctor")
-    assert "problem  library" in out
-    assert "this package is version 9.9.9" in out
-
-
-def test_the_doctor_expects_the_abi_of_the_header() -> None:
-    header = (ROOT / "include" / "maze.h").read_text()
-    assert f"#define MAZE_ABI_VERSION {doctor.ABI_VERSION}\n" in header
 
 
 # ------------------------------------------------------------------------------------------------ serve

@@ -23,7 +23,7 @@ from fault_server import (
     token,
     unfinished,
 )
-from test_service import wait_until
+from service_runner import wait_until
 
 THREADS = 64
 CALLS = 10_000

@@ -18,10 +18,10 @@ import httpx
 import pytest
 from service_runner import running_app
 
-from maze.backends import connect
-from maze.config import ModalConfig
+from maze.config import MazeConfig, ModalConfig
 from maze.errors import ConfigurationError, EngineUnavailableError
 from maze.log import configure_logging
+from maze.orchestrator import Orchestrator
 from maze.service import modal_app
 from maze.service.modal_app import Deployment, Maze, VllmProcess, vllm_arguments
 
@@ -77,7 +77,7 @@ def container(vllm: Vllm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         with pytest.warns(UserWarning, match="executing locally"):  # Modal's hint that there are no volumes here
             app = maze.web.local()
         stops.callback(maze.vllm.stop)
-        stops.callback(maze.backend.close)
+        stops.callback(maze.maze.close)
         return stops.enter_context(running_app(app)).url
 
     with stops:
@@ -123,10 +123,12 @@ def test_a_vllm_that_ignores_grammars_never_gets_a_request(vllm: Vllm) -> None:
     process = VllmProcess(Deployment(), on_death=lambda: None)
     try:
         process.wait_until_ready()
-        backend = connect(ModalConfig(endpoints=(process.url,), dialect="vllm"))
-        with pytest.raises(EngineUnavailableError, match="where its grammar allows 'maze' alone"):
-            modal_app.warm_up(backend)
-        backend.close()
+        config = MazeConfig(modal=ModalConfig(endpoints=(process.url,), dialect="vllm"))
+        with (
+            Orchestrator(config) as maze,
+            pytest.raises(EngineUnavailableError, match="where its grammar allows 'maze' alone"),
+        ):
+            modal_app.warm_up(maze)
     finally:
         process.stop()
 
@@ -166,7 +168,7 @@ def test_a_secret_without_the_key_opens_no_service(vllm: Vllm, monkeypatch: pyte
             maze.web.local()
     finally:
         configure_logging({})
-        maze.backend.close()
+        maze.maze.close()
         maze.vllm.stop()
     assert vllm.recorded()
 

@@ -9,17 +9,17 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from scripted_backend import ScriptedBackend
 
-from maze.backends.base import FINISHED_LENGTH, Deadline, Request
+from maze.backends.base import FINISHED_LENGTH, Cancellation, Deadline, Request
+from maze.batch import MAX_CONCURRENT_BATCH
 from maze.config import MazeConfig
 from maze.errors import EngineUnavailableError, InvalidConstraintError, Status, TimedOutError
-from maze.orchestrator import MAX_CONCURRENT_BATCH, Orchestrator
+from maze.orchestrator import Orchestrator
 from maze.types import ConstraintIR, GenerationOptions, Handling, Intent, OnUnenforceable
 
 ROOT = Path(__file__).parent.parent
@@ -207,56 +207,6 @@ def test_a_receiver_of_text_that_returns_nothing_cancels_nothing() -> None:
     assert (result.success, pieces) == (True, ["1", "2"])
 
 
-def test_a_stream_gives_the_pieces_and_then_the_same_result() -> None:
-    maze = orchestrator(ScriptedBackend(["1", "2"]))
-    with maze.stream(INTENT, [DIGITS]) as stream:
-        assert list(stream) == ["1", "2"]
-        assert (stream.result.code, stream.result.success) == ("12", True)
-
-
-def test_leaving_a_stream_early_cancels_the_generation() -> None:
-    endless = ScriptedBackend(["1"] * 10_000)
-    with orchestrator(endless).stream(INTENT) as stream:
-        first = next(iter(stream))
-    assert first == "1"
-    assert stream.result.status is Status.CANCELLED
-    assert len(stream.result.code) < 10_000
-
-
-def _is_cancelled(request: Request) -> bool:
-    for _ in range(200):
-        if request.cancellation.cancelled:
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def test_leaving_the_loop_over_a_stream_cancels_the_generation() -> None:
-    endless = ScriptedBackend(["1"] * 10_000)
-    stream = orchestrator(endless).stream(INTENT)
-    for _ in stream:
-        break
-    assert stream.result.status is Status.CANCELLED
-
-
-def test_a_stream_that_nobody_reads_or_refers_to_ends() -> None:
-    endless = ScriptedBackend(["1"] * 10_000)
-    maze = orchestrator(endless)
-    maze.stream(INTENT)
-    for _ in range(200):
-        if endless.requests:
-            break
-        time.sleep(0.05)
-    assert _is_cancelled(endless.requests[0])
-
-
-def test_a_stream_that_is_not_read_ends_at_its_deadline() -> None:
-    endless = ScriptedBackend(["1"] * 10_000)
-    stream = orchestrator(endless).stream(INTENT, (), GenerationOptions(timeout_ms=300))
-    time.sleep(0.5)
-    assert stream.result.status is Status.TIMED_OUT
-
-
 def test_a_forked_child_is_refused_and_leaves_the_parent_alone() -> None:
     """In a program of its own, because the child of a test would go on with the other tests."""
     program = """
@@ -295,14 +245,6 @@ def test_a_time_beyond_all_locks_is_taken() -> None:
     assert deadline.remaining_secs() <= threading.TIMEOUT_MAX
 
 
-def test_a_fault_in_the_engine_reaches_the_reader_of_a_stream() -> None:
-    def fail(_: Request) -> None:
-        raise ZeroDivisionError
-
-    with orchestrator(ScriptedBackend([fail])).stream(INTENT) as stream, pytest.raises(ZeroDivisionError):
-        list(stream)
-
-
 def test_a_batch_gives_every_intent_its_own_result() -> None:
     def refuse_odd(request: Request) -> None:
         if int(request.prompt) % 2:
@@ -338,13 +280,13 @@ INTERRUPTED_BATCH = """
 import os, signal, threading
 from scripted_backend import ScriptedBackend
 from maze import Intent, MazeConfig, Orchestrator
-from maze.orchestrator import MAX_CONCURRENT_BATCH
+from maze.batch import MAX_CONCURRENT_BATCH
 
-under_way, ended = threading.Semaphore(0), threading.Semaphore(0)
+under_way, ended, cancelled = threading.Semaphore(0), threading.Semaphore(0), threading.Event()
 
 def wait(request):
     gone = threading.Event()
-    request.cancellation.on_cancel(lambda: (gone.set(), press_ctrl_c()))
+    request.cancellation.on_cancel(lambda: (cancelled.set(), gone.set(), press_ctrl_c()))
     under_way.release()
     gone.wait()
     ended.release()
@@ -356,6 +298,9 @@ def interrupt():
     for _ in range(MAX_CONCURRENT_BATCH):
         under_way.acquire()
     press_ctrl_c()
+    # Python does not see a signal that comes just before it waits for a lock, until it wakes.
+    while not cancelled.wait(1):
+        press_ctrl_c()
 
 def watch():
     for _ in range(MAX_CONCURRENT_BATCH):
@@ -419,3 +364,36 @@ def test_nothing_is_asked_of_a_closed_engine(ask: Callable[[Orchestrator], objec
     maze.close()
     with pytest.raises(Exception, match="closed"):
         ask(maze)
+
+
+def test_a_text_that_cannot_be_checked_is_no_success_and_is_kept_with_what_is_known_of_it() -> None:
+    deep = "[" * 600 + "]" * 600
+    result = orchestrator(ScriptedBackend([deep])).generate(INTENT, [ConstraintIR(json_schema='{"type":"array"}')])
+    assert (result.code, result.success, result.status) == (deep, False, Status.LIMIT_EXCEEDED)
+    assert (result.validation, result.metadata.finish_reason) == (None, "stop")
+    assert result.provenance is not None
+    assert result.provenance.model == "a-model"
+
+
+def test_the_reason_of_a_cancellation_counts_and_not_how_it_woke_the_engine() -> None:
+    cancellation = Cancellation()
+
+    def break_off(_: Request) -> None:
+        cancellation.cancel("cancelled: enough")
+        raise EngineUnavailableError("the socket is closed", partial_text="12")
+
+    result = orchestrator(ScriptedBackend(["12", break_off])).generate(INTENT, cancellation=cancellation)
+    assert (result.code, result.status, result.error) == ("12", Status.CANCELLED, "cancelled: enough")
+
+
+def test_a_call_that_began_earlier_brings_its_deadline_and_its_id() -> None:
+    backend = ScriptedBackend(["1"])
+    deadline = Deadline(1e6)
+    result = orchestrator(backend).generate(
+        INTENT, (), GenerationOptions(timeout_ms=1), deadline=deadline, request_id="r-1"
+    )
+    assert (backend.requests[0].deadline, backend.requests[0].request_id) == (deadline, "r-1")
+    assert result.provenance is not None
+    assert result.provenance.parameters["request_id"] == "r-1"
+    over = orchestrator(ScriptedBackend(["1"])).generate(INTENT, deadline=Deadline(0))
+    assert over.status is Status.TIMED_OUT

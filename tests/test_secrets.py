@@ -23,7 +23,7 @@ from maze.cli import main
 from maze.config import DIALECTS, ModalConfig, Secret
 from maze.errors import MazeError
 from maze.log import TRACE, configure_logging
-from maze.service.app import ServiceSettings
+from maze.service.settings import ServiceSettings
 from maze.types import GenerationOptions
 
 SECRETS = {

@@ -6,25 +6,24 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-from scripted_backend import ScriptedBackend
-from service_runner import RunningService, running_service
+from scripted_backend import Gate, LoadingBackend, ScriptedBackend, raising
+from service_runner import RunningService, events, metric, post, running_service, wait_until
 
 from maze._version import __version__
 from maze.backends.base import FINISHED_LENGTH, Deadline, Health, Request
-from maze.config import DEFAULT_MODAL_MODEL, Secret
+from maze.config import DEFAULT_MODAL_MODEL, MazeConfig, Secret
 from maze.engine import EmbeddedEngine
 from maze.errors import ConstraintViolatedError, EngineUnavailableError, MazeError, Status, TruncatedError
-from maze.service.app import ServiceSettings
-from maze.service.contract import HTTP_STATUS, RETRYABLE
+from maze.orchestrator import Orchestrator
+from maze.service.refusal import HTTP_STATUS, RETRYABLE
 from maze.service.server import _Protocol
+from maze.service.settings import ServiceSettings
+from maze.types import ConstraintIR
 
 KEY = "a-key"
 BEARER = {"Authorization": f"Bearer {KEY}"}
@@ -35,68 +34,6 @@ SCHEMA = {
     "additionalProperties": False,
 }
 QUICK = ServiceSettings(stop_grace_secs=0)
-
-
-def post(
-    service: RunningService, body: object, path: str = "/generate", headers: dict[str, str] | None = None
-) -> httpx.Response:
-    return httpx.post(service.url + path, json=body, timeout=30, headers=headers)
-
-
-def events(text: str) -> list[Any]:
-    """The events of a stream, the last being the text "[DONE]"."""
-    assert text.endswith("\n\n")
-    lines = text.removesuffix("\n\n").split("\n\n")
-    assert all(line.startswith("data: ") for line in lines)
-    payloads = [line.removeprefix("data: ") for line in lines]
-    assert payloads[-1] == "[DONE]"
-    return [*map(json.loads, payloads[:-1])]
-
-
-@dataclass
-class Gate:
-    """A step of a script that waits until it is opened or the request is cancelled, and tells when that happens."""
-
-    entered: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    opened: threading.Event = field(default_factory=threading.Event)
-    cancelled: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-
-    def __call__(self, request: Request) -> None:
-        go_on = threading.Event()
-        forget = request.cancellation.on_cancel(go_on.set)
-        self.entered.release()
-        while not (go_on.wait(0.01) or self.opened.is_set()):
-            pass
-        forget()
-        if request.cancellation.cancelled:
-            self.cancelled.release()
-        request.raise_if_over()
-
-
-def reached(semaphore: threading.Semaphore) -> bool:
-    return semaphore.acquire(timeout=30)
-
-
-@contextmanager
-def raw_request(service: RunningService, path: str, body: dict[str, Any]) -> Iterator[socket.socket]:
-    """A request whose connection the test holds in its hand."""
-    content = json.dumps(body).encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n\r\n".encode()
-    with socket.create_connection((service.host, service.port), timeout=30) as connection:
-        connection.sendall(head + content)
-        yield connection
-
-
-def metric(service: RunningService, name: str, headers: dict[str, str] | None = None) -> float:
-    lines = httpx.get(service.url + "/metrics", headers=headers).text.splitlines()
-    return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(name + " ")), 0.0)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    ends_at = Deadline(30_000)
-    while not condition():
-        assert not ends_at.expired(), "did not happen within 30 seconds"
-        threading.Event().wait(0.01)
 
 
 # ------------------------------------------------------------------------------------------------ the contract
@@ -227,6 +164,9 @@ def test_a_text_cut_off_says_so() -> None:
         ({"seed": 2**32}, "seed", "between 0 and 4294967295"),
         ({"stop_sequences": ["a"] * 5}, "stop_sequences", "at most 4"),
         ({"stop_sequences": [""]}, "stop_sequences", "1 to 1024 bytes"),
+        ({"stop_sequences": ["a", "x" * 1025]}, "stop_sequences", "stop_sequences[1] has 1025 bytes"),
+        ({"stop_sequences": "a"}, "stop_sequences", "array of texts"),
+        ({"prompt": " \n"}, "prompt", "prompt is empty"),
         ({"model": ""}, "model", "name of a model"),
         ({"model": "other"}, "model", "no model 'other'; there are: a-model"),
         ({"context": "x"}, "context", "must be an object"),
@@ -257,12 +197,46 @@ def picky_service() -> Iterator[tuple[RunningService, ScriptedBackend]]:
         yield service, backend
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff", b'{"prompt":"\\ud800"}'])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff", b'{"prompt":"\\ud800"}', b"[" * 100_000])
 def test_a_body_that_is_no_json_object_is_refused(
     body: bytes, picky_service: tuple[RunningService, ScriptedBackend]
 ) -> None:
     response = httpx.post(picky_service[0].url + "/generate", content=body)
     assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_argument")
+
+
+@pytest.mark.parametrize(
+    ("constraints", "name"),
+    [
+        ('{"regex_patterns":["^aaaa$"],"regex_patterns":["^b$"]}', "regex_patterns"),
+        ('{"json_schema":{"enum":["aaa"],"enum":["bbb"]}}', "enum"),
+        ('{"json_schema":{"enum":["aaa"]}},"constraints":null', "constraints"),
+        ('{"token_mask":{"forbidden":[1],"forbidd\\u0065n":[2]}}', "forbidden"),
+    ],
+)
+def test_a_name_that_stands_twice_is_told_and_no_constraint_is_lost(
+    constraints: str, name: str, picky_service: tuple[RunningService, ScriptedBackend]
+) -> None:
+    service, backend = picky_service
+    asked_before = len(backend.requests)
+    response = httpx.post(service.url + "/generate", content=f'{{"prompt":"x","constraints":{constraints}}}')
+    assert response.status_code == 400
+    assert response.json()["error"]["code"] == "invalid_argument"
+    assert f'the name "{name}" twice' in response.json()["error"]["message"]
+    assert len(backend.requests) == asked_before
+
+
+@pytest.mark.parametrize("number", ["18446744073709551617", "123456789012345678901234567890", "0.10000000000000000001"])
+def test_a_number_of_a_schema_is_enforced_and_checked_with_every_digit_that_was_sent(number: str) -> None:
+    schema = f'{{"const": {number}}}'
+    body = f'{{"prompt":"x","constraints": {{ "json_schema": {schema} }} }}'
+    compiled, _ = Orchestrator(MazeConfig()).compile([ConstraintIR(json_schema=schema)])
+    for text, satisfied in ((number, True), (number[:-1] + "9", False), (repr(float(number)), False)):
+        backend = ScriptedBackend([text])
+        with running_service(backend) as service:
+            answer = httpx.post(service.url + "/generate", content=body).json()
+        assert (answer["generated_text"], answer["constraint_satisfied"]) == (text, satisfied)
+        assert backend.requests[0].grammar == compiled.grammar
 
 
 @pytest.mark.parametrize("path", ["/generate", "/generate/stream"])
@@ -319,13 +293,6 @@ def test_an_empty_text_streams_as_an_answer_without_pieces() -> None:
     assert (last["done"], last["generated_text"]) == (True, "")
 
 
-def raising(error: Exception) -> Callable[[Request], None]:
-    def step(_: Request) -> None:
-        raise error
-
-    return step
-
-
 def test_a_failure_in_the_middle_of_a_stream_is_an_event() -> None:
     with running_service(ScriptedBackend(["a", raising(EngineUnavailableError("gone"))])) as service:
         response = post(service, {"prompt": "p"}, "/generate/stream")
@@ -373,6 +340,35 @@ def test_every_failure_of_an_engine_has_a_status_and_a_code(kind: type[MazeError
 
 def test_every_status_has_its_http_status() -> None:
     assert set(HTTP_STATUS) == set(Status)
+
+
+@pytest.mark.parametrize("path", ["/generate", "/generate/stream"])
+def test_a_text_that_is_no_unicode_is_a_bad_response_of_the_engine(path: str) -> None:
+    with running_service(ScriptedBackend(["a\ud800"])) as service:
+        response = post(service, {"prompt": "p"}, path)
+    if path == "/generate":
+        assert response.status_code == 502
+        error = response.json()["error"]
+    else:
+        piece, last = events(response.text)
+        assert piece == {"token": "a?", "done": False}
+        error = last["error"]
+    assert (error["code"], error["retryable"]) == ("bad_response", True)
+    assert "lone surrogate" in error["message"]
+
+
+def test_a_text_that_is_too_deep_to_check_is_kept_and_not_called_satisfied(caplog: pytest.LogCaptureFixture) -> None:
+    deep = "[" * 600 + "]" * 600
+    body = {"prompt": "p", "constraints": {"json_schema": {"type": "array"}}, "request_id": "r-deep"}
+    with running_service(ScriptedBackend([deep])) as service:
+        answer = post(service, body).json()
+        *_, last = events(post(service, body, "/generate/stream").text)
+        assert metric(service, "maze_tokens_generated_total") == 2
+    for found in (answer, last):
+        assert (found["generated_text"], found["constraint_satisfied"]) == (deep, None)
+        assert (found["finish_reason"], found["model"]) == ("stop", "a-model")
+    assert "r-deep" in caplog.text
+    assert "nested 600 deep" in caplog.text
 
 
 def test_a_defect_is_told_without_its_insides(caplog: pytest.LogCaptureFixture) -> None:
@@ -445,13 +441,6 @@ def test_with_the_key_all_routes_answer() -> None:
         assert post(service, {"prompt": "p"}, headers={"Authorization": f"bearer {KEY}"}).status_code == 200
         assert httpx.get(service.url + "/models", headers=BEARER).json() == ["a-model"]
         assert metric(service, "maze_tokens_generated_total", BEARER) == 2
-
-
-class LoadingBackend(ScriptedBackend):
-    ready = False
-
-    def health(self, deadline: Deadline) -> Health:
-        return Health(ready=self.ready and not deadline.expired(), backend=self.name, endpoints=())
 
 
 class LostBackend(ScriptedBackend):
@@ -570,177 +559,12 @@ def test_a_request_of_two_lengths_is_refused() -> None:
     assert backend.requests == []
 
 
-def test_who_finds_slot_and_queue_full_is_told_to_come_again() -> None:
-    gate = Gate()
-    backend = ScriptedBackend(["a", gate, "b"])
-    settings = ServiceSettings(max_concurrent=1, max_queue=1, stop_grace_secs=0)
-    with running_service(backend, settings) as service, ThreadPoolExecutor(2) as clients:
-        running = clients.submit(post, service, {"prompt": "1"})
-        assert reached(gate.entered)
-        waiting = clients.submit(post, service, {"prompt": "2"})
-        wait_until(lambda: metric(service, "maze_queue_depth") == 1)
-        assert metric(service, "maze_generations_running") == 1
-        refused = post(service, {"prompt": "3"})
-        assert refused.status_code == 429
-        assert refused.json()["error"]["type"] == "rate_limit_error"
-        assert 1 <= int(refused.headers["Retry-After"]) <= 60
-        gate.opened.set()
-        assert [running.result().status_code, waiting.result().status_code] == [200, 200]
-    assert [request.prompt for request in backend.requests] == ["1", "2"]
-
-
-def test_no_more_generations_run_at_once_than_there_are_slots() -> None:
-    gate = Gate()
-    backend = ScriptedBackend([gate, "x"])
-    settings = ServiceSettings(max_concurrent=2, max_queue=10, stop_grace_secs=0)
-    with running_service(backend, settings) as service, ThreadPoolExecutor(6) as clients:
-        answers = [clients.submit(post, service, {"prompt": "p"}) for _ in range(6)]
-        wait_until(lambda: metric(service, "maze_queue_depth") == 4)
-        assert len(backend.requests) == 2
-        gate.opened.set()
-        assert [answer.result().status_code for answer in answers] == [200] * 6
-
-
-def test_waiting_in_the_queue_counts_towards_the_time_of_a_request() -> None:
-    gate = Gate()
-    backend = ScriptedBackend([gate, "x"])
-    settings = ServiceSettings(max_concurrent=1, request_timeout_secs=0.5, stop_grace_secs=0)
-    with running_service(backend, settings) as service, raw_request(service, "/generate", {"prompt": "1"}):
-        assert reached(gate.entered)
-        response = post(service, {"prompt": "2"})
-        assert (response.status_code, response.json()["error"]["code"]) == (504, "timed_out")
-        assert [request.prompt for request in backend.requests] == ["1"]
-
-
 def test_answers_are_not_held_back_for_the_clients_acknowledgement() -> None:
     with running_service(ScriptedBackend(["x"])) as service, httpx.Client() as client:
         assert client.get(service.url + "/health").status_code == 200
         (connection,) = service.server.server_state.connections
         served: socket.socket = connection.transport.get_extra_info("socket")
         assert served.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
-
-
-# ------------------------------------------------------------------------------------------------ leaving and stopping
-
-
-@pytest.mark.parametrize("path", ["/generate", "/generate/stream"])
-@pytest.mark.parametrize("script", [["a"], []], ids=["after text", "before text"])
-def test_a_client_that_leaves_cancels_its_generation_and_frees_the_slot(path: str, script: list[str]) -> None:
-    gate = Gate()
-    backend = ScriptedBackend([*script, gate, "b"])
-    with running_service(backend, ServiceSettings(max_concurrent=1, max_queue=1, stop_grace_secs=0)) as service:
-        with raw_request(service, path, {"prompt": "1"}):
-            assert reached(gate.entered)
-        assert reached(gate.cancelled)
-        wait_until(lambda: metric(service, f'maze_requests_total{{route="{path}",status="499"}}') == 1)
-        wait_until(lambda: metric(service, "maze_generations_running") == 0)
-        gate.opened.set()
-        assert post(service, {"prompt": "2"}).status_code == 200
-
-
-def test_a_client_that_leaves_before_its_body_has_come_is_no_error_of_the_service() -> None:
-    backend = ScriptedBackend(["x"])
-    with running_service(backend) as service:
-        with socket.create_connection((service.host, service.port), timeout=30) as connection:
-            connection.sendall(b'POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"p')
-        wait_until(lambda: metric(service, 'maze_requests_total{route="/generate",status="499"}') == 1)
-    assert backend.requests == []
-
-
-def test_a_client_that_does_not_read_is_given_up() -> None:
-    settings = ServiceSettings(client_timeout_secs=0.2, stop_grace_secs=0)
-    with (
-        running_service(ScriptedBackend(["x" * 1_000_000] * 20), settings) as service,
-        raw_request(service, "/generate/stream", {"prompt": "p"}),
-    ):
-        wait_until(lambda: metric(service, 'maze_requests_total{route="/generate/stream",status="499"}') == 1)
-
-
-def test_a_client_that_leaves_the_queue_is_never_generated_for() -> None:
-    gate = Gate()
-    backend = ScriptedBackend([gate, "x"])
-    settings = ServiceSettings(max_concurrent=1, max_queue=1, stop_grace_secs=0)
-    with running_service(backend, settings) as service, ThreadPoolExecutor(1) as clients:
-        running = clients.submit(post, service, {"prompt": "1"})
-        assert reached(gate.entered)
-        with raw_request(service, "/generate", {"prompt": "2"}):
-            wait_until(lambda: metric(service, "maze_queue_depth") == 1)
-        wait_until(lambda: metric(service, "maze_queue_depth") == 0)
-        gate.opened.set()
-        assert running.result().status_code == 200
-        assert post(service, {"prompt": "3"}).status_code == 200
-    assert [request.prompt for request in backend.requests] == ["1", "3"]
-
-
-def test_a_service_that_stops_finishes_what_it_began_and_refuses_what_is_new() -> None:
-    gate = Gate()
-    with (
-        running_service(ScriptedBackend(["a", gate, "b"]), ServiceSettings(stop_grace_secs=60)) as service,
-        ThreadPoolExecutor(1) as clients,
-    ):
-        running = clients.submit(post, service, {"prompt": "1"})
-        assert reached(gate.entered)
-        service.server.stop()
-        wait_until(lambda: httpx.get(service.url + "/health").status_code == 503)
-        assert httpx.get(service.url + "/health").json()["status"] == "stopping"
-        refused = post(service, {"prompt": "2"})
-        assert (refused.status_code, refused.json()["error"]["retryable"]) == (503, True)
-        assert refused.headers["Retry-After"] == "1"
-        gate.opened.set()
-        assert running.result().json()["generated_text"] == "ab"
-        service.thread.join(30)
-        assert not service.thread.is_alive()
-
-
-@pytest.mark.parametrize("path", ["/generate", "/generate/stream"])
-def test_what_does_not_end_within_the_grace_time_is_cancelled_and_told_so(path: str) -> None:
-    gate = Gate()
-    with (
-        running_service(ScriptedBackend([gate, "b"]), ServiceSettings(stop_grace_secs=0.05)) as service,
-        ThreadPoolExecutor(1) as clients,
-    ):
-        running = clients.submit(post, service, {"prompt": "1"}, path)
-        assert reached(gate.entered)
-        service.server.stop()
-        assert reached(gate.cancelled)
-        response = running.result()
-        assert response.status_code == 503
-        assert "stopping" in response.json()["error"]["message"]
-        service.thread.join(30)
-        assert not service.thread.is_alive()
-
-
-def test_a_body_that_arrives_after_the_stop_has_begun_is_refused() -> None:
-    gate = Gate()
-    with (
-        running_service(ScriptedBackend([gate, "b"]), ServiceSettings(stop_grace_secs=60)) as service,
-        raw_request(service, "/generate", {"prompt": "1"}),
-        socket.create_connection((service.host, service.port), timeout=30) as late,
-    ):
-        assert reached(gate.entered)
-        late.sendall(b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: 14\r\n\r\n")
-        wait_until(lambda: len(service.server.server_state.tasks) == 2)
-        service.server.stop()
-        wait_until(lambda: httpx.get(service.url + "/health").status_code == 503)
-        late.sendall(b'{"prompt":"2"}')
-        response = http.client.HTTPResponse(late)
-        response.begin()
-        assert response.status == 503
-        gate.opened.set()
-
-
-def test_the_second_wish_to_stop_does_not_wait_for_the_grace_time() -> None:
-    gate = Gate()
-    with (
-        running_service(ScriptedBackend([gate, "b"]), ServiceSettings(stop_grace_secs=600)) as service,
-        ThreadPoolExecutor(1) as clients,
-    ):
-        running = clients.submit(post, service, {"prompt": "1"})
-        assert reached(gate.entered)
-        service.server.stop()
-        service.server.stop()
-        assert reached(gate.cancelled)
-        assert running.result().status_code == 503
 
 
 # ------------------------------------------------------------------------------------------------ with the real model
@@ -756,17 +580,3 @@ def test_the_real_model_answers_under_a_schema(embedded_backend: EmbeddedEngine)
     assert isinstance(json.loads(answer["generated_text"])["n"], int)
     assert "".join(event["token"] for event in streamed) == streamed[-1]["generated_text"]
     assert streamed[-1]["constraint_satisfied"] is True
-
-
-def test_leaving_a_stream_stops_the_real_model(embedded_backend: EmbeddedEngine) -> None:
-    with running_service(embedded_backend, ServiceSettings(max_concurrent=1, stop_grace_secs=0)) as service:
-        body = {
-            "prompt": "Count to ten thousand.",
-            "max_tokens": 4000,
-            "constraints": {"regex_patterns": ["^[0-9 ]{900}$"]},
-        }
-        with httpx.stream("POST", service.url + "/generate/stream", json=body, timeout=60) as response:
-            next(response.iter_lines())
-        wait_until(lambda: metric(service, 'maze_requests_total{route="/generate/stream",status="499"}') == 1)
-        wait_until(lambda: metric(service, "maze_generations_running") == 0)
-        assert metric(service, "maze_tokens_generated_total") == 0

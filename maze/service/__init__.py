@@ -1,1 +1,1 @@
-"""The Maze service: any Backend behind HTTP. Needs the extra `service`."""
+"""The Maze service: an Orchestrator behind HTTP. Needs the extra `service`."""

@@ -55,12 +55,13 @@ class Metrics:
 
     def count(self, answer: Answer) -> None:
         """Count a finished generation."""
-        self._tokens.inc(answer.tokens_generated or 0)
-        self._prompt_tokens.inc(answer.prompt_tokens or 0)
-        if answer.first_token_ms is not None:
-            self._first_token_seconds.observe(answer.first_token_ms / 1000)
-        if not answer.constraint_satisfied:
-            self._unsatisfied.labels(answer.finish_reason).inc()
+        self._tokens.inc(answer["tokens_generated"] or 0)
+        self._prompt_tokens.inc(answer["prompt_tokens"] or 0)
+        first_token_ms = answer["stats"]["first_token_ms"]
+        if first_token_ms is not None:
+            self._first_token_seconds.observe(first_token_ms / 1000)
+        if answer["constraint_satisfied"] is False:
+            self._unsatisfied.labels(answer["finish_reason"]).inc()
 
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""

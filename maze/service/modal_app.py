@@ -17,22 +17,21 @@ import socket
 import subprocess
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import Field, dataclass, fields
 from typing import Any, Self
 
 import httpx
 import modal
 from starlette.applications import Starlette
 
-from maze.backends import connect
-from maze.backends.base import Backend, Cancellation, Deadline, Request
-from maze.config import ModalConfig, service_key_from_environment
-from maze.errors import ConfigurationError, EngineUnavailableError
-from maze.log import configure_logging
-from maze.service.app import ServiceSettings, create_app
-from maze.types import EngineGrammar
+from maze.config import MazeConfig, ModalConfig, service_key_from_environment
+from maze.config import environment as process_environment
+from maze.errors import ConfigurationError, EngineUnavailableError, Status
+from maze.orchestrator import Orchestrator
+from maze.service.app import create_app
+from maze.service.settings import ServiceSettings
+from maze.types import ConstraintIR, GenerationOptions, Intent
 
 _log = logging.getLogger(__name__)
 
@@ -97,13 +96,15 @@ class Deployment:
     """MAZE_MODAL_SECRET: name of the Modal secret that holds MAZE_API_KEY and, for gated models, HF_TOKEN."""
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
         """Read the variables. Raises ConfigurationError naming the one that is wrong."""
+        variables = process_environment() if environment is None else environment
         values: dict[str, Any] = {}
-        for name, variable in _VARIABLES.items():
-            text = environment.get(variable, "").strip()
+        for field in fields(cls):
+            variable = _variable(field)
+            text = variables.get(variable, "").strip()
             if text:
-                values[name] = _parsed(text, variable, getattr(cls(), name))
+                values[field.name] = _parsed(text, variable, field.default)
         deployment = cls(**values)
         if deployment.min_containers > deployment.max_containers:
             problem = f"MAZE_MODAL_MIN_CONTAINERS is {deployment.min_containers}, more than MAZE_MODAL_MAX_CONTAINERS"
@@ -112,7 +113,7 @@ class Deployment:
 
     def environment(self) -> dict[str, str]:
         """The variables from which from_environment() makes the same deployment, for the containers."""
-        return {variable: _as_text(getattr(self, name)) for name, variable in _VARIABLES.items()}
+        return {_variable(field): _as_text(getattr(self, field.name)) for field in fields(self)}
 
     @property
     def gpu_count(self) -> int:
@@ -121,21 +122,8 @@ class Deployment:
         return int(count) if count.isdecimal() else 1
 
 
-_VARIABLES = {
-    "name": "MAZE_MODAL_NAME",
-    "model": "MAZE_MODAL_MODEL",
-    "revision": "MAZE_MODAL_REVISION",
-    "gpu": "MAZE_MODAL_GPU",
-    "region": "MAZE_MODAL_REGION",
-    "min_containers": "MAZE_MODAL_MIN_CONTAINERS",
-    "max_containers": "MAZE_MODAL_MAX_CONTAINERS",
-    "scaledown_secs": "MAZE_MODAL_SCALEDOWN_SECS",
-    "concurrency": "MAZE_MODAL_CONCURRENCY",
-    "context_tokens": "MAZE_MODAL_CONTEXT_TOKENS",
-    "snapshot": "MAZE_MODAL_SNAPSHOT",
-    "proxy_auth": "MAZE_MODAL_PROXY_AUTH",
-    "secret": "MAZE_MODAL_SECRET",
-}
+def _variable(field: Field[Any]) -> str:
+    return f"MAZE_MODAL_{field.name.upper()}"
 
 
 def _parsed(text: str, variable: str, default: object) -> object:
@@ -235,7 +223,8 @@ def vllm_arguments(deployment: Deployment, port: int) -> list[str]:
 
 def _vllm_environment(deployment: Deployment) -> dict[str, str]:
     # The key of the service is none of vLLM's business.
-    environment = {name: value for name, value in os.environ.items() if name != "MAZE_API_KEY"}
+    environment = process_environment()
+    environment.pop("MAZE_API_KEY", None)
     if deployment.snapshot:
         # What /sleep and /wake_up need, and threads that a snapshot could not hold.
         environment |= {"VLLM_SERVER_DEV_MODE": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
@@ -248,29 +237,17 @@ def _free_port() -> int:
     return port
 
 
-def warm_up(backend: Backend) -> None:
+def warm_up(maze: Orchestrator) -> None:
     """Generate one constrained token, so that the first request finds kernels and tokenizer ready.
 
     Raises EngineUnavailableError if the engine does not obey the grammar: a service of such an engine must not open.
     """
-    request = Request(
-        prompt="Answer with yes.",
-        grammar=EngineGrammar('start: "maze"\n'),
-        token_mask=None,
-        max_tokens=16,
-        temperature=1.0,
-        top_p=1.0,
-        top_k=0,
-        seed=0,
-        stop=(),
-        model=None,
-        request_id=uuid.uuid4().hex,
-        deadline=Deadline(INPUT_TIMEOUT_SECS * 1000),
-        cancellation=Cancellation(),
-    )
-    text = backend.generate(request, lambda _: True).text
-    if text != "maze":
-        raise EngineUnavailableError(f"the engine answered {text!r} where its grammar allows 'maze' alone")
+    options = GenerationOptions(max_tokens=16, temperature=1.0, seed=0, timeout_ms=INPUT_TIMEOUT_SECS * 1000)
+    result = maze.generate(Intent("Answer with yes."), [ConstraintIR(grammar='start: "maze"')], options)
+    if result.status is Status.CONSTRAINT_VIOLATED:
+        raise EngineUnavailableError(f"the engine answered {result.code!r} where its grammar allows 'maze' alone")
+    if not result.success:
+        raise EngineUnavailableError(f"the engine failed its first generation: {result.error}")
 
 
 # ------------------------------------------------------------------------------------------------ the app
@@ -318,13 +295,13 @@ class Maze:
     @modal.enter(snap=deployment.snapshot)
     def start(self) -> None:
         """Start vLLM and wait until it has generated something under a grammar."""
-        configure_logging({"": "info"})
         self.deployment = Deployment.from_environment()
         # A container without its engine is of no use; when it ends, Modal starts another.
         self.vllm = VllmProcess(self.deployment, on_death=lambda: os._exit(1))
+        modal_config = ModalConfig(endpoints=(self.vllm.url,), dialect="vllm")
+        self.maze = Orchestrator(MazeConfig(modal=modal_config, log_filter="info"))
         self.vllm.wait_until_ready()
-        self.backend = connect(ModalConfig(endpoints=(self.vllm.url,), dialect="vllm"))
-        warm_up(self.backend)
+        warm_up(self.maze)
         if self.deployment.snapshot:
             self.vllm.sleep()
 
@@ -342,7 +319,7 @@ class Maze:
         if not key:
             raise ConfigurationError(f"MAZE_API_KEY is missing from the Modal secret {self.deployment.secret!r}")
         return create_app(
-            self.backend,
+            self.maze,
             ServiceSettings(
                 api_key=key,
                 max_concurrent=self.deployment.concurrency,
@@ -355,5 +332,5 @@ class Maze:
     @modal.exit()
     def stop(self) -> None:
         """Let the engine go."""
-        self.backend.close()
+        self.maze.close()
         self.vllm.stop()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
@@ -12,8 +14,12 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from maze.errors import InvalidArgumentError
-from maze.service.app import CANCEL_GRACE_SECS, Service
+from maze.config import MazeConfig, Secret
+from maze.errors import ConfigurationError, InvalidArgumentError
+from maze.orchestrator import Orchestrator
+from maze.service.app import create_app
+from maze.service.routes import CANCEL_GRACE_SECS, Service
+from maze.service.settings import ServiceSettings
 
 HEAD_SECS = 30
 """Longest wait for a whole request line and header, from the first byte or, on a new connection, from its start."""
@@ -42,6 +48,25 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise InvalidArgumentError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
     return listener
+
+
+def require_key(key: Secret, host: str) -> None:
+    """Raise ConfigurationError for a service without a key on a host that others can reach."""
+    if not key and not _is_loopback(host):
+        raise ConfigurationError(
+            f"--host {host!r} can be reached from elsewhere, so a key is needed: set MAZE_API_KEY, "
+            "or listen on 127.0.0.1"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if not host:
+        return False  # all addresses
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise InvalidArgumentError(f"--host {host} is no address of this machine: {error}") from None
+    return all(ipaddress.ip_address(str(address[4][0])).is_loopback for address in found)
 
 
 class _Protocol(H11Protocol):
@@ -129,3 +154,16 @@ class ServiceServer(uvicorn.Server):
     async def _exit_when_drained(self) -> None:
         await self._service.drained()
         self.should_exit = True
+
+
+def run_service(
+    host: str, port: int, config: MazeConfig, settings: ServiceSettings, announce: Callable[[str, str], None]
+) -> signal.Signals | None:
+    """Offer the engine of `config` until a signal comes, which is returned; `announce` is told URL and engine."""
+    with Orchestrator(config) as maze, listen(host, port) as listener:
+        server = ServiceServer(create_app(maze, settings))
+        address, bound_port = listener.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        announce(f"http://{shown}:{bound_port}", maze.backend_name)
+        server.run([listener])
+    return server.stopped_by

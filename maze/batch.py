@@ -1,0 +1,41 @@
+"""Several generations at once, each with a result of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from maze.backends.base import Cancellation
+from maze.threads import leave_signals_to_the_host
+from maze.types import GenerationResult, Intent
+
+MAX_CONCURRENT_BATCH = 32
+"""Generations of one batch under way at once; more wait their turn. Engines batch about as many well."""
+
+
+def generate_all(
+    intents: Sequence[Intent], generate: Callable[[Intent, Cancellation], GenerationResult]
+) -> list[GenerationResult]:
+    """Call `generate` for each intent, at once as far as that is sensible; the results have their order.
+
+    What interrupts the wait for them, such as Ctrl-C, cancels all that is under way.
+    """
+    if not intents:
+        return []
+    cancellations = [Cancellation() for _ in intents]
+    with ThreadPoolExecutor(
+        min(len(intents), MAX_CONCURRENT_BATCH), "maze-batch", initializer=leave_signals_to_the_host
+    ) as pool:
+        try:
+            return list(pool.map(generate, intents, cancellations))
+        except BaseException:  # Ctrl-C, say, after which the pool would wait for all that is under way
+            # On a thread of its own, because a second Ctrl-C would end the loop.
+            threading.Thread(target=_interrupt_all, args=(cancellations,), name="maze-batch-interrupt").start()
+            raise
+
+
+def _interrupt_all(calls: Sequence[Cancellation]) -> None:
+    leave_signals_to_the_host()
+    for call in calls:
+        call.cancel("cancelled: the batch was interrupted")

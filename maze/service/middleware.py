@@ -1,0 +1,96 @@
+"""Around every request: its id, its key, its error if it has one, its line in the log and in the metrics."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Collection
+from time import perf_counter
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from maze.config import Secret
+from maze.service.contract import checked_request_id, new_request_id
+from maze.service.metrics import Metrics
+from maze.service.refusal import Refusal, refusal_of
+
+_log = logging.getLogger(__name__)
+
+_OPEN_ROUTES = frozenset({"/health"})
+
+
+class RequestBoundary:
+    """The middleware of the service. `routes` are the paths that the log and the metrics name."""
+
+    def __init__(self, app: ASGIApp, *, api_key: Secret, metrics: Metrics, routes: Collection[str]) -> None:
+        self._app = app
+        self._api_key = api_key
+        self._metrics = metrics
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        request = Request(scope)
+        state = request.state
+        state.request_id = new_request_id()
+        state.failure = None
+        http_status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal http_status
+            if message["type"] == "http.response.start":
+                http_status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", state.request_id.encode())]
+            await send(message)
+
+        try:
+            self._admit(request)
+            await self._app(scope, receive, send_with_id)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the client gets an answer and the log a line
+            refusal = refusal_of(error, state.request_id)
+            if http_status == 0:
+                await refusal.response()(scope, receive, send_with_id)
+            state.failure = refusal
+        failure: Refusal | None = state.failure
+        outcome = failure.http_status if failure else http_status
+        route = scope["path"] if scope["path"] in self._routes else "other"
+        took_secs = perf_counter() - started
+        self._metrics.requests.labels(route, str(outcome)).inc()
+        self._metrics.request_seconds.labels(route).observe(took_secs)
+        _log.info(
+            "%s %s %s %d %.0f ms%s",
+            state.request_id,
+            scope["method"],
+            route,
+            outcome,
+            took_secs * 1000,
+            f" {failure.code}: {failure.message}" if failure else "",
+        )
+
+    def _admit(self, request: Request) -> None:
+        """Raise Refusal for a request of two lengths, without the key, or with an id that cannot be echoed."""
+        if "Content-Length" in request.headers and "Transfer-Encoding" in request.headers:
+            # A proxy before us may believe the other one, and take a part of the body for the next request.
+            problem = "Content-Length and Transfer-Encoding exclude each other"
+            raise Refusal(400, "invalid_argument", problem, headers={"Connection": "close"})
+        given_id = request.headers.get("X-Request-Id")
+        if given_id is not None:
+            request.state.request_id = checked_request_id(given_id, "X-Request-Id")
+        if self._api_key and request.scope["path"] not in _OPEN_ROUTES and not _has_key(request, self._api_key):
+            raise Refusal(
+                401,
+                "unauthorized",
+                "the key is missing or wrong; send it as 'Authorization: Bearer <key>'",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+
+
+def _has_key(request: Request, key: Secret) -> bool:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    # Header values arrive as Latin-1; compare_digest takes bytes only if they may be more than ASCII.
+    matches = hmac.compare_digest(given.strip().encode("latin-1"), key.reveal().encode())
+    return matches and scheme.lower() == "bearer"

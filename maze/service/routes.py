@@ -1,0 +1,255 @@
+"""The routes of the Maze service.
+
+POST /generate          one answer
+POST /generate/stream   server-sent events
+GET  /health            200 when ready, 503 before; needs no key, so that a load balancer can ask
+GET  /models            names, as a bare array
+GET  /metrics           Prometheus text
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from time import perf_counter
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from maze._version import __version__
+from maze.backends.base import Cancellation, Deadline, OnText
+from maze.config import DEFAULT_MODAL_MODEL
+from maze.errors import MazeError
+from maze.orchestrator import Orchestrator
+from maze.service.contract import Answer, GenerateRequest, answer_of, read_request
+from maze.service.events import send_events
+from maze.service.generation import Generation
+from maze.service.metrics import Metrics
+from maze.service.probe import Probe
+from maze.service.refusal import CLIENT_LEFT, Refusal, invalid, over_limit
+from maze.service.settings import ServiceSettings
+from maze.service.slots import Slots
+
+_log = logging.getLogger(__name__)
+
+CANCEL_GRACE_SECS = 5.0
+"""How long an engine may take to let go of a cancelled generation when the service stops."""
+
+LARGE_BODY_BYTES = 64 * 1024
+"""Bodies beyond it are read in a thread: meanwhile (10 ms for 100 KB) nobody else would be answered."""
+
+_STOPPING = "the service is stopping; try again, another instance may answer"
+
+
+class Service:
+    """Takes requests to the Orchestrator and its results to the clients. Lives on one event loop."""
+
+    def __init__(self, orchestrator: Orchestrator, settings: ServiceSettings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.routes = [
+            Route("/generate", self.generate, methods=["POST"]),
+            Route("/generate/stream", self.stream, methods=["POST"]),
+            Route("/health", self.health, methods=["GET"]),
+            Route("/models", self.models, methods=["GET"]),
+            Route("/metrics", self.metrics_text, methods=["GET"]),
+        ]
+        self._maze = orchestrator
+        self._slots = Slots(settings.max_concurrent, settings.max_queue)
+        self._probe_threads = ThreadPoolExecutor(2, "maze-probe")
+        self._health = Probe(self._probe_threads, orchestrator.health)
+        self._models = Probe(self._probe_threads, orchestrator.models)
+        self._model_names: tuple[str, ...] = ()
+        self._under_way: set[Cancellation] = set()
+        self._stopping = False
+        self._something_ended = asyncio.Event()
+        self.metrics.watch(running=lambda: self._slots.taken, queued=lambda: self._slots.queued)
+
+    def wake_engine(self) -> None:
+        """Ask the engine for its health without waiting, which makes one that loads when first used load now."""
+        self._health.start()
+
+    # -------------------------------------------------------------------------------------------- routes
+
+    async def generate(self, request: Request) -> Response:
+        wanted = await self._read(request)
+        async with self._generation(wanted, request.receive) as generation:
+            answer = await generation.answer()
+        return _json(answer)
+
+    async def stream(self, request: Request) -> ASGIApp:
+        wanted = await self._read(request)
+
+        async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+            async with self._generation(wanted, receive) as generation:
+                await send_events(generation, wanted.request_id, scope, send, self.settings.client_timeout_secs)
+
+        return respond
+
+    async def health(self, _: Request) -> Response:
+        if self._stopping:
+            return self._not_ready("stopping", _STOPPING)
+        try:
+            health = await self._health.ask()
+            if not health.ready:
+                return self._not_ready("loading", "the engine is not ready yet; try again")
+            models = await self._models.ask()
+        except MazeError as error:
+            _log.warning("health: %s: %s", error.status.name, error)
+            return self._not_ready("unavailable", "the engine cannot be reached; the log of the service tells why")
+        model = models[0] if models else None
+        return _json({"status": "ok", "model": model, "backend": health.backend, "version": __version__})
+
+    async def models(self, _: Request) -> Response:
+        return _json(list(await self._models.ask()))
+
+    async def metrics_text(self, _: Request) -> Response:
+        return Response(self.metrics.text(), media_type=self.metrics.CONTENT_TYPE)
+
+    def _not_ready(self, status: str, message: str) -> Response:
+        refusal = Refusal(503, "engine_unavailable", message, retryable=True)
+        shape = {"status": status, "model": None, "backend": self._maze.backend_name, "error": refusal.shape()}
+        return _json(shape, 503, {"Retry-After": "1"})
+
+    # -------------------------------------------------------------------------------------------- stopping
+
+    def begin_stop(self) -> None:
+        """Answer new requests with 503, and cancel those under way when the grace time is over."""
+        if self._stopping:
+            return
+        self._stopping = True
+        _log.info("stopping; %d generations under way", len(self._under_way))
+        asyncio.get_running_loop().call_later(self.settings.stop_grace_secs, self.cancel_all)
+
+    def cancel_all(self) -> None:
+        """Cancel every generation under way or waiting."""
+        for cancellation in list(self._under_way):
+            cancellation.cancel(f"cancelled: {_STOPPING}")
+
+    async def drained(self) -> None:
+        """After begin_stop(): wait until nothing is under way, or an engine that does not let itself be cancelled."""
+        try:
+            async with asyncio.timeout(self.settings.stop_grace_secs + CANCEL_GRACE_SECS):
+                while self._under_way or self._slots.taken:
+                    self._something_ended.clear()
+                    await self._something_ended.wait()
+        except TimeoutError:
+            _log.error("%d generations did not end when they were cancelled", self._slots.taken)
+
+    def close(self) -> None:
+        """Let the threads go. The Orchestrator is its owner's."""
+        self._slots.close()
+        self._probe_threads.shutdown(wait=False, cancel_futures=True)
+
+    # -------------------------------------------------------------------------------------------- inside
+
+    async def _read(self, request: Request) -> GenerateRequest:
+        """Read a request to generate within the limits. Raises Refusal."""
+        self._refuse_if_stopping()
+        body = await self._body(request)
+        read = partial(
+            read_request,
+            body,
+            request.state.request_id,
+            max_tokens=self.settings.max_tokens,
+            default_max_tokens=self._maze.config.max_tokens,
+            max_prompt_bytes=self.settings.max_prompt_bytes,
+        )
+        wanted = read() if len(body) <= LARGE_BODY_BYTES else await asyncio.to_thread(read)
+        request.state.request_id = wanted.request_id
+        model = await self._known_model(wanted.options.model)
+        return replace(wanted, options=replace(wanted.options, model=model))
+
+    def _refuse_if_stopping(self) -> None:
+        if self._stopping:
+            raise Refusal(503, "engine_unavailable", _STOPPING, retryable=True, headers={"Retry-After": "1"})
+
+    async def _known_model(self, model: str | None) -> str | None:
+        """The model to ask the engine for; None for its own. Raises Refusal for one that it does not have."""
+        if model is None:
+            return None
+        # Clients of the original Maze send one name whatever the service runs. It is no reason to ask the engine again.
+        if not self._model_names or model not in (*self._model_names, DEFAULT_MODAL_MODEL):
+            self._model_names = await self._models.ask()
+        if model in self._model_names:
+            return model
+        if model == DEFAULT_MODAL_MODEL:
+            return None
+        known = ", ".join(self._model_names) or "none"
+        raise invalid(f"there is no model {model[:200]!r}; there are: {known}", "model")
+
+    async def _body(self, request: Request) -> bytes:
+        limit = self.settings.max_body_bytes
+        # The rest of a body that is refused is not read, so the connection cannot be used again.
+        refused = over_limit(f"the body is longer than {limit} bytes", http_status=413)
+        refused.headers["Connection"] = "close"
+        announced = request.headers.get("Content-Length", "")
+        if announced.isdecimal() and int(announced[:20]) > limit:
+            raise refused
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self.settings.client_timeout_secs):
+                async for piece in request.stream():
+                    body += piece
+                    if len(body) > limit:
+                        raise refused
+        except TimeoutError:
+            problem = f"the body did not arrive within {self.settings.client_timeout_secs:g} seconds"
+            raise Refusal(408, "timed_out", problem, retryable=True, headers={"Connection": "close"}) from None
+        return bytes(body)
+
+    @asynccontextmanager
+    async def _generation(self, wanted: GenerateRequest, receive: Receive) -> AsyncIterator[Generation]:
+        """Wait for a slot and start generating; on leaving, whatever the reason, the engine stops at once."""
+        self._refuse_if_stopping()  # again: reading the body took its time
+        deadline = Deadline(self.settings.request_timeout_secs * 1000)
+        cancellation = Cancellation()
+
+        def work(on_text: OnText) -> Answer:
+            result = self._maze.generate(
+                wanted.intent,
+                wanted.constraints,
+                wanted.options,
+                on_text=on_text,
+                cancellation=cancellation,
+                deadline=deadline,
+                request_id=wanted.request_id,
+                constraints_key=wanted.constraints_key,
+            )
+            answer = answer_of(result, wanted, queue_ms)
+            self.metrics.count(answer)
+            return answer
+
+        self._under_way.add(cancellation)
+        watcher = asyncio.create_task(_cancel_when_client_leaves(receive, cancellation))
+        try:
+            queued = perf_counter()
+            await self._slots.acquire(cancellation, deadline)
+            queue_ms = (perf_counter() - queued) * 1000
+            self.metrics.queue_seconds.observe(queue_ms / 1000)
+            generation = Generation(self._slots, work, cancellation)
+            generation.ended.add_done_callback(lambda _: self._something_ended.set())
+            yield generation
+        finally:
+            watcher.cancel()
+            cancellation.cancel("cancelled: nobody waits for the answer")
+            self._under_way.discard(cancellation)
+            self._something_ended.set()
+
+
+async def _cancel_when_client_leaves(receive: Receive, cancellation: Cancellation) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    cancellation.cancel(CLIENT_LEFT)
+
+
+def _json(value: object, http_status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(value), http_status, headers, "application/json")
