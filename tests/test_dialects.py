@@ -15,6 +15,7 @@ from service_runner import running_service
 
 from maze.backends.base import Deadline, Request
 from maze.backends.dialects.base import id_ranges
+from maze.backends.dialects.llama_cpp import LlamaCppDialect
 from maze.config import DEFAULT_MODAL_MODEL, Secret
 from maze.errors import (
     BadResponseError,
@@ -119,10 +120,10 @@ def test_sglang_gets_the_grammar_as_ebnf() -> None:
 
 def test_llama_cpp_gets_its_own_names() -> None:
     body = sent("llama.cpp", LLAMA, top_k=0)
-    assert body["grammar"] == engine_text(GRAMMAR)
+    assert body["grammar"] == engine_text(GRAMMAR, forced_tokens=False)
     assert body["n_predict"] == 16
     assert body["top_k"] == 0
-    assert body["min_p"] == 0.0
+    assert body["samplers"] == ["temperature", "top_k", "top_p"]
     assert body["stream"] is True
     assert "max_tokens" not in body
 
@@ -136,14 +137,14 @@ def test_a_mask_of_allowed_tokens_becomes_a_grammar() -> None:
     assert sent("sglang", OPENAI, grammar=None, token_mask=ALLOWED)["ebnf"] == "%llguidance {}\nstart: <[5-7,20]>*\n"
     play = stream(llama("he", tokens=[5]), llama("", tokens=[0]), llama_end(tokens_predicted=2))
     body = sent("llama.cpp", play, grammar=None, token_mask=ALLOWED)
-    assert body["grammar"] == "%llguidance {}\nstart: <[5-7,20]>*\n"
+    assert body["grammar"] == '%llguidance {"no_forcing":true}\nstart: <[5-7,20]>*\n'
 
 
 def test_forbidden_tokens_are_biased_away_by_llama_cpp_also_next_to_a_grammar() -> None:
     play = stream(llama("he", tokens=[5]), llama("", tokens=[0]), llama_end(tokens_predicted=2))
     body = sent("llama.cpp", play, token_mask=FORBIDDEN)
-    assert body["logit_bias"] == [[3, False], [8, False]]
-    assert body["grammar"] == engine_text(GRAMMAR)
+    assert body["logit_bias"] == [[3, -1e9], [8, -1e9]]
+    assert body["grammar"] == engine_text(GRAMMAR, forced_tokens=False)
 
 
 @pytest.mark.parametrize(
@@ -412,7 +413,7 @@ def test_the_real_server_ends_at_a_stop_text(real_server: str) -> None:
 
 def test_the_real_server_says_why_it_refuses(real_server: str) -> None:
     backend = backend_for(real_server, dialect="llama.cpp", api_key=Secret(API_KEY))
-    with pytest.raises(RequestRejectedError, match=r"\(400\): .*exceeds the available context size"):
+    with pytest.raises(RequestRejectedError, match=r"\(400\): the prompt is 50\d\d tokens long.* 2048 "):
         generate(backend, ask(prompt="word " * 5000, timeout_ms=120_000))
     with pytest.raises(UnauthorizedError, match=r"check MODAL_API_KEY"):
         generate(backend_for(real_server, dialect="llama.cpp"), ask(timeout_ms=120_000))
@@ -436,3 +437,31 @@ def test_the_real_server_speaks_openais_protocol_as_well(real_server: str) -> No
     assert completion.text == "".join(pieces)
     assert completion.finish_reason == "length"
     assert completion.model == "smollm2"
+
+
+def known_llama(**facts: Any) -> dict[str, Any]:  # noqa: ANN401 - what is known of a model
+    """What the dialect of a server whose model is known sends for the grammar of these tests, or another."""
+    grammar = facts.pop("grammar", GRAMMAR)
+    mask = facts.pop("token_mask", None)
+    return LlamaCppDialect(**facts).fields(ask(grammar=grammar, token_mask=mask), None, None)
+
+
+def test_a_llama_cpp_server_whose_model_is_known_gets_its_chat_template() -> None:
+    body = known_llama(prompt_prefix="<|im_start|>user\n", prompt_suffix="<|im_end|>\n")
+    assert body["prompt"] == f"<|im_start|>user\n{ask().prompt}<|im_end|>\n"
+
+
+def test_tokens_are_forced_where_the_grammar_cannot_spell_a_special_token() -> None:
+    special = frozenset({"<|im_end|>", "<|im_start|>"})
+    assert known_llama(special_tokens=special)["grammar"] == engine_text(GRAMMAR)
+    spelling = EngineGrammar('start: "say <|im_end|>"\n')
+    assert known_llama(special_tokens=special, grammar=spelling)["grammar"] == engine_text(
+        spelling, forced_tokens=False
+    )
+
+
+def test_a_llama_cpp_server_whose_end_tokens_are_known_enforces_a_mask_beside_a_grammar() -> None:
+    body = known_llama(vocabulary=30, end_tokens=frozenset({2}), token_mask=ALLOWED)
+    assert [token for token, _ in body["logit_bias"]] == [*range(2), 3, 4, *range(8, 20), *range(21, 30)]
+    assert {bias for _, bias in body["logit_bias"]} == {-1e9}
+    assert body["grammar"] == engine_text(GRAMMAR, forced_tokens=False)
