@@ -45,14 +45,14 @@ class Dialect(Protocol):
         Raises UnsupportedConstraintError if the service cannot enforce the grammar or the mask.
         """
 
-    def reader(self, request: Request) -> Reader:
+    def reader(self, request: Request) -> AnswerReader:
         """A reader for the answer to that request."""
 
     def model_names(self, answer: object) -> tuple[str, ...]:
         """The models that the answer of `models_path` names."""
 
 
-class Reader:
+class AnswerReader:
     """Reads one answer, event by event. What it learns stays in its attributes."""
 
     def __init__(self) -> None:

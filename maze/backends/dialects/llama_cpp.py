@@ -6,10 +6,10 @@ from typing import Any
 
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Request
 from maze.backends.dialects.base import (
+    AnswerReader,
     Dialect,
     Event,
     MalformedError,
-    Reader,
     check_tokens,
     count_of,
     mask_grammar,
@@ -121,7 +121,7 @@ class LlamaCppDialect(Dialect):
             raise ContradictionError("token_masks: every token of the vocabulary is forbidden")
         return [[token, _FORBIDDEN_BIAS] for token in sorted(forbidden)]
 
-    def reader(self, request: Request) -> Reader:
+    def reader(self, request: Request) -> AnswerReader:
         """A reader that checks the mask, if there is one."""
         return _LlamaCppReader(request, self._end_tokens)
 
@@ -129,7 +129,7 @@ class LlamaCppDialect(Dialect):
         return listed_models(answer)
 
 
-class _LlamaCppReader(Reader):
+class _LlamaCppReader(AnswerReader):
     def __init__(self, request: Request, end_tokens: frozenset[int]) -> None:
         super().__init__()
         self._mask = request.token_mask

@@ -6,10 +6,10 @@ from typing import Any
 
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Request
 from maze.backends.dialects.base import (
+    AnswerReader,
     Dialect,
     Event,
     MalformedError,
-    Reader,
     count_of,
     finish_reason_of,
     optional_text_of,
@@ -58,7 +58,7 @@ class MazeDialect(Dialect):
             fields["constraints"] = constraints
         return fields
 
-    def reader(self, request: Request) -> Reader:
+    def reader(self, request: Request) -> AnswerReader:
         return _MazeReader(request)
 
     def model_names(self, answer: object) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ class MazeDialect(Dialect):
         return tuple(answer)
 
 
-class _MazeReader(Reader):
+class _MazeReader(AnswerReader):
     def __init__(self, request: Request) -> None:
         super().__init__()
         self._request = request

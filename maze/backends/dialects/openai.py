@@ -6,10 +6,10 @@ from typing import Any
 
 from maze.backends.base import FINISHED_STOP, Request
 from maze.backends.dialects.base import (
+    AnswerReader,
     Dialect,
     Event,
     MalformedError,
-    Reader,
     check_tokens,
     count_of,
     finish_reason_of,
@@ -71,14 +71,14 @@ class OpenAiDialect(Dialect):
             )
         return mask_grammar(mask.allowed - mask.forbidden)
 
-    def reader(self, request: Request) -> Reader:
+    def reader(self, request: Request) -> AnswerReader:
         return OpenAiReader(request, tells_tokens=self.tells_tokens)
 
     def model_names(self, answer: object) -> tuple[str, ...]:
         return listed_models(answer)
 
 
-class OpenAiReader(Reader):
+class OpenAiReader(AnswerReader):
     """Reads chunks of completions."""
 
     def __init__(self, request: Request, *, tells_tokens: bool) -> None:

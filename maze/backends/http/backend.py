@@ -22,7 +22,7 @@ from maze.backends.endpoints import Endpoint, Endpoints
 from maze.backends.http.client import Client
 from maze.backends.http.detect import DIALECTS, detect
 from maze.backends.http.failures import MAX_REASON_CHARACTERS, Failures, one_line
-from maze.backends.http.generation import Generation
+from maze.backends.http.generation import GenerationAttempt
 from maze.backends.http.limits import Call, Limits
 from maze.backends.http.redaction import Redaction
 from maze.backends.http.retry import FailedAttempt, retry
@@ -142,7 +142,7 @@ class HttpBackend:
             raise InvalidArgumentError(f"the prompt, grammar or a stop text cannot be sent as JSON: {error}") from None
 
         def generate(path: str) -> Completion:
-            generation = Generation(self._client, self._limits, endpoint, dialect, model, request, on_text, call)
+            generation = GenerationAttempt(self._client, self._limits, endpoint, dialect, model, request, on_text, call)
             return generation.run(path, data)
 
         streams = time.monotonic() >= endpoint.whole_until

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from maze.backends.base import Completion, OnText, Request
-from maze.backends.dialects.base import Dialect, MalformedError, Reader
+from maze.backends.dialects.base import AnswerReader, Dialect, MalformedError
 from maze.backends.endpoints import Endpoint
 from maze.backends.http.client import Client, body, limited
 from maze.backends.http.failures import is_error
@@ -24,8 +24,8 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Generation:
-    """What a generation needs."""
+class GenerationAttempt:
+    """One attempt at a generation, at one endpoint."""
 
     client: Client
     limits: Limits
@@ -123,7 +123,7 @@ class Generation:
             failed.error.partial_text = text
         return failed
 
-    def _texts(self, response: httpx.Response, reader: Reader) -> Iterator[str]:
+    def _texts(self, response: httpx.Response, reader: AnswerReader) -> Iterator[str]:
         """The texts in an answer, as they arrive."""
         content_type = response.headers.get("content-type", "")
         kind = content_type.lower()
