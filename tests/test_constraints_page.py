@@ -17,11 +17,11 @@ from maze.threads import STACK_BYTES
 
 PAGE = (Path(__file__).parent.parent / "docs" / "constraints.md").read_text()
 MODULES = {
-    name.rpartition(".")[2]: importlib.import_module(name)
-    for name in (
-        *(each.name for each in pkgutil.walk_packages(maze.grammar.__path__, "maze.grammar.")),
-        *(each.name for each in pkgutil.iter_modules(maze.check.__path__, "maze.check.")),
-        "maze.cache",
+    name: importlib.import_module(module)
+    for name, module in (
+        *((each.name, f"maze.grammar.{each.name}") for each in pkgutil.iter_modules(maze.grammar.__path__)),
+        *((each.name, f"maze.check.{each.name}") for each in pkgutil.iter_modules(maze.check.__path__)),
+        ("cache", "maze.cache"),
     )
 }
 
