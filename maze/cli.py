@@ -283,17 +283,8 @@ def generate(
 
             result = maze.generate(intent, constraints, options, on_text=None if as_json else show)
     if as_json:
-        _print_json(
-            {
-                "status": f"MAZE_{result.status.name}",
-                "success": result.success,
-                "code": result.code,
-                "error": result.error,
-                "provenance": result.provenance,
-                "validation": result.validation,
-                "metadata": result.metadata,
-            }
-        )
+        shown = ("success", "code", "error", "provenance", "validation", "metadata")
+        _print_json({"status": f"MAZE_{result.status.name}", **{name: getattr(result, name) for name in shown}})
     else:
         if result.code and not result.code.endswith("\n"):
             sys.stdout.write("\n")
@@ -360,11 +351,7 @@ def validate(
             False: ("violated", "red"),
             None: (outcome.handling.value, "yellow"),
         }[outcome.satisfied]
-        where = (
-            ""
-            if outcome.line is None
-            else f" at {_shown(file)}:{outcome.line}:{outcome.column} (byte {outcome.offset})"
-        )
+        where = f" at {_shown(file)}:{outcome.line}:{outcome.column} (byte {outcome.offset})" if outcome.line else ""
         expected = f": expected {outcome.expected}" if outcome.expected else ""
         console.print(Text(verdict, style) + Text(f" {outcome.path} ({outcome.name}){where}{expected}", "default"))
     for warning in validation.warnings:

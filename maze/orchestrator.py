@@ -139,13 +139,8 @@ class Orchestrator:
             completion, compiled, cache_hit, started=started, sent=sent, answered=answered, checked=checked
         )
         status = failure.status if failure else Status.OK
-        _log.debug(
-            "request %s: %s, %d tokens, %.0f ms",
-            request.request_id,
-            status.name,
-            metadata.tokens_generated,
-            metadata.total_time_ms,
-        )
+        told = (request.request_id, status.name, metadata.tokens_generated, metadata.total_time_ms)
+        _log.debug("request %s: %s, %d tokens, %.0f ms", *told)
         return GenerationResult(
             code=completion.text,
             success=failure is None,

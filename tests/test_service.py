@@ -23,7 +23,7 @@ from maze.orchestrator import Orchestrator
 from maze.service.refusal import HTTP_STATUS, RETRYABLE
 from maze.service.server import _Protocol
 from maze.service.settings import ServiceSettings
-from maze.types import ConstraintIR
+from maze.types import ConstraintIR, Intent
 
 KEY = "a-key"
 BEARER = {"Authorization": f"Bearer {KEY}"}
@@ -81,6 +81,15 @@ def test_the_engine_gets_every_option_as_it_was_given() -> None:
     assert (request.prompt, request.max_tokens, request.temperature) == ("p", 5, 1.0)
     assert (request.top_p, request.top_k, request.seed, request.stop) == (0.5, 3, 7, ("END",))
     assert (request.model, request.request_id, request.grammar, request.token_mask) == ("a-model", "r", None, None)
+
+
+def test_the_language_of_a_request_is_told_to_the_model_as_the_library_does() -> None:
+    backend = ScriptedBackend(["x"])
+    with running_service(backend) as service:
+        assert post(service, {"prompt": "p", "context": {"language": "python"}}).status_code == 200
+    Orchestrator(MazeConfig(), backend=backend).generate(Intent("p", language="python"))
+    served, called = (request.prompt for request in backend.requests)
+    assert served == called == "p\n\nLanguage: python"
 
 
 def test_requests_of_the_original_client_are_understood() -> None:

@@ -14,6 +14,7 @@ from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP
 from maze.errors import InvalidArgumentError, Status
 from maze.json_text import children, decode, parse
 from maze.service.refusal import invalid, over_limit, refusal_of_failure
+from maze.service.settings import ServiceSettings
 from maze.types import ConstraintIR, GenerationOptions, GenerationResult, Intent, TokenMaskRules
 
 _log = logging.getLogger(__name__)
@@ -69,12 +70,9 @@ def checked_request_id(text: object, param: str) -> str:
     return text
 
 
-def read_request(
-    body: bytes, request_id: str, *, max_tokens: int, default_max_tokens: int, max_prompt_bytes: int
-) -> GenerateRequest:
-    """Read the body of a request to generate.
+def read_request(body: bytes, request_id: str, limits: ServiceSettings, max_tokens: int) -> GenerateRequest:
+    """Read the body of a request to generate. `request_id` and `max_tokens` are used where it has none.
 
-    `request_id` is used where the body has none, `max_tokens` and `max_prompt_bytes` are the service's limits.
     Raises Refusal naming the field. Unknown fields are refused: a field that is ignored may have been a constraint.
     """
     try:
@@ -89,8 +87,8 @@ def read_request(
     prompt = fields.get("prompt")
     if not isinstance(prompt, str):
         raise invalid("prompt must be a text", "prompt")
-    if len(prompt.encode()) > max_prompt_bytes:
-        raise over_limit(f"prompt is longer than {max_prompt_bytes} bytes", "prompt")
+    if len(prompt.encode()) > limits.max_prompt_bytes:
+        raise over_limit(f"prompt is longer than {limits.max_prompt_bytes} bytes", "prompt")
     context = fields.get("context")
     if context is not None and not isinstance(context, dict):
         raise invalid("context must be an object", "context")
@@ -105,7 +103,7 @@ def read_request(
         intent=Intent(prompt, language=language),
         constraints=() if constraints is None else (_read_constraints(constraints, source),),
         constraints_key=source,
-        options=_read_options(fields, max_tokens, default_max_tokens),
+        options=_read_options(fields, limits.max_tokens, max_tokens),
         request_id=request_id if given_id is None else checked_request_id(given_id, "request_id"),
     )
 
@@ -122,8 +120,8 @@ def _sources(text: str) -> dict[str | int, str]:
     return {child.name: text[child.start : child.end] for child in children(text)}
 
 
-def _read_options(fields: Mapping[str, Any], max_tokens: int, default_max_tokens: int) -> GenerationOptions:
-    given: dict[str, Any] = {"max_tokens": min(default_max_tokens, max_tokens)}
+def _read_options(fields: Mapping[str, Any], most_tokens: int, max_tokens: int) -> GenerationOptions:
+    given: dict[str, Any] = {"max_tokens": min(max_tokens, most_tokens)}
     for field, option in _OPTIONS.items():
         value = fields.get(field)
         if value is not None:
@@ -135,8 +133,8 @@ def _read_options(fields: Mapping[str, Any], max_tokens: int, default_max_tokens
         option, bracket, index = error.field.partition("[")
         field = next(field for field, name in _OPTIONS.items() if name == option)
         raise invalid(str(error.naming(field + bracket + index)), field) from None
-    if options.max_tokens is not None and options.max_tokens > max_tokens:
-        problem = f"max_tokens is {options.max_tokens}; it must lie between 1 and {max_tokens}"
+    if options.max_tokens is not None and options.max_tokens > most_tokens:
+        problem = f"max_tokens is {options.max_tokens}; it must lie between 1 and {most_tokens}"
         raise over_limit(problem, "max_tokens")
     return options
 
@@ -200,27 +198,20 @@ _JUDGED_UPSTREAM = {Status.TRUNCATED: FINISHED_LENGTH, Status.CONSTRAINT_VIOLATE
 def answer_of(result: GenerationResult, request: GenerateRequest, queue_ms: float) -> Answer:
     """The answer that tells of `result`: of every finished text, whatever was found wrong with it.
 
-    Raises Refusal if there is no finished text. The fields have the names of both of Ananke's older services; null is
-    what is not known. `constraint_checks` and `avg_constraint_check_us` always are: engines do not tell how often they
-    computed a mask. `constraint_satisfied` is if the text could not be checked.
+    Raises Refusal if there is no finished text. The fields have the names of both of Ananke's older services. Null is
+    what is not known: `constraint_satisfied` of a text that could not be checked, `constraint_checks` and
+    `avg_constraint_check_us` always, as engines do not tell how often they computed a mask.
     """
-    metadata = result.metadata
-    tokens: int | None = None
-    validation_ms: float | None = None
-    if result.provenance is not None:
-        model: str | None = result.provenance.model
-        finish_reason, tokens, validation_ms = (
-            metadata.finish_reason,
-            metadata.tokens_generated,
-            metadata.validation_time_ms,
-        )
-        satisfied = None if result.validation is None else result.validation.all_satisfied
-        if satisfied is None:
-            _log.warning("request %s: its text could not be checked: %s", request.request_id, result.error)
-    elif result.status in _JUDGED_UPSTREAM:
-        model, finish_reason, satisfied = request.options.model, _JUDGED_UPSTREAM[result.status], False
-    else:
+    metadata, provenance, validation = result.metadata, result.provenance, result.validation
+    if provenance is None and result.status not in _JUDGED_UPSTREAM:
         raise refusal_of_failure(result.status, result.error or "")
+    if provenance is not None and validation is None:
+        _log.warning("request %s: its text could not be checked: %s", request.request_id, result.error)
+        satisfied = None
+    else:
+        satisfied = validation is not None and validation.all_satisfied
+    model = provenance.model if provenance else request.options.model
+    tokens = metadata.tokens_generated if provenance else None
     total_ms = queue_ms + metadata.total_time_ms
     return {
         "generated_text": result.code,
@@ -228,7 +219,7 @@ def answer_of(result: GenerationResult, request: GenerateRequest, queue_ms: floa
         "prompt_tokens": metadata.prompt_tokens,
         "model": model,
         "model_name": model,
-        "finish_reason": finish_reason,
+        "finish_reason": metadata.finish_reason if provenance else _JUDGED_UPSTREAM[result.status],
         "constraint_satisfied": satisfied,
         "request_id": request.request_id,
         "generation_time_ms": round(total_ms),
@@ -240,7 +231,7 @@ def answer_of(result: GenerationResult, request: GenerateRequest, queue_ms: floa
             "queue_time_ms": round(queue_ms, 3),
             "compile_time_ms": round(metadata.compile_time_ms, 3),
             "first_token_ms": _rounded(metadata.first_token_ms),
-            "validation_time_ms": _rounded(validation_ms),
+            "validation_time_ms": _rounded(metadata.validation_time_ms) if provenance else None,
         },
     }
 

@@ -9,8 +9,8 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Scope, Send
 
-from maze.service.generation import Generation
 from maze.service.refusal import refusal_of
+from maze.service.slots import Generation
 
 
 async def send_events(

@@ -61,15 +61,8 @@ class RequestBoundary:
         took_secs = perf_counter() - started
         self._metrics.requests.labels(route, str(outcome)).inc()
         self._metrics.request_seconds.labels(route).observe(took_secs)
-        _log.info(
-            "%s %s %s %d %.0f ms%s",
-            state.request_id,
-            scope["method"],
-            route,
-            outcome,
-            took_secs * 1000,
-            f" {failure.code}: {failure.message}" if failure else "",
-        )
+        told = (state.request_id, scope["method"], route, outcome, took_secs * 1000)
+        _log.info("%s %s %s %d %.0f ms%s", *told, f" {failure.code}: {failure.message}" if failure else "")
 
     def _admit(self, request: Request) -> None:
         """Raise Refusal for a request of two lengths, without the key, or with an id that cannot be echoed."""

@@ -20,27 +20,21 @@ CLIENT_CLOSED_REQUEST = 499
 """nginx's number for a client that left before its answer; nobody receives it, logs and metrics show it."""
 
 HTTP_STATUS: Mapping[Status, int] = {
-    Status.OK: 200,
-    Status.INVALID_ARGUMENT: 400,
-    Status.INVALID_CONSTRAINT: 400,
-    Status.UNSUPPORTED_CONSTRAINT: 400,
-    Status.CONTRADICTION: 400,
-    Status.CONSTRAINT_VIOLATED: 502,
-    Status.TRUNCATED: 400,
-    Status.CONFIGURATION: 500,
-    Status.STARTUP_FAILED: 500,
-    Status.ENGINE_UNAVAILABLE: 503,
-    # The engine refused the key of this service: nothing that the client could send would help, nor would a retry.
-    Status.UNAUTHORIZED: 500,
-    Status.RATE_LIMITED: 429,
-    Status.REQUEST_REJECTED: 400,
-    Status.BAD_RESPONSE: 502,
-    Status.TIMED_OUT: 504,
-    Status.CANCELLED: 503,
-    Status.LIMIT_EXCEEDED: 400,
-    Status.OUT_OF_MEMORY: 503,
-    Status.FORKED: 500,
-    Status.INTERNAL_ERROR: 500,
+    status: http_status
+    for http_status, statuses in {
+        200: (Status.OK,),
+        400: (
+            *(Status.INVALID_ARGUMENT, Status.INVALID_CONSTRAINT, Status.UNSUPPORTED_CONSTRAINT, Status.CONTRADICTION),
+            *(Status.TRUNCATED, Status.REQUEST_REJECTED, Status.LIMIT_EXCEEDED),
+        ),
+        429: (Status.RATE_LIMITED,),
+        # The engine refused the key of this service: nothing that the client could send would help, nor would a retry.
+        500: (Status.UNAUTHORIZED, Status.CONFIGURATION, Status.STARTUP_FAILED, Status.FORKED, Status.INTERNAL_ERROR),
+        502: (Status.CONSTRAINT_VIOLATED, Status.BAD_RESPONSE),
+        503: (Status.ENGINE_UNAVAILABLE, Status.CANCELLED, Status.OUT_OF_MEMORY),
+        504: (Status.TIMED_OUT,),
+    }.items()
+    for status in statuses
 }
 """What a failed generation becomes for the client."""
 

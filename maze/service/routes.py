@@ -31,12 +31,11 @@ from maze.errors import MazeError
 from maze.orchestrator import Orchestrator
 from maze.service.contract import Answer, GenerateRequest, answer_of, read_request
 from maze.service.events import send_events
-from maze.service.generation import Generation
 from maze.service.metrics import Metrics
 from maze.service.probe import Probe
 from maze.service.refusal import CLIENT_LEFT, Refusal, invalid, over_limit
 from maze.service.settings import ServiceSettings
-from maze.service.slots import Slots
+from maze.service.slots import Generation, Slots
 
 _log = logging.getLogger(__name__)
 
@@ -155,14 +154,7 @@ class Service:
         """Read a request to generate within the limits. Raises Refusal."""
         self._refuse_if_stopping()
         body = await self._body(request)
-        read = partial(
-            read_request,
-            body,
-            request.state.request_id,
-            max_tokens=self.settings.max_tokens,
-            default_max_tokens=self._maze.config.max_tokens,
-            max_prompt_bytes=self.settings.max_prompt_bytes,
-        )
+        read = partial(read_request, body, request.state.request_id, self.settings, self._maze.config.max_tokens)
         wanted = read() if len(body) <= LARGE_BODY_BYTES else await asyncio.to_thread(read)
         request.state.request_id = wanted.request_id
         model = await self._known_model(wanted.options.model)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import TypeVar
 
-from maze.backends.base import Cancellation, Deadline
-from maze.errors import CancelledError, TimedOutError
+from maze.backends.base import Cancellation, Deadline, OnText
+from maze.errors import TimedOutError
+from maze.service.contract import Answer
 from maze.service.refusal import Refusal
 
 MAX_RETRY_AFTER_SECS = 60
@@ -47,22 +48,14 @@ class Slots:
             self.taken += 1
             return
         if len(self._waiting) >= self._places:
-            raise Refusal(
-                429,
-                "rate_limited",
-                f"{self.taken} generations are under way and {len(self._waiting)} wait; come again later",
-                retryable=True,
-                headers={"Retry-After": str(self._expected_wait_secs())},
-            )
+            problem = f"{self.taken} generations are under way and {len(self._waiting)} wait; come again later"
+            headers = {"Retry-After": str(self._expected_wait_secs())}
+            raise Refusal(429, "rate_limited", problem, retryable=True, headers=headers)
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
 
-        def end_wait() -> None:
-            if not turn.done():
-                turn.set_exception(CancelledError("cancelled while waiting for the engine"))
-
         def wake() -> None:
-            loop.call_soon_threadsafe(end_wait)
+            loop.call_soon_threadsafe(turn.cancel)
 
         forget = cancellation.on_cancel(wake)
         self._waiting.append(turn)
@@ -72,7 +65,7 @@ class Slots:
         except BaseException as error:
             if turn in self._waiting:
                 self._waiting.remove(turn)
-            elif turn.done() and not turn.cancelled() and turn.exception() is None:
+            elif turn.done() and not turn.cancelled():
                 self._pass_on()  # the slot came while we were leaving
             if isinstance(error, TimeoutError):
                 problem = f"no slot became free within {deadline.timeout_ms:.0f} ms; the service has too much to do"
@@ -111,3 +104,35 @@ class Slots:
     def _expected_wait_secs(self) -> int:
         expected = self._mean_busy_secs * (len(self._waiting) + 1) / self._slots
         return max(1, min(MAX_RETRY_AFTER_SECS, math.ceil(expected)))
+
+
+class Generation:
+    """A generation under way, in a slot that was acquired for it."""
+
+    def __init__(self, slots: Slots, work: Callable[[OnText], Answer], cancellation: Cancellation) -> None:
+        """`work` is done in a thread; it hands out text and gives the answer, or raises Refusal."""
+        self._cancellation = cancellation
+        self._loop = asyncio.get_running_loop()
+        # Not bounded: max_tokens bounds it, and a slow reader must not hold a slot of the engine.
+        self._pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        self.ended = slots.run(lambda: work(self._take))
+        self.ended.add_done_callback(lambda _: self._pieces.put_nowait(None))
+
+    def _take(self, text: str) -> bool:
+        """Take a piece from the thread."""
+        piece = text.encode(errors="replace").decode()  # a text with lone surrogates is refused when it is complete
+        self._loop.call_soon_threadsafe(self._pieces.put_nowait, piece)
+        return not self._cancellation.cancelled
+
+    async def pieces(self) -> AsyncIterator[str]:
+        """The text as it arrives; ends when the work has ended, well or not, or was cancelled."""
+        while (piece := await self._pieces.get()) is not None and not self._cancellation.cancelled:
+            yield piece
+            # Neither get() nor send() let go of the loop while there is something to take and room to put it; others,
+            # and what watches for the client to leave, must have their turn.
+            await asyncio.sleep(0)
+
+    async def answer(self) -> Answer:
+        """Wait for the end. Raises Refusal."""
+        # Shielded: a cancelled handler must not mark the slot as free while the thread is still in it.
+        return await asyncio.shield(self.ended)
