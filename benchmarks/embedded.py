@@ -25,6 +25,7 @@ from maze import ConstraintIR, GenerationOptions, Intent, MazeConfig, Orchestrat
 from maze.engine import bundled_model
 from maze.engine.embedded import BATCH_TOKENS, CONTEXT_TOKENS, SLOTS, default_threads
 from maze.grammar import compile_constraints
+from maze.grammar.llguidance import engine_text
 
 TOKENS = 64
 LOADS = 5
@@ -142,7 +143,8 @@ def through_maze(maze: Orchestrator, kind: str, seed: int) -> tuple[float, float
 @contextmanager
 def direct(threads: int) -> Iterator[Any]:
     """Ask the library directly, as through_maze() asks libmaze."""
-    grammars = {kind: compile_constraints(constraints).grammar for kind, constraints in KINDS.items()}
+    compiled = {kind: compile_constraints(constraints).grammar for kind, constraints in KINDS.items()}
+    grammars = {kind: engine_text(grammar) for kind, grammar in compiled.items() if grammar is not None}
     with tempfile.TemporaryDirectory() as folder:
         settings = {
             "model": str(bundled_model()),
@@ -170,7 +172,7 @@ def direct(threads: int) -> Iterator[Any]:
                     "stream": True,
                     "stream_options": {"include_usage": True},
                 }
-                if grammars[kind] is not None:
+                if kind in grammars:
                     body["grammar"] = grammars[kind]
                 assert library.stdin is not None
                 assert library.stdout is not None

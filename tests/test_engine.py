@@ -20,6 +20,7 @@ import pytest
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Cancellation, Completion, Deadline, Request
 from maze.engine import EmbeddedEngine, bundled_model
 from maze.engine.embedded import CONTEXT_TOKENS, SLOTS
+from maze.engine.gguf import special_tokens
 from maze.errors import (
     CancelledError,
     ConfigurationError,
@@ -238,6 +239,12 @@ def test_a_model_that_is_not_there_is_refused(embedded_backend: EmbeddedEngine) 
     with pytest.raises(RequestRejectedError, match="'llama-3'"):
         embedded_backend.generate(make_request(model="llama-3"), ignore)
     assert embedded_backend.generate(make_request(model=bundled_model().stem, max_tokens=1), ignore).text
+
+
+def test_the_special_tokens_of_a_model_are_read_from_its_file() -> None:
+    special = special_tokens(bundled_model())
+    assert {"<|im_start|>", "<|im_end|>", "<|endoftext|>", "<jupyter_code>"} <= set(special)
+    assert len(special) == 17
 
 
 # ---------------------------------------------------------------------------------------------------- token masks
