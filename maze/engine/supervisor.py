@@ -16,6 +16,7 @@ import select
 import signal
 import socket
 import sys
+import types
 from typing import Any
 
 CONTROL_FD, HOST_FD = 3, 4
@@ -50,7 +51,12 @@ def _become_engine(control: socket.socket, settings: dict[str, Any], words: int,
         os.dup2(words, 1)
         os.dup2(words, 2)
         sys.path[:] = settings["sys_path"]
-        from maze.engine import server  # only here: it imports packages
+        here = os.path.dirname(__file__)  # noqa: PTH120 - pathlib takes longer to import than all else
+        # Packages without their __init__, which would import all of libmaze.
+        for name, folder in (("maze", f"{here}/.."), ("maze.engine", here)):
+            sys.modules[name] = package = types.ModuleType(name)
+            package.__path__ = [folder]
+        from maze.engine import server
 
         server.run(control, settings, supervisor)
     except BaseException as error:  # noqa: BLE001 - its last words
@@ -86,9 +92,9 @@ def _watch(control: socket.socket, engine: int, words: int) -> None:
 
 def _remove(folder: str) -> None:
     with contextlib.suppress(OSError):
-        for name in os.listdir(folder):  # noqa: PTH208 - pathlib takes longer to import than all else
-            os.unlink(f"{folder}/{name}")  # noqa: PTH108 - see above
-        os.rmdir(folder)  # noqa: PTH106 - see above
+        for name in os.listdir(folder):  # noqa: PTH208 - no pathlib: see above
+            os.unlink(f"{folder}/{name}")  # noqa: PTH108
+        os.rmdir(folder)  # noqa: PTH106
 
 
 if __name__ == "__main__":
