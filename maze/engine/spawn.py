@@ -34,8 +34,8 @@ _ACTIONS_BYTES, _ATTRIBUTES_BYTES, _SIGNALS_BYTES = 256, 1024, 128
 def spawn(program: str, arguments: Sequence[str], environment: Mapping[str, str], files: Sequence[int]) -> None:
     """Start `program` in a session of its own, with default signals.
 
-    It gets /dev/null as 0 to 2, `files` as 3 and up, and no other descriptor of this process. It must watch for the end
-    of this process itself. Raises OSError.
+    It gets /dev/null as 0 to 2, `files` as 3 and up, and no other descriptor of this process, but for those that are not
+    close-on-exec where glibc is older than 2.34. It must watch for the end of this process itself. Raises OSError.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     kept: list[Any] = []
@@ -70,7 +70,8 @@ def spawn(program: str, arguments: Sequence[str], environment: Mapping[str, str]
             _checked(libc.posix_spawn_file_actions_addopen(actions, number, b"/dev/null", os.O_RDWR, 0))
         for number, descriptor in enumerate(above, 3):
             _checked(libc.posix_spawn_file_actions_adddup2(actions, descriptor, number))
-        _checked(libc.posix_spawn_file_actions_addclosefrom_np(actions, 3 + len(files)))
+        if hasattr(libc, "posix_spawn_file_actions_addclosefrom_np"):  # glibc 2.34; else the program closes them
+            _checked(libc.posix_spawn_file_actions_addclosefrom_np(actions, 3 + len(files)))
         _checked(libc.posix_spawnattr_setsigdefault(attributes, buffer(_SIGNALS_BYTES, b"\xff")))
         _checked(libc.posix_spawnattr_setsigmask(attributes, buffer(_SIGNALS_BYTES)))
         _checked(libc.posix_spawnattr_setflags(attributes, ctypes.c_short(_SPAWN_FLAGS)))

@@ -28,6 +28,7 @@ WORDS_BYTES = 4096
 
 def main() -> None:
     """Fork the engine and watch over it until it or the host ends."""
+    os.closerange(HOST_FD + 1, os.sysconf("SC_OPEN_MAX"))  # of the host, see maze.engine.spawn
     os.chdir("/")
     control = socket.socket(fileno=CONTROL_FD)
     settings = json.loads(control.recv(MESSAGE_BYTES) or b"null")
