@@ -34,7 +34,7 @@ _ACTIONS_BYTES, _ATTRIBUTES_BYTES, _SIGNALS_BYTES = 256, 1024, 128
 def spawn(program: str, arguments: Sequence[str], environment: Mapping[str, str], files: Sequence[int]) -> None:
     """Start `program` in a session of its own, with default signals.
 
-    It gets /dev/null as 0 to 2, `files` as 3 and up, and no other descriptor of this process, but for those that are not
+    It gets /dev/null as 0 to 2, `files` as 3 and up, and no other descriptor of this process, but for those not
     close-on-exec where glibc is older than 2.34. It must watch for the end of this process itself. Raises OSError.
     """
     libc = ctypes.CDLL(None, use_errno=True)
