@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from maze.backends.token_mask import check_vocabulary
+from maze.backends.vocabulary import check_vocabulary
 from maze.errors import ContradictionError, InvalidConstraintError, UnsupportedConstraintError
 from maze.grammar import compile_constraints
 from maze.grammar.token_mask import MaskPart, combine_masks, is_vacuous

@@ -18,7 +18,7 @@ from maze.backends.dialects.base import (
     token_ids_of,
 )
 from maze.backends.dialects.openai import listed_models
-from maze.backends.token_mask import check_vocabulary
+from maze.backends.vocabulary import check_vocabulary
 from maze.errors import ConstraintViolatedError, ContradictionError, UnsupportedConstraintError
 from maze.grammar.llguidance import engine_text
 from maze.grammar.special_tokens import may_spell_special_token
