@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from damaged_models import ARRAY, INT32, Model, array
 
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Cancellation, Completion, Deadline, Request
 from maze.engine import EmbeddedEngine, bundled_model
@@ -247,6 +250,32 @@ def test_the_special_tokens_of_a_model_are_read_from_its_file() -> None:
     assert len(special) == 17
 
 
+def with_token_types(change: Callable[[int, int], int]) -> tuple[bytes, int]:
+    """The bundled model's head with other types of its tokens, by number and type, and the length of its own head."""
+    model = Model.read(bundled_model())
+    name = "tokenizer.ggml.token_type"
+    _, value = model.metadata[name]
+    kinds = struct.unpack(f"<{len(value) // 4 - 3}i", value[12:])
+    changed = [struct.pack("<i", change(number, kind)) for number, kind in enumerate(kinds)]
+    return model.with_value(name, ARRAY, array(INT32, changed)).head(), len(model.head())
+
+
+def test_tokens_that_are_special_by_their_name_are_found_without_their_type(tmp_path: Path) -> None:
+    head, _ = with_token_types(lambda _number, _kind: 1)
+    path = tmp_path / "model.gguf"
+    path.write_bytes(head)
+    assert {"<|im_start|>", "<|im_end|>", "<|endoftext|>"} <= set(special_tokens(path))
+
+
+def test_a_model_may_have_tens_of_thousands_of_special_tokens(tmp_path: Path) -> None:
+    head, own = with_token_types(lambda number, kind: 4 if 1000 < number < 40_000 else kind)
+    path = tmp_path / "model.gguf"
+    path.write_bytes(head + bundled_model().read_bytes()[own:])
+    backend = EmbeddedEngine(path)
+    assert backend.generate(make_request(grammar=DIGITS), ignore).text.isdecimal()
+    backend.close()
+
+
 # ---------------------------------------------------------------------------------------------------- token masks
 
 
@@ -345,7 +374,7 @@ def test_more_calls_than_slots_wait_their_turn(embedded_backend: EmbeddedEngine)
 
 def test_a_call_that_waits_for_a_slot_keeps_its_deadline(embedded_backend: EmbeddedEngine) -> None:
     with running(embedded_backend, SLOTS), pytest.raises(TimedOutError):
-        embedded_backend.generate(make_request(deadline=Deadline(500)), ignore)
+        embedded_backend.generate(make_request(deadline=Deadline(2)), ignore)
 
 
 # ------------------------------------------------------------------------------------------- loading and closing
@@ -455,6 +484,14 @@ def test_a_model_that_appears_later_is_loaded_then(tmp_path: Path) -> None:
     assert not backend.health(Deadline(60_000)).ready
     shutil.copy(bundled_model(), path)
     assert backend.health(Deadline(60_000)).ready
+    backend.close()
+
+
+def test_a_path_that_is_not_utf_8_is_named_as_the_reason(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(bytes(tmp_path) + b"/m\xff.gguf"))
+    path.write_bytes(b"GGUF")
+    backend = EmbeddedEngine(path)
+    assert "not UTF-8" in backend.health(Deadline(60_000)).endpoints[0]["detail"]
     backend.close()
 
 
@@ -575,6 +612,28 @@ def test_nothing_is_left_in_the_temporary_folder(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     assert run_python("print(EmbeddedEngine().health(Deadline(60_000)).ready)").stdout == b"True\n"
     assert gone(lambda: list(tmp_path.iterdir()))
+
+
+@pytest.mark.parametrize(
+    "oddity",
+    [
+        "sys.path.insert(0, ''); os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')",
+        "sys.path += [b'/bytes', Path('/path'), 'relative', '/no/such.zip']",
+        "os.environ['TMPDIR'] = '.'",
+        "os.environ['TMPDIR'] = '/no/such/folder'",
+    ],
+)
+def test_an_odd_environment_does_not_keep_it_from_starting(oddity: str, tmp_path: Path) -> None:
+    program = f"os.chdir({str(tmp_path)!r})\n{oddity}\nprint(EmbeddedEngine().health(Deadline(60_000)).ready)"
+    done = run_python(program)
+    assert (done.stdout, done.stderr) == (b"True\n", b"")
+
+
+def test_calls_with_short_deadlines_do_not_end_one_that_is_busy(embedded_backend: EmbeddedEngine) -> None:
+    with running(embedded_backend, SLOTS):
+        for _ in range(200):
+            with pytest.raises(TimedOutError):
+                embedded_backend.generate(make_request(deadline=Deadline(2)), ignore)
 
 
 @pytest.mark.parametrize("most", [2**31, 2**32 - 1])

@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,12 +50,15 @@ Larger steps made long prompts 4 % faster.
 
 ALIVE_SECS = 2.0
 """How long an engine that let a call time out has to answer whether it is alive."""
+LEAST_ASKING_SECS = 0.25
+"""A busy engine may take longer than less than this, which therefore says nothing."""
 
 FIRST_PAUSE_SECS = 1.0
 """Pause before a new process is started where two in a row ended by themselves; each further one doubles it."""
 LONGEST_PAUSE_SECS = 60.0
 
 _URL = "http://embedded"
+_CLOSED = "the embedded engine was closed"
 
 
 def bundled_model() -> Path:
@@ -176,6 +180,10 @@ class _Running:
     facts: Facts
 
 
+class _KilledError(EngineUnavailableError):
+    """The process was killed, which nothing that it was asked for does: by the system, or by hand."""
+
+
 class _SharedEngine:
     """The engine of one model file: a child process, and after its end the next one."""
 
@@ -187,8 +195,11 @@ class _SharedEngine:
         self._lock = threading.Lock()
         self._process: EngineProcess | None = None
         self._running: _Running | None = None
-        self._must_show_life = False
-        """Whether a call timed out without a sign of life."""
+        self._closed = False
+        self._silent_secs: float | None = None
+        """How long it gave no answer when asked for a sign of life; None if it owes none, as after a call in time."""
+        self._asking = threading.Lock()
+        """Held by the call that asks: two that wait at the same time have waited once."""
         self._deaths = 0
         """Processes in a row that ended by themselves without having finished a call."""
         self._pause_ends = 0.0
@@ -197,6 +208,15 @@ class _SharedEngine:
         """State of the model file when the last process was started."""
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
+        """Generate, and once more where the process was killed from outside before it answered."""
+        try:
+            return self._generate(request, on_text)
+        except _KilledError as killed:
+            if killed.partial_text:
+                raise
+        return self._generate(request, on_text)
+
+    def _generate(self, request: Request, on_text: OnText) -> Completion:
         """Generate, and tell the end of the process from a fault of the answer."""
         running = self._ready(request.deadline, request.cancellation)
         if request.model is not None and request.model != self.path.stem:
@@ -211,11 +231,12 @@ class _SharedEngine:
             failure = running.process.failure(END_SECS)
             if failure is None:
                 raise
-            raise type(failure)(str(failure), partial_text=error.partial_text) from None
-        except TimedOutError as error:
-            self._must_show_life = not error.partial_text
+            kind = _KilledError if running.process.was_killed else type(failure)
+            raise kind(str(failure), partial_text=error.partial_text) from None
+        except TimedOutError:
+            self._silent_secs = self._silent_secs or 0.0
             raise
-        self._deaths = 0
+        self._deaths, self._silent_secs = 0, None
         return replace(completion, model=self.path.stem, engine={**running.facts.provenance, **completion.engine})
 
     def ask_whether_ready(self, deadline: Deadline) -> Facts:
@@ -227,9 +248,9 @@ class _SharedEngine:
         with self._lock:
             process, running = self._process, self._running
             self._process = self._running = None
-            self._last_failure = None
+            self._closed = True
         if process is not None:
-            process.end(CancelledError("the embedded engine was closed"))
+            process.end(CancelledError(_CLOSED))
         if running is not None:
             running.http.close()
 
@@ -244,24 +265,41 @@ class _SharedEngine:
                 running = self._running = _Running(process, self._connect(process, facts), facts)
         if is_new:  # said without the lock: whoever takes the log may use the engine
             _log.info("loaded %s in %.0f ms", self.path.stem, process.load_ms)
-        if self._must_show_life or must_answer:
-            limit = Deadline(min(ALIVE_SECS, deadline.remaining_secs()) * 1000)
-            if not running.http.health(limit).ready and process.failure() is None and self._must_show_life:
-                process.end(
-                    EngineUnavailableError(
-                        f"the embedded engine with the model {str(self.path)!r} gave no answer for {ALIVE_SECS:g} s, "
-                        "and its process was ended; call again, which starts a new one"
-                    )
-                )
-            self._must_show_life = False
+        if must_answer or self._silent_secs is not None:
+            self._ask_for_life(running, deadline)
             if failure := process.failure():
                 if must_answer:
                     raise failure
                 return self._ready(deadline, cancellation)
         return running
 
+    def _ask_for_life(self, running: _Running, deadline: Deadline) -> None:
+        """End the process if it was silent for ALIVE_SECS; a call that has less time leaves the rest to the next."""
+        limit_secs = min(ALIVE_SECS, deadline.remaining_secs())
+        if limit_secs < LEAST_ASKING_SECS or not self._asking.acquire(blocking=False):
+            return
+        try:
+            asked = time.monotonic()
+            limit = Deadline(limit_secs * 1000)
+            with suppress(CancelledError):  # the process is being replaced
+                if running.http.health(limit).ready:
+                    self._silent_secs = None
+            if self._silent_secs is not None:
+                self._silent_secs += time.monotonic() - asked
+                if self._silent_secs >= ALIVE_SECS and running.process.failure() is None:
+                    running.process.end(
+                        EngineUnavailableError(
+                            f"the embedded engine with the model {str(self.path)!r} gave no answer for "
+                            f"{ALIVE_SECS:g} s, and its process was ended; call again, which starts a new one"
+                        )
+                    )
+        finally:
+            self._asking.release()
+
     def _living_process(self) -> EngineProcess:
         with self._lock:
+            if self._closed:
+                raise CancelledError(_CLOSED)
             failure = self._process.failure() if self._process is not None else None
             if self._process is not None and failure is None:
                 return self._process
@@ -277,7 +315,7 @@ class _SharedEngine:
         """Remember why the process ended. The lock is held."""
         if self._running is not None:
             self._running.http.close()
-        self._process = self._running = None
+        self._process = self._running = self._silent_secs = None
         self._last_failure = failure
         if isinstance(failure, EngineUnavailableError):
             self._deaths += 1

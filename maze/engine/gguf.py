@@ -6,7 +6,9 @@ The format is described in ggml's docs/gguf.md: numbers are little-endian, a tex
 from __future__ import annotations
 
 import mmap
+import re
 import struct
+from itertools import repeat
 from pathlib import Path
 
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
@@ -14,6 +16,12 @@ _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _TEXT, _ARRAY = 8, 9
 _SPECIAL = frozenset({2, 3, 4})
 """Of llama_token_type: unknown, control and user-defined tokens, which llama.cpp's tokenizer looks for first."""
+_NORMAL = 1
+_SPECIAL_BY_NAME = re.compile(
+    r"<[|\uff5c].+[|\uff5c]>|[_\u2581]?<(EOT|PRE|SUF|MID|PAD|REPO)>|\[(EOT|EOS|PAD)\]|<(fim|end)[-_]\w+>"
+    r"|</s>|<eos>|<reponame>"
+)
+"""Tokens that end an answer or have a part in filling gaps are special to llama.cpp whatever their type is."""
 
 
 def special_tokens(path: Path) -> list[str]:
@@ -36,8 +44,9 @@ def special_tokens(path: Path) -> list[str]:
                     at += 12 + 4 * length
                 case _:
                     at = _after(content, kind, at)
-    found = zip(tokens, kinds, strict=False)  # without types, all are usual
-    return [token.decode(errors="replace") for token, kind in found if kind in _SPECIAL]
+    texts = (token.decode(errors="replace") for token in tokens)
+    found = zip(texts, kinds or repeat(_NORMAL), strict=False)
+    return [text for text, kind in found if kind in _SPECIAL or _SPECIAL_BY_NAME.fullmatch(text)]
 
 
 def _text(content: mmap.mmap, at: int) -> tuple[bytes, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from maze.backends.base import Cancellation, Deadline
-from maze.config import environment_of_engine
+from maze.config import environment, environment_of_engine
 from maze.engine import supervisor
 from maze.engine.spawn import spawn
 from maze.errors import ConfigurationError, EngineUnavailableError, MazeError, TimedOutError
@@ -76,10 +77,14 @@ class EngineProcess:
         self._lock = threading.Condition()
         self._receiving = False
         self._told_to_end = False
+        self._parts = ""
+        """Of the facts, as JSON."""
         self._facts: Facts | None = None
         self._failure: MazeError | None = None
         self._started = time.monotonic()
         self.load_ms = 0.0
+        self.was_killed = False
+        """Whether it ended by SIGKILL, which we send only to one that we end."""
         size = settings.model.stat().st_size if settings.model.exists() else 0
         self._load_secs = LOAD_SECS + size / LOAD_BYTES_PER_SEC
         self.folder = _socket_folder()
@@ -92,6 +97,16 @@ class EngineProcess:
 
     def _start(self, settings: Settings) -> socket.socket:
         python = sys.executable or f"{sys.prefix}/bin/python3"
+        told = {
+            "sys_path": _search_path(),
+            "model": str(settings.model),
+            "threads": settings.threads,
+            "slots": settings.slots,
+            "context_tokens": settings.context_tokens,
+            "batch_tokens": settings.batch_tokens,
+            "folder": self.folder,
+            "key": self.key,
+        }
         try:
             control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
@@ -106,21 +121,13 @@ class EngineProcess:
                 finally:
                     os.close(host)
         except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+                raise
             raise EngineUnavailableError(
                 f"the embedded engine needs a process of its own, and {python} cannot be started: {error.strerror}; "
                 "where a sandbox forbids that, set MODAL_ENDPOINT to a service"
             ) from None
         control.setblocking(False)
-        told = {
-            "sys_path": [os.path.abspath(place) for place in sys.path],  # noqa: PTH100 - "" is the working directory
-            "model": str(settings.model),
-            "threads": settings.threads,
-            "slots": settings.slots,
-            "context_tokens": settings.context_tokens,
-            "batch_tokens": settings.batch_tokens,
-            "folder": self.folder,
-            "key": self.key,
-        }
         with contextlib.suppress(OSError):  # one that has ended is noticed where its answer is awaited
             control.send(json.dumps(told).encode(), socket.MSG_NOSIGNAL)
         return control
@@ -209,8 +216,10 @@ class EngineProcess:
     def _take(self, message: bytes) -> None:
         """Understand a message; an empty one is the end of the connection. The lock is held."""
         told: dict[str, Any] = json.loads(message) if message else {"ended": None, "words": ""}
-        if "facts" in told:
-            facts = told["facts"]
+        if "part" in told:
+            self._parts += told["part"]
+        elif "ready" in told:
+            facts = json.loads(self._parts)
             sets = {name: frozenset(facts[name]) for name in ("end_tokens", "special_tokens")}
             self._facts = Facts(**{**facts, **sets})
             self.load_ms = (time.monotonic() - self._started) * 1000
@@ -218,6 +227,7 @@ class EngineProcess:
             kind = ConfigurationError if told["failure"] == "ConfigurationError" else EngineUnavailableError
             self._failure = kind(told["message"])
         else:
+            self.was_killed = told["ended"] in (None, -signal.SIGKILL)
             self._failure = self._ending(told["ended"], told["words"])
 
     def _ending(self, status: int | None, words: str) -> MazeError:
@@ -245,14 +255,27 @@ def _signal_name(number: int) -> str:
     return f"signal {number}"
 
 
+def _search_path() -> list[str]:
+    """sys.path for a process in another folder, without what Python passes over as well."""
+    places = []
+    for place in sys.path:
+        if isinstance(place, str):
+            with contextlib.suppress(OSError):  # the working directory, which is not there any more
+                places.append(os.path.abspath(place))  # noqa: PTH100 - "" is the working directory
+    return places
+
+
 def _socket_folder() -> str:
     """A folder of our own, with a path that leaves room for the name of a socket: an address has 108 bytes."""
-    try:
-        usual = tempfile.gettempdir()
-        place = usual if len(os.fsencode(usual)) < 64 else "/tmp"  # noqa: S108 - the folder in it is of this user alone
-        return tempfile.mkdtemp(prefix="maze-", dir=place)
-    except OSError as error:
-        raise EngineUnavailableError(
-            f"the embedded engine cannot make a folder for its socket ({error.strerror}); "
-            "set TMPDIR to a folder that can be written to"
-        ) from None
+    # tempfile.gettempdir() would write a file, for which `ulimit -f` may end the host.
+    failure: OSError | None = None
+    for place in (environment().get("TMPDIR"), "/tmp", "/var/tmp"):  # noqa: S108 - the folder is of this user alone
+        try:
+            if place and len(os.fsencode(place := os.path.abspath(place))) < 64:  # noqa: PTH100 - nothing is resolved
+                return tempfile.mkdtemp(prefix="maze-", dir=place)
+        except OSError as error:
+            failure = failure or error
+    raise EngineUnavailableError(
+        f"the embedded engine cannot make a folder for its socket ({failure.strerror if failure else 'nowhere'}); "
+        "set TMPDIR to a folder that can be written to"
+    )

@@ -19,6 +19,9 @@ from typing import Any
 
 from maze.engine.gguf import special_tokens
 
+PART_CHARACTERS = 32768
+"""Of what the host must know of the model, in one message: ASCII, of which JSON may make two bytes each."""
+
 PROMPT_MARK = "9f1c6b02"
 """Stands for the prompt while the chat template is applied."""
 
@@ -54,12 +57,17 @@ def run(control: socket.socket, settings: dict[str, Any], supervisor: int) -> No
     if os.getppid() != supervisor:
         return  # it ended before that was set
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the host chose its limit for its own files
     try:
         server, facts = _load(settings)
     except _UnusableError as error:
         control.send(json.dumps({"failure": error.kind, "message": str(error)}).encode())
         return
-    control.send(json.dumps({"facts": facts}).encode())
+    said = json.dumps(facts)
+    for at in range(0, len(said), PART_CHARACTERS):  # a model may have 100 KB of special tokens
+        control.send(json.dumps({"part": said[at : at + PART_CHARACTERS]}).encode())
+    control.send(json.dumps({"ready": True}).encode())
     while server:
         signal.pause()
 
@@ -69,6 +77,8 @@ def _load(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     path = Path(settings["model"])
     _check_file(path)
     _check_address_space(path)
+    address = f"{settings['folder']}/llama.sock"
+    _check_listening(address)
     try:
         import xllamacpp  # type: ignore[import-untyped]
     except ImportError as error:
@@ -76,7 +86,6 @@ def _load(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
             f"the embedded engine needs the package xllamacpp ({error}); "
             "install libmaze with its extra: pip install 'libmaze[embedded]', or set MODAL_ENDPOINT to a service"
         ) from None
-    address = f"{settings['folder']}/llama.sock"
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.model_alias = {path.stem}
@@ -139,11 +148,31 @@ def _check_file(path: Path) -> None:
         raise _WrongModelError(
             f"the model {str(path)!r} cannot be read ({error.strerror}); set MAZE_LOCAL_MODEL to a GGUF file"
         ) from None
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise _WrongModelError(
+            f"the path of the model {str(path)!r} is not UTF-8, and llama.cpp takes no other; rename it"
+        ) from None
     if magic != b"GGUF":
         raise _WrongModelError(
             f"the model {str(path)!r} is not a GGUF file (it does not begin with 'GGUF'); "
             "set MAZE_LOCAL_MODEL to a GGUF file"
         )
+
+
+def _check_listening(address: str) -> None:
+    """Try what the server has no words for."""
+    try:
+        with socket.socket(socket.AF_UNIX) as trial:
+            trial.bind(address)
+            trial.listen()
+        Path(address).unlink()
+    except OSError as error:
+        raise _UnusableError(
+            f"the embedded engine cannot listen at a Unix socket in {str(Path(address).parent)!r} ({error.strerror}); "
+            "where a sandbox forbids that, set MODAL_ENDPOINT to a service"
+        ) from None
 
 
 def _check_address_space(path: Path) -> None:

@@ -9,6 +9,7 @@ stands still meanwhile (2 ms), others go on. No handler of pthread_atfork() runs
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -96,7 +97,8 @@ def spawn(program: str, arguments: Sequence[str], environment: Mapping[str, str]
             )
             failure = ctypes.get_errno()
             if between > 0:
-                os.waitpid(between, _WAIT_FOR_CLONES)
+                with contextlib.suppress(ChildProcessError):  # the host waited for any clone at this moment
+                    os.waitpid(between, _WAIT_FOR_CLONES)
         if between < 0 or pid.value == 0:
             raise OSError(failure, os.strerror(failure), program)
     finally:

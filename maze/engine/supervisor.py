@@ -3,7 +3,7 @@
 It is small and a process apart because the engine cannot watch anything while it loads: llama.cpp keeps Python's lock.
 It imports no package, so that it is there within milliseconds. Its files: 3 is the socket to the host, which closes
 when the host closes it, executes another program or ends, unless a child that the host forked holds a copy; so 4 is a
-pidfd of the host. Messages on the socket are JSON, one each: the settings from the host, one from the engine when it
+pidfd of the host. Messages on the socket are JSON, one each: the settings from the host, some from the engine when it
 can be used or cannot be started (maze.engine.server), and `{"ended": ..., "words": ...}` from here.
 """
 

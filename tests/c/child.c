@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -337,6 +338,56 @@ static void one_that_is_killed_in_a_generation_is_told_and_replaced(void)
     generate();
 }
 
+static void one_that_is_killed_between_calls_is_replaced_without_a_word(void)
+{
+    set_mark();
+    generate();
+    for (int i = 0; i < 2; i++) {
+        pid_t before = engine_pid();
+        CHECK(before != 0 && kill(before, SIGKILL) == 0);
+        generate();
+        CHECK(engine_pid() != before);
+    }
+}
+
+static atomic_bool waited_enough;
+
+static void *wait_for_clones(void *unused)
+{
+    (void)unused;
+    while (!waited_enough)
+        waitpid(-1, NULL, __WALL | WNOHANG);
+    return NULL;
+}
+
+static void it_starts_while_the_host_waits_for_its_clones(void)
+{
+    maze_free_result(maze_list_models());
+    pthread_t threads[2];
+    for (size_t i = 0; i < 2; i++)
+        CHECK(pthread_create(&threads[i], NULL, wait_for_clones, NULL) == 0);
+    for (int i = 0; i < 3; i++) {
+        generate();
+        maze_shutdown();
+    }
+    waited_enough = true;
+    for (size_t i = 0; i < 2; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+}
+
+static void the_limit_of_open_files_is_that_of_the_host(void)
+{
+    maze_free_result(maze_list_models());
+    struct rlimit limit;
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    limit.rlim_cur = 4;
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    CHECK_FAILS(maze_generate_with(&story, NULL, 0, NULL), MAZE_OUT_OF_MEMORY, "open files");
+    limit.rlim_cur = 9;
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    generate();
+}
+
 static void one_that_hangs_is_replaced(void)
 {
     set_mark();
@@ -372,5 +423,8 @@ SCENARIOS(SCENARIO(wait_and_sigchld_never_see_it), SCENARIO(it_has_none_of_the_f
           SCENARIO(it_is_gone_after__exit_while_it_loads), SCENARIO(it_is_gone_after_exec),
           SCENARIO(shutdown_ends_it_and_the_next_call_starts_another),
           SCENARIO(it_is_gone_when_its_supervisor_is_killed),
-          SCENARIO(one_that_is_killed_in_a_generation_is_told_and_replaced), SCENARIO(one_that_hangs_is_replaced),
+          SCENARIO(one_that_is_killed_in_a_generation_is_told_and_replaced),
+          SCENARIO(one_that_is_killed_between_calls_is_replaced_without_a_word),
+          SCENARIO(it_starts_while_the_host_waits_for_its_clones),
+          SCENARIO(the_limit_of_open_files_is_that_of_the_host), SCENARIO(one_that_hangs_is_replaced),
           SCENARIO(where_exec_is_forbidden_the_error_says_so))
