@@ -82,7 +82,7 @@ def default_threads() -> int:
 
 
 class EmbeddedEngine:
-    """Runs a GGUF model in a child process, started when first used and shared by all who use the same file.
+    """Runs a GGUF model in a child process, started when first used and shared by who uses that file and threads.
 
     `model_path=None` is the model that `make` fetched, `threads=None` is default_threads(). It can be used again after
     `close()`.
@@ -136,9 +136,9 @@ class EmbeddedEngine:
 
 # ------------------------------------------------------------------------------------------ engines of this process
 
-_engines: dict[Path, _SharedEngine] = {}
+_engines: dict[tuple[Path, int], _SharedEngine] = {}
 _engines_lock = threading.Lock()
-"""Guards _engines and its user counts: one loaded model per file and process, however many backends there are."""
+"""Guards _engines and its user counts: one process for a file and number of threads, however many use it."""
 
 
 def _forget_engines_of_parent() -> None:
@@ -152,9 +152,9 @@ os.register_at_fork(after_in_child=_forget_engines_of_parent)
 
 def _acquire(path: Path, threads: int) -> _SharedEngine:
     with _engines_lock:
-        engine = _engines.get(path)
+        engine = _engines.get((path, threads))
         if engine is None:
-            engine = _engines[path] = _SharedEngine(path, threads)
+            engine = _engines[path, threads] = _SharedEngine(path, threads)
         engine.users += 1
         return engine
 
@@ -166,8 +166,8 @@ def _release(engine: _SharedEngine) -> None:
         engine.users -= 1
         if engine.users:
             return
-        if _engines.get(engine.path) is engine:
-            del _engines[engine.path]
+        if _engines.get(engine.key) is engine:
+            del _engines[engine.key]
     engine.close()
 
 
@@ -189,6 +189,7 @@ class _SharedEngine:
 
     def __init__(self, path: Path, threads: int) -> None:
         self.path = path
+        self.key = path, threads
         self.owner = os.getpid()
         self.users = 0
         self._settings = Settings(path, threads, SLOTS, CONTEXT_TOKENS, BATCH_TOKENS)
