@@ -33,8 +33,10 @@ class BoundedStore(Generic[_Value]):
     def get(self, key: Hashable) -> _Value | None:
         """The value under `key`, which then is the most recently used; None if there is none."""
         with self._lock:
-            entry = self._entries.get(key)
-        return None if entry is None else entry[0]
+            try:
+                return self._entries[key][0]  # get() would look it up twice, and keys can be long
+            except KeyError:
+                return None
 
     def put(self, key: Hashable, value: _Value, size: int) -> None:
         """Keep `value`, which takes `size` bytes, key included, and drop what has no room beside it."""
