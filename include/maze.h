@@ -461,7 +461,7 @@ MAZE_API MazeStatus maze_cache_stats(MazeCacheStatsFFI *stats);
 MAZE_API MazeStatus maze_clear_cache(void);
 
 /**
- * Ask the engine whether it is ready; loads the embedded engine.
+ * Ask the engine whether it is ready; starts the embedded engine.
  * \return `success` true if it is; maze_result_json() holds its report, by endpoint.
  */
 MAZE_API GenerationResultFFI *maze_health_check(void);

@@ -278,7 +278,7 @@ def _modal_config(endpoints: tuple[str, ...], settings: Mapping[str, str]) -> Mo
 def _whole_number(text: str, field: str) -> int | None:
     text = text.strip()
     if not re.fullmatch(r"[0-9]{0,9}", text):
-        raise ConfigurationError(f"is {text[:60]!r}; give a whole number", field=field)
+        raise ConfigurationError(f"is {text[:60]!r}; it must be {ranges.LOCAL_THREADS}", field=field)
     return int(text) if text else None
 
 

@@ -6,7 +6,7 @@ import logging
 import os
 import random
 import threading
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic, perf_counter
 from types import TracebackType
@@ -32,6 +32,7 @@ from maze.errors import (
     CancelledError,
     ConstraintViolatedError,
     ForkedError,
+    InvalidArgumentError,
     MazeError,
     Status,
     TruncatedError,
@@ -51,12 +52,15 @@ from maze.types import (
     Intent,
     OnUnenforceable,
     ValidationResult,
+    check_type,
 )
 
 _log = logging.getLogger(__name__)
 
 Constraints = Sequence[ConstraintIR] | Callable[[], Sequence[ConstraintIR]]
 """The constraints, or what makes them: called only if they are not in the cache under their key."""
+
+_DEFAULT_OPTIONS = GenerationOptions()
 
 SHUTDOWN_GRACE_SECS = 1.0
 """How long close() waits for cancelled calls to return before it takes the engine away."""
@@ -110,10 +114,12 @@ class Orchestrator:
         names the constraints in the cache where the caller has something cheaper than themselves.
         """
         started = perf_counter()
-        options = options or GenerationOptions()
         cancellation = cancellation or Cancellation()
-        deadline = deadline or self._deadline(options)
         try:
+            check_type("intent", intent, Intent, 'an Intent, such as Intent("Name a colour.")')
+            options = _DEFAULT_OPTIONS if options is None else options
+            check_type("options", options, GenerationOptions, "GenerationOptions, or None")
+            deadline = deadline or self._deadline(options)
             with self._under_way(cancellation):
                 compiled, cache_hit = self.compile(
                     constraints, intent.language, options.on_unenforceable, constraints_key=constraints_key
@@ -194,7 +200,7 @@ class Orchestrator:
         """Compile `constraints`, or find them compiled: the second value says which. Raises MazeError."""
         self._refuse_in_forked_child()
         if constraints_key is None:
-            constraints = tuple(constraints()) if callable(constraints) else tuple(constraints)
+            constraints = _as_tuple(constraints() if callable(constraints) else constraints)
             constraints_key = constraints
         source = constraints
 
@@ -387,6 +393,16 @@ def _failure(validation: ValidationResult, completion: Completion, request: Requ
     else:
         what += "; the engine did not enforce it, so do not trust this engine with constraints"
     return ConstraintViolatedError(f"the generated text breaks its constraints: {what}")
+
+
+def _as_tuple(constraints: Sequence[ConstraintIR]) -> tuple[ConstraintIR, ...]:
+    if isinstance(constraints, (ConstraintIR, str, bytes, dict)) or not isinstance(constraints, Iterable):
+        problem = f"is of type {type(constraints).__name__}; give a list of ConstraintIR"
+        raise InvalidArgumentError(problem, field="constraints")
+    given = tuple(constraints)
+    for number, constraint in enumerate(given):
+        check_type(f"constraints[{number}]", constraint, ConstraintIR, "a ConstraintIR")
+    return given
 
 
 def _take_all(_: str) -> bool:

@@ -50,10 +50,10 @@ class ConstraintIR:
 
     def __post_init__(self) -> None:
         _check_texts(self, "json_schema", "grammar")
-        _check_type("name", self.name, str, TEXT)
+        check_type("name", self.name, str, TEXT)
         _take_tuple(self, "regex_patterns", str, TEXT)
         if self.token_masks is not None:
-            _check_type("token_masks", self.token_masks, TokenMaskRules, "TokenMaskRules")
+            check_type("token_masks", self.token_masks, TokenMaskRules, "TokenMaskRules")
         if problem := ranges.PRIORITY.problem(self.priority):
             raise InvalidArgumentError(problem, field="priority")
 
@@ -68,7 +68,7 @@ class Intent:
     language: str | None = None
 
     def __post_init__(self) -> None:
-        _check_type("raw_input", self.raw_input, str, TEXT)
+        check_type("raw_input", self.raw_input, str, TEXT)
         _check_texts(self, "prompt", "current_file", "language")
 
 
@@ -107,14 +107,14 @@ class GenerationOptions:
             if problem := OPTION_RANGES[name].problem(value):
                 raise InvalidArgumentError(problem, field=name)
         if self.model is not None:
-            _check_type("model", self.model, str, TEXT)
+            check_type("model", self.model, str, TEXT)
             if not self.model:
                 raise InvalidArgumentError("is empty; it must be the name of a model, or absent", field="model")
         if self.stop != ():
             _take_tuple(self, "stop", str, TEXT)
             self._check_stop_texts()
         if type(self.on_unenforceable) is not OnUnenforceable:  # a plain "report" would pass for it in part
-            _check_type("on_unenforceable", self.on_unenforceable, OnUnenforceable, "one of OnUnenforceable")
+            check_type("on_unenforceable", self.on_unenforceable, OnUnenforceable, "one of OnUnenforceable")
 
     def _check_stop_texts(self) -> None:
         if len(self.stop) > MAX_STOP_TEXTS:
@@ -144,7 +144,8 @@ _OPTION_RANGES = tuple((name, range_.kind, range_.lowest, range_.highest) for na
 TEXT = "text (str)"
 
 
-def _check_type(field: str, value: object, wanted: type, description: str) -> None:
+def check_type(field: str, value: object, wanted: type, description: str) -> None:
+    """Raise InvalidArgumentError, with what to give, where `value` is not of the type that is wanted."""
     if not isinstance(value, wanted):
         raise InvalidArgumentError(f"is of type {type(value).__name__}; give {description}", field=field)
 
@@ -153,7 +154,7 @@ def _check_texts(owner: object, *names: str) -> None:
     """Check fields that are text or None."""
     for name in names:
         if (value := getattr(owner, name)) is not None:
-            _check_type(name, value, str, TEXT)
+            check_type(name, value, str, TEXT)
 
 
 def _take_tuple(owner: object, field: str, wanted: type, description: str) -> None:

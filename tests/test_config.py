@@ -77,7 +77,7 @@ def test_every_variable_of_the_service_arrives() -> None:
         ("MODAL_SECRET", "a\r\nX-Other: b", "header"),
         ("MAZE_DIALECT", "grpc", "one of maze, vllm, sglang, llama.cpp"),
         ("MAZE_LOCAL_MODEL", "/nowhere/model.gguf", "is not a file"),
-        ("MAZE_LOCAL_THREADS", "two", "is 'two'; give a whole number"),
+        ("MAZE_LOCAL_THREADS", "two", "is 'two'; it must be a whole number between 1 and 512"),
         ("MAZE_LOCAL_THREADS", "0", "is 0; it must be a whole number between 1 and 512"),
         ("MAZE_LOCAL_THREADS", "513", "is 513; it must be a whole number between 1 and 512"),
         ("MAZE_LOG", "maze=loud", "maze=debug"),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import _thread
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scripted_backend import ScriptedBackend
@@ -397,3 +399,19 @@ def test_a_call_that_began_earlier_brings_its_deadline_and_its_id() -> None:
     assert result.provenance.parameters["request_id"] == "r-1"
     over = orchestrator(ScriptedBackend(["1"])).generate(INTENT, deadline=Deadline(0))
     assert over.status is Status.TIMED_OUT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("hi",), r"^intent is of type str; give an Intent"),
+        ((Intent("hi"), ConstraintIR()), r"^constraints is of type ConstraintIR; give a list of ConstraintIR"),
+        ((Intent("hi"), [{"type": "object"}]), r"^constraints\[0\] is of type dict; give a ConstraintIR"),
+        ((Intent("hi"), (), {"seed": 1}), r"^options is of type dict; give GenerationOptions, or None"),
+    ],
+)
+def test_an_argument_of_another_type_is_named(arguments: tuple[Any, ...], problem: str) -> None:
+    with Orchestrator(backend=ScriptedBackend("hi")) as maze:
+        result = maze.generate(*arguments)
+    assert result.status is Status.INVALID_ARGUMENT
+    assert re.search(problem, result.error or "")

@@ -234,7 +234,7 @@ class EngineProcess:
         """What to tell of a process that ended by itself."""
         said = " ".join("".join(c if c.isprintable() else " " for c in words).split())
         last = f"; its last words: {said[-_MAX_WORDS:]}" if said else ""
-        how = "was ended" if status is None else f"ended with exit code {status}"
+        how = "was killed, with what watches over it" if status is None else f"ended with exit code {status}"
         if status is not None and status < 0:
             how = f"was ended by {_signal_name(-status)}"
         if self._facts is None and status is not None and status != -signal.SIGKILL:
@@ -242,10 +242,12 @@ class EngineProcess:
                 f"the model {str(self.model)!r} cannot be used: the process of the embedded engine {how} while it "
                 f"loaded the file, which may be damaged; fetch it again or choose another{last}"
             )
-        hint = " (the system may have been short of memory)" if status == -signal.SIGKILL else ""
+        if status == -signal.SIGKILL:
+            how += " (the system may have been short of memory)"
+        advice = "" if status in (None, -signal.SIGKILL) else ", or choose another model"
         return EngineUnavailableError(
-            f"the process of the embedded engine with the model {str(self.model)!r} {how}{hint}; call again, which "
-            f"starts a new one, or choose another model{last}"
+            f"the process of the embedded engine with the model {str(self.model)!r} {how}; call again, which starts a "
+            f"new one{advice}{last}"
         )
 
 

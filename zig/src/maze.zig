@@ -277,7 +277,7 @@ pub fn shutdown() void {
     c.maze_shutdown();
 }
 
-/// Ask the engine whether it is ready; loads the embedded engine. `Result.json` holds its report, by endpoint.
+/// Ask the engine whether it is ready; starts the embedded engine. `Result.json` holds its report, by endpoint.
 pub fn healthCheck() Result {
     return .{ .ffi = c.maze_health_check() };
 }
