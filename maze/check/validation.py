@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeVar
 
 from maze.check import Violation
@@ -49,17 +48,17 @@ def validate(text: bytes, compiled: CompiledConstraints) -> ValidationResult:
 
 
 def _outcome(part: ConstraintPart, check: _Check) -> ConstraintOutcome:
-    outcome = ConstraintOutcome(part.path, part.name, part.kind, part.handling, satisfied=None)
+    said = part.path, part.name, part.kind, part.handling
     if part.handling not in (Handling.ENFORCED, Handling.CHECKED):
-        return outcome
+        return ConstraintOutcome(*said, satisfied=None)
     if part.check_schema is not None:
         violation = check.against_schema(part.check_schema, part.path)
     elif part.check_grammar is not None:
         violation = check.against_grammar(part.check_grammar, part.path)
     else:
-        return outcome
+        return ConstraintOutcome(*said, satisfied=None)
     if violation is None:
-        return replace(outcome, satisfied=True)
+        return ConstraintOutcome(*said, satisfied=True)
     expected = violation.expected
     if part.pattern:
         # What may come next says little of a pattern that may begin anywhere.
@@ -67,7 +66,9 @@ def _outcome(part: ConstraintPart, check: _Check) -> ConstraintOutcome:
         expected = f"{'more text' if at_end else expected}, to match {part.pattern}"
     before = check.text[: violation.offset].decode(errors="replace")
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    return replace(outcome, satisfied=False, offset=violation.offset, line=line, column=column, expected=expected)
+    return ConstraintOutcome(
+        *said, satisfied=False, offset=violation.offset, line=line, column=column, expected=expected
+    )
 
 
 def validation_error(validation: ValidationResult) -> MazeError | None:
