@@ -123,10 +123,12 @@ class _Check:
             self._decided.update(dict.fromkeys(joint.check_grammars))
 
     def _once(self, key: _Key, path: str, decide: Callable[[_Key, str], Violation | None]) -> Violation | None:
-        if key not in self._decided:
+        try:
+            return self._decided[key]
+        except KeyError:
             self._in_time(path)
-            self._decided[key] = decide(key, path)
-        return self._decided[key]
+        violation = self._decided[key] = decide(key, path)
+        return violation
 
     def _in_time(self, path: str) -> None:
         if time.monotonic() > self._deadline:
