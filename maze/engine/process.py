@@ -164,10 +164,6 @@ class EngineProcess:
                 if self._failure is not None or time.monotonic() >= ends:
                     return self._failure
 
-    def loaded(self) -> bool:
-        """Whether the model was loaded at some time."""
-        return self._facts is not None
-
     def end(self, reason: MazeError) -> None:
         """End the process, for `reason` to all who wait for it; waits END_SECS at most until it is gone."""
         with self._lock:
