@@ -4,7 +4,7 @@
  * -l LANGUAGE; -n CALLS. Prints, in microseconds: the first call, then percentiles 10, 50 and 99 of the others; and the
  * bytes of the cache for the entry.
  */
-#include <maze.h>
+#include "calls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,13 +12,6 @@
 #include <time.h>
 
 enum { MOST = 64 };
-
-static double now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
 
 static char *read_file(const char *path)
 {

@@ -2,7 +2,7 @@
  * Times a quick call, the compilation of cached constraints, while another thread makes the embedded engine load its
  * model. Prints the time of each call in microseconds, a line each.
  */
-#include <maze.h>
+#include "calls.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,22 +14,6 @@
 enum { MOST_CALLS = 100000, PAUSE_US = 1000 };
 
 static _Atomic(bool) loaded;
-
-static double now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
-static void succeed(GenerationResultFFI *result)
-{
-    if (!result->success) {
-        fprintf(stderr, "%s\n", result->error);
-        exit(1);
-    }
-    maze_free_result(result);
-}
 
 static void *load(void *unused)
 {

@@ -3,7 +3,7 @@
  *
  * Prints median and 99th percentile of a call in microseconds, and calls per second. A call that fails ends it.
  */
-#include <maze.h>
+#include "calls.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,13 +14,6 @@ static IntentFFI intent;
 static ConstraintIRFFI constraints[2];
 static size_t constraints_len;
 static int calls_each;
-
-static double now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
 
 static void call(void)
 {

@@ -3,7 +3,7 @@
  * Arguments: number of other threads, calls, file of a big schema. Prints the median, the 99th percentile and the
  * longest of the calls, in microseconds, and the number of compilations meanwhile.
  */
-#include <maze.h>
+#include "calls.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,22 +18,6 @@ enum { MOST_THREADS = 64, PAUSE_US = 1000 };
 static char *big_schema;
 static _Atomic(bool) stop;
 static _Atomic(unsigned) compiled;
-
-static double now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
-static void succeed(GenerationResultFFI *result)
-{
-    if (!result->success) {
-        fprintf(stderr, "%s\n", result->error);
-        exit(1);
-    }
-    maze_free_result(result);
-}
 
 /* Each compilation has a pattern of its own, so that none is found in the cache. */
 static void *compile_big(void *unused)

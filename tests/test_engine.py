@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from damaged_models import ARRAY, INT32, Model, array
+from http_calls import ask
 
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Cancellation, Completion, Deadline, Request
 from maze.engine import EmbeddedEngine, bundled_model
@@ -46,22 +46,8 @@ DIGIT_IDS = {str(digit): 32 + digit for digit in range(10)}
 
 
 def make_request(**changes: Any) -> Request:  # noqa: ANN401 - any field of Request
-    request = Request(
-        prompt="Say hi.",
-        grammar=None,
-        token_mask=None,
-        max_tokens=16,
-        temperature=0.7,
-        top_p=1.0,
-        top_k=0,
-        seed=1,
-        stop=(),
-        model=None,
-        request_id="test",
-        deadline=Deadline(120_000),
-        cancellation=Cancellation(),
-    )
-    return replace(request, **changes)
+    """A request without constraints, with time for a busy machine."""
+    return ask(**{"prompt": "Say hi.", "grammar": None, "temperature": 0.7, "timeout_ms": 120_000, **changes})
 
 
 def literal(text: str) -> EngineGrammar:
