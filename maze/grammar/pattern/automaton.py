@@ -21,6 +21,7 @@ from maze.grammar.pattern.tree import (
     Cat,
     Chars,
     Literal,
+    Machine,
     Node,
     Not,
     Repeat,
@@ -70,6 +71,10 @@ class Alphabet:
                 case Literal(text):
                     for character in text:
                         sets.setdefault(single(ord(character)), len(sets))
+                case Machine(edges, _):
+                    for row in edges:
+                        for ranges, _ in row:
+                            sets.setdefault(ranges, len(sets))
                 case _:
                     pending.extend(children(node))
         toggles: dict[int, int] = {}
@@ -136,6 +141,8 @@ def make_dfa(node: Node, alphabet: Alphabet, budget: Budget) -> Dfa:
             return reduce(lambda left, right: _intersection(left, right, budget), dfas)
         case Not(item):
             return _complement(make_dfa(item, alphabet, budget), alphabet, budget)
+        case Machine():
+            return _of_machine(node, alphabet, budget)
     return Positions(node, alphabet, budget).determinise()
 
 
@@ -301,7 +308,7 @@ class Positions:
                     longer = self._join(self._part(item), tail)
                     tail = _Part(True, longer.first, longer.last)
                 return self._join(reduce(self._join, (self._part(item) for _ in range(low)), _EMPTY_PART), tail)
-            case Both() | Not():
+            case Both() | Not() | Machine():
                 return self._embedded(make_dfa(node, self._alphabet, self._budget))
         raise AssertionError(node)
 
@@ -361,6 +368,18 @@ def _intersection(left: Dfa, right: Dfa, budget: Budget) -> Dfa:
             row.append(numbers[reached])
         table.append(row)
     return _trimmed(table, accepting, budget)
+
+
+def _of_machine(machine: Machine, alphabet: Alphabet, budget: Budget) -> Dfa:
+    table = []
+    for row in machine.edges:
+        budget.spend(alphabet.size)
+        targets = [DEAD] * alphabet.size
+        for ranges, target in row:
+            for group in bits(alphabet.mask_of(ranges)):
+                targets[group] = target
+        table.append(targets)
+    return _trimmed(table, set(machine.accepting), budget)
 
 
 def _complement(dfa: Dfa, alphabet: Alphabet, budget: Budget) -> Dfa:

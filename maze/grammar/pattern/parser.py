@@ -103,6 +103,14 @@ def parse_whole(regex: str) -> Node:
     return resolve(_Parser(regex, source, frozenset()).parse(), source, left_open=False, right_open=False)
 
 
+def parse_ecmascript(regex: str, path: str) -> Node:
+    """The texts in which a pattern of a JSON Schema is found somewhere. Raises as parse_pattern()."""
+    source = Source(regex, path)
+    if len(regex) > MAX_PATTERN_CHARACTERS:
+        source.too_large(f"the pattern has {len(regex)} characters; at most {MAX_PATTERN_CHARACTERS} are taken")
+    return resolve(_Parser(regex, source, frozenset("e")).parse(), source, left_open=True, right_open=True)
+
+
 _IGNORED_FLAGS = frozenset("guy")
 _FLAGS = frozenset("imsx")
 
@@ -136,6 +144,7 @@ _END = Neighbour((), end=True)
 _LINE_END = Neighbour(LINE_FEED, end=True)
 
 _SIMPLE_ESCAPES = {"t": 0x09, "n": 0x0A, "r": 0x0D, "f": 0x0C, "v": 0x0B, "a": 0x07, "e": 0x1B}
+_NOT_LINE_TERMINATOR = complement(union(characters("\n\r"), ((0x2028, 0x2029),)))
 _CLASS_ESCAPES: dict[str, Ranges] = {"d": DIGIT, "w": WORD, "s": SPACE}
 
 
@@ -251,6 +260,8 @@ class _Parser:
             case "[":
                 return self._weighed(self._class(at))
             case ".":
+                if "e" in self._flags:
+                    return Chars(_NOT_LINE_TERMINATOR), 1
                 return Chars(ANY if "s" in self._flags else NOT_LINE_FEED), 1
             case "^":
                 return Boundary(((_LINE_END if "m" in self._flags else _END, _ANYTHING),), at), 0

@@ -64,6 +64,15 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
+class Machine:
+    """A finished automaton, for what is regular and yet no expression of bearable length. It starts in state 0."""
+
+    edges: tuple[tuple[tuple[Ranges, int], ...], ...]
+    """By state: sets of characters, no two of which meet, and the states that they lead to."""
+    accepting: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Nonterminal:
     """What the rule of that name describes. Only in the rules of a grammar, where it is no regular expression."""
 
@@ -96,7 +105,7 @@ class Lookaround:
     position: int
 
 
-Node = Chars | Literal | Cat | Alt | Repeat | Both | Not | Nonterminal | Boundary | Lookaround
+Node = Chars | Literal | Cat | Alt | Repeat | Both | Not | Machine | Nonterminal | Boundary | Lookaround
 
 EMPTY = Cat(())
 NOTHING = Chars(())
@@ -232,6 +241,8 @@ def nullable(node: Node) -> bool:
             return low == 0 or nullable(item)
         case Not(item):
             return not nullable(item)
+        case Machine(_, accepting):
+            return 0 in accepting
     raise AssertionError(node)
 
 
@@ -239,6 +250,8 @@ def size_of(node: Node) -> int:
     """Number of nodes and of characters and ranges in them: about what printing or reading the tree costs."""
     if isinstance(node, Chars):
         return len(node.ranges)
+    if isinstance(node, Machine):
+        return sum(1 + sum(len(ranges) for ranges, _ in row) for row in node.edges)
     return 1 + (len(node.text) if isinstance(node, Literal) else sum(map(size_of, children(node))))
 
 
@@ -246,6 +259,8 @@ def characters_of(node: Node) -> Ranges:
     """The characters that occur in the expression."""
     if isinstance(node, Chars):
         return node.ranges
+    if isinstance(node, Machine):
+        return union(*(ranges for row in node.edges for ranges, _ in row))
     return characters(node.text) if isinstance(node, Literal) else union(*map(characters_of, children(node)))
 
 
@@ -258,4 +273,4 @@ def conjuncts(node: Node) -> int:
 
 def is_plain(node: Node) -> bool:
     """Whether the tree is without Both and Not, so that it prints as one regular expression."""
-    return not isinstance(node, Both | Not) and all(map(is_plain, children(node)))
+    return not isinstance(node, Both | Not | Machine) and all(map(is_plain, children(node)))

@@ -1,0 +1,228 @@
+"""Conditions on a JSON value, as formulas whose negation and conjunction are formulas again.
+
+A condition is a number: each is kept once, so that equal ones are the same number. What stands in a formula is an atom,
+which is true of values of one kind only; what a schema says of the parts of a value are conditions in its atoms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from maze.grammar.pattern.tree import Node, negation
+
+
+class Kind(Enum):
+    """Kinds of values, as finely as they are written differently."""
+
+    NULL = "null"
+    TRUE = "true"
+    FALSE = "false"
+    NUMBER = "number"
+    STRING = "string"
+    ARRAY = "array"
+    OBJECT = "object"
+
+
+Condition = int
+ALWAYS: Condition = 0
+NEVER: Condition = 1
+
+
+@dataclass(frozen=True, slots=True)
+class IsKind:
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A number, as it is written, or a string, by its characters, of a regular language."""
+
+    kind: Kind
+    language: Node
+    contrary: Node | None = None
+    """The texts of all other numbers or strings, where they are not simply those outside of the language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Every property of an object whose name is in a language satisfies a condition; or, if `some`, one at least does."""
+
+    name: str | None
+    """The one name of the language, or None."""
+    names: Node
+    condition: Condition
+    some: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """An object or array with at least `low` and at most `high` properties or items."""
+
+    kind: Kind
+    low: int
+    high: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Every item of an array from index `first` to before `end` satisfies a condition; or, if `some`, one at least does."""
+
+    first: int
+    end: int | None
+    condition: Condition
+    some: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """At least `low` and at most `high` items of an array satisfy a condition."""
+
+    condition: Condition
+    low: int
+    high: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What the schema of that number says, or its contrary."""
+
+    schema: int
+    negated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unsure:
+    """What only the check decides, by the number of its note. It stays what it is when it is negated."""
+
+    kind: Kind
+    note: int
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Exactly one of some conditions, as the schema at a place wants it."""
+
+    conditions: tuple[Condition, ...]
+    note: int
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    conditions: tuple[Condition, ...]
+
+
+Atom = IsKind | Text | Member | Size | Item | Matching | Unsure
+Formula = Atom | Meaning | OneOf | Every | Some
+
+
+class Conditions:
+    """All conditions of one compilation."""
+
+    def __init__(self) -> None:
+        self._formulas: list[Formula] = [Every(()), Some(())]
+        self._numbers: dict[Formula, Condition] = {Every(()): ALWAYS, Some(()): NEVER}
+        self._negated: dict[Condition, Condition] = {ALWAYS: NEVER, NEVER: ALWAYS}
+
+    def __getitem__(self, condition: Condition) -> Formula:
+        return self._formulas[condition]
+
+    def of(self, formula: Formula) -> Condition:
+        """The number of an atom or a meaning."""
+        number = self._numbers.get(formula)
+        if number is None:
+            number = self._numbers[formula] = len(self._formulas)
+            self._formulas.append(formula)
+        return number
+
+    def every(self, conditions: Iterable[Condition]) -> Condition:
+        return self._joined(conditions, Every, ALWAYS, NEVER)
+
+    def some(self, conditions: Iterable[Condition]) -> Condition:
+        return self._joined(conditions, Some, NEVER, ALWAYS)
+
+    def _joined(
+        self, conditions: Iterable[Condition], join: type[Every | Some], neutral: Condition, absorbing: Condition
+    ) -> Condition:
+        """Flat, in the order given, without duplicates."""
+        flat: dict[Condition, None] = {}
+        for condition in conditions:
+            if condition == absorbing:
+                return absorbing
+            formula = self._formulas[condition]
+            if condition != neutral:
+                flat.update(dict.fromkeys(formula.conditions if isinstance(formula, join) else (condition,)))
+        if len(flat) < 2:
+            return next(iter(flat), neutral)
+        return self.of(join(tuple(flat)))
+
+    def is_kind(self, *kinds: Kind) -> Condition:
+        return self.some(self.of(IsKind(kind)) for kind in kinds)
+
+    def unless(self, kind: Kind, condition: Condition) -> Condition:
+        """A condition on the values of one kind; all others satisfy it."""
+        return self.some((*(self.of(IsKind(other)) for other in Kind if other is not kind), condition))
+
+    def negated(self, condition: Condition) -> Condition:
+        """The contrary."""
+        found = self._negated.get(condition)
+        if found is None:
+            found = self._negation(condition)
+            self._negated[condition] = found
+            self._negated.setdefault(found, condition)
+        return found
+
+    def _negation(self, condition: Condition) -> Condition:
+        formula = self._formulas[condition]
+        match formula:
+            case IsKind(kind):
+                return self.is_kind(*(other for other in Kind if other is not kind))
+            case Meaning(schema, negated):
+                return self.of(Meaning(schema, not negated))
+            case Every(conditions):
+                return self.some(map(self.negated, conditions))
+            case Some(conditions):
+                return self.every(map(self.negated, conditions))
+            case OneOf(conditions, note):
+                contrary = [self.negated(each) for each in conditions]
+                pairs = [
+                    self.every((left, right))
+                    for index, left in enumerate(conditions)
+                    for right in conditions[index + 1 :]
+                ]
+                return self.some((self.every(contrary), *pairs))
+            case Unsure(kind):
+                return self.unless(kind, condition)
+            case Text(kind, language, contrary):
+                others = negation(language) if contrary is None else contrary
+                return self.unless(kind, self.of(Text(kind, others, None if contrary is None else language)))
+            case Member(name, names, inner, some):
+                return self.unless(Kind.OBJECT, self.of(Member(name, names, self.negated(inner), not some)))
+            case Item(first, end, inner, some):
+                return self.unless(Kind.ARRAY, self.of(Item(first, end, self.negated(inner), not some)))
+            case Size(kind, low, high):
+                outside = [self.of(Size(kind, 0, low - 1))] if low > 0 else []
+                outside += [self.of(Size(kind, high + 1, None))] if high is not None else []
+                return self.unless(kind, self.some(outside))
+            case Matching(inner, low, high):
+                fewer = [self.of(Matching(inner, 0, low - 1))] if low > 0 else []
+                fewer += [self.of(Matching(inner, high + 1, None))] if high is not None else []
+                return self.unless(Kind.ARRAY, self.some(fewer))
+        raise AssertionError(formula)
+
+
+def atoms_in_order(conditions: Conditions, condition: Condition) -> Iterator[Atom]:
+    """The atoms of a condition without meanings, in the order of the schema."""
+    pending = [condition]
+    while pending:
+        formula = conditions[pending.pop()]
+        if isinstance(formula, Every | Some | OneOf):
+            pending.extend(reversed(formula.conditions))
+        elif not isinstance(formula, Meaning):
+            yield formula

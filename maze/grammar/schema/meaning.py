@@ -1,0 +1,328 @@
+"""What the keywords of a schema say, in each draft: one schema to the condition that it puts on a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+
+from maze.errors import MazeError
+from maze.grammar.pattern.parser import parse_ecmascript
+from maze.grammar.pattern.tree import ANYTHING, NOTHING, Chars, Node, alt, both, literal, negation, repeat
+from maze.grammar.pattern.code_points import ANY
+from maze.grammar.schema import numbers
+from maze.grammar.schema.conditions import (
+    ALWAYS,
+    NEVER,
+    Condition,
+    Conditions,
+    IsKind,
+    Item,
+    Kind,
+    Matching,
+    Meaning,
+    Member,
+    OneOf,
+    Size,
+    Text,
+    Unsure,
+)
+from maze.grammar.schema.references import Place, References
+from maze.json_text import JsonValue, escaped
+
+_KINDS = {
+    "null": (Kind.NULL,),
+    "boolean": (Kind.TRUE, Kind.FALSE),
+    "number": (Kind.NUMBER,),
+    "string": (Kind.STRING,),
+    "array": (Kind.ARRAY,),
+    "object": (Kind.OBJECT,),
+}
+
+
+class Meanings:
+    """The conditions of the schemas of one document, each made when it is first asked for."""
+
+    def __init__(self, references: References, conditions: Conditions) -> None:
+        self.conditions = conditions
+        self._references = references
+        self._draft = references.draft
+        self._numbers: dict[int, int] = {}
+        self._places: list[tuple[Place, str]] = []
+        self._made: dict[int, Condition] = {}
+        self.notes: list[tuple[str, str, str]] = []
+        """Keyword, what is checked only, and the pointer."""
+
+    def root(self) -> Condition:
+        return self._of_place(self._references.root, "#")
+
+    def meant(self, meaning: Meaning) -> Condition:
+        """The condition that a meaning stands for."""
+        condition = self._made.get(meaning.schema)
+        if condition is None:
+            place, pointer = self._places[meaning.schema]
+            condition = self._made[meaning.schema] = self._read(place, pointer)
+        return self.conditions.negated(condition) if meaning.negated else condition
+
+    def _of_place(self, place: Place, pointer: str) -> Condition:
+        schema = place.schema
+        if not isinstance(schema, dict):
+            return NEVER if schema is False else ALWAYS
+        if not schema:
+            return ALWAYS
+        number = self._numbers.get(id(schema))
+        if number is None:
+            number = self._numbers[id(schema)] = len(self._places)
+            self._places.append((place, pointer))
+        return self.conditions.of(Meaning(number, negated=False))
+
+    def _child(self, child: JsonValue, place: Place, pointer: str) -> Condition:
+        return self._of_place(self._references.inside(child, place), pointer)
+
+    def note(self, keyword: str, what: str, pointer: str) -> int:
+        self.notes.append((keyword, what, pointer))
+        return len(self.notes) - 1
+
+    def _unsure(self, kind: Kind, keyword: str, what: str, pointer: str) -> Condition:
+        return self.conditions.of(Unsure(kind, self.note(keyword, what, pointer)))
+
+    # ------------------------------------------------------------------------------------------- one schema
+
+    def _read(self, place: Place, pointer: str) -> Condition:
+        schema, conditions = place.schema, self.conditions
+        parts: list[Condition] = []
+        if "$ref" in schema:
+            target = self._references.target(place)
+            parts.append(self._of_place(target, schema["$ref"]))
+            if self._draft <= 7:
+                return parts[0]
+        if "type" in schema:
+            types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+            parts.append(conditions.some(map(self._of_type, types)))
+        if "enum" in schema:
+            parts.append(self._one_of_values(schema["enum"]))
+        if "const" in schema and self._draft >= 6:
+            parts.append(self._value(schema["const"]))
+        for kind, of_kind in (
+            (Kind.NUMBER, self._numbers_of),
+            (Kind.STRING, self._strings_of),
+            (Kind.ARRAY, self._arrays_of),
+            (Kind.OBJECT, self._objects_of),
+        ):
+            found = conditions.every(of_kind(place, pointer))
+            if found != ALWAYS:
+                parts.append(conditions.unless(kind, found))
+        parts.extend(self._combinations(place, pointer))
+        return conditions.every(parts)
+
+    def _of_type(self, name: str) -> Condition:
+        if name == "integer":
+            return self.conditions.of(Text(Kind.NUMBER, numbers.INTEGERS, numbers.NOT_INTEGERS))
+        return self.conditions.is_kind(*_KINDS[name])
+
+    def _one_of_values(self, values: list[JsonValue]) -> Condition:
+        texts = [literal(value) for value in values if isinstance(value, str)]
+        others = [self._value(value) for value in values if not isinstance(value, str)]
+        found = self.conditions.some(others)
+        if texts:
+            found = self.conditions.some((self.conditions.of(Text(Kind.STRING, alt(*texts))), found))
+        return found
+
+    def _value(self, value: JsonValue) -> Condition:
+        of, every = self.conditions.of, self.conditions.every
+        match value:
+            case None:
+                return of(IsKind(Kind.NULL))
+            case True:
+                return of(IsKind(Kind.TRUE))
+            case False:
+                return of(IsKind(Kind.FALSE))
+            case str():
+                return of(Text(Kind.STRING, literal(value)))
+            case int() | Decimal():
+                return of(Text(Kind.NUMBER, numbers.equal_to(Decimal(value))))
+            case list():
+                items = [of(Item(index, index + 1, self._value(item), some=False)) for index, item in enumerate(value)]
+                return every((of(Size(Kind.ARRAY, len(value), len(value))), *items))
+            case dict():
+                members = [self._property(name, self._value(item)) for name, item in value.items()]
+                present = [self._present(name) for name in value]
+                rest = of(Member(None, negation(alt(*map(literal, value))), NEVER, some=False))
+                return every((*members, *present, rest))
+        raise AssertionError(value)
+
+    def _property(self, name: str, condition: Condition) -> Condition:
+        return self.conditions.of(Member(name, literal(name), condition, some=False))
+
+    def _present(self, name: str) -> Condition:
+        return self.conditions.of(Member(name, literal(name), ALWAYS, some=True))
+
+    # ------------------------------------------------------------------------------------------- by kind
+
+    def _numbers_of(self, place: Place, pointer: str) -> Iterator[Condition]:
+        schema = place.schema
+        bounds: list[tuple[str, Callable[[Decimal], Node]]] = [
+            ("minimum", numbers.above if schema.get("exclusiveMinimum") is True else numbers.at_least),
+            ("maximum", numbers.below if schema.get("exclusiveMaximum") is True else numbers.at_most),
+        ]
+        if self._draft >= 6:
+            bounds += [("exclusiveMinimum", numbers.above), ("exclusiveMaximum", numbers.below)]
+        for keyword, language in bounds:
+            if keyword in schema and not isinstance(schema[keyword], bool):
+                value = Decimal(schema[keyword])
+                if numbers.is_bearable(value):
+                    yield self.conditions.of(Text(Kind.NUMBER, language(value)))
+                else:
+                    yield self._unsure(Kind.NUMBER, keyword, "a bound of many digits", f"{pointer}/{keyword}")
+        if "multipleOf" in schema:
+            multiples = numbers.multiples_of(Decimal(schema["multipleOf"]))
+            if multiples is None:
+                yield self._unsure(Kind.NUMBER, "multipleOf", "a multiple", f"{pointer}/multipleOf")
+            else:
+                yield self.conditions.of(Text(Kind.NUMBER, multiples))
+
+    def _strings_of(self, place: Place, pointer: str) -> Iterator[Condition]:
+        schema = place.schema
+        low, high = int(schema.get("minLength", 0)), schema.get("maxLength")
+        if low or high is not None:
+            yield self.conditions.of(Text(Kind.STRING, repeat(Chars(ANY), low, None if high is None else int(high))))
+        if "pattern" in schema:
+            language = self._pattern(schema["pattern"])
+            if language is None:
+                yield self._unsure(Kind.STRING, "pattern", "a pattern that no automaton decides", f"{pointer}/pattern")
+            else:
+                yield self.conditions.of(Text(Kind.STRING, language))
+        if "format" in schema:
+            from maze.grammar.schema.format_languages import language_of_format
+
+            language = language_of_format(schema["format"], self._draft)
+            if language is None:
+                yield self._unsure(Kind.STRING, "format", f"format {schema['format']}", f"{pointer}/format")
+            elif language != ANYTHING:
+                yield self.conditions.of(Text(Kind.STRING, language))
+
+    def _pattern(self, pattern: str) -> Node | None:
+        try:
+            return parse_ecmascript(pattern, "")
+        except MazeError:
+            return None
+
+    def _arrays_of(self, place: Place, pointer: str) -> Iterator[Condition]:
+        schema, of = place.schema, self.conditions.of
+        prefix: list[JsonValue] = []
+        rest, keyword = "items", "prefixItems"
+        if self._draft < 2020 and isinstance(schema.get("items"), list):
+            prefix, rest, keyword = schema["items"], "additionalItems", "items"
+        elif self._draft >= 2020:
+            prefix = schema.get("prefixItems", [])
+        for index, child in enumerate(prefix):
+            condition = self._child(child, place, f"{pointer}/{keyword}/{index}")
+            if condition != ALWAYS:
+                yield of(Item(index, index + 1, condition, some=False))
+        if rest in schema:
+            condition = self._child(schema[rest], place, f"{pointer}/{rest}")
+            if condition == NEVER:
+                yield of(Size(Kind.ARRAY, 0, len(prefix)))
+            elif condition != ALWAYS:
+                yield of(Item(len(prefix), None, condition, some=False))
+        low, high = int(schema.get("minItems", 0)), schema.get("maxItems")
+        if low or high is not None:
+            yield of(Size(Kind.ARRAY, low, None if high is None else int(high)))
+        if "contains" in schema and self._draft >= 6:
+            least = int(schema.get("minContains", 1)) if self._draft >= 2019 else 1
+            most = schema.get("maxContains") if self._draft >= 2019 else None
+            if least or most is not None:
+                inner = self._child(schema["contains"], place, f"{pointer}/contains")
+                yield of(Matching(inner, least, None if most is None else int(most)))
+        if schema.get("uniqueItems") is True and not (high is not None and high <= 1):
+            yield self._unsure(Kind.ARRAY, "uniqueItems", "`uniqueItems`", f"{pointer}/uniqueItems")
+        if "unevaluatedItems" in schema and self._draft >= 2019 and schema["unevaluatedItems"] not in (True, {}):
+            yield self._unsure(Kind.ARRAY, "unevaluatedItems", "`unevaluatedItems`", f"{pointer}/unevaluatedItems")
+
+    def _objects_of(self, place: Place, pointer: str) -> Iterator[Condition]:
+        schema, of = place.schema, self.conditions.of
+        properties = schema.get("properties", {})
+        for name, child in properties.items():
+            yield self._property(name, self._child(child, place, f"{pointer}/properties/{escaped(name)}"))
+        for name in schema.get("required", []) if isinstance(schema.get("required"), list) else []:
+            yield self._present(name)
+        known: Node | None = alt(*map(literal, properties))
+        for pattern, child in schema.get("patternProperties", {}).items():
+            language = self._pattern(pattern)
+            where = f"{pointer}/patternProperties/{escaped(pattern)}"
+            if language is None:
+                known = None
+                yield self._unsure(Kind.OBJECT, "patternProperties", "names by pattern", where)
+            else:
+                known = known and alt(known, language)
+                yield of(Member(None, language, self._child(child, place, where), some=False))
+        if "additionalProperties" in schema:
+            where = f"{pointer}/additionalProperties"
+            condition = self._child(schema["additionalProperties"], place, where)
+            if known is None:
+                yield self._unsure(Kind.OBJECT, "additionalProperties", "other names", where)
+            elif condition != ALWAYS:
+                yield of(Member(None, negation(known), condition, some=False))
+        if "propertyNames" in schema and self._draft >= 6:
+            names = self._child(schema["propertyNames"], place, f"{pointer}/propertyNames")
+            if names != ALWAYS:
+                yield self._names(names, f"{pointer}/propertyNames")
+        low, high = int(schema.get("minProperties", 0)), schema.get("maxProperties")
+        if low or high is not None:
+            yield of(Size(Kind.OBJECT, low, None if high is None else int(high)))
+        yield from self._dependencies(place, pointer)
+        if "unevaluatedProperties" in schema and self._draft >= 2019 and schema["unevaluatedProperties"] not in (True, {}):
+            where = f"{pointer}/unevaluatedProperties"
+            yield self._unsure(Kind.OBJECT, "unevaluatedProperties", "`unevaluatedProperties`", where)
+
+    names_of: Callable[[Condition], Node | None]
+    """Set by the lowering: the strings of a condition, None if not exactly known."""
+
+    def _names(self, names: Condition, pointer: str) -> Condition:
+        language = self.names_of(names)
+        if language is None:
+            return self._unsure(Kind.OBJECT, "propertyNames", "`propertyNames`", pointer)
+        return self.conditions.of(Member(None, negation(language), NEVER, some=False))
+
+    def _dependencies(self, place: Place, pointer: str) -> Iterator[Condition]:
+        schema, conditions = place.schema, self.conditions
+        keywords = ("dependencies",) if self._draft <= 7 else ("dependentRequired", "dependentSchemas", "dependencies")
+        for keyword in keywords:
+            for name, needed in schema.get(keyword, {}).items():
+                absent = self._property(name, NEVER)
+                if isinstance(needed, list):
+                    wanted = conditions.every(map(self._present, needed))
+                else:
+                    wanted = self._child(needed, place, f"{pointer}/{keyword}/{escaped(name)}")
+                yield conditions.some((absent, wanted))
+
+    # ------------------------------------------------------------------------------------------- combinations
+
+    def _combinations(self, place: Place, pointer: str) -> Iterator[Condition]:
+        schema, conditions = place.schema, self.conditions
+
+        def branches(keyword: str) -> list[Condition]:
+            return [
+                self._child(child, place, f"{pointer}/{keyword}/{index}") for index, child in enumerate(schema[keyword])
+            ]
+
+        if "allOf" in schema:
+            yield conditions.every(branches("allOf"))
+        if "anyOf" in schema:
+            yield conditions.some(branches("anyOf"))
+        if "oneOf" in schema:
+            found = branches("oneOf")
+            note = self.note("oneOf", "that exactly one branch fits", f"{pointer}/oneOf")
+            yield found[0] if len(found) == 1 else conditions.of(OneOf(tuple(found), note))
+        if "not" in schema:
+            yield conditions.negated(self._child(schema["not"], place, f"{pointer}/not"))
+        if "if" in schema and self._draft >= 7:
+            condition = self._child(schema["if"], place, f"{pointer}/if")
+            for keyword, reverse in (("then", True), ("else", False)):
+                if keyword in schema:
+                    wanted = self._child(schema[keyword], place, f"{pointer}/{keyword}")
+                    guard = conditions.negated(condition) if reverse else condition
+                    yield conditions.some((guard, wanted))
+        for keyword in ("$dynamicRef", "$recursiveRef"):
+            if keyword in schema:
+                note = self.note(keyword, f"`{keyword}`", f"{pointer}/{keyword}")
+                yield conditions.some(conditions.of(Unsure(kind, note)) for kind in Kind)

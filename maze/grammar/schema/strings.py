@@ -1,0 +1,83 @@
+"""Strings of JSON as texts: every string is written in one way, its shortest."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from maze.grammar.pattern.code_points import complement, intersection, single, union
+from maze.grammar.pattern.tree import (
+    ANYTHING,
+    NOTHING,
+    Alt,
+    Both,
+    Cat,
+    Chars,
+    Literal,
+    Node,
+    Not,
+    Repeat,
+    alt,
+    both,
+    cat,
+    literal,
+    negation,
+    repeat,
+)
+
+_SHORT_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_ESCAPED = union(((0x00, 0x1F),), single(ord('"')), single(ord("\\")))
+_UNESCAPED = complement(_ESCAPED)
+
+
+def spelled(text: str) -> str:
+    """What stands between the quotes of a string."""
+    return "".join(
+        _SHORT_ESCAPES.get(character) or (f"\\u{ord(character):04x}" if character < " " else character)
+        for character in text
+    )
+
+
+def quoted(text: str) -> str:
+    """A string as it is written."""
+    return f'"{spelled(text)}"'
+
+
+def quoted_language(contents: Node) -> Node:
+    """How the strings of a language are written."""
+    return cat(literal('"'), spelled_language(contents), literal('"'))
+
+
+@lru_cache(maxsize=256)
+def spelled_language(contents: Node) -> Node:
+    """What stands between the quotes of the strings of a language.
+
+    No spelling of a character begins another's, so that the image of an intersection is that of its parts' images.
+    """
+    match contents:
+        case Chars(ranges):
+            return _spelled_characters(ranges)
+        case Literal(text):
+            return literal(spelled(text))
+        case Cat(items):
+            return cat(*map(spelled_language, items))
+        case Alt(items):
+            return alt(*map(spelled_language, items))
+        case Repeat(item, low, high):
+            return repeat(spelled_language(item), low, high)
+        case Both(items):
+            return both(*map(spelled_language, items))
+        case Not(item):
+            return both(spelled_language(ANYTHING), negation(spelled_language(item)))
+    raise AssertionError(contents)
+
+
+def _spelled_characters(ranges: tuple[tuple[int, int], ...]) -> Node:
+    if not ranges:
+        return NOTHING
+    plain = intersection(ranges, _UNESCAPED)
+    escaped = [
+        literal(spelled(chr(code_point)))
+        for low, high in intersection(ranges, _ESCAPED)
+        for code_point in range(low, high + 1)
+    ]
+    return alt(*([Chars(plain)] if plain else []), *escaped)
