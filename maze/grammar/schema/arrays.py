@@ -105,7 +105,7 @@ class ArrayRules:
             return self._with_wanted()
         productions: list[Production] = []
         if shape.low == 0:
-            productions.append((Literal("[]"),))
+            productions.append((Literal("["), Literal("]")))
         if shape.high == 0:
             return tuple(productions)
         first = shape.prefix[0] if shape.prefix else shape.rest

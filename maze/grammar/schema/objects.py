@@ -201,7 +201,7 @@ class ObjectRules:
         """Ways to go on before the name of that index: to write it, or to leave it out."""
         if index == len(self._names):
             return self._tail(any_yet, rests)
-        comma = "," if any_yet else ""
+        comma: Production = (Literal(","),) if any_yet else ()
         productions: list[Production] = []
         absent = set()
         present: dict[Condition, set[_Rest]] = {}
@@ -222,8 +222,9 @@ class ObjectRules:
                 if condition != NEVER:
                     present.setdefault(condition, set()).add(_Rest(following, rest.others, left, low, high))
         for condition, ways in present.items():
-            name = Literal(f"{comma}{quoted(self._names[index])}:")
-            productions.append((name, self._value(condition), self._state(index + 1, True, frozenset(ways))))
+            name = Literal(f"{quoted(self._names[index])}:")
+            following = self._state(index + 1, True, frozenset(ways))
+            productions.append((*comma, name, self._value(condition), following))
         if absent:
             productions.append((self._state(index + 1, any_yet, frozenset(absent)),))
         return productions
@@ -239,8 +240,8 @@ class ObjectRules:
                 continue
             low, high = max(0, rest.low - 1), None if rest.high is None else rest.high - 1
             for cell, condition in self._tails[rest.others]:
-                following = _Rest(0, rest.others, rest.wanted, low, high)
-                productions.append((*comma, *self._other(cell, condition), self._state(len(self._names), True, frozenset((following,)))))
+                rest_after = _Rest(0, rest.others, rest.wanted, low, high)
+                productions.append((*comma, *self._other(cell, condition), self._state(len(self._names), True, frozenset((rest_after,)))))
                 for wanted in rest.wanted:
                     joined = self._conditions.every((condition, wanted.condition))
                     within = both(cell, wanted.names)
