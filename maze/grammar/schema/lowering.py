@@ -32,7 +32,7 @@ from maze.grammar.schema.conditions import (
 from maze.grammar.schema.meaning import Meanings
 from maze.grammar.schema.objects import TooManyError
 from maze.grammar.schema.references import References
-from maze.grammar.schema.regular import is_nothing
+from maze.grammar.pattern.lazy import is_nothing
 from maze.grammar.schema.strings import quoted_language
 
 MAX_TERMS = 400

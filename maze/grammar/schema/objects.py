@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from maze.grammar.cfg.model import Literal, Nonterminal, Pattern, Production
 from maze.grammar.pattern.tree import ANYTHING, Node, alt, both, literal, negation
 from maze.grammar.schema.conditions import ALWAYS, NEVER, Atom, Condition, Conditions, Kind, Member, Size, Unsure
-from maze.grammar.schema.regular import accepts, is_nothing
+from maze.grammar.pattern.lazy import accepts, is_nothing
 from maze.grammar.schema.strings import quoted, quoted_language
 
 MAX_CELLS = 64
