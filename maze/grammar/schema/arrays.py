@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from maze.grammar.cfg.model import Literal, Nonterminal, Production
-from maze.grammar.schema.conditions import ALWAYS, NEVER, Atom, Condition, Conditions, Item, Matching, Size, Unsure
-from maze.grammar.schema.objects import TooManyError
+from maze.grammar.schema.conditions import NEVER, Atom, Condition, Conditions, Item, Matching, Size, TooManyError, Unsure
 
 MAX_PREFIX = 1_000
 """Most items that have a condition of their own, and most that are counted one by one."""
@@ -34,6 +33,11 @@ class Shape:
     high: int | None
     wanted: tuple[Wanted, ...]
     notes: frozenset[int]
+
+    @property
+    def needed(self) -> list[Condition]:
+        """What the items satisfy that must be there."""
+        return [*self.prefix[: self.low], *([self.rest] if self.low > len(self.prefix) else [])]
 
 
 def shape_of(atoms: Sequence[Atom], conditions: Conditions) -> Shape | None:

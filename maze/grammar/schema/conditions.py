@@ -13,6 +13,10 @@ from enum import Enum
 from maze.grammar.pattern.tree import Node, negation
 
 
+class TooManyError(Exception):
+    """A condition has too many ways to be satisfied; the caller gives something up."""
+
+
 class Kind(Enum):
     """Kinds of values, as finely as they are written differently."""
 
@@ -57,12 +61,21 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """Every name of an object satisfies a condition on strings; or, if `some`, one at least does."""
+
+    condition: Condition
+    some: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Size:
     """An object or array with at least `low` and at most `high` properties or items."""
 
     kind: Kind
     low: int
     high: int | None
+    note: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +131,7 @@ class Some:
     conditions: tuple[Condition, ...]
 
 
-Atom = IsKind | Text | Member | Size | Item | Matching | Unsure
+Atom = IsKind | Text | Member | Names | Size | Item | Matching | Unsure
 Formula = Atom | Meaning | OneOf | Every | Some
 
 
@@ -204,11 +217,13 @@ class Conditions:
                 return self.unless(kind, self.of(Text(kind, others, None if contrary is None else language)))
             case Member(name, names, inner, some):
                 return self.unless(Kind.OBJECT, self.of(Member(name, names, self.negated(inner), not some)))
+            case Names(inner, some):
+                return self.unless(Kind.OBJECT, self.of(Names(self.negated(inner), not some)))
             case Item(first, end, inner, some):
                 return self.unless(Kind.ARRAY, self.of(Item(first, end, self.negated(inner), not some)))
-            case Size(kind, low, high):
-                outside = [self.of(Size(kind, 0, low - 1))] if low > 0 else []
-                outside += [self.of(Size(kind, high + 1, None))] if high is not None else []
+            case Size(kind, low, high, note):
+                outside = [self.of(Size(kind, 0, low - 1, note))] if low > 0 else []
+                outside += [self.of(Size(kind, high + 1, None, note))] if high is not None else []
                 return self.unless(kind, self.some(outside))
             case Matching(inner, low, high):
                 fewer = [self.of(Matching(inner, 0, low - 1))] if low > 0 else []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 
 from maze.errors import MazeError
 from maze.grammar.pattern.parser import parse_ecmascript
-from maze.grammar.pattern.tree import ANYTHING, NOTHING, Chars, Node, alt, both, literal, negation, repeat
+from maze.grammar.pattern.tree import ANYTHING, Chars, Node, alt, both, literal, negation, repeat
 from maze.grammar.pattern.code_points import ANY
 from maze.grammar.schema import numbers
 from maze.grammar.schema.conditions import (
@@ -21,6 +22,7 @@ from maze.grammar.schema.conditions import (
     Matching,
     Meaning,
     Member,
+    Names,
     OneOf,
     Size,
     Text,
@@ -39,31 +41,40 @@ _KINDS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that is left to the check."""
+
+    keyword: str
+    what: str
+    pointer: str
+
+
 class Meanings:
-    """The conditions of the schemas of one document, each made when it is first asked for."""
+    """The conditions of the schemas of some documents, each made when it is first asked for."""
 
-    def __init__(self, references: References, conditions: Conditions) -> None:
-        self.conditions = conditions
-        self._references = references
-        self._draft = references.draft
+    def __init__(self) -> None:
+        self.conditions = Conditions()
+        self.notes: list[Note] = []
         self._numbers: dict[int, int] = {}
-        self._places: list[tuple[Place, str]] = []
+        self._schemas: list[_Schema] = []
         self._made: dict[int, Condition] = {}
-        self.notes: list[tuple[str, str, str]] = []
-        """Keyword, what is checked only, and the pointer."""
+        self._notes_on_kinds: dict[tuple[Condition, Kind], int] = {}
 
-    def root(self) -> Condition:
-        return self._of_place(self._references.root, "#")
+    def of_document(self, references: References) -> Condition:
+        """What the root of a document says."""
+        return self._of_place(references, references.root, "#")
 
-    def meant(self, meaning: Meaning) -> Condition:
-        """The condition that a meaning stands for."""
-        condition = self._made.get(meaning.schema)
-        if condition is None:
-            place, pointer = self._places[meaning.schema]
-            condition = self._made[meaning.schema] = self._read(place, pointer)
-        return self.conditions.negated(condition) if meaning.negated else condition
+    def resolved(self, condition: Condition) -> Condition:
+        """The condition itself, or what the schema says that it stands for."""
+        while isinstance(meaning := self.conditions[condition], Meaning):
+            found = self._made.get(meaning.schema)
+            if found is None:
+                found = self._made[meaning.schema] = self._schemas[meaning.schema].condition()
+            condition = self.conditions.negated(found) if meaning.negated else found
+        return condition
 
-    def _of_place(self, place: Place, pointer: str) -> Condition:
+    def _of_place(self, references: References, place: Place, pointer: str) -> Condition:
         schema = place.schema
         if not isinstance(schema, dict):
             return NEVER if schema is False else ALWAYS
@@ -71,19 +82,47 @@ class Meanings:
             return ALWAYS
         number = self._numbers.get(id(schema))
         if number is None:
-            number = self._numbers[id(schema)] = len(self._places)
-            self._places.append((place, pointer))
+            number = self._numbers[id(schema)] = len(self._schemas)
+            self._schemas.append(_Schema(self, references, place, pointer))
         return self.conditions.of(Meaning(number, negated=False))
+
+    def note(self, keyword: str, what: str, pointer: str) -> int:
+        self.notes.append(Note(keyword, what, pointer))
+        return len(self.notes) - 1
+
+    def note_on_kind(self, condition: Condition, kind: Kind) -> int:
+        """A note on all that a condition says of the values of a kind."""
+        key = (condition, kind)
+        if key not in self._notes_on_kinds:
+            self._notes_on_kinds[key] = self.note("schema", f"all but its type, of an {kind.value},", "#")
+        return self._notes_on_kinds[key]
+
+
+class _Schema:
+    """Reads the keywords of one schema."""
+
+    def __init__(self, meanings: Meanings, references: References, place: Place, pointer: str) -> None:
+        self._meanings = meanings
+        self.conditions = meanings.conditions
+        self._references = references
+        self._draft = references.draft
+        self._place = place
+        self._pointer = pointer
+
+    def condition(self) -> Condition:
+        return self._read(self._place, self._pointer)
+
+    def _of_place(self, place: Place, pointer: str) -> Condition:
+        return self._meanings._of_place(self._references, place, pointer)
 
     def _child(self, child: JsonValue, place: Place, pointer: str) -> Condition:
         return self._of_place(self._references.inside(child, place), pointer)
 
-    def note(self, keyword: str, what: str, pointer: str) -> int:
-        self.notes.append((keyword, what, pointer))
-        return len(self.notes) - 1
-
     def _unsure(self, kind: Kind, keyword: str, what: str, pointer: str) -> Condition:
         return self.conditions.of(Unsure(kind, self.note(keyword, what, pointer)))
+
+    def note(self, keyword: str, what: str, pointer: str) -> int:
+        return self._meanings.note(keyword, what, pointer)
 
     # ------------------------------------------------------------------------------------------- one schema
 
@@ -142,7 +181,7 @@ class Meanings:
                 return of(Text(Kind.NUMBER, numbers.equal_to(Decimal(value))))
             case list():
                 items = [of(Item(index, index + 1, self._value(item), some=False)) for index, item in enumerate(value)]
-                return every((of(Size(Kind.ARRAY, len(value), len(value))), *items))
+                return every((of(Size(Kind.ARRAY, len(value), len(value), 0)), *items))
             case dict():
                 members = [self._property(name, self._value(item)) for name, item in value.items()]
                 present = [self._present(name) for name in value]
@@ -221,12 +260,12 @@ class Meanings:
         if rest in schema:
             condition = self._child(schema[rest], place, f"{pointer}/{rest}")
             if condition == NEVER:
-                yield of(Size(Kind.ARRAY, 0, len(prefix)))
+                yield of(Size(Kind.ARRAY, 0, len(prefix), 0))
             elif condition != ALWAYS:
                 yield of(Item(len(prefix), None, condition, some=False))
         low, high = int(schema.get("minItems", 0)), schema.get("maxItems")
         if low or high is not None:
-            yield of(Size(Kind.ARRAY, low, None if high is None else int(high)))
+            yield of(Size(Kind.ARRAY, low, None if high is None else int(high), 0))
         if "contains" in schema and self._draft >= 6:
             least = int(schema.get("minContains", 1)) if self._draft >= 2019 else 1
             most = schema.get("maxContains") if self._draft >= 2019 else None
@@ -265,23 +304,15 @@ class Meanings:
         if "propertyNames" in schema and self._draft >= 6:
             names = self._child(schema["propertyNames"], place, f"{pointer}/propertyNames")
             if names != ALWAYS:
-                yield self._names(names, f"{pointer}/propertyNames")
+                yield of(Names(names, some=False))
         low, high = int(schema.get("minProperties", 0)), schema.get("maxProperties")
         if low or high is not None:
-            yield of(Size(Kind.OBJECT, low, None if high is None else int(high)))
+            note = self.note("minProperties", "the number of properties", f"{pointer}/minProperties")
+            yield of(Size(Kind.OBJECT, low, None if high is None else int(high), note))
         yield from self._dependencies(place, pointer)
         if "unevaluatedProperties" in schema and self._draft >= 2019 and schema["unevaluatedProperties"] not in (True, {}):
             where = f"{pointer}/unevaluatedProperties"
             yield self._unsure(Kind.OBJECT, "unevaluatedProperties", "`unevaluatedProperties`", where)
-
-    names_of: Callable[[Condition], Node | None]
-    """Set by the lowering: the strings of a condition, None if not exactly known."""
-
-    def _names(self, names: Condition, pointer: str) -> Condition:
-        language = self.names_of(names)
-        if language is None:
-            return self._unsure(Kind.OBJECT, "propertyNames", "`propertyNames`", pointer)
-        return self.conditions.of(Member(None, negation(language), NEVER, some=False))
 
     def _dependencies(self, place: Place, pointer: str) -> Iterator[Condition]:
         schema, conditions = place.schema, self.conditions

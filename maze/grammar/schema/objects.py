@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from maze.grammar.cfg.model import Literal, Nonterminal, Pattern, Production
 from maze.grammar.pattern.tree import ANYTHING, Node, alt, both, literal, negation
-from maze.grammar.schema.conditions import ALWAYS, NEVER, Atom, Condition, Conditions, Kind, Member, Size, Unsure
+from maze.grammar.schema.conditions import ALWAYS, NEVER, Atom, Condition, Conditions, Member, Names, Size, TooManyError, Unsure
 from maze.grammar.pattern.lazy import accepts, is_nothing
 from maze.grammar.schema.strings import quoted, quoted_language
 
 MAX_CELLS = 64
 """Most ways in which patterns of names overlap in one object."""
+MAX_WANTED = 6
+"""Most conditions of which one property or another must satisfy each."""
 MAX_STATES = 4_000
 """Most states of the rules of one object."""
-
-
-class TooManyError(Exception):
-    """The rules would be too many; the caller gives something up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +48,19 @@ class Shape:
     low: int
     high: int | None
     notes: frozenset[int]
+    counting_notes: frozenset[int]
+    """Those of the numbers of properties that the shape must have."""
 
     @property
-    def is_inexact(self) -> bool:
-        """Whether the number of distinct names decides that a grammar cannot count."""
+    def needed(self) -> list[Condition]:
+        """What the values of the properties satisfy that must be there."""
+        return [named.condition for named in self.named if named.required]
+
+    @property
+    def uncounted(self) -> frozenset[int]:
+        """Notes on numbers that a grammar cannot hold exactly: it cannot tell more than two open names apart."""
         required = sum(named.required for named in self.named)
-        if not self.others:
-            return False
-        return self.low > required + 1
+        return self.counting_notes if self.others and self.low > required + 1 else frozenset()
 
 
 def names_in_order(atoms: Iterable[Atom]) -> list[str]:
@@ -64,19 +68,29 @@ def names_in_order(atoms: Iterable[Atom]) -> list[str]:
     return list(dict.fromkeys(atom.name for atom in atoms if isinstance(atom, Member) and atom.name is not None))
 
 
-def shape_of(atoms: Sequence[Atom], names: Sequence[str], conditions: Conditions) -> Shape | None:
-    """The atoms, which hold together, as one shape; None if no object satisfies them as far as names tell."""
+def shape_of(
+    atoms: Sequence[Atom],
+    names: Sequence[str],
+    conditions: Conditions,
+    strings: Callable[[Condition], tuple[Node, tuple[int, ...]]],
+) -> Shape | None:
+    """The atoms, which hold together, as one shape; None if no object satisfies them as far as names tell.
+
+    `strings` gives the strings that satisfy a condition, and the notes on what is wider there.
+    """
     of_name: dict[str, list[Condition]] = {name: [] for name in names}
     present: set[str] = set()
     general: list[Member] = []
     wanted: list[Wanted] = []
     low, high = 0, None
     notes = set()
+    counting = set()
     for atom in atoms:
         match atom:
             case Unsure(_, note):
                 notes.add(note)
-            case Size(_, least, most):
+            case Size(_, least, most, note):
+                counting.add(note)
                 low = max(low, least)
                 high = most if high is None else high if most is None else min(high, most)
             case Member(str() as name, _, condition, False):
@@ -84,6 +98,13 @@ def shape_of(atoms: Sequence[Atom], names: Sequence[str], conditions: Conditions
             case Member(str() as name, _, condition, True):
                 present.add(name)
                 of_name[name].append(condition)
+            case Names(condition, some):
+                language, wider = strings(condition)
+                notes.update(wider)
+                if some:
+                    wanted.append(Wanted(language, ALWAYS))
+                else:
+                    general.append(Member(None, negation(language), NEVER, some=False))
             case Member(None, _, _, False):
                 general.append(atom)
             case Member(None, languages, condition, True):
@@ -104,7 +125,7 @@ def shape_of(atoms: Sequence[Atom], names: Sequence[str], conditions: Conditions
     low = 0 if low <= required else low
     if high is not None and not others and high >= sum(each.condition != NEVER for each in named):
         high = None
-    return Shape(tuple(named), others, tuple(wanted), low, high, frozenset(notes))
+    return Shape(tuple(named), others, tuple(wanted), low, high, frozenset(notes), frozenset(counting))
 
 
 def _cells(general: Sequence[Member], names: Sequence[str], conditions: Conditions) -> tuple[tuple[Node, Condition], ...]:
@@ -138,6 +159,22 @@ class _Rest:
     wanted: tuple[Wanted, ...]
     low: int
     high: int | None
+
+
+def _overlaps(cell: Node, wanted: Sequence[Wanted]) -> list[tuple[Node, list[Wanted]]]:
+    """Names of the cell, with those of the wanted that they may meet."""
+    parts: list[tuple[Node, list[Wanted]]] = [(cell, [])]
+    for each in wanted:
+        parts = [
+            part
+            for names, fitting in parts
+            for part in (
+                (both(names, each.names), [*fitting, each]),
+                (both(names, negation(each.names)), fitting),
+            )
+            if not is_nothing(part[0])
+        ]
+    return parts
 
 
 class ObjectRules:
@@ -215,12 +252,8 @@ class ObjectRules:
                 continue
             low, high = max(0, rest.low - 1), None if rest.high is None else rest.high - 1
             fitting = [wanted for wanted in rest.wanted if accepts(wanted.names, self._names[index])]
-            present.setdefault(named.condition, set()).add(_Rest(following, rest.others, rest.wanted, low, high))
-            for wanted in fitting:
-                condition = self._conditions.every((named.condition, wanted.condition))
-                left = tuple(each for each in rest.wanted if each is not wanted)
-                if condition != NEVER:
-                    present.setdefault(condition, set()).add(_Rest(following, rest.others, left, low, high))
+            for condition, left in self._met(named.condition, rest.wanted, fitting):
+                present.setdefault(condition, set()).add(_Rest(following, rest.others, left, low, high))
         for condition, ways in present.items():
             name = Literal(f"{quoted(self._names[index])}:")
             following = self._state(index + 1, True, frozenset(ways))
@@ -240,16 +273,25 @@ class ObjectRules:
                 continue
             low, high = max(0, rest.low - 1), None if rest.high is None else rest.high - 1
             for cell, condition in self._tails[rest.others]:
-                rest_after = _Rest(0, rest.others, rest.wanted, low, high)
-                productions.append((*comma, *self._other(cell, condition), self._state(len(self._names), True, frozenset((rest_after,)))))
-                for wanted in rest.wanted:
-                    joined = self._conditions.every((condition, wanted.condition))
-                    within = both(cell, wanted.names)
-                    if joined != NEVER and not is_nothing(within):
-                        left = tuple(each for each in rest.wanted if each is not wanted)
-                        following = _Rest(0, rest.others, left, low, high)
-                        productions.append((*comma, *self._other(within, joined), self._state(len(self._names), True, frozenset((following,)))))
+                for names, fitting in _overlaps(cell, rest.wanted):
+                    for met, left in self._met(condition, rest.wanted, fitting):
+                        following = self._state(
+                            len(self._names), True, frozenset((_Rest(0, rest.others, left, low, high),))
+                        )
+                        productions.append((*comma, *self._other(names, met), following))
         return productions
+
+    def _met(
+        self, condition: Condition, wanted: Sequence[Wanted], fitting: Sequence[Wanted]
+    ) -> Iterator[tuple[Condition, tuple[Wanted, ...]]]:
+        """What a value may satisfy of what is wanted somewhere, besides its condition, and what is then still wanted."""
+        if len(fitting) > MAX_WANTED:
+            raise TooManyError
+        for count in range(len(fitting) + 1):
+            for some in combinations(fitting, count):
+                met = self._conditions.every((condition, *(each.condition for each in some)))
+                if met != NEVER:
+                    yield met, tuple(each for each in wanted if each not in some)
 
     def _other(self, names: Node, condition: Condition) -> Production:
         return (Pattern("name", quoted_language(names)), Literal(":"), self._value(condition))

@@ -1,0 +1,228 @@
+"""Conditions taken apart: what they say of each kind of values, in how many ways, and what no value satisfies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from maze.grammar.pattern.automaton import OverBudgetError
+from maze.grammar.pattern.lazy import is_nothing
+from maze.grammar.pattern.tree import ANYTHING, Node, alt, both
+from maze.grammar.schema import arrays, numbers, objects
+from maze.grammar.schema.conditions import (
+    ALWAYS,
+    NEVER,
+    Atom,
+    Condition,
+    Every,
+    IsKind,
+    Item,
+    Kind,
+    Matching,
+    Meaning,
+    Member,
+    Names,
+    OneOf,
+    Size,
+    Some,
+    Text,
+    TooManyError,
+    Unsure,
+    atoms_in_order,
+)
+from maze.grammar.schema.meaning import Meanings
+
+MAX_TERMS = 400
+"""Most ways to satisfy a condition that are told apart in one place."""
+MAX_EMPTINESS_DEPTH = 6
+"""How deep into a value it is looked whether any value satisfies a condition; deeper ones may satisfy it."""
+
+WORDS = {Kind.NULL: "null", Kind.TRUE: "true", Kind.FALSE: "false"}
+"""The kinds of one value each, as it is written."""
+
+Term: TypeAlias = tuple[Atom, ...]
+"""Atoms that hold together: one way to satisfy a condition."""
+
+
+class Satisfiable:
+    """Takes conditions apart by kinds of values, and tells what no value satisfies."""
+
+    def __init__(self, meanings: Meanings) -> None:
+        self._meanings = meanings
+        self._conditions = meanings.conditions
+        self._of_kinds: dict[tuple[Condition, Kind], Condition] = {}
+        self._empty: dict[tuple[Condition, Kind], bool] = {}
+
+    # ------------------------------------------------------------------------------------------- by kind
+
+    def of_kind(self, condition: Condition, kind: Kind) -> Condition:
+        """What a condition says of the values of one kind: a formula of atoms."""
+        key = (condition, kind)
+        found = self._of_kinds.get(key)
+        if found is None:
+            found = self._of_kinds[key] = self._restriction(self._meanings.resolved(condition), kind)
+        return found
+
+    def _restriction(self, condition: Condition, kind: Kind) -> Condition:
+        formula = self._conditions[condition]
+        match formula:
+            case Every(conditions):
+                return self._conditions.every(self.of_kind(each, kind) for each in conditions)
+            case Some(conditions):
+                return self._conditions.some(self.of_kind(each, kind) for each in conditions)
+            case OneOf(conditions, note):
+                return self._one_of([self.of_kind(each, kind) for each in conditions], note)
+            case IsKind(wanted):
+                return ALWAYS if wanted is kind else NEVER
+            case Unsure(wanted) | Text(wanted) | Size(wanted):
+                return condition if wanted is kind else NEVER
+            case Member() | Names():
+                return condition if kind is Kind.OBJECT else NEVER
+            case Item() | Matching():
+                return condition if kind is Kind.ARRAY else NEVER
+        raise AssertionError(formula)
+
+    def _one_of(self, conditions: Sequence[Condition], note: int) -> Condition:
+        possible = [condition for condition in conditions if condition != NEVER]
+        if len(possible) < 2:
+            return possible[0] if possible else NEVER
+        always = possible.count(ALWAYS)
+        if always > 1:
+            return NEVER
+        if always:
+            return self._conditions.every(
+                self._conditions.negated(condition) for condition in possible if condition != ALWAYS
+            )
+        return self._conditions.of(OneOf(tuple(possible), note))
+
+    # ------------------------------------------------------------------------------------------- numbers, strings
+
+    def language(self, condition: Condition, kind: Kind) -> tuple[Node, tuple[int, ...]]:
+        """The texts of numbers, or the contents of strings, that satisfy a formula; and the notes on what is wider."""
+        notes: dict[int, None] = {}
+        found = self._language(condition, kind, notes)
+        return (both(numbers.ALL_NUMBERS, found) if kind is Kind.NUMBER else found), tuple(notes)
+
+    def _language(self, condition: Condition, kind: Kind, notes: dict[int, None]) -> Node:
+        formula = self._conditions[condition]
+        match formula:
+            case Every(conditions):
+                return both(*(self._language(each, kind, notes) for each in conditions))
+            case Some(conditions):
+                return alt(*(self._language(each, kind, notes) for each in conditions))
+            case Text(_, language):
+                return language
+            case Unsure(_, note):
+                notes[note] = None
+                return ANYTHING
+            case OneOf(conditions):
+                return self._language(self._exactly_one(conditions, kind), kind, notes)
+            case IsKind() | Meaning():  # what is left of a negation, which speaks of other kinds too
+                return self._language(self.of_kind(condition, kind), kind, notes)
+        raise AssertionError(formula)
+
+    # ------------------------------------------------------------------------------------------- alternatives
+
+    def _exactly_one(self, conditions: Sequence[Condition], kind: Kind) -> Condition:
+        """One of the conditions, each with the contrary of those that some value satisfies together with it."""
+        every, negated = self._conditions.every, self._conditions.negated
+        meeting: list[list[Condition]] = [[] for _ in conditions]
+        for left, first in enumerate(conditions):
+            for right in range(left):
+                if not self._is_empty(every((conditions[right], first)), kind, 0):
+                    meeting[left].append(conditions[right])
+                    meeting[right].append(first)
+        return self._conditions.some(
+            every((condition, *(self.of_kind(negated(other), kind) for other in others)))
+            for condition, others in zip(conditions, meeting, strict=True)
+        )
+
+    def terms(self, condition: Condition, kind: Kind) -> list[Term]:
+        """The ways to satisfy a formula on objects or arrays. Raises TooManyError."""
+        formula = self._conditions[condition]
+        match formula:
+            case Every(conditions):
+                return self._joined_terms(conditions, kind)
+            case Some(conditions):
+                found = dict.fromkeys(term for each in conditions for term in self.terms(each, kind))
+                if len(found) > MAX_TERMS:
+                    raise TooManyError
+                return list(found)
+            case OneOf(conditions):
+                return self.terms(self._exactly_one(conditions, kind), kind)
+            case IsKind() | Meaning():
+                return self.terms(self.of_kind(condition, kind), kind)
+        return [(formula,)]
+
+    def _joined_terms(self, conditions: Sequence[Condition], kind: Kind) -> list[Term]:
+        terms: list[dict[Atom, None]] = [{}]
+        # What has one way only goes first, to see early what cannot be.
+        for each in sorted(conditions, key=lambda part: isinstance(self._conditions[part], Some | OneOf)):
+            ways = self.terms(each, kind)
+            joined = []
+            for term in terms:
+                for way in ways:
+                    together = {**term, **dict.fromkeys(way)}
+                    if not _contradict(together):
+                        joined.append(together)
+                if len(joined) > MAX_TERMS:
+                    raise TooManyError
+            terms = joined
+        return list(dict.fromkeys(map(tuple, terms)))
+
+    def object_shape(self, term: Term, names: Sequence[str]) -> objects.Shape | None:
+        """The atoms of a term as a shape; None if no object satisfies them as far as names tell."""
+        return objects.shape_of(term, names, self._conditions, self._strings)
+
+    def _strings(self, condition: Condition) -> tuple[Node, tuple[int, ...]]:
+        return self.language(self.of_kind(condition, Kind.STRING), Kind.STRING)
+
+    # ------------------------------------------------------------------------------------------- emptiness
+
+    def _is_empty(self, condition: Condition, kind: Kind, depth: int) -> bool:
+        """Whether it can be told that no value of the kind satisfies a formula."""
+        if condition in (ALWAYS, NEVER):
+            return condition == NEVER
+        key = (condition, kind)
+        if key not in self._empty:
+            if depth > MAX_EMPTINESS_DEPTH:
+                return False
+            self._empty[key] = False  # within itself: a value that holds one of its own kind may well end
+            try:
+                self._empty[key] = self._emptiness(condition, kind, depth)
+            except (TooManyError, OverBudgetError):
+                return False
+        return self._empty[key]
+
+    def _emptiness(self, condition: Condition, kind: Kind, depth: int) -> bool:
+        if kind in WORDS:
+            return False
+        if kind in (Kind.NUMBER, Kind.STRING):
+            return is_nothing(self.language(condition, kind)[0])
+        names = objects.names_in_order(atoms_in_order(self._conditions, condition))
+        for term in self.terms(condition, kind):
+            if kind is Kind.OBJECT:
+                object_shape = self.object_shape(term, names)
+                needed = None if object_shape is None else object_shape.needed
+            else:
+                array_shape = arrays.shape_of(term, self._conditions)
+                needed = None if array_shape is None else array_shape.needed
+            if needed is not None and not any(self._has_no_value(each, depth + 1) for each in needed):
+                return False
+        return True
+
+    def _has_no_value(self, condition: Condition, depth: int) -> bool:
+        return all(self._is_empty(self.of_kind(condition, kind), kind, depth) for kind in Kind)
+
+
+def _contradict(atoms: Iterable[Atom]) -> bool:
+    """Whether atoms plainly cannot hold together: a name that must be there and must not."""
+    present: set[str] = set()
+    absent: set[str] = set()
+    for atom in atoms:
+        if isinstance(atom, Member) and atom.name is not None:
+            if atom.some:
+                present.add(atom.name)
+            if atom.condition == NEVER:
+                absent.add(atom.name)
+    return bool(present & absent)

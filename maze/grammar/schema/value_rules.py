@@ -1,0 +1,142 @@
+"""Conditions on a JSON value to rules: a grammar whose texts are the JSON texts of the values that satisfy them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from maze.grammar.cfg.analysis import pruned
+from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production
+from maze.grammar.pattern.automaton import OverBudgetError
+from maze.grammar.pattern.lazy import is_nothing
+from maze.grammar.schema import arrays, objects
+from maze.grammar.schema.conditions import (
+    ALWAYS,
+    NEVER,
+    Condition,
+    Every,
+    Kind,
+    OneOf,
+    Some,
+    TooManyError,
+    atoms_in_order,
+)
+from maze.grammar.schema.meaning import Meanings
+from maze.grammar.schema.satisfiable import WORDS, Satisfiable, Term
+from maze.grammar.schema.strings import quoted_language
+
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRules:
+    """What became of a condition."""
+
+    cfg: Cfg
+    """Its start rule has no production if no value satisfies the condition."""
+    notes: tuple[int, ...]
+    """The numbers of the notes about what the grammar leaves to the check."""
+
+
+def rules_of(condition: Condition, meanings: Meanings) -> ValueRules:
+    """The grammar of the values that satisfy a condition; wider where the notes say so."""
+    return _Writing(meanings).run(condition)
+
+
+class _Writing:
+    def __init__(self, meanings: Meanings) -> None:
+        self._meanings = meanings
+        self._conditions = meanings.conditions
+        self._satisfiable = Satisfiable(meanings)
+        self._of_kind = self._satisfiable.of_kind
+        self._rules: dict[str, tuple[Production, ...]] = {}
+        self._values: dict[Condition, Nonterminal] = {}
+        self._pending: list[Condition] = []
+        self._notes: dict[str, set[int]] = {}
+        """By the name of the rule of a value."""
+        self._count = 0
+
+    def run(self, condition: Condition) -> ValueRules:
+        start = self._value(condition)
+        while self._pending:
+            pending = self._pending.pop()
+            name = self._values[pending].name
+            notes = self._notes[name] = set()
+            self._rules[name] = self._productions(pending, notes)
+        cfg = pruned(Cfg(start.name, self._rules))
+        return ValueRules(cfg, tuple(sorted(set().union(*(self._notes.get(name, ()) for name in cfg.rules)))))
+
+    def _new_rule(self) -> str:
+        self._count += 1
+        return f"json {self._count}"
+
+    def _value(self, condition: Condition) -> Nonterminal:
+        condition = self._meanings.resolved(condition)
+        if condition not in self._values:
+            self._values[condition] = Nonterminal(self._new_rule())
+            self._pending.append(condition)
+        return self._values[condition]
+
+    def _productions(self, condition: Condition, notes: set[int]) -> tuple[Production, ...]:
+        return tuple(
+            production
+            for kind in Kind
+            if (of_kind := self._of_kind(condition, kind)) != NEVER
+            for production in self._productions_of_kind(of_kind, kind, notes)
+        )
+
+    def _productions_of_kind(self, condition: Condition, kind: Kind, notes: set[int]) -> tuple[Production, ...]:
+        """Exactly those of the condition or, where that takes too much, of a wider one, with a note."""
+        dropped: set[int] = set()
+        for wider in (condition, self._without_exclusions(condition, dropped)):
+            found: set[int] = set()
+            try:
+                productions = self._exact_productions(wider, kind, found)
+            except (TooManyError, OverBudgetError):
+                continue
+            notes |= found if wider == condition else found | dropped
+            return productions
+        notes |= {self._meanings.note_on_kind(condition, kind)}
+        return self._exact_productions(ALWAYS, kind, set())
+
+    def _without_exclusions(self, condition: Condition, notes: set[int]) -> Condition:
+        """The condition without that at most one of several holds."""
+        formula = self._conditions[condition]
+        match formula:
+            case Every(conditions):
+                return self._conditions.every(self._without_exclusions(each, notes) for each in conditions)
+            case Some(conditions):
+                return self._conditions.some(self._without_exclusions(each, notes) for each in conditions)
+            case OneOf(conditions, note):
+                notes.add(note)
+                return self._conditions.some(self._without_exclusions(each, notes) for each in conditions)
+        return condition
+
+    def _exact_productions(self, condition: Condition, kind: Kind, notes: set[int]) -> tuple[Production, ...]:
+        if kind in WORDS:
+            return ((Literal(WORDS[kind]),),)
+        if kind in (Kind.NUMBER, Kind.STRING):
+            language, wider = self._satisfiable.language(condition, kind)
+            notes.update(wider)
+            if is_nothing(language):
+                return ()
+            return ((Pattern("number", language) if kind is Kind.NUMBER else Pattern("string", quoted_language(language)),),)
+        terms = self._satisfiable.terms(condition, kind)
+        return self._objects(condition, terms, notes) if kind is Kind.OBJECT else self._arrays(terms, notes)
+
+    def _objects(self, condition: Condition, terms: Sequence[Term], notes: set[int]) -> tuple[Production, ...]:
+        names = objects.names_in_order(atoms_in_order(self._conditions, condition))
+        shapes = [shape for term in terms if (shape := self._satisfiable.object_shape(term, names)) is not None]
+        for shape in shapes:
+            notes |= shape.notes | shape.uncounted
+        rules = objects.ObjectRules(names, shapes, self._conditions, self._value, self._new_rule, self._rules)
+        return rules.productions() if shapes else ()
+
+    def _arrays(self, terms: Sequence[Term], notes: set[int]) -> tuple[Production, ...]:
+        productions: list[Production] = []
+        for term in terms:
+            shape = arrays.shape_of(term, self._conditions)
+            if shape is not None:
+                notes |= shape.notes
+                rules = arrays.ArrayRules(shape, self._conditions, self._value, self._new_rule, self._rules)
+                productions.extend(rules.productions())
+        return tuple(productions)
