@@ -11,7 +11,6 @@ from __future__ import annotations
 import jsonschema_rs
 
 from maze.check.format_assertion import ASSERTED_FORMATS
-from maze.grammar.schema.definitions import reference_to
 from maze.grammar.schema.drafts import draft_of
 from maze.grammar.schema.keywords import DEFINITIONS, IN_PLACE, with_subschemas
 from maze.grammar.schema.references import Place, References
@@ -111,4 +110,4 @@ class _Weakening:
         if name not in self._definitions:
             self._definitions[name] = True  # until its turn comes
             self._pending.append((name, target, alternatives))
-        return reference_to(name)
+        return f"#/$defs/{name}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from maze.errors import LimitExceededError, UnsupportedConstraintError
+from maze.errors import LimitExceededError
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg
 from maze.grammar.cfg.product import intersect_grammar
@@ -13,11 +13,8 @@ from maze.grammar.llguidance import GuidanceError, check_grammar, is_bearable
 from maze.grammar.pattern.automaton import OverBudgetError
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.pattern.tree import Node, both, conjuncts
-from maze.grammar.schema.lower import LoweredSchema, combine_schemas, schema_to_lark
+from maze.grammar.schema.lower import combine_schemas, only_types
 from maze.types import EngineGrammar, Handling, JointCheck
-
-MAX_SCHEMA_ATTEMPTS = 16
-"""Most schemas that are tried together one after the other where all of them at once are too much."""
 
 
 def enforce(
@@ -35,8 +32,9 @@ def enforce(
         group.mark(Handling.CHECKED, f"it cannot be intersected with {first.path}, which is enforced")
 
     ranked_patterns = sorted(patterns, key=_rank)
+    ranked_schemas = sorted(schemas, key=_rank)
     if isinstance(first, SchemaGroup):
-        return _enforce_schemas(sorted(schemas, key=_rank))
+        return _enforce_schemas(ranked_schemas, ranked_patterns)
     if isinstance(first, GrammarGroup):
         return _enforce_grammar(first, ranked_patterns)
     best_grammar = min(grammars, key=_rank, default=None)
@@ -60,17 +58,31 @@ def _rank(group: Group) -> tuple[int, int, str]:
     return group.rank
 
 
-def _enforce_schemas(groups: list[SchemaGroup]) -> EngineGrammar:
-    chosen, combined = _combined(groups)
+def _enforce_schemas(groups: list[SchemaGroup], patterns: list[PatternGroup]) -> EngineGrammar:
+    """All schemas, with as many patterns, from the first on, as the budget of the product allows."""
+    schemas = [group.lowered for group in groups]
+    combined = combine_schemas(schemas)
+    chosen, lark = _most(patterns, lambda some: _product(combined.cfg, some))
+    if lark is None:
+        try:
+            lark = cfg_to_lark(combined.cfg)
+            check_grammar(lark)
+        except (LimitExceededError, GuidanceError):
+            combined = only_types(schemas)
+            lark = cfg_to_lark(combined.cfg)
     for group in groups:
-        if group not in chosen:
-            group.mark(Handling.CHECKED, f"llguidance cannot intersect it with {chosen[0].path}, which is enforced")
-        elif combined.fully_enforced:
-            group.mark(Handling.ENFORCED)
-        else:
+        if combined.reasons:
             reasons = "; ".join(combined.reasons)
-            group.mark(Handling.CHECKED, f"enforced while decoding but for what llguidance cannot express: {reasons}")
-    return _usable(EngineGrammar(f"start: {schema_to_lark(combined)}\n"), chosen)
+            group.mark(Handling.CHECKED, f"enforced while decoding but for what takes too much: {reasons}")
+        else:
+            group.mark(Handling.ENFORCED)
+    for pattern in patterns:
+        if pattern in chosen:
+            pattern.mark(Handling.ENFORCED)
+        else:
+            reason = "its product with the schema is too much work for an engine, or has no text in the usual spelling"
+            pattern.mark(Handling.CHECKED, f"{reason}; {groups[0].path} is enforced")
+    return _usable(lark, [*groups, *chosen])
 
 
 def _enforce_patterns(groups: list[PatternGroup]) -> EngineGrammar | None:
@@ -151,21 +163,6 @@ def _product(cfg: Cfg, groups: Sequence[PatternGroup]) -> EngineGrammar | None:
     except (OverBudgetError, LimitExceededError):
         return None
     return lark if lark is not None and is_bearable(lark) else None
-
-
-def _combined(groups: list[SchemaGroup]) -> tuple[list[SchemaGroup], LoweredSchema]:
-    """The schemas that llguidance can intersect, from the first on, as one."""
-    try:
-        return groups, combine_schemas([group.lowered for group in groups])
-    except (LimitExceededError, UnsupportedConstraintError):
-        chosen, combined = groups[:1], combine_schemas([groups[0].lowered])
-    for group in groups[1:MAX_SCHEMA_ATTEMPTS]:
-        try:
-            combined = combine_schemas([each.lowered for each in (*chosen, group)])
-        except (LimitExceededError, UnsupportedConstraintError):
-            continue
-        chosen = [*chosen, group]
-    return chosen, combined
 
 
 def _usable(grammar: EngineGrammar, groups: Sequence[Group]) -> EngineGrammar:

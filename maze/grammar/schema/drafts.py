@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from maze.errors import UnsupportedConstraintError
-from maze.grammar.schema.formats import CHECKED_FORMATS
 from maze.grammar.schema.keywords import SINCE_DRAFT, walk
 from maze.json_text import JsonValue, shown
 
@@ -73,6 +72,4 @@ def _falls_silent(schema: dict[str, JsonValue], draft: int) -> bool:
     """Whether something directly in a schema restricts by 2020-12 and says nothing in an older draft."""
     if any(SINCE_DRAFT.get(keyword, 0) > draft for keyword in schema):
         return True
-    if draft <= 7 and "$ref" in schema and not schema.keys() <= _SAYS_NOTHING_BESIDE_REF | {"$ref"}:
-        return True
-    return isinstance(schema.get("format"), str) and draft < CHECKED_FORMATS.get(schema["format"], 0)
+    return draft <= 7 and "$ref" in schema and not schema.keys() <= _SAYS_NOTHING_BESIDE_REF | {"$ref"}

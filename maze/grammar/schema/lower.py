@@ -1,12 +1,8 @@
-"""JSON Schema -> llguidance.
+"""JSON Schema -> a grammar of our own.
 
-Three readings of one schema meet here. `schema` is what the caller means, in plain JSON Schema. `check_schema` is its
-text for jsonschema_rs, which decides about finished texts. `grammar_schema` is what llguidance gets to enforce while
-decoding: where llguidance cannot enforce a keyword it is left out, the grammar accepts too much, and `reasons` says so;
-the check closes the gap.
-
-Every reference is resolved here and moved into `$defs`, so the grammar schema stands on its own: no `$id`, `$anchor`,
-draft or annotation is left that an older llguidance could read differently.
+Two readings of one schema meet here. `check_schema` is its text for jsonschema_rs, which decides about finished texts.
+`cfg` is the grammar of the JSON texts that satisfy it, each value in one spelling and names in the schema's order. Where
+it takes too much to say something exactly the grammar is wider, and `reasons` says so; the check closes the gap.
 """
 
 from __future__ import annotations
@@ -14,38 +10,54 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from maze.errors import LimitExceededError, UnsupportedConstraintError
-from maze.grammar.pattern.parser import MAX_CONJUNCTS
-from maze.grammar.schema.definitions import with_references
-from maze.grammar.schema.enforceable import enforceable
-from maze.grammar.schema.pattern_count import most_patterns_on_one_value
+from maze.errors import ContradictionError
+from maze.grammar.cfg.model import Cfg
+from maze.grammar.schema.conditions import NEVER, Kind
+from maze.grammar.schema.meaning import Meanings, Note
 from maze.grammar.schema.reading import in_its_draft, parse_schema, unknown_keywords
-from maze.grammar.schema.trial import as_object, compile_failure, json_expression
-from maze.json_text import JsonValue, dump
+from maze.grammar.schema.references import References
+from maze.grammar.schema.satisfiable import Satisfiable
+from maze.grammar.schema.value_rules import rules_of
+from maze.json_text import JsonValue, listed
 from maze.threads import run_with_big_stack
 
 
 @dataclass(frozen=True, slots=True)
 class LoweredSchema:
-    """One schema, or several that all hold, ready to be enforced and checked."""
+    """One schema, ready to be enforced and checked."""
 
-    paths: tuple[str, ...]
-    """Where the caller finds the schemas that went into it: `constraints[0].json_schema`."""
+    path: str
+    """Where the caller finds it: `constraints[0].json_schema`."""
     schema: JsonValue
     """Plain JSON Schema with the meaning that the caller gave it."""
     check_schema: str
     """The same as JSON text, for the check of finished texts."""
-    grammar_schema: JsonValue
-    """What llguidance enforces: accepts every text that satisfies `schema`, in the order of its properties, without
-    white space."""
-    vacuous: bool = False
-    """It says nothing; only a schema in Braid's shape can be vacuous."""
-    fully_enforced: bool = True
-    """No text of the grammar breaks `schema`. If False the check has to decide."""
+    references: References | None
+    """What its references lead to; None if it is vacuous."""
+    cfg: Cfg | None
+    """The grammar; None if it is vacuous."""
     reasons: tuple[str, ...] = ()
-    """Why it is not fully enforced: keywords with their JSON pointers."""
+    """What the grammar leaves to the check: keywords with their JSON pointers."""
     warnings: tuple[str, ...] = ()
     """What a caller should know though it is no error."""
+
+    @property
+    def vacuous(self) -> bool:
+        """Whether it says nothing; only a schema in Braid's shape can be vacuous."""
+        return self.cfg is None
+
+    @property
+    def fully_enforced(self) -> bool:
+        """Whether no text of the grammar breaks the schema. If not the check has to decide."""
+        return not self.reasons
+
+
+@dataclass(frozen=True, slots=True)
+class CombinedSchemas:
+    """The grammar of the texts that satisfy several schemas."""
+
+    cfg: Cfg
+    reasons: tuple[str, ...]
 
 
 def lower_schema(text: str, path: str) -> LoweredSchema:
@@ -58,70 +70,62 @@ def lower_schema(text: str, path: str) -> LoweredSchema:
     return run_with_big_stack(lambda: _lower(text, path))
 
 
-def combine_schemas(schemas: Sequence[LoweredSchema]) -> LoweredSchema:
-    """One schema that holds where all of `schemas` hold; their order and duplicates change nothing.
+def combine_schemas(schemas: Sequence[LoweredSchema]) -> CombinedSchemas:
+    """One grammar of the values that satisfy all of `schemas`; their order and duplicates change nothing.
 
-    Raises ContradictionError naming the paths if no text can satisfy them together, UnsupportedConstraintError or
-    LimitExceededError if llguidance cannot intersect them: each can then still be enforced alone.
+    Raises ContradictionError naming the paths if no value satisfies them together.
     """
     return run_with_big_stack(lambda: _combine(schemas))
 
 
-def schema_to_lark(lowered: LoweredSchema) -> str:
-    """The `%json` expression that stands for the schema in a Lark grammar: one line of ASCII."""
-    return json_expression(lowered.grammar_schema)
+def only_types(schemas: Sequence[LoweredSchema]) -> CombinedSchemas:
+    """A grammar of all values of the types that the schemas allow, where an engine could not work with more."""
+
+    def make() -> CombinedSchemas:
+        meanings = Meanings()
+        documents = [lowered.references for lowered in schemas if lowered.references is not None]
+        condition = meanings.conditions.every(map(meanings.of_document, documents))
+        satisfiable = Satisfiable(meanings)
+        kinds = [kind for kind in Kind if satisfiable.of_kind(condition, kind) != NEVER]
+        made = rules_of(meanings.conditions.is_kind(*kinds), meanings)
+        return CombinedSchemas(made.cfg, ("all but its type is checked on the finished text only",))
+
+    return run_with_big_stack(make)
 
 
 def _lower(text: str, path: str) -> LoweredSchema:
     schema, check_schema, vacuous = parse_schema(text, path)
     if vacuous:
-        return LoweredSchema((path,), schema, check_schema, True, vacuous=True)
+        return LoweredSchema(path, schema, check_schema, None, None)
     unknown = unknown_keywords(schema, path)
     check_schema, references, warnings = in_its_draft(schema, check_schema, path)
-    grammar_schema, reasons, more_warnings = enforceable(references)
+    combined = _of_documents([references], path)
     return LoweredSchema(
-        paths=(path,),
-        schema=references.root.schema,
-        check_schema=check_schema,
-        grammar_schema=grammar_schema,
-        fully_enforced=not reasons,
-        reasons=reasons,
-        warnings=warnings + more_warnings + unknown,
+        path, references.root.schema, check_schema, references, combined.cfg, combined.reasons, warnings + unknown
     )
 
 
-def _combine(schemas: Sequence[LoweredSchema]) -> LoweredSchema:
-    by_text = {
-        dump(lowered.grammar_schema) + lowered.check_schema: lowered for lowered in schemas if not lowered.vacuous
-    }
-    paths = tuple(path for lowered in schemas for path in lowered.paths)
+def _combine(schemas: Sequence[LoweredSchema]) -> CombinedSchemas:
+    by_text = {lowered.check_schema: lowered for lowered in schemas}
     distinct = [by_text[text] for text in sorted(by_text)]
-    if not distinct:
-        return LoweredSchema(paths, True, "true", True, vacuous=True)
-    grammar_parts = {dump(lowered.grammar_schema): lowered.grammar_schema for lowered in distinct}
-    if len(grammar_parts) == 1:
-        grammar_schema = next(iter(grammar_parts.values()))
-    else:
-        definitions: dict[str, JsonValue] = {}
-        branches = []
-        for index, part in enumerate(grammar_parts.values()):
-            branch = with_references(as_object(part), f"{index}.{{}}".format)
-            own = branch.pop("$defs", {})
-            definitions.update({f"{index}.{name}": schema for name, schema in own.items()})
-            branches.append(branch)
-        grammar_schema = {"allOf": branches, **({"$defs": definitions} if definitions else {})}
-        if (most := most_patterns_on_one_value(grammar_schema)) > MAX_CONJUNCTS:
-            raise LimitExceededError(
-                f"{' and '.join(paths)} have {most} patterns for one value; at most {MAX_CONJUNCTS} are intersected"
-            )
-        if failure := compile_failure(grammar_schema):
-            raise failure.for_caller(" and ".join(paths), UnsupportedConstraintError)
-    return LoweredSchema(
-        paths=paths,
-        schema={"allOf": [lowered.schema for lowered in distinct]} if len(distinct) > 1 else distinct[0].schema,
-        check_schema="",
-        grammar_schema=grammar_schema,
-        fully_enforced=all(lowered.fully_enforced for lowered in distinct),
-        reasons=tuple(dict.fromkeys(reason for lowered in distinct for reason in lowered.reasons)),
-        warnings=tuple(dict.fromkeys(warning for lowered in distinct for warning in lowered.warnings)),
+    documents = [lowered.references for lowered in distinct if lowered.references is not None]
+    return _of_documents(documents, " and ".join(lowered.path for lowered in schemas))
+
+
+def _of_documents(documents: Sequence[References], paths: str) -> CombinedSchemas:
+    meanings = Meanings()
+    condition = meanings.conditions.every(map(meanings.of_document, documents))
+    made = rules_of(condition, meanings)
+    if not made.cfg.rules[made.cfg.start]:
+        raise ContradictionError(f"{paths}: no value satisfies this; change or drop what excludes the others")
+    return CombinedSchemas(made.cfg, _reasons([meanings.notes[note] for note in made.notes]))
+
+
+def _reasons(notes: Sequence[Note]) -> tuple[str, ...]:
+    pointers: dict[tuple[str, str], list[str]] = {}
+    for note in notes:
+        pointers.setdefault((note.keyword, note.what), []).append(note.pointer)
+    return tuple(
+        f"{what} is checked on the finished text only: {keyword} at {listed(where)}"
+        for (keyword, what), where in pointers.items()
     )

@@ -28,6 +28,7 @@ from maze.grammar.schema.conditions import (
     Text,
     Unsure,
 )
+from maze.grammar.schema.formats import language_of_format
 from maze.grammar.schema.references import Place, References
 from maze.json_text import JsonValue, escaped
 
@@ -231,8 +232,6 @@ class _Schema:
             else:
                 yield self.conditions.of(Text(Kind.STRING, language))
         if "format" in schema:
-            from maze.grammar.schema.format_languages import language_of_format
-
             language = language_of_format(schema["format"], self._draft)
             if language is None:
                 yield self._unsure(Kind.STRING, "format", f"format {schema['format']}", f"{pointer}/format")
