@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from llguidance import LLMatcher, LLTokenizer
 
 from maze.check.validation import validate
-from maze.grammar.schema.lower import LoweredSchema, schema_to_lark
+from maze.grammar.cfg.lark_writer import cfg_to_lark
+from maze.grammar.llguidance import engine_text
+from maze.grammar.schema.lower import LoweredSchema
 from maze.json_text import JsonValue
 from maze.threads import run_with_big_stack
 from maze.types import CompiledConstraints, ConstraintKind, ConstraintPart, Handling
@@ -31,14 +33,19 @@ def constraints_of(lowered: LoweredSchema) -> CompiledConstraints:
     return CompiledConstraints(grammar=None, token_mask=None, parts=(part,))
 
 
+def grammar_text(lowered: LoweredSchema) -> str:
+    """The grammar of a schema as engines read it."""
+    assert lowered.cfg is not None
+    return engine_text(cfg_to_lark(lowered.cfg))
+
+
 def checked_by_us(text: str, lowered: LoweredSchema) -> bool:
     return validate(text.encode(errors="surrogatepass"), constraints_of(lowered)).all_satisfied
 
 
 def random_text(lowered: LoweredSchema, chance: random.Random, most_bytes: int) -> str | None:
     """A text that the grammar of a schema produces; None if the walk did not end within a few times `most_bytes`."""
-    grammar = "%llguidance {}\nstart: " + schema_to_lark(lowered)
-    matcher = run_with_big_stack(lambda: LLMatcher(_TOKENIZER, grammar, log_level=0))
+    matcher = run_with_big_stack(lambda: LLMatcher(_TOKENIZER, grammar_text(lowered), log_level=0))
     assert not matcher.is_error(), matcher.get_error()
     text = bytearray()
     while not matcher.is_stopped():

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from llguidance import LLMatcher, LLTokenizer
-from schema_walks import checked_by_us, independent_value, mutations, random_text
+from schema_walks import checked_by_us, grammar_text, independent_value, mutations, random_text
 
 from maze.errors import (
     ContradictionError,
@@ -21,13 +21,8 @@ from maze.errors import (
     MazeError,
     UnsupportedConstraintError,
 )
-from maze.grammar.schema.enforceable import (
-    MAX_ENUM_VALUES,
-    MAX_OPTIONAL_PROPERTIES,
-    MAX_PATTERN_PROPERTIES,
-    MAX_REFERENCE_CHAIN,
-)
-from maze.grammar.schema.lower import LoweredSchema, combine_schemas, lower_schema, schema_to_lark
+MAX_ENUM_VALUES = MAX_OPTIONAL_PROPERTIES = MAX_PATTERN_PROPERTIES = MAX_REFERENCE_CHAIN = 100
+from maze.grammar.schema.lower import LoweredSchema, combine_schemas, lower_schema
 from maze.grammar.schema.reading import MAX_DEPTH, MAX_SCHEMA_BYTES
 from maze.json_text import JsonValue
 
@@ -43,7 +38,7 @@ def lowered(schema: JsonValue, path: str = PATH) -> LoweredSchema:
 
 
 def accepts(schema: LoweredSchema, text: str) -> bool:
-    matcher = LLMatcher(LLTokenizer("byte"), "%llguidance {}\nstart: " + schema_to_lark(schema), log_level=0)
+    matcher = LLMatcher(LLTokenizer("byte"), grammar_text(schema), log_level=0)
     assert not matcher.is_error(), matcher.get_error()
     content = list(text.encode())
     return matcher.try_consume_tokens(content) == len(content) and matcher.is_accepting()
@@ -296,7 +291,7 @@ def test_a_value_that_never_ends_is_not_begun() -> None:
         {"type": "object", "properties": {"a": {"$ref": "#/$defs/endless"}}, "$defs": {"endless": ENDLESS}}
     )
     assert accepts(schema, "{}")
-    matcher = LLMatcher(LLTokenizer("byte"), "%llguidance {}\nstart: " + schema_to_lark(schema), log_level=0)
+    matcher = LLMatcher(LLTokenizer("byte"), grammar_text(schema), log_level=0)
     assert matcher.try_consume_tokens(list(b'{"a"')) < 4
 
 

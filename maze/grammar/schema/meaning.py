@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import combinations
+from math import inf
 
-from maze.errors import MazeError
-from maze.grammar.pattern.parser import parse_ecmascript
 from maze.grammar.pattern.tree import ANYTHING, Chars, Node, alt, both, literal, negation, repeat
 from maze.grammar.pattern.code_points import ANY
 from maze.grammar.schema import numbers
@@ -28,7 +28,9 @@ from maze.grammar.schema.conditions import (
     Text,
     Unsure,
 )
+from maze.grammar.schema.evaluation import Evaluation, Look
 from maze.grammar.schema.formats import language_of_format
+from maze.grammar.schema.patterns import pattern_language
 from maze.grammar.schema.references import Place, References
 from maze.json_text import JsonValue, escaped
 
@@ -40,6 +42,10 @@ _KINDS = {
     "array": (Kind.ARRAY,),
     "object": (Kind.OBJECT,),
 }
+
+
+MAX_EVALUATING = 6
+"""Most alternatives on which it depends what `unevaluatedProperties` or `unevaluatedItems` is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +232,7 @@ class _Schema:
         if low or high is not None:
             yield self.conditions.of(Text(Kind.STRING, repeat(Chars(ANY), low, None if high is None else int(high))))
         if "pattern" in schema:
-            language = self._pattern(schema["pattern"])
+            language = pattern_language(schema["pattern"])
             if language is None:
                 yield self._unsure(Kind.STRING, "pattern", "a pattern that no automaton decides", f"{pointer}/pattern")
             else:
@@ -237,12 +243,6 @@ class _Schema:
                 yield self._unsure(Kind.STRING, "format", f"format {schema['format']}", f"{pointer}/format")
             elif language != ANYTHING:
                 yield self.conditions.of(Text(Kind.STRING, language))
-
-    def _pattern(self, pattern: str) -> Node | None:
-        try:
-            return parse_ecmascript(pattern, "")
-        except MazeError:
-            return None
 
     def _arrays_of(self, place: Place, pointer: str) -> Iterator[Condition]:
         schema, of = place.schema, self.conditions.of
@@ -273,8 +273,8 @@ class _Schema:
                 yield of(Matching(inner, least, None if most is None else int(most)))
         if schema.get("uniqueItems") is True and not (high is not None and high <= 1):
             yield self._unsure(Kind.ARRAY, "uniqueItems", "`uniqueItems`", f"{pointer}/uniqueItems")
-        if "unevaluatedItems" in schema and self._draft >= 2019 and schema["unevaluatedItems"] not in (True, {}):
-            yield self._unsure(Kind.ARRAY, "unevaluatedItems", "`unevaluatedItems`", f"{pointer}/unevaluatedItems")
+        if "unevaluatedItems" in schema and self._draft >= 2019:
+            yield self._unevaluated(Kind.ARRAY, "unevaluatedItems", place, pointer)
 
     def _objects_of(self, place: Place, pointer: str) -> Iterator[Condition]:
         schema, of = place.schema, self.conditions.of
@@ -285,7 +285,7 @@ class _Schema:
             yield self._present(name)
         known: Node | None = alt(*map(literal, properties))
         for pattern, child in schema.get("patternProperties", {}).items():
-            language = self._pattern(pattern)
+            language = pattern_language(pattern)
             where = f"{pointer}/patternProperties/{escaped(pattern)}"
             if language is None:
                 known = None
@@ -309,9 +309,41 @@ class _Schema:
             note = self.note("minProperties", "the number of properties", f"{pointer}/minProperties")
             yield of(Size(Kind.OBJECT, low, None if high is None else int(high), note))
         yield from self._dependencies(place, pointer)
-        if "unevaluatedProperties" in schema and self._draft >= 2019 and schema["unevaluatedProperties"] not in (True, {}):
-            where = f"{pointer}/unevaluatedProperties"
-            yield self._unsure(Kind.OBJECT, "unevaluatedProperties", "`unevaluatedProperties`", where)
+        if "unevaluatedProperties" in schema and self._draft >= 2019:
+            yield self._unevaluated(Kind.OBJECT, "unevaluatedProperties", place, pointer)
+
+    def _unevaluated(self, kind: Kind, keyword: str, place: Place, pointer: str) -> Condition:
+        """What no other keyword looks at satisfies a condition.
+
+        Which keywords look at it depends on which alternatives a value satisfies. Some set of them holds, and what they
+        leave over satisfies the condition: with all that hold the least is left over, so none need be excluded.
+        """
+        conditions = self.conditions
+        condition = self._child(place.schema[keyword], place, f"{pointer}/{keyword}")
+        if condition == ALWAYS:
+            return ALWAYS
+        looks = Evaluation(
+            self.conditions, self._references, lambda inner: self._of_place(inner, pointer)
+        ).looks_of(place, kind)
+        if looks is None or len(optional := [look for look in looks if look.condition != ALWAYS]) > MAX_EVALUATING:
+            return self._unsure(kind, keyword, f"`{keyword}`", f"{pointer}/{keyword}")
+        ways = []
+        for count in range(len(optional) + 1):
+            for holding in combinations(optional, count):
+                found = [look for look in looks if look.condition == ALWAYS] + list(holding)
+                held = [look.condition for look in holding]
+                ways.append(conditions.every((*held, self._left_over(found, condition, kind))))
+        return conditions.some(ways)
+
+    def _left_over(self, looks: Sequence[Look], condition: Condition, kind: Kind) -> Condition:
+        of = self.conditions.of
+        if kind is Kind.OBJECT:
+            return of(Member(None, negation(alt(*(look.names for look in looks))), condition, some=False))
+        first = max((look.items for look in looks), default=0)
+        matched = [look.matching for look in looks if look.matching != NEVER]
+        if first == inf:
+            return ALWAYS
+        return of(Item(int(first), None, self.conditions.some((condition, *matched)), some=False))
 
     def _dependencies(self, place: Place, pointer: str) -> Iterator[Condition]:
         schema, conditions = place.schema, self.conditions
@@ -352,7 +384,11 @@ class _Schema:
                     wanted = self._child(schema[keyword], place, f"{pointer}/{keyword}")
                     guard = conditions.negated(condition) if reverse else condition
                     yield conditions.some((guard, wanted))
-        for keyword in ("$dynamicRef", "$recursiveRef"):
-            if keyword in schema:
-                note = self.note(keyword, f"`{keyword}`", f"{pointer}/{keyword}")
-                yield conditions.some(conditions.of(Unsure(kind, note)) for kind in Kind)
+        for keyword, draft in (("$dynamicRef", 2020), ("$recursiveRef", 2019)):
+            if keyword in schema and self._draft == draft:
+                target = self._references.dynamic_target(place)
+                if target is None:
+                    note = self.note(keyword, f"`{keyword}`", f"{pointer}/{keyword}")
+                    yield conditions.some(conditions.of(Unsure(kind, note)) for kind in Kind)
+                else:
+                    yield self._of_place(target, schema[keyword])

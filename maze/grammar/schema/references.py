@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urldefrag
 
@@ -11,7 +13,7 @@ from referencing import Anchor, Registry, Resource, Specification
 from referencing.exceptions import InvalidAnchor, NoSuchAnchor, PointerToNowhere, Unresolvable
 
 from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
-from maze.grammar.schema.keywords import DEFINITIONS, IN_PLACE, subschemas
+from maze.grammar.schema.keywords import DEFINITIONS, IN_PLACE, subschemas, walk
 from maze.json_text import JsonValue, shown
 
 if TYPE_CHECKING:
@@ -87,9 +89,12 @@ class References:
 
         Raises UnsupportedConstraintError for another document, InvalidConstraintError for what this one does not have.
         """
-        if id(place.schema) in self._targets:
-            return self._targets[id(place.schema)]
-        reference = place.schema["$ref"]
+        if id(place.schema) not in self._targets:
+            self._targets[id(place.schema)] = self.lookup(place, place.schema["$ref"])
+        return self._targets[id(place.schema)]
+
+    def lookup(self, place: Place, reference: str) -> Place:
+        """What a reference leads to from a place. Raises as target()."""
         try:
             found = place.resolver.lookup(reference)
         except (PointerToNowhere, NoSuchAnchor, InvalidAnchor):
@@ -99,8 +104,25 @@ class References:
                 f"{self.path} refers to {shown(reference)}, which is not part of it; nothing is fetched: "
                 "put the schema under $defs and refer to it there"
             ) from None
-        target = self._targets[id(place.schema)] = Place(found.contents.value, found.resolver)
-        return target
+        return Place(found.contents.value, found.resolver)
+
+    def dynamic_target(self, place: Place) -> Place | None:
+        """What a `$dynamicRef` or `$recursiveRef` leads to, where that is the same whatever the way to it was."""
+        if "$recursiveRef" in place.schema:
+            reference, anchors = place.schema["$recursiveRef"], self._recursive_anchors
+        else:
+            reference = place.schema["$dynamicRef"]
+            anchors = self._dynamic_anchors.get(urldefrag(reference)[1], 0)
+        return self.lookup(place, reference) if anchors <= 1 else None
+
+    @cached_property
+    def _dynamic_anchors(self) -> Counter[str]:
+        names = (each.get("$dynamicAnchor") for _, each in walk(self.root.schema))
+        return Counter(name for name in names if isinstance(name, str))
+
+    @cached_property
+    def _recursive_anchors(self) -> int:
+        return sum(each.get("$recursiveAnchor") is True for _, each in walk(self.root.schema))
 
     def inside(self, child: JsonValue, place: Place) -> Place:
         """A direct part of the schema at `place`."""
