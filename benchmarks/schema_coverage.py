@@ -104,7 +104,9 @@ def measure_llguidance(entry: Entry, figures: Figures) -> None:
     """Give the schema to llguidance as it stands."""
     guidance = {"whitespace_flexible": False}
     schema = json.loads(entry.text)
-    grammar = EngineGrammar(f"start: %json {json.dumps({**schema, 'x-guidance': guidance})}\n" if isinstance(schema, dict) else "")
+    grammar = EngineGrammar(
+        f"start: %json {json.dumps({**schema, 'x-guidance': guidance})}\n" if isinstance(schema, dict) else ""
+    )
     started = time.perf_counter()
     try:
         run_with_big_stack(lambda: check_grammar(grammar))

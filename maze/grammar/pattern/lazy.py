@@ -25,10 +25,11 @@ from maze.grammar.pattern.tree import (
     Repeat,
     alt,
     is_plain,
+    negation,
     text_of,
 )
 
-MAX_SEARCH_STEPS = 200_000
+MAX_SEARCH_STEPS = 60_000
 """Most steps in the search for a text."""
 
 
@@ -36,13 +37,25 @@ def is_nothing(language: Node) -> bool:
     """Whether no text is in a language; False also where that is too much work to find out."""
     if is_plain(language):
         return language == NOTHING  # the functions that make nodes leave out what has no text
+    if isinstance(language, Both):
+        for item in language.items:
+            if negation(item) in language.items:
+                return True
+            if (texts := _only_texts(item)) is not None:
+                return not any(accepts(language, text) for text in texts)
     try:
         return not any(accepts(language, text) for text in _samples(language)) and _Questions.of(language).is_nothing
     except OverBudgetError:
         return False
 
 
-_ODD_TEXTS = ("a", "Zq7", "\x01 \ufdd0", "", "0", "-q_Z.7/x")
+def _only_texts(node: Node) -> list[str] | None:
+    """The texts of a language that is a list of them."""
+    texts = [text_of(item) for item in (node.items if isinstance(node, Alt) else (node,))]
+    return [text for text in texts if text is not None] if None not in texts else None
+
+
+_ODD_TEXTS = ("a", "Zq7", "\x01 \ufdd0", "", "0", "1", "12", "-7", "0.5", "-q_Z.7/x")
 """Texts that what leaves something out mostly does not leave out."""
 _MAX_SAMPLES = 12
 
@@ -53,7 +66,7 @@ def _samples(language: Node) -> list[str]:
         case Both(items):
             wanted = [item for item in items if not isinstance(item, Not)]
             found = [text for item in wanted for text in _samples(item)]
-            return found or list(_ODD_TEXTS)
+            return [*found, *_ODD_TEXTS]
         case Not():
             return list(_ODD_TEXTS)
     return _texts(language)
@@ -76,9 +89,12 @@ def _texts(node: Node) -> list[str]:
             found = [""]
             for item in items:
                 choices = _texts(item)
-                found = [
-                    before + choices[index % len(choices)] for index, before in enumerate(found)
-                ] + [found[0] + choice for choice in choices[1:]] if choices else []
+                found = (
+                    [before + choices[index % len(choices)] for index, before in enumerate(found)]
+                    + [found[0] + choice for choice in choices[1:]]
+                    if choices
+                    else []
+                )
             return found[:_MAX_SAMPLES]
     return _samples(node) if isinstance(node, Both | Not) else []
 
@@ -258,7 +274,9 @@ class _Any:
         return None if all(each is None for each in reached) else reached
 
     def accepting(self, state) -> bool:
-        return any(each is not None and walker.accepting(each) for walker, each in zip(self._walkers, state, strict=True))
+        return any(
+            each is not None and walker.accepting(each) for walker, each in zip(self._walkers, state, strict=True)
+        )
 
 
 class _Contrary:

@@ -6,7 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from maze.grammar.cfg.model import Literal, Nonterminal, Production
-from maze.grammar.schema.conditions import NEVER, Atom, Condition, Conditions, Item, Matching, Size, TooManyError, Unsure
+from maze.grammar.schema.conditions import (
+    NEVER,
+    Atom,
+    Condition,
+    Conditions,
+    Item,
+    Matching,
+    Size,
+    TooManyError,
+    Unsure,
+)
 
 MAX_PREFIX = 1_000
 """Most items that have a condition of their own, and most that are counted one by one."""
@@ -142,15 +152,21 @@ class ArrayRules:
         item: Production = (Literal(","), self._value(condition))
         productions: list[Production]
         if high is None:
-            productions = [(), (*item, rule)] if low == 0 else [(*self._exactly(condition, low), self._times(condition, 0, None))]
+            productions = (
+                [(), (*item, rule)] if low == 0 else [(*self._exactly(condition, low), self._times(condition, 0, None))]
+            )
         elif low == high:
             productions = [self._halves(condition, low, item)]
         elif low == 0:
             half = (high + 1) // 2
-            productions = [(), item] if high == 1 else [
-                (self._times(condition, 0, half - 1),),
-                (*self._exactly(condition, half), self._times(condition, 0, high - half)),
-            ]
+            productions = (
+                [(), item]
+                if high == 1
+                else [
+                    (self._times(condition, 0, half - 1),),
+                    (*self._exactly(condition, half), self._times(condition, 0, high - half)),
+                ]
+            )
         else:
             productions = [(*self._exactly(condition, low), self._times(condition, 0, high - low))]
         self._rules[rule.name] = tuple(productions)
@@ -212,8 +228,10 @@ class ArrayRules:
                     fits = self._conditions.every((so_far, wanted.condition))
                     split.append((fits, (*counted, (max(0, low - 1), None if high is None else high - 1))))
                 # Where there is no upper bound, one that fits may as well go uncounted.
-                fails = so_far if high is None else self._conditions.every(
-                    (so_far, self._conditions.negated(wanted.condition))
+                fails = (
+                    so_far
+                    if high is None
+                    else self._conditions.every((so_far, self._conditions.negated(wanted.condition)))
                 )
                 split.append((fails, (*counted, (low, high))))
             ways = split

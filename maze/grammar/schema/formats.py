@@ -32,19 +32,23 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+"
 _IPV4 = r"((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _H16 = r"[0-9A-Fa-f]{1,4}"
 _LS32 = rf"({_H16}:{_H16}|{_IPV4})"
-_IPV6 = "(" + "|".join(
-    (
-        rf"({_H16}:){{6}}{_LS32}",
-        rf"::({_H16}:){{5}}{_LS32}",
-        rf"({_H16})?::({_H16}:){{4}}{_LS32}",
-        rf"(({_H16}:){{0,1}}{_H16})?::({_H16}:){{3}}{_LS32}",
-        rf"(({_H16}:){{0,2}}{_H16})?::({_H16}:){{2}}{_LS32}",
-        rf"(({_H16}:){{0,3}}{_H16})?::{_H16}:{_LS32}",
-        rf"(({_H16}:){{0,4}}{_H16})?::{_LS32}",
-        rf"(({_H16}:){{0,5}}{_H16})?::{_H16}",
-        rf"(({_H16}:){{0,6}}{_H16})?::",
+_IPV6 = (
+    "("
+    + "|".join(
+        (
+            rf"({_H16}:){{6}}{_LS32}",
+            rf"::({_H16}:){{5}}{_LS32}",
+            rf"({_H16})?::({_H16}:){{4}}{_LS32}",
+            rf"(({_H16}:){{0,1}}{_H16})?::({_H16}:){{3}}{_LS32}",
+            rf"(({_H16}:){{0,2}}{_H16})?::({_H16}:){{2}}{_LS32}",
+            rf"(({_H16}:){{0,3}}{_H16})?::{_H16}:{_LS32}",
+            rf"(({_H16}:){{0,4}}{_H16})?::{_LS32}",
+            rf"(({_H16}:){{0,5}}{_H16})?::{_H16}",
+            rf"(({_H16}:){{0,6}}{_H16})?::",
+        )
     )
-) + ")"
+    + ")"
+)
 
 
 def _uri(unreserved: str, private: str) -> tuple[str, str]:
@@ -67,10 +71,15 @@ def _uri(unreserved: str, private: str) -> tuple[str, str]:
 
 _ASCII = r"A-Za-z0-9\-._~"
 _UCS = (
-    r"\u00a0-\ud7ff\uf900-\ufdcf\ufdf0-\uffef"
-    + "".join(rf"\U000{plane:x}0000-\U000{plane:x}fffd" for plane in range(1, 0xE))
-    + r"\U000e1000-\U000efffd"
-).encode("ascii").decode("unicode_escape", "surrogatepass").replace("\ud7ff", "\ud7ff")
+    (
+        r"\u00a0-\ud7ff\uf900-\ufdcf\ufdf0-\uffef"
+        + "".join(rf"\U000{plane:x}0000-\U000{plane:x}fffd" for plane in range(1, 0xE))
+        + r"\U000e1000-\U000efffd"
+    )
+    .encode("ascii")
+    .decode("unicode_escape", "surrogatepass")
+    .replace("\ud7ff", "\ud7ff")
+)
 _PRIVATE = "\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U0010fffd"
 _URI, _URI_REFERENCE = _uri(_ASCII, "")
 _IRI, _IRI_REFERENCE = _uri(_ASCII + _UCS, _PRIVATE)
@@ -117,6 +126,8 @@ def language_of_format(name: str, draft: int) -> Node | None:
         local = both(parse_whole(rf"{_ATOM}(\.{_ATOM})*"), repeat(Chars(ANY), 1, 64))
         from maze.grammar.pattern.tree import cat, literal
 
-        return cat(local, literal("@"), both(parse_whole(rf"{_PLAIN_LABEL}(\.{_PLAIN_LABEL})*"), repeat(Chars(ANY), 1, 253)))
+        return cat(
+            local, literal("@"), both(parse_whole(rf"{_PLAIN_LABEL}(\.{_PLAIN_LABEL})*"), repeat(Chars(ANY), 1, 253))
+        )
     regex = _LANGUAGES.get(name)
     return ANYTHING if regex is None else parse_whole(regex)

@@ -8,8 +8,8 @@ from decimal import Decimal
 from itertools import combinations
 from math import inf
 
-from maze.grammar.pattern.tree import ANYTHING, Chars, Node, alt, both, literal, negation, repeat
 from maze.grammar.pattern.code_points import ANY
+from maze.grammar.pattern.tree import ANYTHING, Chars, Node, alt, literal, negation, repeat
 from maze.grammar.schema import numbers
 from maze.grammar.schema.conditions import (
     ALWAYS,
@@ -322,9 +322,9 @@ class _Schema:
         condition = self._child(place.schema[keyword], place, f"{pointer}/{keyword}")
         if condition == ALWAYS:
             return ALWAYS
-        looks = Evaluation(
-            self.conditions, self._references, lambda inner: self._of_place(inner, pointer)
-        ).looks_of(place, kind)
+        looks = Evaluation(self.conditions, self._references, lambda inner: self._of_place(inner, pointer)).looks_of(
+            place, kind
+        )
         if looks is None or len(optional := [look for look in looks if look.condition != ALWAYS]) > MAX_EVALUATING:
             return self._unsure(kind, keyword, f"`{keyword}`", f"{pointer}/{keyword}")
         ways = []

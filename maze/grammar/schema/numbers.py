@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
 
-from maze.grammar.pattern.parser import parse_whole
 from maze.grammar.pattern.code_points import characters
+from maze.grammar.pattern.parser import parse_whole
 from maze.grammar.pattern.tree import EMPTY, NOTHING, Chars, Machine, Node, alt, both, cat, literal, negation, repeat
 
 MAX_DIGITS = 400
@@ -31,7 +31,9 @@ _WHOLE = parse_whole("0|[1-9][0-9]*")
 _ZERO = cat(literal("0"), _NO_FRACTION)
 _POSITIVE = both(cat(_WHOLE, _FRACTION), negation(_ZERO))
 
-ALL_NUMBERS = alt(parse_whole(r"(0|[1-9][0-9]*)(\.[0-9]+)?"), parse_whole(r"-(0\.0*[1-9][0-9]*|[1-9][0-9]*(\.[0-9]+)?)"))
+ALL_NUMBERS = alt(
+    parse_whole(r"(0|[1-9][0-9]*)(\.[0-9]+)?"), parse_whole(r"-(0\.0*[1-9][0-9]*|[1-9][0-9]*(\.[0-9]+)?)")
+)
 INTEGERS = parse_whole("0|-?[1-9][0-9]*")
 """Without a point: every integer can be written so."""
 

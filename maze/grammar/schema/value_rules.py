@@ -22,9 +22,9 @@ from maze.grammar.schema.conditions import (
     atoms_in_order,
 )
 from maze.grammar.schema.meaning import Meanings
+from maze.grammar.schema.object_rules import ObjectRules
 from maze.grammar.schema.satisfiable import WORDS, Satisfiable, Term
 from maze.grammar.schema.strings import quoted_language
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,9 @@ class _Writing:
             notes.update(wider)
             if is_nothing(language):
                 return ()
-            return ((Pattern("number", language) if kind is Kind.NUMBER else Pattern("string", quoted_language(language)),),)
+            return (
+                (Pattern("number", language) if kind is Kind.NUMBER else Pattern("string", quoted_language(language)),),
+            )
         terms = self._satisfiable.terms(condition, kind)
         return self._objects(condition, terms, notes) if kind is Kind.OBJECT else self._arrays(terms, notes)
 
@@ -128,7 +130,7 @@ class _Writing:
         shapes = [shape for term in terms if (shape := self._satisfiable.object_shape(term, names)) is not None]
         for shape in shapes:
             notes |= shape.notes | shape.uncounted
-        rules = objects.ObjectRules(names, shapes, self._conditions, self._value, self._new_rule, self._rules)
+        rules = ObjectRules(names, shapes, self._conditions, self._value, self._new_rule, self._rules)
         return rules.productions() if shapes else ()
 
     def _arrays(self, terms: Sequence[Term], notes: set[int]) -> tuple[Production, ...]:
