@@ -36,6 +36,8 @@ NEVER: Condition = 1
 
 @dataclass(frozen=True, slots=True)
 class IsKind:
+    """Any value of a kind."""
+
     kind: Kind
 
 
@@ -122,17 +124,29 @@ class OneOf:
 
 
 @dataclass(frozen=True, slots=True)
+class Unless:
+    """A condition on the values of one kind; all others satisfy it."""
+
+    kind: Kind
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
 class Every:
+    """All of some conditions."""
+
     conditions: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Some:
+    """At least one of some conditions."""
+
     conditions: tuple[Condition, ...]
 
 
 Atom = IsKind | Text | Member | Names | Size | Item | Matching | Unsure
-Formula = Atom | Meaning | OneOf | Every | Some
+Formula = Atom | Meaning | OneOf | Unless | Every | Some
 
 
 class Conditions:
@@ -155,9 +169,11 @@ class Conditions:
         return number
 
     def every(self, conditions: Iterable[Condition]) -> Condition:
+        """All of the conditions."""
         return self._joined(conditions, Every, ALWAYS, NEVER)
 
     def some(self, conditions: Iterable[Condition]) -> Condition:
+        """At least one of the conditions."""
         return self._joined(conditions, Some, NEVER, ALWAYS)
 
     def _joined(
@@ -176,11 +192,12 @@ class Conditions:
         return self.of(join(tuple(flat)))
 
     def is_kind(self, *kinds: Kind) -> Condition:
+        """Any value of one of the kinds."""
         return self.some(self.of(IsKind(kind)) for kind in kinds)
 
     def unless(self, kind: Kind, condition: Condition) -> Condition:
         """A condition on the values of one kind; all others satisfy it."""
-        return self.some((*(self.of(IsKind(other)) for other in Kind if other is not kind), condition))
+        return ALWAYS if condition == ALWAYS else self.of(Unless(kind, condition))
 
     def negated(self, condition: Condition) -> Condition:
         """The contrary."""
@@ -198,6 +215,8 @@ class Conditions:
                 return self.is_kind(*(other for other in Kind if other is not kind))
             case Meaning(schema, negated):
                 return self.of(Meaning(schema, not negated))
+            case Unless(kind, inner):
+                return self.every((self.of(IsKind(kind)), self.negated(inner)))
             case Every(conditions):
                 return self.some(map(self.negated, conditions))
             case Some(conditions):

@@ -245,6 +245,9 @@ class ObjectRules:
         self, condition: Condition, wanted: Sequence[Wanted], fitting: Sequence[Wanted]
     ) -> Iterator[tuple[Condition, tuple[Wanted, ...]]]:
         """What a value may satisfy of what is wanted somewhere, besides its condition, and what is then still wanted."""
+        if not fitting:
+            yield condition, tuple(wanted)
+            return
         if len(fitting) > MAX_WANTED:
             raise TooManyError
         for count in range(len(fitting) + 1):

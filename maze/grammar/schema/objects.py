@@ -121,7 +121,7 @@ def shape_of(
     named = []
     for name in names:
         found = of_name[name] + [each.condition for each in general if accepts(each.names, name)]
-        condition = conditions.every(found)
+        condition = found[0] if len(found) == 1 else conditions.every(found)
         if name in present and condition == NEVER:
             return None
         named.append(Named(name in present, condition))

@@ -27,6 +27,7 @@ from maze.grammar.schema.conditions import (
     Some,
     Text,
     TooManyError,
+    Unless,
     Unsure,
     atoms_in_order,
 )
@@ -72,6 +73,8 @@ class Satisfiable:
                 return self._conditions.some(self.of_kind(each, kind) for each in conditions)
             case OneOf(conditions, note):
                 return self._one_of([self.of_kind(each, kind) for each in conditions], note)
+            case Unless(wanted, inner):
+                return self.of_kind(inner, kind) if wanted is kind else ALWAYS
             case IsKind(wanted):
                 return ALWAYS if wanted is kind else NEVER
             case Unsure(wanted) | Text(wanted) | Size(wanted):
@@ -117,7 +120,7 @@ class Satisfiable:
                 return ANYTHING
             case OneOf(conditions):
                 return self._language(self._exactly_one(conditions, kind), kind, notes)
-            case IsKind() | Meaning():  # what is left of a negation, which speaks of other kinds too
+            case IsKind() | Meaning() | Unless():  # what is left of a negation, which speaks of other kinds too
                 return self._language(self.of_kind(condition, kind), kind, notes)
         raise AssertionError(formula)
 
@@ -150,7 +153,7 @@ class Satisfiable:
                 return list(found)
             case OneOf(conditions):
                 return self.terms(self._exactly_one(conditions, kind), kind)
-            case IsKind() | Meaning():
+            case IsKind() | Meaning() | Unless():
                 return self.terms(self.of_kind(condition, kind), kind)
         return [(formula,)]
 
