@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 from maze.grammar.pattern.automaton import Alphabet, Budget, OverBudgetError, Positions, bits
@@ -33,8 +33,8 @@ MAX_SEARCH_STEPS = 60_000
 """Most steps in the search for a text."""
 
 
-def is_nothing(language: Node) -> bool:
-    """Whether no text is in a language; False also where that is too much work to find out."""
+def is_nothing(language: Node) -> bool | None:
+    """Whether no text is in a language; None where that is too much work to find out."""
     if is_plain(language):
         return language == NOTHING  # the functions that make nodes leave out what has no text
     if isinstance(language, Both):
@@ -46,7 +46,7 @@ def is_nothing(language: Node) -> bool:
     try:
         return not any(accepts(language, text) for text in _samples(language)) and _Questions.of(language).is_nothing
     except OverBudgetError:
-        return False
+        return None
 
 
 def _only_texts(node: Node) -> list[str] | None:
@@ -132,21 +132,18 @@ class _Questions:
     def __init__(self, language: Node) -> None:
         self._alphabet = Alphabet([language])
         self._walker = _walker(language, self._alphabet, Budget())
-        self._nothing: bool | None = None
 
     @staticmethod
     @lru_cache(maxsize=2048)
     def of(language: Node) -> _Questions:
         return _Questions(language)
 
-    @property
-    def is_nothing(self) -> bool:
-        if self._nothing is None:
-            try:
-                self._nothing = self._search(Budget(MAX_SEARCH_STEPS))
-            except OverBudgetError:
-                self._nothing = False
-        return self._nothing
+    @cached_property
+    def is_nothing(self) -> bool | None:
+        try:
+            return self._search(Budget(MAX_SEARCH_STEPS))
+        except OverBudgetError:
+            return None
 
     def _search(self, budget: Budget) -> bool:
         walker = self._walker

@@ -258,5 +258,5 @@ def atoms_in_order(conditions: Conditions, condition: Condition) -> Iterator[Ato
         formula = conditions[pending.pop()]
         if isinstance(formula, Every | Some | OneOf):
             pending.extend(reversed(formula.conditions))
-        elif not isinstance(formula, Meaning):
+        elif not isinstance(formula, Meaning | Unless):
             yield formula

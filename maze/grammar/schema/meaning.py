@@ -66,7 +66,8 @@ class Meanings:
         self._numbers: dict[int, int] = {}
         self._schemas: list[_Schema] = []
         self._made: dict[int, Condition] = {}
-        self._notes_on_kinds: dict[tuple[Condition, Kind], int] = {}
+        self._notes_on: dict[tuple[Condition, str], int] = {}
+        self._pointers: dict[Condition, str] = {}
 
     def of_document(self, references: References) -> Condition:
         """What the root of a document says."""
@@ -77,7 +78,9 @@ class Meanings:
         while isinstance(meaning := self.conditions[condition], Meaning):
             found = self._made.get(meaning.schema)
             if found is None:
-                found = self._made[meaning.schema] = self._schemas[meaning.schema].condition()
+                schema = self._schemas[meaning.schema]
+                found = self._made[meaning.schema] = schema.condition()
+                self._pointers.setdefault(found, schema.pointer)
             condition = self.conditions.negated(found) if meaning.negated else found
         return condition
 
@@ -97,12 +100,12 @@ class Meanings:
         self.notes.append(Note(keyword, what, pointer))
         return len(self.notes) - 1
 
-    def note_on_kind(self, condition: Condition, kind: Kind) -> int:
-        """A note on all that a condition says of the values of a kind."""
-        key = (condition, kind)
-        if key not in self._notes_on_kinds:
-            self._notes_on_kinds[key] = self.note("schema", f"all but its type, of an {kind.value},", "#")
-        return self._notes_on_kinds[key]
+    def note_on(self, condition: Condition, what: str) -> int:
+        """A note on something that a condition says."""
+        key = (condition, what)
+        if key not in self._notes_on:
+            self._notes_on[key] = self.note("schema", what, self._pointers.get(condition, "#"))
+        return self._notes_on[key]
 
 
 class _Schema:
@@ -114,10 +117,10 @@ class _Schema:
         self._references = references
         self._draft = references.draft
         self._place = place
-        self._pointer = pointer
+        self.pointer = pointer
 
     def condition(self) -> Condition:
-        return self._read(self._place, self._pointer)
+        return self._read(self._place, self.pointer)
 
     def _of_place(self, place: Place, pointer: str) -> Condition:
         return self._meanings._of_place(self._references, place, pointer)

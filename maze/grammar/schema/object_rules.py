@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from maze.grammar.cfg.model import Literal, Nonterminal, Pattern, Production
-from maze.grammar.pattern.lazy import accepts, is_nothing
+from maze.grammar.pattern.lazy import accepts
 from maze.grammar.pattern.tree import Node, both, negation
 from maze.grammar.schema.conditions import NEVER, Condition, Conditions, TooManyError
+from maze.grammar.schema.emptiness import has_no_text
 from maze.grammar.schema.objects import Named, Shape, Wanted
 from maze.grammar.schema.strings import quoted, quoted_language
 
@@ -122,7 +123,7 @@ def _overlaps(cell: Node, wanted: Sequence[Wanted]) -> list[tuple[Node, list[Wan
                 (both(names, each.names), [*fitting, each]),
                 (both(names, negation(each.names)), fitting),
             )
-            if not is_nothing(part[0])
+            if not has_no_text(part[0])
         ]
     return parts
 

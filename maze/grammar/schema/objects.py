@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from maze.grammar.pattern.lazy import accepts, is_nothing
+from maze.grammar.pattern.lazy import accepts
 from maze.grammar.pattern.tree import ANYTHING, Node, alt, both, literal, negation
 from maze.grammar.schema.conditions import (
     ALWAYS,
@@ -19,6 +19,7 @@ from maze.grammar.schema.conditions import (
     TooManyError,
     Unsure,
 )
+from maze.grammar.schema.emptiness import has_no_text
 
 MAX_CELLS = 64
 """Most ways in which patterns of names overlap in one object."""
@@ -147,9 +148,9 @@ def _cells(
         split = []
         for cell, condition in cells:
             inside = conditions.every((condition, member.condition))
-            if inside != NEVER and not is_nothing(within := both(cell, member.names)):
+            if inside != NEVER and not has_no_text(within := both(cell, member.names)):
                 split.append((within, inside))
-            if not is_nothing(outside := both(cell, negation(member.names))):
+            if not has_no_text(outside := both(cell, negation(member.names))):
                 split.append((outside, condition))
         cells = split
         if len(cells) > MAX_CELLS:

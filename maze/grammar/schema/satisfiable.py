@@ -201,7 +201,7 @@ class Satisfiable:
         if kind in WORDS:
             return False
         if kind in (Kind.NUMBER, Kind.STRING):
-            return is_nothing(self.language(condition, kind)[0])
+            return is_nothing(self.language(condition, kind)[0]) is True
         names = objects.names_in_order(atoms_in_order(self._conditions, condition))
         for term in self.terms(condition, kind):
             if kind is Kind.OBJECT:

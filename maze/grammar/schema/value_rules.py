@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from maze.grammar.cfg.analysis import pruned
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production
 from maze.grammar.pattern.automaton import OverBudgetError
-from maze.grammar.pattern.lazy import is_nothing
+from maze.grammar.pattern.parser import MAX_CONJUNCTS
+from maze.grammar.pattern.tree import ANYTHING, conjuncts
 from maze.grammar.schema import arrays, objects
 from maze.grammar.schema.conditions import (
     ALWAYS,
@@ -21,6 +22,7 @@ from maze.grammar.schema.conditions import (
     TooManyError,
     atoms_in_order,
 )
+from maze.grammar.schema.emptiness import has_no_text
 from maze.grammar.schema.meaning import Meanings
 from maze.grammar.schema.object_rules import ObjectRules
 from maze.grammar.schema.satisfiable import WORDS, Satisfiable, Term
@@ -81,22 +83,32 @@ class _Writing:
             production
             for kind in Kind
             if (of_kind := self._of_kind(condition, kind)) != NEVER
-            for production in self._productions_of_kind(of_kind, kind, notes)
+            for production in self._productions_of_kind(of_kind, kind, notes, condition)
         )
 
-    def _productions_of_kind(self, condition: Condition, kind: Kind, notes: set[int]) -> tuple[Production, ...]:
-        """Exactly those of the condition or, where that takes too much, of a wider one, with a note."""
-        dropped: set[int] = set()
-        for wider in (condition, self._without_exclusions(condition, dropped)):
+    def _productions_of_kind(
+        self, condition: Condition, kind: Kind, notes: set[int], whole: Condition
+    ) -> tuple[Production, ...]:
+        """Exactly those of the condition or, where that takes too much, of a wider one, with a note.
+
+        `whole` is what the condition of the kind is a part of.
+        """
+        for widen in (self._as_it_is, self._without_exclusions, self._without_alternatives):
             found: set[int] = set()
+            wider = widen(condition, found)
             try:
                 productions = self._exact_productions(wider, kind, found)
             except (TooManyError, OverBudgetError):
                 continue
-            notes |= found if wider == condition else found | dropped
+            if widen == self._without_alternatives:
+                found.add(self._meanings.note_on(whole, f"what depends on alternatives, of an {kind.value},"))
+            notes |= found
             return productions
-        notes |= {self._meanings.note_on_kind(condition, kind)}
+        notes.add(self._meanings.note_on(whole, f"all but its type, of an {kind.value},"))
         return self._exact_productions(ALWAYS, kind, set())
+
+    def _as_it_is(self, condition: Condition, _notes: set[int]) -> Condition:
+        return condition
 
     def _without_exclusions(self, condition: Condition, notes: set[int]) -> Condition:
         """The condition without that at most one of several holds."""
@@ -111,17 +123,27 @@ class _Writing:
                 return self._conditions.some(self._without_exclusions(each, notes) for each in conditions)
         return condition
 
+    def _without_alternatives(self, condition: Condition, _notes: set[int]) -> Condition:
+        """What holds whichever alternative does."""
+        formula = self._conditions[condition]
+        parts = formula.conditions if isinstance(formula, Every) else (condition,)
+        return self._conditions.every(part for part in parts if not isinstance(self._conditions[part], Some | OneOf))
+
     def _exact_productions(self, condition: Condition, kind: Kind, notes: set[int]) -> tuple[Production, ...]:
         if kind in WORDS:
             return ((Literal(WORDS[kind]),),)
         if kind in (Kind.NUMBER, Kind.STRING):
             language, wider = self._satisfiable.language(condition, kind)
             notes.update(wider)
-            if is_nothing(language):
+            if conjuncts(language) > MAX_CONJUNCTS:
+                what = f"what is one of over {MAX_CONJUNCTS} patterns for one value"
+                notes.add(self._meanings.note_on(condition, what))
+                language = ANYTHING
+            if has_no_text(language):
                 return ()
-            return (
-                (Pattern("number", language) if kind is Kind.NUMBER else Pattern("string", quoted_language(language)),),
-            )
+            if kind is Kind.NUMBER:
+                return ((Pattern("number", language),),)
+            return ((Pattern("string", quoted_language(language)),),)
         terms = self._satisfiable.terms(condition, kind)
         return self._objects(condition, terms, notes) if kind is Kind.OBJECT else self._arrays(terms, notes)
 
