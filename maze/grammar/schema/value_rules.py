@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from maze.grammar.cfg.analysis import pruned
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production
-from maze.grammar.pattern.automaton import OverBudgetError
+from maze.grammar.pattern.automaton import OverBudgetError, without_intersections
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
-from maze.grammar.pattern.tree import ANYTHING, conjuncts
+from maze.grammar.pattern.tree import conjuncts
 from maze.grammar.schema import arrays, objects
 from maze.grammar.schema.conditions import (
     ALWAYS,
@@ -136,9 +136,12 @@ class _Writing:
             language, wider = self._satisfiable.language(condition, kind)
             notes.update(wider)
             if conjuncts(language) > MAX_CONJUNCTS:
-                what = f"what is one of over {MAX_CONJUNCTS} patterns for one value"
-                notes.add(self._meanings.note_on(condition, what))
-                language = ANYTHING
+                try:
+                    language = without_intersections(language)
+                except OverBudgetError:
+                    what = f"what is one of over {MAX_CONJUNCTS} patterns for one value"
+                    notes.add(self._meanings.note_on(condition, what))
+                    language, _ = self._satisfiable.language(ALWAYS, kind)
             if has_no_text(language):
                 return ()
             if kind is Kind.NUMBER:
