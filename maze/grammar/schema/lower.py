@@ -14,7 +14,7 @@ from maze.errors import ContradictionError
 from maze.grammar.cfg.model import Cfg
 from maze.grammar.schema.conditions import NEVER, Kind
 from maze.grammar.schema.meaning import Meanings, Note
-from maze.grammar.schema.reading import in_its_draft, parse_schema, unknown_keywords
+from maze.grammar.schema.reading import check_sizes, in_its_draft, parse_schema, unknown_keywords
 from maze.grammar.schema.references import References
 from maze.grammar.schema.satisfiable import Satisfiable
 from maze.grammar.schema.value_rules import rules_of
@@ -98,6 +98,7 @@ def _lower(text: str, path: str) -> LoweredSchema:
     if vacuous:
         return LoweredSchema(path, schema, check_schema, None, None)
     unknown = unknown_keywords(schema, path)
+    check_sizes(schema, path)
     check_schema, references, warnings = in_its_draft(schema, check_schema, path)
     combined = _of_documents([references], path)
     return LoweredSchema(
@@ -117,7 +118,7 @@ def _of_documents(documents: Sequence[References], paths: str) -> CombinedSchema
     condition = meanings.conditions.every(map(meanings.of_document, documents))
     made = rules_of(condition, meanings)
     if not made.cfg.rules[made.cfg.start]:
-        raise ContradictionError(f"{paths}: no value satisfies this; change or drop what excludes the others")
+        raise ContradictionError(f"{paths}: no text satisfies this; change or drop what excludes the rest")
     return CombinedSchemas(made.cfg, _reasons([meanings.notes[note] for note in made.notes]))
 
 

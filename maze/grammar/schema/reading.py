@@ -15,6 +15,12 @@ MAX_SCHEMA_BYTES = 2 * 1024 * 1024
 """Longest schema text; 2 MiB take about a second to compile."""
 MAX_DEPTH = 64
 """Deepest nesting of objects and arrays in a schema; vLLM refuses more, and deeper ones overflow small stacks."""
+MAX_ENUM_VALUES = 50_000
+"""Most values of one enum; llguidance takes 65,000 in one terminal and calls 100,000 too big."""
+MAX_OPTIONAL_PROPERTIES = 2_000
+"""Most properties of one object that are not required."""
+MAX_PATTERN_PROPERTIES = 64
+"""Most patternProperties of one object: how they overlap is looked at pair by pair."""
 
 
 def parse_schema(text: str, path: str) -> tuple[JsonValue, str, bool]:
@@ -79,6 +85,34 @@ def unknown_keywords(root: JsonValue, path: str) -> tuple[str, ...]:
             f"{path} has no keyword of JSON Schema, so it says nothing: {listed(unknown)}{wrapped}"
         )
     return (f"{path} has keywords that are not JSON Schema's and say nothing: {listed(unknown)}",) if unknown else ()
+
+
+def check_sizes(root: JsonValue, path: str) -> None:
+    """Raise LimitExceededError for what would take too long to compile."""
+    for pointer, schema in walk(root):
+        optional = _named(schema, "properties").keys() - set(_listed(schema, "required"))
+        for number, keyword, what, most in (
+            (len(_listed(schema, "enum")), "enum", "values", MAX_ENUM_VALUES),
+            (len(optional), "properties", "properties that are not required", MAX_OPTIONAL_PROPERTIES),
+            (
+                len(_named(schema, "patternProperties")),
+                "patternProperties",
+                "patterns of names",
+                MAX_PATTERN_PROPERTIES,
+            ),
+        ):
+            if number > most:
+                raise LimitExceededError(f"{path} has {number} {what} at {pointer}/{keyword}; {most} are allowed")
+
+
+def _named(schema: dict[str, JsonValue], keyword: str) -> dict[str, JsonValue]:
+    value = schema.get(keyword)
+    return value if isinstance(value, dict) else {}
+
+
+def _listed(schema: dict[str, JsonValue], keyword: str) -> list[JsonValue]:
+    value = schema.get(keyword)
+    return [item for item in value if isinstance(item, str) or keyword == "enum"] if isinstance(value, list) else []
 
 
 def in_its_draft(schema: JsonValue, text: str, path: str) -> tuple[str, References, tuple[str, ...]]:

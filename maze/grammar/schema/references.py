@@ -19,6 +19,8 @@ from maze.json_text import JsonValue, shown
 if TYPE_CHECKING:
     from referencing._core import Resolver  # has no public name
 
+MAX_REFERENCE_CHAIN = 128
+"""Most references that lead one to the next on one value; checking a value goes through them on the caller's stack."""
 MAX_WAYS = 10_000_000
 """Most times that one value may have to be looked at; jsonschema_rs looks at 20 million a second."""
 
@@ -160,9 +162,17 @@ class References:
     def _refuse_many_ways(self) -> None:
         """Bound the work of jsonschema_rs, which remembers verdicts for circles but not for ways that meet again."""
         ways: dict[int, int] = {}
+        chains: dict[int, int] = {}
         for place, _, _ in _walk(
             self.root, lambda place: [*self._in_place(place), *(child for _, child in self._below(place))], set()
         ):
+            chain = max((chains.get(id(child.schema), 0) for child in self._in_place(place)), default=0)
+            chains[id(place.schema)] = chain = chain + ("$ref" in place.schema)
+            if chain > MAX_REFERENCE_CHAIN:
+                raise LimitExceededError(
+                    f"{self.path} has a chain of {chain} references, each leading to the next; "
+                    f"{MAX_REFERENCE_CHAIN} are allowed"
+                )
             here = 1 + sum(ways.get(id(child.schema), 0) for child in self._in_place(place))
             below: dict[str, int] = {}
             for label, child in self._below(place):
