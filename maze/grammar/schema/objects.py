@@ -1,8 +1,12 @@
-"""The shapes of objects: what becomes of each name, where several conditions hold together."""
+"""What a condition on objects wants, name by name: of each value, and of the names behind it.
+
+What is wanted of one name alone is kept apart. The rest, where it depends on one name what another must be, is a formula
+that each name makes smaller: what is left of it behind a name is a state, and equal ones are the same state.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from maze.grammar.pattern.lazy import accepts
@@ -10,149 +14,262 @@ from maze.grammar.pattern.tree import ANYTHING, Node, alt, both, literal, negati
 from maze.grammar.schema.conditions import (
     ALWAYS,
     NEVER,
-    Atom,
     Condition,
     Conditions,
+    Every,
     Member,
     Names,
+    OneOf,
     Size,
+    Some,
     TooManyError,
     Unsure,
+    atoms_in_order,
 )
 from maze.grammar.schema.emptiness import has_no_text
 
 MAX_CELLS = 64
 """Most ways in which patterns of names overlap in one object."""
+MAX_WAYS = 64
+"""Most ways in which one value may satisfy some of the conditions that are about it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """What becomes of one name: `required` or not, and the condition on its value, NEVER if it must not be there."""
+class Name:
+    """One name that the condition speaks of."""
 
+    text: str
     required: bool
     condition: Condition
+    """On its value whatever the others are; NEVER if the name must not be there."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """One property at least must be of some names and satisfy a condition."""
+class OtherNames:
+    """Names that the condition does not speak of one by one, and that are alike to it."""
 
-    names: Node
+    language: Node
     condition: Condition
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """One way in which an object may satisfy a condition."""
+class Way:
+    """One way for a property to be there: what its value satisfies, and what is then left of the formula."""
 
-    named: tuple[Named, ...]
-    """For each of the names that count, in order."""
-    others: tuple[tuple[Node, Condition], ...]
-    """The names that may stand behind them, disjoint, with what their values satisfy."""
-    wanted: tuple[Wanted, ...]
-    low: int
-    high: int | None
-    notes: frozenset[int]
-    counting_notes: frozenset[int]
-    """Those of the numbers of properties that the shape must have."""
-
-    @property
-    def is_free(self) -> bool:
-        """Whether it makes no difference to a name which others there are."""
-        return not self.wanted and self.low == 0 and self.high is None
-
-    @property
-    def needed(self) -> list[Condition]:
-        """What the values of the properties satisfy that must be there."""
-        return [named.condition for named in self.named if named.required]
-
-    @property
-    def uncounted(self) -> frozenset[int]:
-        """Notes on numbers that a grammar cannot hold exactly: it cannot tell more than two open names apart."""
-        required = sum(named.required for named in self.named)
-        return self.counting_notes if self.others and self.low > required + 1 else frozenset()
+    condition: Condition
+    rest: Condition
 
 
-def names_in_order(atoms: Iterable[Atom]) -> list[str]:
-    """The names that the atoms speak of one by one."""
-    return list(dict.fromkeys(atom.name for atom in atoms if isinstance(atom, Member) and atom.name is not None))
+class Objects:
+    """One condition on objects."""
 
+    def __init__(
+        self,
+        condition: Condition,
+        conditions: Conditions,
+        strings: Callable[[Condition], tuple[Node, tuple[int, ...]]],
+        has_no_value: Callable[[Condition], bool],
+    ) -> None:
+        """`condition` is a formula of atoms on objects; `strings` gives the strings of a condition, with notes.
 
-def shape_of(
-    atoms: Sequence[Atom],
-    names: Sequence[str],
-    conditions: Conditions,
-    strings: Callable[[Condition], tuple[Node, tuple[int, ...]]],
-) -> Shape | None:
-    """The atoms, which hold together, as one shape; None if no object satisfies them as far as names tell.
+        Raises TooManyError, OverBudgetError.
+        """
+        self._conditions = conditions
+        self._strings = strings
+        self._has_no_value = has_no_value
+        self.notes: set[int] = set()
+        """Of what is left to the check."""
+        self._counting_notes: set[int] = set()
+        prepared = self._prepared(condition)
+        formula = conditions[prepared]
+        parts = formula.conditions if isinstance(formula, Every) else (prepared,)
+        alone: dict[str, list[Condition]] = {}
+        required: set[str] = set()
+        general: list[Member] = []
+        together: list[Condition] = []
+        for part in parts:
+            match conditions[part]:
+                case Member(str() as name, _, inner, some):
+                    alone.setdefault(name, []).append(inner)
+                    if some:
+                        required.add(name)
+                case Member(None, _, _, False) as member:
+                    general.append(member)
+                case _:
+                    together.append(part)
+        self.formula = conditions.every(together)
+        """What depends on several names; ALWAYS if nothing does."""
+        names = dict.fromkeys(
+            atom.name
+            for atom in atoms_in_order(conditions, prepared)
+            if isinstance(atom, Member) and atom.name is not None
+        )
+        self.names = [
+            Name(
+                name,
+                name in required,
+                conditions.every(
+                    (*alone.get(name, ()), *(each.condition for each in general if accepts(each.names, name)))
+                ),
+            )
+            for name in names
+        ]
+        self.others = self._cells(general)
+        self._steps: dict[tuple[Condition, object], Condition] = {}
 
-    `strings` gives the strings that satisfy a condition, and the notes on what is wider there.
-    """
-    of_name: dict[str, list[Condition]] = {name: [] for name in names}
-    present: set[str] = set()
-    general: list[Member] = []
-    wanted: list[Wanted] = []
-    low, high = 0, None
-    notes = set()
-    counting = set()
-    for atom in atoms:
-        match atom:
+    def _prepared(self, condition: Condition) -> Condition:
+        """The formula without what a grammar cannot tell, and with conditions on names as languages."""
+        conditions = self._conditions
+        match conditions[condition]:
+            case Every(parts):
+                return conditions.every(map(self._prepared, parts))
+            case Some(parts):
+                return conditions.some(map(self._prepared, parts))
             case Unsure(_, note):
-                notes.add(note)
-            case Size(_, least, most, note):
-                counting.add(note)
-                low = max(low, least)
-                high = most if high is None else high if most is None else min(high, most)
-            case Member(str() as name, _, condition, False):
-                of_name[name].append(condition)
-            case Member(str() as name, _, condition, True):
-                present.add(name)
-                of_name[name].append(condition)
-            case Names(condition, some):
-                language, wider = strings(condition)
-                notes.update(wider)
+                self.notes.add(note)
+                return ALWAYS
+            case Size(_, _, _, note):
+                self._counting_notes.add(note)
+            case Names(inner, some):
+                language, notes = self._strings(inner)
+                self.notes.update(notes)
                 if some:
-                    wanted.append(Wanted(language, ALWAYS))
-                else:
-                    general.append(Member(None, negation(language), NEVER, some=False))
-            case Member(None, _, _, False):
-                general.append(atom)
-            case Member(None, languages, condition, True):
-                wanted.append(Wanted(languages, condition))
-    named = []
-    for name in names:
-        found = of_name[name] + [each.condition for each in general if accepts(each.names, name)]
-        condition = found[0] if len(found) == 1 else conditions.every(found)
-        if name in present and condition == NEVER:
-            return None
-        named.append(Named(name in present, condition))
-    required = len(present)
-    if high is not None and (required > high or low > high):
-        return None
-    others = _cells(general, names, conditions)
-    if low > sum(each.condition != NEVER for each in named) and not others:
-        return None
-    low = 0 if low <= required else low
-    if high is not None and not others and high >= sum(each.condition != NEVER for each in named):
-        high = None
-    return Shape(tuple(named), others, tuple(wanted), low, high, frozenset(notes), frozenset(counting))
+                    return conditions.of(Member(None, language, ALWAYS, some=True))
+                return conditions.of(Member(None, negation(language), NEVER, some=False))
+            case OneOf():
+                raise AssertionError(condition)  # has been written as alternatives that exclude each other
+        return condition
+
+    def _cells(self, general: Sequence[Member]) -> list[OtherNames]:
+        """The names that are not spoken of, by the conditions that are about them."""
+        known = alt(*(literal(name.text) for name in self.names))
+        cells = [OtherNames(negation(known) if self.names else ANYTHING, ALWAYS)]
+        somewhere = [atom for atom in atoms_in_order(self._conditions, self.formula) if _is_general(atom)]
+        for member in (*general, *somewhere):
+            split = []
+            is_general = member in general
+            if is_general and member.condition == ALWAYS:
+                continue
+            for cell in cells:
+                condition = self._conditions.every((cell.condition, member.condition)) if is_general else cell.condition
+                if condition != NEVER and not has_no_text(within := both(cell.language, member.names)):
+                    split.append(OtherNames(within, condition))
+                if not has_no_text(outside := both(cell.language, negation(member.names))):
+                    split.append(OtherNames(outside, cell.condition))
+            cells = split
+            if len(cells) > MAX_CELLS:
+                raise TooManyError
+        return cells
+
+    # ------------------------------------------------------------------------------------------- steps
+
+    def without(self, name: Name, formula: Condition) -> Condition:
+        """What is left of the formula where a name is not there."""
+
+        def become(atom: Member | Size) -> Condition:
+            if isinstance(atom, Member) and atom.name == name.text:
+                return NEVER if atom.some else ALWAYS
+            return self._conditions.of(atom)
+
+        return self._step(formula, (name.text, None), become)
+
+    def ways(self, which: Name | OtherNames, formula: Condition) -> Iterator[Way]:
+        """How a property may be there, or any of some names."""
+        if which.condition == NEVER:
+            return
+        about = [
+            atom
+            for atom in dict.fromkeys(atoms_in_order(self._conditions, formula))
+            if isinstance(atom, Member) and self._is_about(atom, which)
+        ]
+        found: dict[Condition, list[Condition]] = {}
+        for condition, holding in self._choices(which.condition, about):
+            rest = self._step(formula, (which, holding), lambda atom, held=holding: self._behind(atom, which, held))
+            if rest != NEVER:
+                found.setdefault(rest, []).append(condition)
+        for rest, ways in found.items():
+            yield Way(self._conditions.some(ways), rest)
+
+    def _is_about(self, atom: Member, which: Name | OtherNames) -> bool:
+        if isinstance(which, Name):
+            return accepts(atom.names, which.text) if atom.name is None else atom.name == which.text
+        # Cells lie within or outside of every language.
+        return atom.name is None and not has_no_text(both(which.language, atom.names))
+
+    def _choices(self, condition: Condition, about: Sequence[Member]) -> list[tuple[Condition, frozenset[Member]]]:
+        """Which of the atoms a value may satisfy together, and the condition for that."""
+        choices: list[tuple[Condition, frozenset[Member]]] = [(condition, frozenset())]
+        for atom in about:
+            if atom.condition == NEVER:
+                continue
+            longer = []
+            for so_far, holding in choices:
+                met = self._conditions.every((so_far, atom.condition))
+                if met == so_far:
+                    longer.append((so_far, holding | {atom}))
+                    continue
+                longer.append((so_far, holding))
+                if met != NEVER and not (self._has_no_value(met)):
+                    longer.append((met, holding | {atom}))
+            choices = longer
+            if len(choices) > MAX_WAYS:
+                raise TooManyError
+        return choices
+
+    def _behind(self, atom: Member | Size, which: Name | OtherNames, holding: frozenset[Member]) -> Condition:
+        if isinstance(atom, Size):
+            if atom.high == 0:
+                return NEVER
+            return self._size(atom, max(0, atom.low - 1), None if atom.high is None else atom.high - 1)
+        if atom.name is None:
+            if not self._is_about(atom, which):
+                return self._conditions.of(atom)
+            if atom.some:
+                return ALWAYS if atom in holding else self._conditions.of(atom)
+            return self._conditions.of(atom) if atom in holding else NEVER
+        if isinstance(which, Name) and atom.name == which.text:
+            return ALWAYS if atom in holding else NEVER
+        return self._conditions.of(atom)
+
+    def _size(self, size: Size, low: int, high: int | None) -> Condition:
+        if low == 0 and high is None:
+            return ALWAYS
+        return self._conditions.of(Size(size.kind, low, high, size.note))
+
+    def _step(self, formula: Condition, key: object, become: Callable[[Member | Size], Condition]) -> Condition:
+        conditions = self._conditions
+        match conditions[formula]:
+            case Every(parts):
+                found = self._steps.get((formula, key))
+                if found is None:
+                    found = conditions.every(self._step(part, key, become) for part in parts)
+                    self._steps[formula, key] = found
+                return found
+            case Some(parts):
+                found = self._steps.get((formula, key))
+                if found is None:
+                    found = conditions.some(self._step(part, key, become) for part in parts)
+                    self._steps[formula, key] = found
+                return found
+            case Member() | Size() as atom:
+                return become(atom)
+        raise AssertionError(formula)
+
+    def may_end(self, formula: Condition) -> bool:
+        """Whether the formula holds if there are no more properties."""
+
+        def become(atom: Member | Size) -> Condition:
+            if isinstance(atom, Size):
+                return ALWAYS if atom.low == 0 else NEVER
+            return NEVER if atom.some else ALWAYS
+
+        return self._step(formula, None, become) == ALWAYS
+
+    def note_count(self, formula: Condition) -> None:
+        """Note that two names that the condition does not speak of may be one, where as many as two are still wanted."""
+        if any(isinstance(atom, Size) and atom.low > 1 for atom in atoms_in_order(self._conditions, formula)):
+            self.notes |= self._counting_notes
 
 
-def _cells(
-    general: Sequence[Member], names: Sequence[str], conditions: Conditions
-) -> tuple[tuple[Node, Condition], ...]:
-    cells: list[tuple[Node, Condition]] = [(negation(alt(*map(literal, names))) if names else ANYTHING, ALWAYS)]
-    for member in general:
-        if member.condition == ALWAYS:
-            continue
-        split = []
-        for cell, condition in cells:
-            inside = conditions.every((condition, member.condition))
-            if inside != NEVER and not has_no_text(within := both(cell, member.names)):
-                split.append((within, inside))
-            if not has_no_text(outside := both(cell, negation(member.names))):
-                split.append((outside, condition))
-        cells = split
-        if len(cells) > MAX_CELLS:
-            raise TooManyError
-    return tuple(cells)
+def _is_general(atom: object) -> bool:
+    return isinstance(atom, Member) and atom.name is None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from maze.grammar.pattern.automaton import OverBudgetError
 from maze.grammar.pattern.lazy import is_nothing
 from maze.grammar.pattern.tree import ANYTHING, Node, alt, both
-from maze.grammar.schema import arrays, numbers, objects
+from maze.grammar.schema import arrays, numbers
 from maze.grammar.schema.conditions import (
     ALWAYS,
     NEVER,
@@ -29,12 +29,14 @@ from maze.grammar.schema.conditions import (
     TooManyError,
     Unless,
     Unsure,
-    atoms_in_order,
 )
 from maze.grammar.schema.meaning import Meanings
+from maze.grammar.schema.objects import Objects
 
 MAX_TERMS = 400
 """Most ways to satisfy a condition that are told apart in one place."""
+MAX_STATES_FOR_EMPTINESS = 1_000
+"""Most states of the names of objects that are gone through in search of one."""
 MAX_EMPTINESS_DEPTH = 6
 """How deep into a value it is looked whether any value satisfies a condition; deeper ones may satisfy it."""
 
@@ -141,7 +143,7 @@ class Satisfiable:
         )
 
     def terms(self, condition: Condition, kind: Kind) -> list[Term]:
-        """The ways to satisfy a formula on objects or arrays. Raises TooManyError."""
+        """The ways to satisfy a formula on arrays. Raises TooManyError."""
         formula = self._conditions[condition]
         match formula:
             case Every(conditions):
@@ -165,17 +167,28 @@ class Satisfiable:
             joined = []
             for term in terms:
                 for way in ways:
-                    together = {**term, **dict.fromkeys(way)}
-                    if not _contradict(together):
-                        joined.append(together)
+                    joined.append({**term, **dict.fromkeys(way)})
                 if len(joined) > MAX_TERMS:
                     raise TooManyError
             terms = joined
         return list(dict.fromkeys(map(tuple, terms)))
 
-    def object_shape(self, term: Term, names: Sequence[str]) -> objects.Shape | None:
-        """The atoms of a term as a shape; None if no object satisfies them as far as names tell."""
-        return objects.shape_of(term, names, self._conditions, self._strings)
+    def objects(self, condition: Condition) -> Objects:
+        """A formula on objects, name by name. Raises TooManyError, OverBudgetError."""
+        formula = self._without_one_of(condition, Kind.OBJECT)
+        return Objects(formula, self._conditions, self._strings, lambda each: self._has_no_value(each, 1))
+
+    def _without_one_of(self, condition: Condition, kind: Kind) -> Condition:
+        """The same formula, with alternatives that exclude each other."""
+        formula = self._conditions[condition]
+        match formula:
+            case Every(conditions):
+                return self._conditions.every(self._without_one_of(each, kind) for each in conditions)
+            case Some(conditions):
+                return self._conditions.some(self._without_one_of(each, kind) for each in conditions)
+            case OneOf(conditions):
+                return self._without_one_of(self._exactly_one(conditions, kind), kind)
+        return condition
 
     def _strings(self, condition: Condition) -> tuple[Node, tuple[int, ...]]:
         return self.language(self.of_kind(condition, Kind.STRING), Kind.STRING)
@@ -202,30 +215,44 @@ class Satisfiable:
             return False
         if kind in (Kind.NUMBER, Kind.STRING):
             return is_nothing(self.language(condition, kind)[0]) is True
-        names = objects.names_in_order(atoms_in_order(self._conditions, condition))
+        if kind is Kind.OBJECT:
+            return self._no_object(self.objects(condition), depth + 1)
         for term in self.terms(condition, kind):
-            if kind is Kind.OBJECT:
-                object_shape = self.object_shape(term, names)
-                needed = None if object_shape is None else object_shape.needed
-            else:
-                array_shape = arrays.shape_of(term, self._conditions)
-                needed = None if array_shape is None else array_shape.needed
-            if needed is not None and not any(self._has_no_value(each, depth + 1) for each in needed):
+            shape = arrays.shape_of(term, self._conditions)
+            if shape is not None and not any(self._has_no_value(each, depth + 1) for each in shape.needed):
                 return False
+        return True
+
+    def _no_object(self, objects: Objects, depth: int) -> bool:
+        """Whether no object is found, whichever names it has."""
+        if any(name.required and self._has_no_value(name.condition, depth) for name in objects.names):
+            return True
+        pending = [(0, objects.formula)]
+        seen = set(pending)
+        while pending:
+            index, formula = pending.pop()
+            reached: list[tuple[int, Condition]] = []
+            if index < len(objects.names):
+                name = objects.names[index]
+                ways = objects.ways(name, formula)
+                if not name.required:
+                    reached.append((index + 1, objects.without(name, formula)))
+            else:
+                if objects.may_end(formula):
+                    return False
+                ways = (way for names in objects.others for way in objects.ways(names, formula))
+            reached += [
+                (min(index + 1, len(objects.names)), way.rest)
+                for way in ways
+                if not self._has_no_value(way.condition, depth)
+            ]
+            for state in reached:
+                if state[1] != NEVER and state not in seen:
+                    seen.add(state)
+                    pending.append(state)
+            if len(seen) > MAX_STATES_FOR_EMPTINESS:
+                raise TooManyError
         return True
 
     def _has_no_value(self, condition: Condition, depth: int) -> bool:
         return all(self._is_empty(self.of_kind(condition, kind), kind, depth) for kind in Kind)
-
-
-def _contradict(atoms: Iterable[Atom]) -> bool:
-    """Whether atoms plainly cannot hold together: a name that must be there and must not."""
-    present: set[str] = set()
-    absent: set[str] = set()
-    for atom in atoms:
-        if isinstance(atom, Member) and atom.name is not None:
-            if atom.some:
-                present.add(atom.name)
-            if atom.condition == NEVER:
-                absent.add(atom.name)
-    return bool(present & absent)

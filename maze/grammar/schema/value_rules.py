@@ -10,7 +10,7 @@ from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Productio
 from maze.grammar.pattern.automaton import OverBudgetError, without_intersections
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.pattern.tree import conjuncts
-from maze.grammar.schema import arrays, objects
+from maze.grammar.schema import arrays
 from maze.grammar.schema.conditions import (
     ALWAYS,
     NEVER,
@@ -20,7 +20,6 @@ from maze.grammar.schema.conditions import (
     OneOf,
     Some,
     TooManyError,
-    atoms_in_order,
 )
 from maze.grammar.schema.emptiness import has_no_text
 from maze.grammar.schema.meaning import Meanings
@@ -147,16 +146,12 @@ class _Writing:
             if kind is Kind.NUMBER:
                 return ((Pattern("number", language),),)
             return ((Pattern("string", quoted_language(language)),),)
-        terms = self._satisfiable.terms(condition, kind)
-        return self._objects(condition, terms, notes) if kind is Kind.OBJECT else self._arrays(terms, notes)
-
-    def _objects(self, condition: Condition, terms: Sequence[Term], notes: set[int]) -> tuple[Production, ...]:
-        names = objects.names_in_order(atoms_in_order(self._conditions, condition))
-        shapes = [shape for term in terms if (shape := self._satisfiable.object_shape(term, names)) is not None]
-        for shape in shapes:
-            notes |= shape.notes | shape.uncounted
-        rules = ObjectRules(names, shapes, self._conditions, self._value, self._new_rule, self._rules)
-        return rules.productions() if shapes else ()
+        if kind is Kind.ARRAY:
+            return self._arrays(self._satisfiable.terms(condition, kind), notes)
+        objects = self._satisfiable.objects(condition)
+        productions = ObjectRules(objects, self._value, self._new_rule, self._rules).productions()
+        notes |= objects.notes
+        return productions
 
     def _arrays(self, terms: Sequence[Term], notes: set[int]) -> tuple[Production, ...]:
         productions: list[Production] = []
