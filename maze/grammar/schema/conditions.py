@@ -7,7 +7,7 @@ which is true of values of one kind only; what a schema says of the parts of a v
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from maze.grammar.pattern.tree import Node, negation
@@ -77,7 +77,7 @@ class Size:
     kind: Kind
     low: int
     high: int | None
-    note: int
+    note: int = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class OneOf:
     """Exactly one of some conditions, as the schema at a place wants it."""
 
     conditions: tuple[Condition, ...]
-    note: int
+    note: int = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)

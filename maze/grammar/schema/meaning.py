@@ -126,7 +126,12 @@ class _Schema:
         return self._meanings._of_place(self._references, place, pointer)
 
     def _child(self, child: JsonValue, place: Place, pointer: str) -> Condition:
-        return self._of_place(self._references.inside(child, place), pointer)
+        """What a part of the schema says. Only references can lead in circles: all else is read at once, and so schemas
+        that say the same are one condition."""
+        condition = self._of_place(self._references.inside(child, place), pointer)
+        if isinstance(child, dict) and child.keys().isdisjoint(("$ref", "$dynamicRef", "$recursiveRef")):
+            return self._meanings.resolved(condition)
+        return condition
 
     def _unsure(self, kind: Kind, keyword: str, what: str, pointer: str) -> Condition:
         return self.conditions.of(Unsure(kind, self.note(keyword, what, pointer)))

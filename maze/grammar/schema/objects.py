@@ -115,6 +115,7 @@ class Objects:
             for name in names
         ]
         self.others = self._cells(general)
+        self._about: dict[tuple[int, Name | OtherNames], bool] = {}
         self._steps: dict[tuple[Condition, object], Condition] = {}
 
     def _prepared(self, condition: Condition) -> Condition:
@@ -191,10 +192,17 @@ class Objects:
             yield Way(self._conditions.some(ways), rest)
 
     def _is_about(self, atom: Member, which: Name | OtherNames) -> bool:
-        if isinstance(which, Name):
-            return accepts(atom.names, which.text) if atom.name is None else atom.name == which.text
-        # Cells lie within or outside of every language.
-        return atom.name is None and not has_no_text(both(which.language, atom.names))
+        if atom.name is not None:
+            return isinstance(which, Name) and atom.name == which.text
+        key = (id(atom.names), which)
+        found = self._about.get(key)
+        if found is None:
+            if isinstance(which, Name):
+                found = accepts(atom.names, which.text)
+            else:  # which lies within or outside of every language
+                found = not has_no_text(both(which.language, atom.names))
+            self._about[key] = found
+        return found
 
     def _choices(self, condition: Condition, about: Sequence[Member]) -> list[tuple[Condition, frozenset[Member]]]:
         """Which of the atoms a value may satisfy together, and the condition for that."""
