@@ -6,9 +6,8 @@ A language of many conditions has an automaton of many states, of which a questi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
 from functools import cached_property, lru_cache
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 from maze.grammar.pattern.automaton import Alphabet, Budget, OverBudgetError, Positions, bits
 from maze.grammar.pattern.code_points import contains
@@ -117,15 +116,18 @@ def accepts(language: Node, text: str) -> bool:
     return _Questions.of(language).accepts(text)
 
 
+_State: TypeAlias = Any
+"""Each kind of automaton has its own; it can be hashed."""
+
+
 class _Walker(Protocol):
     """An automaton whose states are made as they are reached; None is the state that no text leads out of."""
 
-    @property
-    def start(self) -> Hashable: ...
+    start: _State
 
-    def step(self, state: Hashable, group: int) -> Hashable | None: ...
+    def step(self, state: _State, group: int) -> _State | None: ...
 
-    def accepting(self, state: Hashable) -> bool: ...
+    def accepting(self, state: _State) -> bool: ...
 
 
 class _Questions:
@@ -162,7 +164,7 @@ class _Questions:
         return True
 
     def accepts(self, text: str) -> bool:
-        state: Hashable | None = self._walker.start
+        state: _State | None = self._walker.start
         for character in text:
             state = self._walker.step(state, self._alphabet.group_of(character))
             if state is None:
@@ -192,7 +194,7 @@ def _walker(node: Node, alphabet: Alphabet, budget: Budget) -> _Walker:
 class _Places:
     """A plain expression: a state is the set of places that the last character may have stood at, as bits."""
 
-    start = -1
+    start: _State = -1
 
     def __init__(self, positions: Positions, groups: int) -> None:
         self._positions = positions
@@ -202,7 +204,7 @@ class _Places:
                 self._by_group[group] |= 1 << position
         self._following: dict[int, int] = {self.start: positions.first}
 
-    def step(self, state: int, group: int) -> int | None:  # type: ignore[override]
+    def step(self, state: int, group: int) -> int | None:
         following = self._following.get(state)
         if following is None:
             following = 0
@@ -211,14 +213,14 @@ class _Places:
             self._following[state] = following
         return following & self._by_group[group] or None
 
-    def accepting(self, state: int) -> bool:  # type: ignore[override]
+    def accepting(self, state: int) -> bool:
         return self._positions.nullable if state == self.start else bool(state & self._positions.last)
 
 
 class _Texts:
     """Some texts, as a tree of their beginnings."""
 
-    start = 0
+    start: _State = 0
 
     def __init__(self, texts: list[str], alphabet: Alphabet) -> None:
         self._next: list[dict[int, int]] = [{}]
@@ -233,19 +235,19 @@ class _Texts:
                 state = self._next[state][group]
             self._ends.add(state)
 
-    def step(self, state: int, group: int) -> int | None:  # type: ignore[override]
+    def step(self, state: int, group: int) -> int | None:
         return self._next[state].get(group)
 
-    def accepting(self, state: int) -> bool:  # type: ignore[override]
+    def accepting(self, state: int) -> bool:
         return state in self._ends
 
 
 class _All:
     def __init__(self, walkers: list[_Walker]) -> None:
         self._walkers = walkers
-        self.start = tuple(walker.start for walker in walkers)
+        self.start: _State = tuple(walker.start for walker in walkers)
 
-    def step(self, state, group):
+    def step(self, state: _State, group: int) -> _State | None:
         reached = []
         for walker, each in zip(self._walkers, state, strict=True):
             following = walker.step(each, group)
@@ -254,23 +256,23 @@ class _All:
             reached.append(following)
         return tuple(reached)
 
-    def accepting(self, state) -> bool:
+    def accepting(self, state: _State) -> bool:
         return all(walker.accepting(each) for walker, each in zip(self._walkers, state, strict=True))
 
 
 class _Any:
     def __init__(self, walkers: list[_Walker]) -> None:
         self._walkers = walkers
-        self.start = tuple(walker.start for walker in walkers)
+        self.start: _State = tuple(walker.start for walker in walkers)
 
-    def step(self, state, group):
+    def step(self, state: _State, group: int) -> _State | None:
         reached = tuple(
             None if each is None else walker.step(each, group)
             for walker, each in zip(self._walkers, state, strict=True)
         )
         return None if all(each is None for each in reached) else reached
 
-    def accepting(self, state) -> bool:
+    def accepting(self, state: _State) -> bool:
         return any(
             each is not None and walker.accepting(each) for walker, each in zip(self._walkers, state, strict=True)
         )
@@ -281,11 +283,11 @@ class _Contrary:
 
     def __init__(self, walker: _Walker) -> None:
         self._walker = walker
-        self.start = walker.start
+        self.start: _State = walker.start
 
-    def step(self, state, group):
+    def step(self, state: _State, group: int) -> _State | None:
         following = None if state == "out" else self._walker.step(state, group)
         return "out" if following is None else following
 
-    def accepting(self, state) -> bool:
+    def accepting(self, state: _State) -> bool:
         return state == "out" or not self._walker.accepting(state)

@@ -53,7 +53,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Every property of an object whose name is in a language satisfies a condition; or, if `some`, one at least does."""
+    """Every property whose name is in a language satisfies a condition; or, if `some`, one at least does."""
 
     name: str | None
     """The one name of the language, or None."""
@@ -82,7 +82,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Every item of an array from index `first` to before `end` satisfies a condition; or, if `some`, one at least does."""
+    """Every item from index `first` to before `end` satisfies a condition; or, if `some`, one at least does."""
 
     first: int
     end: int | None

@@ -43,7 +43,7 @@ class Evaluation:
     def looks_of(self, place: Place, kind: Kind) -> list[Look] | None:
         """What the schema at a place looks at, its `unevaluated...` left aside; None if that cannot be told."""
         try:
-            return [look for look in self._looks(place, kind, outermost=True)]
+            return list(self._looks(place, kind, outermost=True))
         except _UnknownError:
             return None
 

@@ -1,8 +1,8 @@
 """JSON Schema -> a grammar of our own.
 
 Two readings of one schema meet here. `check_schema` is its text for jsonschema_rs, which decides about finished texts.
-`cfg` is the grammar of the JSON texts that satisfy it, each value in one spelling and names in the schema's order. Where
-it takes too much to say something exactly the grammar is wider, and `reasons` says so; the check closes the gap.
+`cfg` is the grammar of the JSON texts that satisfy it, names in the schema's order. Where it takes too much to say
+something exactly the grammar is wider, and `reasons` says so; the check closes the gap.
 """
 
 from __future__ import annotations

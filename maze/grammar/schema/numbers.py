@@ -51,7 +51,7 @@ def _digits_between(low: int, high: int) -> Node:
 def _more(digits: str) -> Node:
     """Whole numbers greater than one."""
     longer = cat(_NOT_ZERO, repeat(_DIGIT, len(digits), None))
-    same_length = NOTHING
+    same_length: Node = NOTHING
     for place in range(len(digits) - 1, -1, -1):
         digit = int(digits[place])
         free = repeat(_DIGIT, len(digits) - 1 - place, len(digits) - 1 - place)
@@ -64,7 +64,7 @@ def _fewer(digits: str) -> Node:
     if digits == "0":
         return NOTHING
     shorter = alt(literal("0"), cat(_NOT_ZERO, repeat(_DIGIT, 0, len(digits) - 2))) if len(digits) > 1 else NOTHING
-    same_length = NOTHING
+    same_length: Node = NOTHING
     for place in range(len(digits) - 1, -1, -1):
         digit = int(digits[place])
         first = 1 if place == 0 and len(digits) > 1 else 0

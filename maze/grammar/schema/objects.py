@@ -145,7 +145,11 @@ class Objects:
         """The names that are not spoken of, by the conditions that are about them."""
         known = alt(*(literal(name.text) for name in self.names))
         cells = [OtherNames(negation(known) if self.names else ANYTHING, ALWAYS)]
-        somewhere = [atom for atom in atoms_in_order(self._conditions, self.formula) if _is_general(atom)]
+        somewhere = [
+            atom
+            for atom in atoms_in_order(self._conditions, self.formula)
+            if isinstance(atom, Member) and atom.name is None
+        ]
         for member in (*general, *somewhere):
             split = []
             is_general = member in general
@@ -185,7 +189,11 @@ class Objects:
         ]
         found: dict[Condition, list[Condition]] = {}
         for condition, holding in self._choices(which.condition, about):
-            rest = self._step(formula, (which, holding), lambda atom, held=holding: self._behind(atom, which, held))
+
+            def become(atom: Member | Size, holding: frozenset[Member] = holding) -> Condition:
+                return self._behind(atom, which, holding)
+
+            rest = self._step(formula, (which, holding), become)
             if rest != NEVER:
                 found.setdefault(rest, []).append(condition)
         for rest, ways in found.items():
@@ -277,7 +285,3 @@ class Objects:
         """Note that two names that the condition does not speak of may be one, where as many as two are still wanted."""
         if any(isinstance(atom, Size) and atom.low > 1 for atom in atoms_in_order(self._conditions, formula)):
             self.notes |= self._counting_notes
-
-
-def _is_general(atom: object) -> bool:
-    return isinstance(atom, Member) and atom.name is None
