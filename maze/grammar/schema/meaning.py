@@ -126,8 +126,11 @@ class _Schema:
         return self._meanings._of_place(self._references, place, pointer)
 
     def _child(self, child: JsonValue, place: Place, pointer: str) -> Condition:
-        """What a part of the schema says. Only references can lead in circles: all else is read at once, and so schemas
-        that say the same are one condition."""
+        """What a part of the schema says.
+
+        Only references can lead in circles. All else is read at once, so that schemas that say the same are one
+        condition.
+        """
         condition = self._of_place(self._references.inside(child, place), pointer)
         if isinstance(child, dict) and child.keys().isdisjoint(("$ref", "$dynamicRef", "$recursiveRef")):
             return self._meanings.resolved(condition)

@@ -61,8 +61,7 @@ class FreeObject:
         required = next((index for index, name in enumerate(self._names) if name.required), None)
         if required is None:
             productions.append(())
-            for names in self._others:
-                productions.append((*self._other(names), *self._with_others()))
+            productions.extend((*self._other(names), *self._with_others()) for names in self._others)
         for index in reversed(range(len(self._names) if required is None else required + 1)):
             behind = following[index]
             if len(behind) > 1:

@@ -1,7 +1,7 @@
 """What a condition on objects wants, name by name: of each value, and of the names behind it.
 
-What is wanted of one name alone is kept apart. The rest, where it depends on one name what another must be, is a formula
-that each name makes smaller: what is left of it behind a name is a state, and equal ones are the same state.
+What is wanted of one name alone is kept apart. The rest, where it depends on one name what another must be, is a
+formula that each name makes smaller: what is left of it behind a name is a state, and equal ones are the same state.
 """
 
 from __future__ import annotations
@@ -282,6 +282,6 @@ class Objects:
         return self._step(formula, None, become) == ALWAYS
 
     def note_count(self, formula: Condition) -> None:
-        """Note that two names that the condition does not speak of may be one, where as many as two are still wanted."""
+        """Note that names which the condition does not speak of may be the same, where two or more are wanted."""
         if any(isinstance(atom, Size) and atom.low > 1 for atom in atoms_in_order(self._conditions, formula)):
             self.notes |= self._counting_notes

@@ -166,8 +166,7 @@ class Satisfiable:
             ways = self.terms(each, kind)
             joined = []
             for term in terms:
-                for way in ways:
-                    joined.append({**term, **dict.fromkeys(way)})
+                joined.extend({**term, **dict.fromkeys(way)} for way in ways)
                 if len(joined) > MAX_TERMS:
                     raise TooManyError
             terms = joined
