@@ -28,6 +28,8 @@ from maze.grammar.pattern.tree import (
     text_of,
 )
 
+MAX_LISTING_STEPS = 5_000
+"""Most steps in the search for all texts of a language."""
 MAX_SEARCH_STEPS = 60_000
 """Most steps in the search for a text."""
 
@@ -130,6 +132,16 @@ class _Walker(Protocol):
     def accepting(self, state: _State) -> bool: ...
 
 
+def texts_of(language: Node, most: int) -> list[str] | None:
+    """All texts of a language, if they are `most` at most and quickly found; None otherwise."""
+    if (texts := _only_texts(language)) is not None:
+        return texts if len(texts) <= most else None
+    try:
+        return _Questions.of(language).texts(most)
+    except OverBudgetError:
+        return None
+
+
 class _Questions:
     def __init__(self, language: Node) -> None:
         self._alphabet = Alphabet([language])
@@ -162,6 +174,28 @@ class _Questions:
                     seen.add(following)
                     pending.append(following)
         return True
+
+    def texts(self, most: int) -> list[str] | None:
+        walker = self._walker
+        budget = Budget(MAX_LISTING_STEPS)
+        pending = deque([("", walker.start)])
+        found: list[str] = []
+        while pending:
+            text, state = pending.popleft()
+            if walker.accepting(state):
+                found.append(text)
+                if len(found) > most:
+                    return None
+            budget.spend(self._alphabet.size)
+            for group in range(self._alphabet.size):
+                following = walker.step(state, group)
+                if following is None:
+                    continue
+                ranges = self._alphabet.ranges_of(1 << group)
+                if sum(high - low + 1 for low, high in ranges) > most:
+                    return None
+                pending.extend((text + chr(point), following) for low, high in ranges for point in range(low, high + 1))
+        return found
 
     def accepts(self, text: str) -> bool:
         state: _State | None = self._walker.start

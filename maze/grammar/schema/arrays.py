@@ -15,9 +15,12 @@ from maze.grammar.schema.conditions import (
     Matching,
     Size,
     TooManyError,
+    Unique,
     Unsure,
 )
 
+MAX_DISTINCT = 8
+"""Most values that are told apart where no two items may be equal: there is a rule for each set of them."""
 MAX_PREFIX = 1_000
 """Most items that have a condition of their own, and most that are counted one by one."""
 
@@ -42,7 +45,13 @@ class Shape:
     low: int
     high: int | None
     wanted: tuple[Wanted, ...]
+    unique: Unique | None
     notes: frozenset[int]
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all items satisfy the same, and no number of them anything else."""
+        return not self.prefix and not self.wanted
 
     @property
     def needed(self) -> list[Condition]:
@@ -55,11 +64,14 @@ def shape_of(atoms: Sequence[Atom], conditions: Conditions) -> Shape | None:
     low, high = 0, None
     all_of: list[Item] = []
     wanted = []
+    unique: Unique | None = None
     notes = set()
     for atom in atoms:
         match atom:
-            case Unsure(_, note):
+            case Unsure(_, note) | Unique(False, note):
                 notes.add(note)
+            case Unique(True):
+                unique = atom
             case Size(_, least, most):
                 low = max(low, least)
                 high = most if high is None else high if most is None else min(high, most)
@@ -90,7 +102,7 @@ def shape_of(atoms: Sequence[Atom], conditions: Conditions) -> Shape | None:
             return None
     while prefix and prefix[-1] == rest:
         prefix.pop()
-    return Shape(tuple(prefix), rest, low, high, tuple(wanted), frozenset(notes))
+    return Shape(tuple(prefix), rest, low, high, tuple(wanted), unique, frozenset(notes))
 
 
 class ArrayRules:
@@ -99,12 +111,14 @@ class ArrayRules:
     def __init__(
         self,
         shape: Shape,
+        distinct: list[Condition] | None,
         conditions: Conditions,
         value: Callable[[Condition], Nonterminal],
         new_rule: Callable[[], str],
         rules: dict[str, tuple[Production, ...]],
     ) -> None:
         self._shape = shape
+        self._distinct = distinct
         self._conditions = conditions
         self._value = value
         self._new_rule = new_rule
@@ -115,6 +129,8 @@ class ArrayRules:
 
     def productions(self) -> tuple[Production, ...]:
         shape = self._shape
+        if self._distinct is not None:
+            return self._with_distinct(self._distinct)
         if shape.wanted:
             return self._with_wanted()
         productions: list[Production] = []
@@ -180,6 +196,29 @@ class ArrayRules:
             return item if count else ()
         half = count // 2
         return (*self._exactly(condition, half), *self._exactly(condition, count - half))
+
+    # -------------------------------------------------------------------------------------------- distinct items
+
+    def _with_distinct(self, values: list[Condition]) -> tuple[Production, ...]:
+        """Each of a few values once at most, in any order."""
+        states: dict[int, Nonterminal] = {}
+
+        def state(used: int) -> Nonterminal:
+            if used not in states:
+                states[used] = rule = Nonterminal(self._new_rule())
+                count = used.bit_count()
+                productions: list[Production] = [()] if count >= self._shape.low else []
+                if self._shape.high is None or count < self._shape.high:
+                    comma: Production = (Literal(","),) if count else ()
+                    productions.extend(
+                        (*comma, self._value(value), state(used | 1 << index))
+                        for index, value in enumerate(values)
+                        if not used >> index & 1
+                    )
+                self._rules[rule.name] = tuple(productions)
+            return states[used]
+
+        return ((Literal("["), state(0), Literal("]")),)
 
     # -------------------------------------------------------------------------------------------- counted conditions
 

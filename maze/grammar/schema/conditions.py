@@ -100,6 +100,14 @@ class Matching:
 
 
 @dataclass(frozen=True, slots=True)
+class Unique:
+    """No two items of an array are equal; or, if not `holds`, some are."""
+
+    holds: bool
+    note: int = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Meaning:
     """What the schema of that number says, or its contrary."""
 
@@ -145,7 +153,7 @@ class Some:
     conditions: tuple[Condition, ...]
 
 
-Atom = IsKind | Text | Member | Names | Size | Item | Matching | Unsure
+Atom = IsKind | Text | Member | Names | Size | Item | Matching | Unique | Unsure
 Formula = Atom | Meaning | OneOf | Unless | Every | Some
 
 
@@ -240,6 +248,8 @@ class Conditions:
                 return self.unless(Kind.OBJECT, self.of(Names(self.negated(inner), not some)))
             case Item(first, end, inner, some):
                 return self.unless(Kind.ARRAY, self.of(Item(first, end, self.negated(inner), not some)))
+            case Unique(holds, note):
+                return self.unless(Kind.ARRAY, self.of(Unique(not holds, note)))
             case Size(kind, low, high, note):
                 outside = [self.of(Size(kind, 0, low - 1, note))] if low > 0 else []
                 outside += [self.of(Size(kind, high + 1, None, note))] if high is not None else []

@@ -26,6 +26,7 @@ from maze.grammar.schema.conditions import (
     OneOf,
     Size,
     Text,
+    Unique,
     Unsure,
 )
 from maze.grammar.schema.evaluation import Evaluation, Look
@@ -283,7 +284,7 @@ class _Schema:
                 inner = self._child(schema["contains"], place, f"{pointer}/contains")
                 yield of(Matching(inner, least, None if most is None else int(most)))
         if schema.get("uniqueItems") is True and not (high is not None and high <= 1):
-            yield self._unsure(Kind.ARRAY, "uniqueItems", "`uniqueItems`", f"{pointer}/uniqueItems")
+            yield of(Unique(holds=True, note=self.note("uniqueItems", "`uniqueItems`", f"{pointer}/uniqueItems")))
         if "unevaluatedItems" in schema and self._draft >= 2019:
             yield self._unevaluated(Kind.ARRAY, "unevaluatedItems", place, pointer)
 

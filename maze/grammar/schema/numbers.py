@@ -220,7 +220,12 @@ class _Division:
             yield str(digit), self._state("fraction", (remainder * 10 + digit) % self._modulus, places + 1)
 
 
+NOT_INTEGERS_SHORT = parse_whole(r"-?(0|[1-9][0-9]*)\.[0-9]*[1-9]")
 NOT_INTEGERS = parse_whole(r"-?(0|[1-9][0-9]*)\.[0-9]*[1-9][0-9]*")
+
+
+SHORTEST = alt(INTEGERS, NOT_INTEGERS_SHORT)
+"""Every number in one spelling."""
 
 
 def is_bearable(value: Decimal) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import TypeAlias
 
 from maze.grammar.pattern.automaton import OverBudgetError
-from maze.grammar.pattern.lazy import is_nothing
-from maze.grammar.pattern.tree import ANYTHING, Node, alt, both
+from maze.grammar.pattern.lazy import is_nothing, texts_of
+from maze.grammar.pattern.tree import ANYTHING, Node, alt, both, literal
 from maze.grammar.schema import arrays, numbers
 from maze.grammar.schema.conditions import (
     ALWAYS,
@@ -27,6 +28,7 @@ from maze.grammar.schema.conditions import (
     Some,
     Text,
     TooManyError,
+    Unique,
     Unless,
     Unsure,
 )
@@ -83,7 +85,7 @@ class Satisfiable:
                 return condition if wanted is kind else NEVER
             case Member() | Names():
                 return condition if kind is Kind.OBJECT else NEVER
-            case Item() | Matching():
+            case Item() | Matching() | Unique():
                 return condition if kind is Kind.ARRAY else NEVER
         raise AssertionError(formula)
 
@@ -164,7 +166,7 @@ class Satisfiable:
         # What has one way only goes first, to see early what cannot be.
         for each in sorted(conditions, key=lambda part: isinstance(self._conditions[part], Some | OneOf)):
             ways = self.terms(each, kind)
-            joined = []
+            joined: list[dict[Atom, None]] = []
             for term in terms:
                 joined.extend({**term, **dict.fromkeys(way)} for way in ways)
                 if len(joined) > MAX_TERMS:
@@ -191,6 +193,30 @@ class Satisfiable:
 
     def _strings(self, condition: Condition) -> tuple[Node, tuple[int, ...]]:
         return self.language(self.of_kind(condition, Kind.STRING), Kind.STRING)
+
+    def values_of(self, condition: Condition, most: int) -> list[Condition] | None:
+        """The values that satisfy a condition, each as a condition, if they are `most` at most; None otherwise."""
+        found: list[Condition] = []
+        for kind in Kind:
+            of_kind = self.of_kind(condition, kind)
+            if of_kind == NEVER:
+                continue
+            if kind in WORDS:
+                found.append(self._conditions.is_kind(kind))
+                continue
+            if kind in (Kind.ARRAY, Kind.OBJECT):
+                if self._is_empty(of_kind, kind, 0):
+                    continue
+                return None
+            language, notes = self.language(of_kind, kind)
+            one_each = both(language, numbers.SHORTEST) if kind is Kind.NUMBER else language
+            texts = texts_of(one_each, most)
+            if texts is None or notes:
+                return None
+            for text in texts:
+                only = literal(text) if kind is Kind.STRING else numbers.equal_to(Decimal(text))
+                found.append(self._conditions.of(Text(kind, only)))
+        return found if len(found) <= most else None
 
     # ------------------------------------------------------------------------------------------- emptiness
 

@@ -159,6 +159,13 @@ class _Writing:
             shape = arrays.shape_of(term, self._conditions)
             if shape is not None:
                 notes |= shape.notes
-                rules = arrays.ArrayRules(shape, self._conditions, self._value, self._new_rule, self._rules)
+                distinct = None
+                if shape.unique is not None and shape.high != 1:
+                    distinct = (
+                        self._satisfiable.values_of(shape.rest, arrays.MAX_DISTINCT) if shape.is_uniform else None
+                    )
+                    if distinct is None:
+                        notes.add(shape.unique.note)
+                rules = arrays.ArrayRules(shape, distinct, self._conditions, self._value, self._new_rule, self._rules)
                 productions.extend(rules.productions())
         return tuple(productions)
