@@ -9,7 +9,16 @@ from collections import deque
 from functools import cached_property, lru_cache
 from typing import Any, Protocol, TypeAlias
 
-from maze.grammar.pattern.automaton import Alphabet, Budget, OverBudgetError, Positions, bits
+from maze.grammar.pattern.automaton import (
+    DEAD,
+    Alphabet,
+    Budget,
+    Dfa,
+    OverBudgetError,
+    Positions,
+    bits,
+    make_dfa,
+)
 from maze.grammar.pattern.code_points import contains
 from maze.grammar.pattern.tree import (
     ANYTHING,
@@ -28,7 +37,7 @@ from maze.grammar.pattern.tree import (
     text_of,
 )
 
-MAX_LISTING_STEPS = 5_000
+MAX_LISTING_STEPS = 20_000
 """Most steps in the search for all texts of a language."""
 MAX_SEARCH_STEPS = 60_000
 """Most steps in the search for a text."""
@@ -136,10 +145,30 @@ def texts_of(language: Node, most: int) -> list[str] | None:
     """All texts of a language, if they are `most` at most and quickly found; None otherwise."""
     if (texts := _only_texts(language)) is not None:
         return texts if len(texts) <= most else None
+    alphabet, budget = Alphabet([language]), Budget(MAX_LISTING_STEPS)
     try:
-        return _Questions.of(language).texts(most)
+        automaton = make_dfa(language, alphabet, budget)
+        return _listed(automaton, alphabet, budget, most)
     except OverBudgetError:
         return None
+
+
+def _listed(automaton: Dfa, alphabet: Alphabet, budget: Budget, most: int) -> list[str] | None:
+    """All its texts; each state leads to one, so that more than `most` show soon."""
+    pending = deque([("", 0)])
+    found: list[str] = []
+    while pending and len(found) + len(pending) <= most:
+        text, state = pending.popleft()
+        if state in automaton.accepting:
+            found.append(text)
+        budget.spend(alphabet.size)
+        for group, following in enumerate(automaton.next[state]):
+            if following != DEAD:
+                ranges = alphabet.ranges_of(1 << group)
+                if sum(high - low + 1 for low, high in ranges) > most:
+                    return None
+                pending.extend((text + chr(point), following) for low, high in ranges for point in range(low, high + 1))
+    return None if pending else found
 
 
 class _Questions:
@@ -174,28 +203,6 @@ class _Questions:
                     seen.add(following)
                     pending.append(following)
         return True
-
-    def texts(self, most: int) -> list[str] | None:
-        walker = self._walker
-        budget = Budget(MAX_LISTING_STEPS)
-        pending = deque([("", walker.start)])
-        found: list[str] = []
-        while pending:
-            text, state = pending.popleft()
-            if walker.accepting(state):
-                found.append(text)
-                if len(found) > most:
-                    return None
-            budget.spend(self._alphabet.size)
-            for group in range(self._alphabet.size):
-                following = walker.step(state, group)
-                if following is None:
-                    continue
-                ranges = self._alphabet.ranges_of(1 << group)
-                if sum(high - low + 1 for low, high in ranges) > most:
-                    return None
-                pending.extend((text + chr(point), following) for low, high in ranges for point in range(low, high + 1))
-        return found
 
     def accepts(self, text: str) -> bool:
         state: _State | None = self._walker.start
