@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_cfg import GRAMMARS, LONGEST, WORDS, texts_of, words_of
+
+from maze.grammar.cfg.earley import CannotFollowError, Recogniser
+from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern
+from maze.grammar.cfg.quotient import between, left_quotient, right_quotient
+from maze.grammar.cfg.shortest import ShortestTexts, shortest_text
+from maze.grammar.pattern.automaton import Alphabet, Budget, OverBudgetError, make_dfa
+from maze.grammar.pattern.code_points import Ranges, contains
+from maze.grammar.pattern.derivative import Derivatives, first_characters, without_empty
+from maze.grammar.pattern.parser import parse_whole
+from maze.grammar.pattern.reversal import reversed_expression
+from maze.grammar.pattern.tree import Chars, Machine, Node, Repeat, alt, both, cat, is_plain, literal, negation, repeat
+
+# ------------------------------------------------------------------------------------------------ expressions
+
+
+def _ranges(characters: str) -> Ranges:
+    return tuple((ord(character), ord(character)) for character in characters)
+
+
+@st.composite
+def _machines(draw: st.DrawFn) -> Node:
+    size = draw(st.integers(1, 4))
+    targets = st.one_of(st.none(), st.integers(0, size - 1))
+    rows = [
+        tuple((_ranges(character), target) for character in "abc" if (target := draw(targets)) is not None)
+        for _ in range(size)
+    ]
+    return Machine(tuple(rows), frozenset(draw(st.sets(st.integers(0, size - 1)))))
+
+
+def _composed(parts: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
+    several = st.lists(parts, min_size=2, max_size=3)
+    counts = st.tuples(st.integers(0, 3), st.integers(0, 3))
+    return st.one_of(
+        several.map(lambda items: cat(*items)),
+        several.map(lambda items: alt(*items)),
+        several.map(lambda items: both(*items)),
+        parts.map(negation),
+        st.tuples(parts, st.integers(0, 2)).map(lambda made: repeat(*made, None)),
+        st.tuples(parts, counts).map(lambda made: repeat(made[0], made[1][0], sum(made[1]))),
+    )
+
+
+_EXPRESSIONS: st.SearchStrategy[Node] = st.recursive(
+    st.one_of(st.sampled_from([literal(text) for text in ("", "a", "b", "ab", "cba")]), _machines())
+    | st.sampled_from(["ab", "bc", "abc"]).map(lambda characters: Chars(_ranges(characters))),
+    _composed,
+    max_leaves=6,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(_EXPRESSIONS, st.sampled_from("abc"))
+def test_a_derivative_has_the_texts_that_go_on_from_the_character(node: Node, character: str) -> None:
+    wanted = {word[1:] for word in words_of(node) if word.startswith(character)}
+    assert {word for word in words_of(Derivatives(Budget()).of(node, character)) if len(word) < LONGEST} == wanted
+
+
+@settings(max_examples=100, deadline=None)
+@given(_EXPRESSIONS)
+def test_without_empty_takes_the_empty_text_alone(node: Node) -> None:
+    assert words_of(without_empty(node)) == words_of(node) - {""}
+
+
+@settings(max_examples=100, deadline=None)
+@given(_EXPRESSIONS)
+def test_a_reversed_expression_has_the_texts_backwards(node: Node) -> None:
+    assert words_of(reversed_expression(node, Budget())) == {word[::-1] for word in words_of(node)}
+
+
+@settings(max_examples=100, deadline=None)
+@given(_EXPRESSIONS.filter(is_plain))
+def test_the_first_characters_of_an_expression_are_those_of_its_texts(node: Node) -> None:
+    alphabet = Alphabet([node, Chars(_ranges("abc"))])
+    first = make_dfa(node, alphabet, Budget()).next[0]
+    for character in "abc":
+        assert contains(first_characters(node), ord(character)) is (first[alphabet.group_of(character)] >= 0)
+
+
+def test_a_counted_repetition_stays_counted() -> None:
+    assert Derivatives(Budget()).of(parse_whole("[a-z]{10,2000}"), "x") == parse_whole("[a-z]{9,1999}")
+    assert isinstance(without_empty(parse_whole("[a-z]{0,2000}")), Repeat)
+
+
+# ------------------------------------------------------------------------------------------------ quotients
+
+_TEXTS = st.text("abc", max_size=3)
+
+
+def cannot_follow(quotient: Callable[[Cfg, str, Budget], Cfg], cfg: Cfg, text: str) -> int | None:
+    """The offset at which there is no quotient; None if there is one."""
+    try:
+        quotient(cfg, text, Budget())
+    except CannotFollowError as error:
+        return error.offset
+    return None
+
+
+def _of_at_most(length: int, texts: set[str]) -> set[str]:
+    return {text for text in texts if len(text) <= length}
+
+
+@settings(max_examples=100, deadline=None)
+@given(GRAMMARS, _TEXTS)
+def test_a_left_quotient_has_exactly_the_texts_that_go_on_from_the_prefix(cfg: Cfg, prefix: str) -> None:
+    texts = texts_of(cfg)
+    cannot = cannot_follow(left_quotient, cfg, prefix)
+    if cannot is not None:
+        assert not any(text.startswith(prefix[: cannot + 1]) for text in texts)
+        assert cannot_follow(left_quotient, cfg, prefix[:cannot]) is None
+        return
+    found = texts_of(left_quotient(cfg, prefix, Budget()))
+    wanted = {text.removeprefix(prefix) for text in texts if text.startswith(prefix)}
+    assert _of_at_most(LONGEST - len(prefix), found) == wanted
+
+
+@settings(max_examples=100, deadline=None)
+@given(GRAMMARS, _TEXTS)
+def test_a_right_quotient_has_exactly_the_texts_that_the_suffix_ends(cfg: Cfg, suffix: str) -> None:
+    texts = texts_of(cfg)
+    cannot = cannot_follow(right_quotient, cfg, suffix)
+    if cannot is not None:
+        assert not any(text.endswith(suffix[cannot:]) for text in texts)
+        assert cannot_follow(right_quotient, cfg, suffix[cannot + 1 :]) is None
+        return
+    found = texts_of(right_quotient(cfg, suffix, Budget()))
+    wanted = {text.removesuffix(suffix) for text in texts if text.endswith(suffix)}
+    assert _of_at_most(LONGEST - len(suffix), found) == wanted
+
+
+@settings(max_examples=100, deadline=None)
+@given(GRAMMARS, st.text("abc", max_size=2), st.text("abc", max_size=2))
+def test_what_stands_between_two_texts_is_exactly_what_makes_a_text_of_the_grammar(
+    cfg: Cfg, before: str, after: str
+) -> None:
+    rest = LONGEST - len(before + after)
+    texts = texts_of(cfg)
+    wanted = {word for word in WORDS if len(word) <= rest and before + word + after in texts}
+    try:
+        found = _of_at_most(rest, texts_of(between(cfg, before, after, Budget())))
+    except CannotFollowError:
+        found = set()
+    assert found == wanted
+
+
+@settings(max_examples=100, deadline=None)
+@given(GRAMMARS, _TEXTS)
+def test_the_next_characters_are_those_that_some_text_goes_on_with(cfg: Cfg, prefix: str) -> None:
+    recogniser = Recogniser(cfg, Budget())
+    try:
+        recogniser.read(prefix)
+    except CannotFollowError:
+        return
+    assert recogniser.may_end is (prefix in texts_of(cfg))
+    following = {character for character in "abc" if contains(recogniser.next_characters(), ord(character))}
+    assert following == {
+        character for character in "abc" if cannot_follow(left_quotient, cfg, prefix + character) is None
+    }
+
+
+@settings(max_examples=100, deadline=None)
+@given(GRAMMARS)
+def test_the_shortest_text_of_each_rule_is_the_shortest(cfg: Cfg) -> None:
+    shortest = ShortestTexts(cfg, Budget())
+    for name in cfg.rules:
+        texts = texts_of(Cfg(name, cfg.rules))
+        found = shortest.of(name)
+        if texts:
+            assert found in texts
+            assert len(found) == min(map(len, texts))
+        else:
+            assert found is None or len(found) > LONGEST
+
+
+def test_the_shortest_text_is_printable_where_there_is_a_choice() -> None:
+    control = Pattern("CONTROL", parse_whole(r"[\x00-\x7f]"))
+    two = Pattern("TWO", parse_whole(r"\x00|é"))
+    cfg = Cfg("S", {"S": ((Literal("\n"), Nonterminal("A")), (control, two)), "A": ((Literal("\x01"),), (two,))})
+    assert shortest_text(cfg, Budget()) == "aé"
+
+
+def _times(count: int, node: Node) -> Node:
+    return repeat(node, count, count)
+
+
+def test_a_shortest_text_that_is_too_long_is_not_written_down() -> None:
+    rules = {f"r{number}": ((Nonterminal(f"r{number + 1}"),) * 2,) for number in range(60)}
+    with pytest.raises(OverBudgetError):
+        shortest_text(Cfg("r0", {**rules, "r60": ((Literal("x"),),)}), Budget())
+    with pytest.raises(OverBudgetError):
+        shortest_text(
+            Cfg("S", {"S": ((Pattern("P", _times(1_000, _times(1_000, _times(1_000, literal("x"))))),),)}), Budget()
+        )
+
+
+def test_a_quotient_of_a_quotient_keeps_its_rules_apart() -> None:
+    cfg = Cfg("S", {"S": ((Literal("("), Nonterminal("S"), Literal(")")), (Pattern("N", parse_whole("[0-9]+")),))})
+    whole = left_quotient(cfg, "((((12", Budget())
+    in_steps = left_quotient(left_quotient(left_quotient(cfg, "((", Budget()), "((1", Budget()), "2", Budget())
+    for ending in ("))))", "3))))"):
+        assert not Recogniser(whole, Budget()).may_end
+        for quotient in (whole, in_steps):
+            recogniser = Recogniser(quotient, Budget())
+            recogniser.read(ending)
+            assert recogniser.may_end
+    with pytest.raises(CannotFollowError) as raised:
+        left_quotient(in_steps, "3)))))", Budget())
+    assert raised.value.offset == 5
