@@ -138,13 +138,34 @@ class Prediction:
         return union(*{states.next_characters(0) for _, states in self._terminals})
 
 
+def recognise(cfg: Cfg, text: str, budget: Budget) -> Recogniser:
+    """The state after reading `text` by a grammar, of which no terminal accepts nothing.
+
+    Raises CannotFollowError and OverBudgetError.
+    """
+    tables = Tables(cfg, budget)
+    recogniser = Recogniser(tables, budget)
+    recogniser.read(text)
+    if not recogniser.is_alive:
+        # Somewhere a terminal took a way that leads to no text, which is not looked into at every character.
+        alive, dead = 0, recogniser.offset
+        while dead - alive > 1:
+            middle = (alive + dead) // 2
+            at_middle = Recogniser(tables, budget)
+            at_middle.read(text[:middle])
+            alive, dead = (middle, dead) if at_middle.is_alive else (alive, middle)
+        raise CannotFollowError(alive)
+    if recogniser.offset < len(text):
+        raise CannotFollowError(recogniser.offset)
+    return recogniser
+
+
 class Recogniser:
     """Reads a text by a grammar from its beginning on. The methods raise OverBudgetError."""
 
-    def __init__(self, cfg: Cfg, budget: Budget) -> None:
-        """No terminal of `cfg` may be one that accepts nothing."""
+    def __init__(self, tables: Tables, budget: Budget) -> None:
         self._budget = budget
-        self.tables = Tables(cfg, budget)
+        self.tables = tables
         self._predictions: list[Prediction | None] = []
         self._waiting: list[dict[int, list[Item]]] = []
         """By offset: for each rule the places after it that were reached there."""
@@ -163,10 +184,18 @@ class Recogniser:
         return len(self._waiting) - 1
 
     def read(self, text: str) -> None:
-        """Read on. Raises CannotFollowError."""
+        """Read on to the end, or to where the text cannot be followed any longer."""
         for character in text:
-            self._read(character)
+            if not self._read(character):
+                break
             self._close()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether some text of the grammar begins with what has been read."""
+        if self.offset == 0:
+            return bool(self.tables.slots[self.tables.start])
+        return bool(self.arrived) or any(states.rest(state) for (_, _, state), states in self.begun.items())
 
     @property
     def may_end(self) -> bool:
@@ -237,7 +266,7 @@ class Recogniser:
         self._budget.spend(len(found))
         return inside, (self.tables.start, 0) in ended
 
-    def _read(self, character: str) -> None:
+    def _read(self, character: str) -> bool:
         arrived: dict[Item, None] = {}
         begun: dict[tuple[Slot, int, int], TerminalStates] = {}
 
@@ -245,7 +274,7 @@ class Recogniser:
             self._budget.spend(1)
             if states.is_accepting(state):
                 arrived[slot + 1, began] = None
-            if states.goes_on(state):
+            if states.may_go_on(state):
                 begun[slot, began, state] = states
 
         for (slot, began, before), states in self.begun.items():
@@ -258,8 +287,9 @@ class Recogniser:
             for each in prediction.begun(character):
                 enter(each.slot, self.offset, each.states, each.state)
         if not arrived and not begun:
-            raise CannotFollowError(self.offset)
+            return False
         self.arrived, self.begun = arrived, begun
+        return True
 
     def _close(self) -> None:
         """Work out what may come at the offset that has been reached."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maze.grammar.cfg.analysis import pruned
-from maze.grammar.cfg.earley import CannotFollowError, Goal, Recogniser
+from maze.grammar.cfg.earley import CannotFollowError, Goal, Recogniser, recognise
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal
 from maze.grammar.pattern.automaton import Budget
 from maze.grammar.pattern.reversal import reversed_expression
@@ -16,9 +16,7 @@ def left_quotient(cfg: Cfg, prefix: str, budget: Budget) -> Cfg:
 
     Raises CannotFollowError if there are none, and OverBudgetError.
     """
-    recogniser = Recogniser(cfg, budget)
-    recogniser.read(prefix)
-    return rest_of(recogniser)
+    return rest_of(recognise(cfg, prefix, budget))
 
 
 def right_quotient(cfg: Cfg, suffix: str, budget: Budget) -> Cfg:
@@ -64,7 +62,8 @@ def rest_of(recogniser: Recogniser) -> Cfg:
     for slot, began in inside:
         add((tables.rule[slot], began), tables.rest[slot])
     for (slot, began, state), states in recogniser.begun.items():
-        add((tables.rule[slot], began), (states.rest(state), *tables.rest[slot + 1]))
+        if (terminal := states.rest(state)) is not None:
+            add((tables.rule[slot], began), (terminal, *tables.rest[slot + 1]))
     names = _RestNames(tables.names)
     while todo:
         goal = todo.pop()

@@ -7,25 +7,11 @@ one that the grammar names first.
 from __future__ import annotations
 
 import heapq
-from typing import TypeAlias
 
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Production, Symbol, Terminal
-from maze.grammar.pattern.automaton import DEAD, Alphabet, Budget, make_dfa
-from maze.grammar.pattern.code_points import Ranges, intersection
+from maze.grammar.pattern.automaton import Budget
 from maze.grammar.pattern.derivative import without_empty
-from maze.grammar.pattern.tree import Alt, Cat, Chars, Node, Repeat, is_plain
-from maze.grammar.pattern.tree import Literal as LiteralNode
-
-Cost: TypeAlias = tuple[int, int]
-"""Characters, and how many of them cannot be printed."""
-
-_PREFERRED: tuple[Ranges, ...] = (
-    ((0x61, 0x7A),),
-    ((0x41, 0x5A),),
-    ((0x30, 0x39),),
-    ((0x21, 0x7E),),
-    ((0x20, 0x7E),),
-)
+from maze.grammar.pattern.shortest import Cost, cost_of, shortest_of
 
 
 def shortest_text(cfg: Cfg, budget: Budget) -> str | None:
@@ -81,10 +67,10 @@ class ShortestTexts:
                     waiting.setdefault(other, []).append(len(heads))
                 text = "".join(text or "" for text in texts)
                 if not needed:
-                    heapq.heappush(heap, (_cost(text), len(heads)))
+                    heapq.heappush(heap, (cost_of(text), len(heads)))
                 heads.append((name, production))
                 missing.append(len(needed))
-                sums.append(_cost(text))
+                sums.append(cost_of(text))
         while heap:
             cost, index = heapq.heappop(heap)
             name, production = heads[index]
@@ -101,62 +87,5 @@ class ShortestTexts:
         if isinstance(terminal, Literal):
             return terminal.text
         if terminal not in self._terminals:
-            self._terminals[terminal] = _shortest(without_empty(terminal.language), self._budget)
+            self._terminals[terminal] = shortest_of(without_empty(terminal.language), self._budget)
         return self._terminals[terminal]
-
-
-def _cost(text: str) -> Cost:
-    return len(text), sum(not character.isprintable() for character in text)
-
-
-def _shortest(node: Node, budget: Budget) -> str | None:
-    """The shortest text of an expression; None if it has none."""
-    match node:
-        case Chars(ranges):
-            return _preferred(ranges) if ranges else None
-        case LiteralNode(text):
-            budget.spend(len(text))
-            return text
-        case _ if not is_plain(node):
-            return _shortest_by_automaton(node, budget)
-        case Cat(items):
-            parts = [_shortest(item, budget) for item in items]
-            return None if None in parts else "".join(part or "" for part in parts)
-        case Alt(items):
-            ways = [way for item in items if (way := _shortest(item, budget)) is not None]
-            return min(ways, key=_cost, default=None)
-        case Repeat(item, low, _):
-            once = _shortest(item, budget) if low else ""
-            budget.spend(low * len(once or ""))
-            return None if once is None else once * low
-    raise AssertionError(node)
-
-
-def _shortest_by_automaton(node: Node, budget: Budget) -> str | None:
-    alphabet = Alphabet([node])
-    dfa = make_dfa(node, alphabet, budget)
-    characters = [_preferred(alphabet.ranges_of(1 << group)) for group in range(alphabet.size)]
-    heap: list[tuple[Cost, int, str]] = [((0, 0), 0, "")]
-    settled: set[int] = set()
-    while heap:
-        (length, unprintable), state, text = heapq.heappop(heap)
-        if state in dfa.accepting:
-            return text
-        if state in settled:
-            continue
-        settled.add(state)
-        budget.spend(length + len(dfa.next[state]))
-        for character, target in zip(characters, dfa.next[state], strict=True):
-            if target != DEAD and target not in settled:
-                more = text + character
-                heapq.heappush(heap, ((length + 1, unprintable + (not character.isprintable())), target, more))
-    return None
-
-
-def _preferred(ranges: Ranges) -> str:
-    """The character of a set that is written where any would do."""
-    for wanted in _PREFERRED:
-        if found := intersection(ranges, wanted):
-            return chr(found[0][0])
-    firsts = [chr(low) for low, _ in ranges]
-    return next((character for character in firsts if character.isprintable()), firsts[0])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from maze.grammar.cfg.model import Literal, Pattern, Terminal
-from maze.grammar.pattern.automaton import DEAD, Alphabet, Budget, Dfa, make_dfa
+from maze.grammar.pattern.automaton import Budget
 from maze.grammar.pattern.code_points import Ranges, single
 from maze.grammar.pattern.derivative import Derivatives, first_characters, without_empty
+from maze.grammar.pattern.shortest import first_characters_by_trial, shortest_of
 from maze.grammar.pattern.tree import EMPTY, NOTHING, Node, is_plain, nullable, size_of, text_of
 
 
@@ -23,16 +24,16 @@ class TerminalStates(ABC):
         """Whether what has been read is a text of the terminal."""
 
     @abstractmethod
-    def goes_on(self, state: int) -> bool:
-        """Whether it is the beginning of a longer one."""
+    def may_go_on(self, state: int) -> bool:
+        """Whether it is the beginning of a longer one; if rest() is None, it is not after all."""
 
     @abstractmethod
     def next_characters(self, state: int) -> Ranges:
         """The characters that may come next."""
 
     @abstractmethod
-    def rest(self, state: int) -> Terminal:
-        """What is left of the texts that are not at their end, in a state that goes on."""
+    def rest(self, state: int) -> Terminal | None:
+        """What is left of the texts that are not at their end, in a state that may go on; None if none is left."""
 
 
 def states_of(terminal: Terminal, derivatives: Derivatives, budget: Budget) -> TerminalStates:
@@ -41,7 +42,7 @@ def states_of(terminal: Terminal, derivatives: Derivatives, budget: Budget) -> T
         return _OfText(terminal.text)
     if (text := text_of(terminal.language)) is not None:
         return _OfText(text)
-    return (_OfExpression if is_plain(terminal.language) else _OfAutomaton)(terminal, derivatives, budget)
+    return _OfExpression(terminal, derivatives, budget)
 
 
 class _OfText(TerminalStates):
@@ -56,18 +57,18 @@ class _OfText(TerminalStates):
     def is_accepting(self, state: int) -> bool:
         return state == len(self._text)
 
-    def goes_on(self, state: int) -> bool:
+    def may_go_on(self, state: int) -> bool:
         return state < len(self._text)
 
     def next_characters(self, state: int) -> Ranges:
         return single(ord(self._text[state])) if state < len(self._text) else ()
 
-    def rest(self, state: int) -> Terminal:
+    def rest(self, state: int) -> Terminal | None:
         return Literal(self._text[state:])
 
 
 class _OfExpression(TerminalStates):
-    """A state is a derivative. An expression of this kind that accepts nothing shows it by its form."""
+    """A state is a derivative."""
 
     def __init__(self, pattern: Pattern, derivatives: Derivatives, budget: Budget) -> None:
         self._name = pattern.name
@@ -76,6 +77,8 @@ class _OfExpression(TerminalStates):
         self._expressions: list[Node] = [pattern.language]
         self._numbers: dict[Node, int] = {pattern.language: 0}
         self._steps: dict[tuple[int, str], int | None] = {}
+        self._is_plain = is_plain(pattern.language)
+        """An expression of this kind that accepts nothing shows it by its form."""
 
     def after(self, state: int, character: str) -> int | None:
         key = (state, character)
@@ -96,61 +99,21 @@ class _OfExpression(TerminalStates):
     def is_accepting(self, state: int) -> bool:
         return nullable(self._expressions[state])
 
-    def goes_on(self, state: int) -> bool:
+    def may_go_on(self, state: int) -> bool:
         return self._expressions[state] != EMPTY
 
     def next_characters(self, state: int) -> Ranges:
-        return first_characters(self._expressions[state])
+        expression = self._expressions[state]
+        if self._is_plain:
+            return first_characters(expression)
+        return first_characters_by_trial(expression, self._derivatives, self._budget)
 
-    def rest(self, state: int) -> Terminal:
-        return _terminal(self._name, self._expressions[state])
-
-
-class _OfAutomaton(TerminalStates):
-    """A state is one of the finished automaton, as the form of an intersection does not tell whether it has a text."""
-
-    def __init__(self, pattern: Pattern, derivatives: Derivatives, budget: Budget) -> None:
-        self._pattern = pattern
-        self._derivatives = derivatives
-        self._budget = budget
-        self._made: tuple[Alphabet, Dfa] | None = None
-        self._expressions: dict[int, Node] = {0: pattern.language}
-        """A derivative for each state that has been met."""
-
-    def _automaton(self) -> tuple[Alphabet, Dfa]:
-        if self._made is None:
-            alphabet = Alphabet([self._pattern.language])
-            self._made = alphabet, make_dfa(self._pattern.language, alphabet, self._budget)
-        return self._made
-
-    def after(self, state: int, character: str) -> int | None:
-        alphabet, dfa = self._automaton()
-        target = dfa.next[state][alphabet.group_of(character)]
-        if target == DEAD:
+    def rest(self, state: int) -> Terminal | None:
+        language = without_empty(self._expressions[state])
+        if not self._is_plain and shortest_of(language, self._budget) is None:
             return None
-        if target not in self._expressions:
-            self._expressions[target] = self._derivatives.of(self._expressions[state], character)
-            self._budget.spend(size_of(self._expressions[target]))
-        return target
-
-    def is_accepting(self, state: int) -> bool:
-        return state in self._automaton()[1].accepting
-
-    def goes_on(self, state: int) -> bool:
-        return any(target != DEAD for target in self._automaton()[1].next[state])
-
-    def next_characters(self, state: int) -> Ranges:
-        alphabet, dfa = self._automaton()
-        return alphabet.ranges_of(sum(1 << group for group, target in enumerate(dfa.next[state]) if target != DEAD))
-
-    def rest(self, state: int) -> Terminal:
-        return _terminal(self._pattern.name, self._expressions[state])
+        text = text_of(language)
+        return Pattern(self._name.removesuffix(_REST) + _REST, language) if text is None else Literal(text)
 
 
 _REST = "[rest]"
-
-
-def _terminal(name: str, expression: Node) -> Terminal:
-    language = without_empty(expression)
-    text = text_of(language)
-    return Pattern(name.removesuffix(_REST) + _REST, language) if text is None else Literal(text)
