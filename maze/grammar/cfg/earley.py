@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from maze.grammar.cfg.analysis import nullable, pruned, reachable
-from maze.grammar.cfg.model import Cfg, Nonterminal, Production, Terminal
+from maze.grammar.cfg.analysis import nullable, pruned
+from maze.grammar.cfg.model import Cfg, Nonterminal, Production, Symbol
 from maze.grammar.cfg.terminal_states import TerminalStates, states_of
 from maze.grammar.pattern.automaton import Budget
 from maze.grammar.pattern.code_points import Ranges, union
@@ -49,35 +49,32 @@ class Tables:
         """By slot: the number of a rule, a terminal, or None at the end of a production."""
         self.rule: list[int] = []
         """By slot: the rule that it is in."""
-        self.rest: list[Production] = []
-        """By slot: what comes after it in the production."""
+        self._place: list[tuple[Production, Slot]] = []
+        """By slot: the production that it is in, and where that begins."""
         self.slots: list[list[Slot]] = []
         """By rule: where its productions begin."""
-        derivatives = Derivatives(budget)
-        terminals: dict[Terminal, TerminalStates] = {}
-        for number, productions in enumerate(self.cfg.rules.values()):
-            self.slots.append([])
-            for production in productions:
-                budget.spend(1 + len(production))
-                self.slots[-1].append(len(self.symbols))
-                for place, symbol in enumerate(production):
-                    self.rule.append(number)
-                    self.rest.append(production[place:])
-                    if isinstance(symbol, Nonterminal):
-                        self.symbols.append(numbers[symbol.name])
-                    else:
-                        if symbol not in terminals:
-                            terminals[symbol] = states_of(symbol, derivatives, budget)
-                        self.symbols.append(terminals[symbol])
-                self.symbols.append(None)
-                self.rule.append(number)
-                self.rest.append(())
         self._predictions: dict[frozenset[int], Prediction] = {}
-        self._numbers = numbers
-        self._corners: dict[str, list[str]] = {}
-        for name, number in numbers.items():
-            nexts = (self.symbols[slot] for slot in self.corners(number))
-            self._corners[name] = [self.names[symbol] for symbol in nexts if isinstance(symbol, int)]
+        derivatives = Derivatives(budget)
+        coded: dict[Symbol, int | TerminalStates] = {
+            terminal: states_of(terminal, derivatives, budget) for terminal in self.cfg.terminals()
+        }
+        coded.update({Nonterminal(name): number for name, number in numbers.items()})
+        for number, productions in enumerate(self.cfg.rules.values()):
+            slots = []
+            for production in productions:
+                size = len(production) + 1
+                budget.spend(size)
+                slots.append(len(self.symbols))
+                self._place += [(production, len(self.symbols))] * size
+                self.rule += [number] * size
+                self.symbols += [coded[symbol] for symbol in production]
+                self.symbols.append(None)
+            self.slots.append(slots)
+
+    def rest(self, slot: Slot) -> Production:
+        """What comes after a place in its production."""
+        production, begin = self._place[slot]
+        return production[slot - begin :]
 
     def corners(self, rule: int) -> Iterator[Slot]:
         """The places in the productions of a rule before which there may be no text."""
@@ -93,8 +90,7 @@ class Tables:
     def prediction(self, wanted: frozenset[int]) -> Prediction:
         """What begins where rules of these numbers may begin."""
         if wanted not in self._predictions:
-            names = {name for number in wanted for name in reachable(self.names[number], self._corners)}
-            self._predictions[wanted] = Prediction(self, sorted(self._numbers[name] for name in names))
+            self._predictions[wanted] = Prediction(self, wanted)
         return self._predictions[wanted]
 
 
@@ -110,16 +106,21 @@ class Begun:
 class Prediction:
     """All that may begin at one place in a text."""
 
-    def __init__(self, tables: Tables, rules: Iterable[int]) -> None:
+    def __init__(self, tables: Tables, wanted: Iterable[int]) -> None:
         self.users: dict[int, list[Slot]] = {}
         """By rule: the places after it in the productions that it may be the first to fill."""
         self._terminals: list[tuple[Slot, TerminalStates]] = []
         self._begun: dict[str, list[Begun]] = {}
-        for rule in rules:
-            for slot in tables.corners(rule):
+        todo = sorted(wanted, reverse=True)
+        found = set(todo)
+        while todo:
+            for slot in tables.corners(todo.pop()):
                 symbol = tables.symbols[slot]
                 if isinstance(symbol, int):
                     self.users.setdefault(symbol, []).append(slot + 1)
+                    if symbol not in found:
+                        found.add(symbol)
+                        todo.append(symbol)
                 elif symbol is not None:
                     self._terminals.append((slot, symbol))
 

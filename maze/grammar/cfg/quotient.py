@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maze.grammar.cfg.analysis import pruned
+from maze.grammar.cfg.analysis import reachable
 from maze.grammar.cfg.earley import CannotFollowError, Goal, Recogniser, recognise
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal
 from maze.grammar.pattern.automaton import Budget
@@ -60,17 +60,29 @@ def rest_of(recogniser: Recogniser) -> Cfg:
     if may_end:
         rests[start][()] = None
     for slot, began in inside:
-        add((tables.rule[slot], began), tables.rest[slot])
+        add((tables.rule[slot], began), tables.rest(slot))
     for (slot, began, state), states in recogniser.begun.items():
         if (terminal := states.rest(state)) is not None:
-            add((tables.rule[slot], began), (terminal, *tables.rest[slot + 1]))
+            add((tables.rule[slot], began), (terminal, *tables.rest(slot + 1)))
     names = _RestNames(tables.names)
     while todo:
         goal = todo.pop()
         for slot, began in recogniser.waiters(goal):
-            add((tables.rule[slot], began), (Nonterminal(names[goal]), *tables.rest[slot]))
-    rules = {names[goal]: tuple(productions) for goal, productions in rests.items()}
-    return pruned(Cfg(names[start], {**_without_units(names[start], rules), **tables.cfg.rules}))
+            add((tables.rule[slot], began), (Nonterminal(names[goal]), *tables.rest(slot)))
+    begun = {names[goal]: tuple(productions) for goal, productions in rests.items()}
+    rules = {**_without_units(names[start], begun), **tables.cfg.rules}
+    kept = reachable(names[start], _References(rules))
+    return Cfg(names[start], {name: productions for name, productions in rules.items() if name in kept})
+
+
+class _References(dict[str, list[str]]):
+    """By rule: the rules in its productions, worked out for those that are asked for."""
+
+    def __init__(self, rules: dict[str, tuple[Production, ...]]) -> None:
+        self._rules = rules
+
+    def __missing__(self, name: str) -> list[str]:
+        return [symbol.name for rhs in self._rules[name] for symbol in rhs if isinstance(symbol, Nonterminal)]
 
 
 class _RestNames(dict[Goal, str]):

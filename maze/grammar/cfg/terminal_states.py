@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from maze.grammar.cfg.model import Literal, Pattern, Terminal
-from maze.grammar.pattern.automaton import Budget
+from maze.grammar.pattern.automaton import Alphabet, Budget
 from maze.grammar.pattern.code_points import Ranges, single
 from maze.grammar.pattern.derivative import Derivatives, first_characters, without_empty
 from maze.grammar.pattern.shortest import first_characters_by_trial, shortest_of
@@ -67,6 +67,21 @@ class _OfText(TerminalStates):
         return Literal(self._text[state:])
 
 
+class _CharactersAlike(dict[str, str]):
+    """For each character the first one asked for of those that an expression does not tell from it."""
+
+    def __init__(self, expression: Node) -> None:
+        self._expression = expression
+        self._alphabet: Alphabet | None = None
+        self._firsts: dict[int, str] = {}
+
+    def __missing__(self, character: str) -> str:
+        if self._alphabet is None:
+            self._alphabet = Alphabet([self._expression])
+        first = self[character] = self._firsts.setdefault(self._alphabet.group_of(character), character)
+        return first
+
+
 class _OfExpression(TerminalStates):
     """A state is a derivative."""
 
@@ -75,15 +90,17 @@ class _OfExpression(TerminalStates):
         self._derivatives = derivatives
         self._budget = budget
         self._expressions: list[Node] = [pattern.language]
+        self._accepting = [False]
         self._numbers: dict[Node, int] = {pattern.language: 0}
         self._steps: dict[tuple[int, str], int | None] = {}
+        self._alike = _CharactersAlike(pattern.language)
         self._is_plain = is_plain(pattern.language)
         """An expression of this kind that accepts nothing shows it by its form."""
 
     def after(self, state: int, character: str) -> int | None:
-        key = (state, character)
+        key = (state, self._alike[character])
         if key not in self._steps:
-            self._steps[key] = self._step(state, character)
+            self._steps[key] = self._step(*key)
         return self._steps[key]
 
     def _step(self, state: int, character: str) -> int | None:
@@ -94,10 +111,11 @@ class _OfExpression(TerminalStates):
             self._budget.spend(size_of(expression))
             self._numbers[expression] = len(self._expressions)
             self._expressions.append(expression)
+            self._accepting.append(nullable(expression))
         return self._numbers[expression]
 
     def is_accepting(self, state: int) -> bool:
-        return nullable(self._expressions[state])
+        return self._accepting[state]
 
     def may_go_on(self, state: int) -> bool:
         return self._expressions[state] != EMPTY

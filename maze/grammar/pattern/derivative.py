@@ -59,13 +59,14 @@ class Derivatives:
                 ways = []
                 for place, item in enumerate(items):
                     self._budget.spend(len(items) - place)
-                    ways.append(cat(self.of(item, character), *items[place + 1 :]))
+                    if (after := self.of(item, character)) != NOTHING:
+                        ways.append(cat(after, *items[place + 1 :]))
                     if not nullable(item):
                         break
-                return alt(*ways)
+                return _alt(ways)
             case Alt(items):
                 self._budget.spend(len(items))
-                return alt(*(self.of(item, character) for item in items))
+                return _alt([after for item in items if (after := self.of(item, character)) != NOTHING])
             case Repeat(item, low, high):
                 again = (low, high) == (0, None)
                 rest = node if again else repeat(item, max(low - 1, 0), None if high is None else high - 1)
@@ -96,6 +97,11 @@ class Derivatives:
         if not accepting:
             return NOTHING
         return EMPTY if rows == [()] else Machine(tuple(rows), accepting)
+
+
+def _alt(ways: list[Node]) -> Node:
+    """Alternation, without looking at the one way that there mostly is."""
+    return ways[0] if len(ways) == 1 else alt(*ways)
 
 
 def without_empty(node: Node) -> Node:

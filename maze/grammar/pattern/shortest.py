@@ -105,7 +105,7 @@ def _by_derivatives(node: Node, budget: Budget) -> str | None:
     """A* over the derivatives, of which a long counted repetition has too many to make them all."""
     derivatives = Derivatives(budget)
     characters = list(_representatives(Alphabet([node])).values())
-    heap: list[tuple[Cost, int, int, str, Node]] = [((_least(node), 0), 0, 0, "", node)]
+    heap: list[tuple[Cost, int, int, str, Node]] = [((least_length(node), 0), 0, 0, "", node)]
     settled: set[Node] = set()
     number = 0
     while heap:
@@ -122,11 +122,13 @@ def _by_derivatives(node: Node, budget: Budget) -> str | None:
                 continue
             number += 1
             length, unprintable = cost_of(text + character)
-            heapq.heappush(heap, ((length + _least(after), unprintable), -length, number, text + character, after))
+            heapq.heappush(
+                heap, ((length + least_length(after), unprintable), -length, number, text + character, after)
+            )
     return None
 
 
-def _least(node: Node) -> int:
+def least_length(node: Node) -> int:
     """No text of the expression has fewer characters."""
     match node:
         case Chars():
@@ -134,13 +136,13 @@ def _least(node: Node) -> int:
         case Literal(text):
             return len(text)
         case Cat(items):
-            return sum(map(_least, items))
+            return sum(map(least_length, items))
         case Alt(items):
-            return min(map(_least, items))
+            return min(map(least_length, items))
         case Both(items):
-            return max(map(_least, items))
+            return max(map(least_length, items))
         case Repeat(item, low, _):
-            return low and low * _least(item)
+            return low and low * least_length(item)
     return 0
 
 
