@@ -1,22 +1,34 @@
 from __future__ import annotations
 
+import json
+import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_cfg import GRAMMARS, LONGEST, WORDS, texts_of, words_of
 
+from maze.grammar.cfg.analysis import pruned
+from maze.grammar.cfg.diagram import diagram_of
 from maze.grammar.cfg.earley import CannotFollowError, recognise
+from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern
 from maze.grammar.cfg.quotient import between, left_quotient, right_quotient
 from maze.grammar.cfg.shortest import ShortestTexts, shortest_text
+from maze.grammar.llguidance import Matcher
 from maze.grammar.pattern.automaton import Alphabet, Budget, OverBudgetError, make_dfa
 from maze.grammar.pattern.code_points import Ranges, contains
 from maze.grammar.pattern.derivative import Derivatives, first_characters, without_empty
 from maze.grammar.pattern.parser import parse_whole
 from maze.grammar.pattern.reversal import reversed_expression
 from maze.grammar.pattern.tree import Chars, Machine, Node, Repeat, alt, both, cat, is_plain, literal, negation, repeat
+from maze.grammar.read.grammar_text import lower_grammar
+from maze.grammar.schema.lowering import lower
+from maze.grammar.schema.reading import in_its_draft, parse_schema
+from maze.json_text import JsonValue
+from maze.threads import run_with_big_stack
 
 # ------------------------------------------------------------------------------------------------ expressions
 
@@ -211,3 +223,218 @@ def test_a_quotient_of_a_quotient_keeps_its_rules_apart() -> None:
     with pytest.raises(CannotFollowError) as raised:
         left_quotient(in_steps, "3)))))", Budget())
     assert raised.value.offset == 5
+
+
+# ------------------------------------------------------------------------------------------------ as engines read them
+
+_PROGRAMS = r"""
+root ::= st+
+st ::= id " = " e ";\n" | "if (" e ") {\n" st* "}\n"
+e ::= t (" + " t)*
+t ::= id | num | "(" e ")" | id "(" (e (", " e)*)? ")"
+id ::= [a-z] [a-zA-Z0-9_]{0,9}
+num ::= [0-9]+
+"""
+_GBNF = [
+    _PROGRAMS,
+    'root ::= "a" ("" | "b")*',
+    "root ::= [^x]{3,40} | emoji+\nemoji ::= [😀-🙏]",
+    'root ::= s\ns ::= "(" s ")" s | ""',
+    'root ::= ("if" | "iffy" | [a-z]{2,8}) (" " [0-9]{1,3} ("," [0-9]{3})*)? "."',
+]
+_SCHEMAS: list[JsonValue] = [
+    {
+        "properties": {
+            "id": {"type": "integer", "minimum": -5, "maximum": 123456},
+            "ratio": {"type": "number", "exclusiveMinimum": 0, "maximum": 0.5},
+            "when": {"type": "string", "format": "date-time"},
+            "name": {"type": "string", "minLength": 2, "maxLength": 300},
+            "code": {"type": "string", "pattern": "^[A-Z]{2,4}-[0-9]+$", "maxLength": 9},
+            "kind": {"enum": ["a", "ab", "abc", 1, 12, None]},
+        },
+        "required": ["id", "name"],
+        "type": "object",
+        "additionalProperties": False,
+    },
+    {"type": "array", "items": {"$ref": "#"}, "maxItems": 7},
+    {"type": "object", "additionalProperties": {"type": "string", "not": {"enum": ["x", "xyz"]}}, "minProperties": 1},
+    {"anyOf": [{"type": "object", "properties": {"x": {"$ref": "#"}}, "required": ["x"]}, {"type": "boolean"}]},
+    {},
+]
+
+
+def _lowered(schema: JsonValue) -> Cfg:
+    parsed, content_type, _ = parse_schema(json.dumps(schema), "s")
+    _, references, _ = in_its_draft(parsed, content_type, "s")
+    return pruned(lower(references).cfg)
+
+
+def _braid(name: str, language: str) -> Cfg:
+    sample = json.loads((Path(__file__).parent / "data" / "braid" / f"{name}.json").read_text())
+    cfg = lower_grammar(sample["grammar"], language, "p").cfg
+    assert cfg is not None
+    return cfg
+
+
+def _gbnf(text: str) -> Cfg:
+    cfg = lower_grammar(text, None, "p").cfg
+    assert cfg is not None
+    return cfg
+
+
+_REAL_GRAMMARS = [
+    *(pytest.param(lambda text=text: _gbnf(text), id=f"gbnf-{number}") for number, text in enumerate(_GBNF)),
+    *(
+        pytest.param(lambda name=name, language=language: _braid(name, language), id=f"{name}-{language}")
+        for name, language in (("e02_typescript", "typescript"), ("e01_python", "python"), ("e04_zig", "zig"))
+    ),
+    *(pytest.param(lambda schema=schema: _lowered(schema), id=f"schema-{n}") for n, schema in enumerate(_SCHEMAS)),
+]
+
+
+def _walk(matcher: Matcher, chance: random.Random, length: int) -> str:
+    """A text that `matcher` is led through, of whole characters."""
+    text = ""
+    while len(text) < length:
+        bytes_ = matcher.next_bytes()
+        plain = [byte for byte in bytes_ if byte < 0x80]
+        if not plain:
+            break
+        printable = [byte for byte in plain if byte >= 0x20]
+        character = chr(chance.choice(printable if printable and chance.random() < 0.9 else plain))
+        matcher.consume(character.encode())
+        text += character
+    return text
+
+
+def _reads(matcher: Matcher, text: str) -> bool:
+    return matcher.consume(text.encode()) == len(text.encode()) and matcher.can_end()
+
+
+@pytest.mark.parametrize("make", _REAL_GRAMMARS)
+def test_after_any_beginning_an_engine_sees_the_quotient_as_it_sees_the_whole_grammar(make: Callable[[], Cfg]) -> None:
+    run_with_big_stack(lambda: _compare_on_walks(make()))
+
+
+def _compare_on_walks(cfg: Cfg) -> None:
+    begin = Matcher(cfg_to_lark(cfg))
+    chance = random.Random(1)
+    for length in (1, 2, 5, 20, 90, 400):
+        whole = begin.copy()
+        prefix = _walk(whole, chance, length)
+        quotient = left_quotient(cfg, prefix, Budget())
+        rest = Matcher(cfg_to_lark(quotient))
+
+        ending = shortest_text(quotient, Budget())
+        assert ending is not None
+        for reader in (whole, rest):
+            assert _reads(reader.copy(), ending), (prefix, ending)
+
+        for _ in range(60):
+            following = rest.next_bytes()
+            assert (whole.next_bytes(), whole.can_end()) == (following, rest.can_end()), prefix
+            if not following:
+                break
+            step = bytes([chance.choice(following)])
+            assert whole.consume(step) == rest.consume(step) == 1
+
+
+@pytest.mark.parametrize("make", _REAL_GRAMMARS)
+def test_what_an_engine_fills_in_makes_a_text_of_the_grammar(make: Callable[[], Cfg]) -> None:
+    run_with_big_stack(lambda: _fill_in(make()))
+
+
+def _fill_in(cfg: Cfg) -> None:
+    whole = Matcher(cfg_to_lark(cfg))
+    chance = random.Random(2)
+    for length in (3, 30, 200):
+        text = _walk(whole.copy(), chance, length)
+        text += shortest_text(left_quotient(cfg, text, Budget()), Budget()) or ""
+        begin = chance.randrange(len(text) + 1)
+        end = chance.randrange(begin, len(text) + 1)
+        rest = between(cfg, text[:begin], text[end:], Budget())
+        matcher = Matcher(cfg_to_lark(rest))
+        assert _reads(matcher.copy(), text[begin:end]), (text[:begin], text[begin:end], text[end:])
+        filled = _walk(matcher, chance, 40)
+        filled += shortest_text(left_quotient(rest, filled, Budget()), Budget()) or ""
+        assert _reads(whole.copy(), text[:begin] + filled + text[end:]), (text[:begin], filled, text[end:])
+
+
+def test_a_long_right_recursion_is_read_in_time_in_proportion_to_its_length() -> None:
+    item = Pattern("WORD", parse_whole("[a-z]+,"))
+    cfg = Cfg("list", {"list": ((item,), (item, Nonterminal("list")))})
+    left_quotient(cfg, "word," * 20_000, Budget())
+
+
+def test_a_counted_terminal_is_left_with_its_count() -> None:
+    cfg = _gbnf('root ::= "<" [a-z]{2,2000} ">"')
+    quotient = left_quotient(cfg, "<" + "x" * 1_500, Budget())
+    assert shortest_text(quotient, Budget()) == ">"
+    assert recognise(quotient, "y" * 500 + ">", Budget()).may_end
+    assert cannot_follow(left_quotient, quotient, "y" * 501) == 500
+
+
+# ------------------------------------------------------------------------------------------------ diagrams
+
+
+def test_a_diagram_shows_recursion_as_the_repetition_that_it_means() -> None:
+    sign, digits = Literal("-"), Pattern("DIGITS", parse_whole("[0-9]+"))
+    cfg = Cfg(
+        "sum",
+        {
+            "product": ((sign, Nonterminal("product")), (digits,), (Literal("("), Nonterminal("sum"), Literal(")"))),
+            "sum": ((Nonterminal("sum"), Literal("+"), Nonterminal("sum")), (Nonterminal("product"),)),
+        },
+    )
+    number = {"kind": "pattern", "name": "DIGITS", "pattern": "/[0-9]+/"}
+
+    def text(shown: str) -> JsonValue:
+        return {"kind": "text", "text": shown}
+
+    def reference(name: str) -> JsonValue:
+        return {"kind": "rule", "name": name}
+
+    assert diagram_of(cfg) == {
+        "start": "sum",
+        "rules": [
+            {
+                "name": "sum",
+                "shape": {"kind": "repeat", "least": 1, "item": reference("product"), "between": text("+")},
+            },
+            {
+                "name": "product",
+                "shape": {
+                    "kind": "sequence",
+                    "items": [
+                        {"kind": "repeat", "least": 0, "item": text("-"), "between": None},
+                        {
+                            "kind": "choice",
+                            "items": [
+                                number,
+                                {"kind": "sequence", "items": [text("("), reference("sum"), text(")")]},
+                            ],
+                        },
+                    ],
+                },
+            },
+        ],
+    }
+
+
+def test_a_diagram_shows_what_may_be_left_out() -> None:
+    cfg = Cfg("S", {"S": ((Nonterminal("A"), Literal("b"), Nonterminal("A")),), "A": ((), (Literal("a"),))})
+    (_, optional) = diagram_of(cfg)["rules"]
+    assert optional == {"name": "A", "shape": {"kind": "optional", "item": {"kind": "text", "text": "a"}}}
+    assert diagram_of(Cfg("S", {"S": ((),)}))["rules"][0]["shape"] == {"kind": "sequence", "items": []}
+
+
+@pytest.mark.parametrize("make", _REAL_GRAMMARS)
+def test_a_diagram_of_any_grammar_is_json_whose_rules_are_all_there(make: Callable[[], Cfg]) -> None:
+    diagram = run_with_big_stack(lambda: diagram_of(make()))
+    assert json.loads(json.dumps(diagram)) == diagram
+    names = {rule["name"] for rule in diagram["rules"]}
+    todo = [rule["shape"] for rule in diagram["rules"]]
+    while todo:
+        shape = todo.pop()
+        assert shape["kind"] != "rule" or shape["name"] in names
+        todo += [*shape.get("items", ()), *filter(None, (shape.get("item"), shape.get("between")))]

@@ -100,8 +100,23 @@ class Derivatives:
 
 
 def _alt(ways: list[Node]) -> Node:
-    """Alternation, without looking at the one way that there mostly is."""
-    return ways[0] if len(ways) == 1 else alt(*ways)
+    """Alternation, without those that another one accepts when it leaves out what it may leave out at its beginning.
+
+    Of `x*yz`, `yz` and `z` the second goes. Sequences that can be empty at the beginning leave many such behind.
+    """
+    if len(ways) == 1:
+        return ways[0]
+    joined = alt(*ways)
+    if not isinstance(joined, Alt):
+        return joined
+    covered = set()
+    for item in joined.items:
+        if isinstance(item, Cat):
+            for place, head in enumerate(item.items, 1):
+                if not nullable(head):
+                    break
+                covered.add(cat(*item.items[place:]))
+    return alt(*(item for item in joined.items if item not in covered)) if covered else joined
 
 
 def without_empty(node: Node) -> Node:

@@ -15,10 +15,9 @@ from maze.grammar.pattern.tree import (
     Cat,
     Chars,
     Literal,
-    Machine,
     Node,
     Repeat,
-    children,
+    has_machine,
     is_plain,
     nullable,
 )
@@ -49,7 +48,7 @@ def shortest_of(node: Node, budget: Budget) -> str | None:
             budget.spend(len(text))
             return text
         case _ if not is_plain(node):
-            return (_by_automaton if _has_machine(node) else _by_derivatives)(node, budget)
+            return (_by_automaton if has_machine(node) else _by_derivatives)(node, budget)
         case Cat(items):
             parts = [shortest_of(item, budget) for item in items]
             return None if None in parts else "".join(part or "" for part in parts)
@@ -73,10 +72,6 @@ def first_characters_by_trial(node: Node, derivatives: Derivatives, budget: Budg
             if shortest_of(derivatives.of(node, character), budget) is not None
         )
     )
-
-
-def _has_machine(node: Node) -> bool:
-    return isinstance(node, Machine) or any(map(_has_machine, children(node)))
 
 
 def _by_automaton(node: Node, budget: Budget) -> str | None:
