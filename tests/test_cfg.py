@@ -16,6 +16,7 @@ from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Symbol
 from maze.grammar.cfg.product import MAX_PRODUCTIONS, intersect_grammar, overlaps
 from maze.grammar.pattern.automaton import OverBudgetError
 from maze.grammar.pattern.code_points import characters, contains
+from maze.grammar.pattern.derivative import without_empty
 from maze.grammar.pattern.parser import parse_pattern, parse_whole
 from maze.grammar.pattern.tree import Alt, Both, Cat, Chars, Machine, Node, Not, Repeat, both, literal, negation, repeat
 from maze.grammar.read.grammar_text import lower_grammar
@@ -91,6 +92,9 @@ def texts_of(cfg: Cfg) -> set[str]:
     return known[cfg.start]
 
 
+_A = characters("a")
+_EVEN = Machine((((_A, 1),), ((_A, 0), (characters("c"), 2)), ()), frozenset((0, 2)))
+"""An even number of letters `a`, or an odd one and `c`; the empty text too, which a terminal does without."""
 _NAMES = ("S", "A", "B", "C[0,1]")
 _SYMBOLS: st.SearchStrategy[Symbol] = st.one_of(
     st.sampled_from([Nonterminal(name) for name in _NAMES]),
@@ -102,6 +106,9 @@ _SYMBOLS: st.SearchStrategy[Symbol] = st.one_of(
             Literal("c"),
             Pattern("P", both(parse_whole("[ab]+"), negation(literal("ab")))),
             Pattern("Q", parse_whole("c?a{1,2}|b")),
+            Pattern("EVEN", without_empty(_EVEN)),
+            Pattern("COUNTED", parse_whole("(ab?){2,3}")),
+            Pattern("DEAD END", both(parse_whole("abc|cab?"), parse_whole("a[ac]|cab?"))),
         ]
     ),
 )
