@@ -1,4 +1,8 @@
-"""What is left of a grammar once its texts are given in part: from the beginning, to the end, or both."""
+"""What is left of a grammar once its texts are given in part: from the beginning, to the end, or both.
+
+The functions are to be called on a big stack, as expressions may be deep. That no terminal of a grammar accepts nothing
+is taken for granted, as everywhere.
+"""
 
 from __future__ import annotations
 
