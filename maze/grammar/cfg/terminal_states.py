@@ -93,6 +93,7 @@ class _OfExpression(TerminalStates):
         self._accepting = [False]
         self._numbers: dict[Node, int] = {pattern.language: 0}
         self._steps: dict[tuple[int, str], int | None] = {}
+        self._rests: dict[int, Terminal | None] = {}
         self._alike = _CharactersAlike(pattern.language)
         self._is_plain = is_plain(pattern.language)
         """An expression of this kind that accepts nothing shows it by its form."""
@@ -127,6 +128,11 @@ class _OfExpression(TerminalStates):
         return first_characters_by_trial(expression, self._derivatives, self._budget)
 
     def rest(self, state: int) -> Terminal | None:
+        if state not in self._rests:
+            self._rests[state] = self._rest(state)
+        return self._rests[state]
+
+    def _rest(self, state: int) -> Terminal | None:
         language = without_empty(self._expressions[state])
         if not self._is_plain and shortest_of(language, self._budget) is None:
             return None

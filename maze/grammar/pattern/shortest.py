@@ -20,6 +20,7 @@ from maze.grammar.pattern.tree import (
     has_machine,
     is_plain,
     nullable,
+    size_of,
 )
 
 Cost: TypeAlias = tuple[int, int]
@@ -112,7 +113,7 @@ def _by_derivatives(node: Node, budget: Budget) -> str | None:
         settled.add(rest)
         for character in characters:
             after = derivatives.of(rest, character)
-            budget.spend(1 + len(text))
+            budget.spend(len(text) + size_of(after))
             if after == NOTHING or after in settled:
                 continue
             number += 1
