@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable
 
 from maze.errors import LimitExceededError
 from maze.grammar.cfg.analysis import chain_is_longer
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Production, Symbol, Terminal, one_of
+from maze.grammar.cfg.recursion import recursion_of, with_direct_recursion
 from maze.grammar.pattern.printer import to_terminal
 from maze.types import EngineGrammar
 
@@ -23,8 +23,6 @@ MAX_WRITTEN_SYMBOLS = 400_000
 MAX_ALTERNATIVES = 1_800
 """Most alternatives of one rule after folding; llguidance fails while decoding over 2,000 items at one place."""
 
-_MAX_MERGED = 200
-"""Most symbols that putting a rule into its one place may repeat."""
 _FOLD_FROM = 8
 """Alternatives of one literal each that are folded into one terminal from this number on."""
 
@@ -34,118 +32,7 @@ def cfg_to_lark(cfg: Cfg) -> EngineGrammar:
 
     Raises LimitExceededError where llguidance could not work with them.
     """
-    return EngineGrammar(_Writer(_inlined(cfg)).write())
-
-
-# ------------------------------------------------------------------------------------------------ shape
-
-
-def _inlined(cfg: Cfg) -> Cfg:
-    """The same language, with rules replaced by their one production where that is no longer than the reference.
-
-    That takes chains of rules, and the depth of recursion with them, out of the text, and brings recursion through a
-    rule of its own (`expression: binary` and `binary: expression op expression`) to where it can be repetition.
-    """
-    uses = Counter(symbol.name for symbol in cfg.symbols() if isinstance(symbol, Nonterminal))
-    single = {
-        name: productions[0]
-        for name, productions in cfg.rules.items()
-        if name != cfg.start and len(productions) == 1 and (uses[name] == 1 or len(productions[0]) <= 1)
-    }
-    _without_cycles(single)
-
-    def body(production: Production) -> Production:
-        if not any(isinstance(symbol, Nonterminal) and symbol.name in single for symbol in production):
-            return production
-        flat: list[Symbol] = []
-        todo: list[Symbol] = list(reversed(production))
-        while todo:
-            symbol = todo.pop()
-            if isinstance(symbol, Nonterminal) and symbol.name in single:
-                todo += reversed(single[symbol.name])
-            else:
-                flat.append(symbol)
-        return tuple(flat)
-
-    rules = {
-        name: tuple(dict.fromkeys(map(body, productions)))
-        for name, productions in cfg.rules.items()
-        if name not in single
-    }
-    return Cfg(cfg.start, _with_direct_recursion(cfg.start, rules))
-
-
-def _with_direct_recursion(start: str, rules: dict[str, tuple[Production, ...]]) -> dict[str, tuple[Production, ...]]:
-    """The same language, with rules put into the one place that refers to them where that makes recursion direct.
-
-    `t: "," u` and `u: i t | i i t` become `t: "," i t | "," i i t`, which can be written as repetition.
-    """
-    uses: Counter[str] = Counter()
-    user: dict[str, str] = {}
-    for name, productions in rules.items():
-        used = [symbol.name for rhs in productions for symbol in rhs if isinstance(symbol, Nonterminal)]
-        uses.update(used)
-        user.update(dict.fromkeys(used, name))
-    merged = dict(rules)
-    into: dict[str, str] = {}
-    for inner in rules:
-        if uses[inner] != 1 or inner == start:
-            continue
-        outer = user[inner]
-        while outer in into:
-            outer = into[outer]
-        if outer == inner:
-            continue
-        options = merged[inner]
-        place = next(rhs for rhs in merged[outer] if Nonterminal(inner) in rhs)
-        at = place.index(Nonterminal(inner))
-        ends = at == len(place) - 1 and any(rhs and rhs[-1] == Nonterminal(outer) for rhs in options)
-        begins = at == 0 and any(rhs and rhs[0] == Nonterminal(outer) for rhs in options)
-        if not (ends or begins) or len(place) * len(options) > _MAX_MERGED:
-            continue
-        for symbol in place:
-            if isinstance(symbol, Nonterminal):
-                uses[symbol.name] += len(options) - 1
-        merged[outer] = tuple(
-            dict.fromkeys(
-                production
-                for rhs in merged[outer]
-                for production in (
-                    [(*rhs[:at], *option, *rhs[at + 1 :]) for option in options] if rhs == place else [rhs]
-                )
-            )
-        )
-        del merged[inner]
-        into[inner] = outer
-    return merged
-
-
-def _without_cycles(single: dict[str, Production]) -> None:
-    """Take one rule out of `single` for each circle of references within it."""
-    state: dict[str, int] = {}
-    for root in list(single):
-        if root in state:
-            continue
-        stack = [(root, iter(single[root]))]
-        state[root] = 1
-        while stack:
-            name, symbols = stack[-1]
-            for symbol in symbols:
-                if not isinstance(symbol, Nonterminal) or symbol.name not in single:
-                    continue
-                if state.get(symbol.name) == 1:
-                    del single[symbol.name]
-                    state[symbol.name] = 2
-                elif symbol.name not in state:
-                    state[symbol.name] = 1
-                    stack.append((symbol.name, iter(single[symbol.name])))
-                    break
-            else:
-                state[name] = 2
-                stack.pop()
-
-
-# ------------------------------------------------------------------------------------------------ text
+    return EngineGrammar(_Writer(with_direct_recursion(cfg)).write())
 
 
 class _Names:
@@ -195,28 +82,9 @@ class _Writer:
         return f"start: {start}\n" + "".join(self._rules) + "".join(self._terminals)
 
     def _write_rule(self, name: str, productions: tuple[Production, ...]) -> None:
-        """One rule. Every recursion at the ends of its productions becomes repetition, which engines read in one step.
-
-        The texts of `a: z a | a d | a g a | b` are items `z* b d*` with `g` between them.
-        """
-        myself = Nonterminal(name)
-        before: list[Production] = []
-        after: list[Production] = []
-        between: list[Production] = []
-        others: list[Production] = []
-        for production in productions:
-            if production == (myself,):
-                continue
-            begins = bool(production) and production[0] == myself
-            ends = len(production) > 1 and production[-1] == myself
-            if begins and ends:
-                between.append(production[1:-1])
-            elif begins:
-                after.append(production[1:])
-            elif ends:
-                before.append(production[:-1])
-            else:
-                others.append(production)
+        """One rule; recursion at the ends of its productions becomes repetition, which engines read in one step."""
+        recursion = recursion_of(name, productions)
+        before, others, after, between = recursion.before, recursion.others, recursion.after, recursion.between
         self._count(name, productions)
         own = self._rule_names[name]
         item = " ".join(

@@ -274,3 +274,8 @@ def conjuncts(node: Node) -> int:
 def is_plain(node: Node) -> bool:
     """Whether the tree is without Both and Not, so that it prints as one regular expression."""
     return not isinstance(node, Both | Not | Machine) and all(map(is_plain, children(node)))
+
+
+def has_machine(node: Node) -> bool:
+    """Whether a finished automaton is in the tree."""
+    return isinstance(node, Machine) or any(map(has_machine, children(node)))

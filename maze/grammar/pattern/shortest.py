@@ -1,0 +1,157 @@
+"""The shortest text of a regular expression: always the same one, in printable characters where there is a choice."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TypeAlias
+
+from maze.grammar.pattern.automaton import DEAD, Alphabet, Budget, make_dfa
+from maze.grammar.pattern.code_points import Ranges, intersection, union
+from maze.grammar.pattern.derivative import Derivatives
+from maze.grammar.pattern.tree import (
+    NOTHING,
+    Alt,
+    Both,
+    Cat,
+    Chars,
+    Literal,
+    Node,
+    Repeat,
+    has_machine,
+    is_plain,
+    nullable,
+    size_of,
+)
+
+Cost: TypeAlias = tuple[int, int]
+"""Characters, and how many of them cannot be printed."""
+
+_PREFERRED: tuple[Ranges, ...] = (
+    ((0x61, 0x7A),),
+    ((0x41, 0x5A),),
+    ((0x30, 0x39),),
+    ((0x21, 0x7E),),
+    ((0x20, 0x7E),),
+)
+
+
+def cost_of(text: str) -> Cost:
+    """What a text is compared by."""
+    return len(text), sum(not character.isprintable() for character in text)
+
+
+def shortest_of(node: Node, budget: Budget) -> str | None:
+    """The shortest text of an expression; None if it has none. Raises OverBudgetError."""
+    match node:
+        case Chars(ranges):
+            return _preferred(ranges) if ranges else None
+        case Literal(text):
+            budget.spend(len(text))
+            return text
+        case _ if not is_plain(node):
+            return (_by_automaton if has_machine(node) else _by_derivatives)(node, budget)
+        case Cat(items):
+            parts = [shortest_of(item, budget) for item in items]
+            return None if None in parts else "".join(part or "" for part in parts)
+        case Alt(items):
+            ways = [way for item in items if (way := shortest_of(item, budget)) is not None]
+            return min(ways, key=cost_of, default=None)
+        case Repeat(item, low, _):
+            once = shortest_of(item, budget) if low else ""
+            budget.spend(low * len(once or ""))
+            return None if once is None else once * low
+    raise AssertionError(node)
+
+
+def first_characters_by_trial(node: Node, derivatives: Derivatives, budget: Budget) -> Ranges:
+    """What the texts of any expression begin with. Raises OverBudgetError."""
+    alphabet = Alphabet([node])
+    return union(
+        *(
+            alphabet.ranges_of(1 << group)
+            for group, character in _representatives(alphabet).items()
+            if shortest_of(derivatives.of(node, character), budget) is not None
+        )
+    )
+
+
+def _by_automaton(node: Node, budget: Budget) -> str | None:
+    """Dijkstra's algorithm over the finished automaton: an expression with a large one in it is slow to derive."""
+    alphabet = Alphabet([node])
+    dfa = make_dfa(node, alphabet, budget)
+    characters = _representatives(alphabet)
+    heap: list[tuple[Cost, int, str]] = [((0, 0), 0, "")]
+    settled: set[int] = set()
+    while heap:
+        _, state, text = heapq.heappop(heap)
+        if state in dfa.accepting:
+            return text
+        if state in settled:
+            continue
+        settled.add(state)
+        for group, character in characters.items():
+            target = dfa.next[state][group]
+            if target != DEAD and target not in settled:
+                budget.spend(1 + len(text))
+                heapq.heappush(heap, (cost_of(text + character), target, text + character))
+    return None
+
+
+def _by_derivatives(node: Node, budget: Budget) -> str | None:
+    """A* over the derivatives, of which a long counted repetition has too many to make them all."""
+    derivatives = Derivatives(budget)
+    characters = list(_representatives(Alphabet([node])).values())
+    heap: list[tuple[Cost, int, int, str, Node]] = [((least_length(node), 0), 0, 0, "", node)]
+    settled: set[Node] = set()
+    number = 0
+    while heap:
+        _, _, _, text, rest = heapq.heappop(heap)
+        if nullable(rest):
+            return text
+        if rest in settled:
+            continue
+        settled.add(rest)
+        for character in characters:
+            after = derivatives.of(rest, character)
+            budget.spend(len(text) + size_of(after))
+            if after == NOTHING or after in settled:
+                continue
+            number += 1
+            length, unprintable = cost_of(text + character)
+            heapq.heappush(
+                heap, ((length + least_length(after), unprintable), -length, number, text + character, after)
+            )
+    return None
+
+
+def least_length(node: Node) -> int:
+    """No text of the expression has fewer characters."""
+    match node:
+        case Chars():
+            return 1
+        case Literal(text):
+            return len(text)
+        case Cat(items):
+            return sum(map(least_length, items))
+        case Alt(items):
+            return min(map(least_length, items))
+        case Both(items):
+            return max(map(least_length, items))
+        case Repeat(item, low, _):
+            return low and low * least_length(item)
+    return 0
+
+
+def _representatives(alphabet: Alphabet) -> dict[int, str]:
+    """A character of each group that has one."""
+    sets = {group: alphabet.ranges_of(1 << group) for group in range(alphabet.size)}
+    return {group: _preferred(ranges) for group, ranges in sets.items() if ranges}
+
+
+def _preferred(ranges: Ranges) -> str:
+    """The character of a set that is written where any would do."""
+    for wanted in _PREFERRED:
+        if found := intersection(ranges, wanted):
+            return chr(found[0][0])
+    firsts = [chr(low) for low, _ in ranges]
+    return next((character for character in firsts if character.isprintable()), firsts[0])
