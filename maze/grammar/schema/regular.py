@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from maze.grammar.pattern.automaton import DEAD, Alphabet, Budget, Dfa, OverBudgetError, make_dfa
+from maze.grammar.pattern.automaton import Budget, OverBudgetError
+from maze.grammar.pattern.recogniser import Recogniser
 from maze.grammar.pattern.tree import ANYTHING, NOTHING, Literal, Node, text_of
 
 
 @lru_cache(maxsize=4096)
-def _automaton(language: Node) -> tuple[Alphabet, Dfa] | None:
-    alphabet = Alphabet([language])
-    try:
-        return alphabet, make_dfa(language, alphabet, Budget())
-    except OverBudgetError:
-        return None
+def recogniser_of(language: Node) -> Recogniser:
+    """What tells the texts of a language. Raises OverBudgetError."""
+    return Recogniser(language)
 
 
+@lru_cache(maxsize=4096)
 def is_nothing(language: Node) -> bool:
     """Whether no text is in a language; False also where that is too much work to find out."""
     if language in (ANYTHING, NOTHING):
         return language == NOTHING
-    made = _automaton(language)
-    return made is not None and made[1].is_empty
+    try:
+        return recogniser_of(language).accepts_nothing(Budget())
+    except OverBudgetError:
+        return False
 
 
 def accepts(language: Node, text: str) -> bool:
@@ -33,13 +34,4 @@ def accepts(language: Node, text: str) -> bool:
         return language.text == text
     if (only := text_of(language)) is not None:
         return only == text
-    made = _automaton(language)
-    if made is None:
-        raise OverBudgetError
-    alphabet, dfa = made
-    state = 0
-    for character in text:
-        state = dfa.next[state][alphabet.group_of(character)]
-        if state == DEAD:
-            return False
-    return state in dfa.accepting
+    return recogniser_of(language).accepts(text)

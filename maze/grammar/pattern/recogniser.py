@@ -1,0 +1,122 @@
+"""Automata whose states are made when a text comes to them: for languages whose whole automaton is too large to make.
+
+An intersection is followed in all of its parts at once, so that `hostname & .{1,253}` costs what a text meets of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from maze.grammar.pattern.automaton import Alphabet, Budget, Positions, bits
+from maze.grammar.pattern.tree import Alt, Both, Node, Not, alt, is_plain
+
+MAX_KEPT_STATES = 2_000
+"""Most states that are kept for the next text, at most some megabytes; beyond it all are forgotten at once."""
+
+_Places = tuple[int, ...]
+"""By part of the language: the positions that the last character may have stood at, as bits."""
+_Question = Callable[[_Places], bool]
+
+
+@dataclass(slots=True, eq=False)
+class _State:
+    places: _Places
+    is_accepting: bool
+    next: dict[str, _State | None] = field(default_factory=dict)
+    """By character, as far as it has been met; None where no text of the language goes on with it."""
+
+
+class _Part:
+    """A part of the language that is one expression: an automaton whose last position is the start."""
+
+    def __init__(self, node: Node, alphabet: Alphabet, budget: Budget) -> None:
+        positions = Positions(node, alphabet, budget)
+        self._follow = [*positions.follow, positions.first]
+        self.start = 1 << len(positions.follow)
+        self.last = positions.last | (self.start if positions.nullable else 0)
+        self._by_group = [0] * alphabet.size
+        for position, mask in enumerate(positions.groups):
+            for group in bits(mask):
+                self._by_group[group] |= 1 << position
+
+    def after(self, places: int, group: int) -> int:
+        following = 0
+        for position in bits(places):
+            following |= self._follow[position]
+        return following & self._by_group[group]
+
+
+class Recogniser:
+    """Tells the texts of a language from all others, in time linear in the text. Threads may share one."""
+
+    def __init__(self, language: Node) -> None:
+        """Raises OverBudgetError for an expression with very many positions."""
+        self._alphabet = Alphabet([language])
+        self._parts: list[_Part] = []
+        self._accepting, self._alive = self._questions(language, Budget())
+        places = tuple(part.start for part in self._parts)
+        self._start = _State(places, self._accepting(places))
+        self._states: dict[_Places, _State] = {}
+
+    def _questions(self, node: Node, budget: Budget) -> tuple[_Question, _Question]:
+        """Whether a text may end at some places, and whether it may perhaps go on from there or end."""
+        if isinstance(node, Not):
+            inner, _ = self._questions(node.item, budget)
+            return lambda places: not inner(places), lambda _: True
+        if isinstance(node, Both):
+            parts = [self._questions(item, budget) for item in node.items]
+            return lambda places: all(end(places) for end, _ in parts), lambda places: all(go(places) for _, go in parts)
+        if isinstance(node, Alt) and not is_plain(node):
+            plain = alt(*filter(is_plain, node.items))
+            parts = [self._questions(item, budget) for item in (plain, *node.items) if item is plain or not is_plain(item)]
+            return lambda places: any(end(places) for end, _ in parts), lambda places: any(go(places) for _, go in parts)
+        number = len(self._parts)
+        part = _Part(node, self._alphabet, budget)
+        self._parts.append(part)
+        return lambda places: bool(places[number] & part.last), lambda places: bool(places[number])
+
+    def accepts(self, text: str) -> bool:
+        """Whether a text is in the language."""
+        state = self._start
+        for character in text:
+            try:
+                following = state.next[character]
+            except KeyError:
+                following = self._next(state, character)
+            if following is None:
+                return False
+            state = following
+        return state.is_accepting
+
+    def accepts_nothing(self, budget: Budget) -> bool:
+        """Whether there is no text in the language; a short one is found soon. Raises OverBudgetError."""
+        groups = (self._alphabet.ranges_of(1 << group) for group in range(self._alphabet.size))
+        characters = [chr(ranges[0][0]) for ranges in groups if ranges]
+        pending = [self._start]
+        met = {self._start.places}
+        for state in pending:
+            if state.is_accepting:
+                return False
+            budget.spend(len(characters) * sum(places.bit_count() for places in state.places))
+            for character in characters:
+                following = self._next(state, character)
+                if following is not None and following.places not in met:
+                    met.add(following.places)
+                    pending.append(following)
+        return True
+
+    def _next(self, state: _State, character: str) -> _State | None:
+        group = self._alphabet.group_of(character)
+        places = tuple(part.after(before, group) for part, before in zip(self._parts, state.places, strict=True))
+        following: _State | None = None
+        if self._alive(places):
+            following = self._states.get(places)
+            if following is None:
+                if len(self._states) >= MAX_KEPT_STATES:
+                    self._states = {}
+                    self._start = _State(self._start.places, self._start.is_accepting)
+                following = self._states[places] = _State(places, self._accepting(places))
+        state.next[character] = following
+        return following
+
