@@ -5,14 +5,16 @@ An intersection is followed in all of its parts at once, so that `hostname & .{1
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from maze.grammar.pattern.automaton import Alphabet, Budget, Positions, bits
-from maze.grammar.pattern.tree import Alt, Both, Node, Not, alt, is_plain
+from maze.grammar.pattern.automaton import DEAD, Alphabet, Budget, Dfa, Positions, bits, make_dfa
+from maze.grammar.pattern.tree import Alt, Both, Machine, Node, Not, alt, is_plain
 
 MAX_KEPT_STATES = 2_000
 """Most states that are kept for the next text, at most some megabytes; beyond it all are forgotten at once."""
+MAX_POSITIONS = 10_000
+"""Most positions of one expression."""
 
 _Places = tuple[int, ...]
 """By part of the language: the positions that the last character may have stood at, as bits."""
@@ -27,11 +29,11 @@ class _State:
     """By character, as far as it has been met; None where no text of the language goes on with it."""
 
 
-class _Part:
+class _ExpressionPart:
     """A part of the language that is one expression: an automaton whose last position is the start."""
 
     def __init__(self, node: Node, alphabet: Alphabet, budget: Budget) -> None:
-        positions = Positions(node, alphabet, budget)
+        positions = Positions(node, alphabet, budget, MAX_POSITIONS)
         self._follow = [*positions.follow, positions.first]
         self.start = 1 << len(positions.follow)
         self.last = positions.last | (self.start if positions.nullable else 0)
@@ -47,13 +49,36 @@ class _Part:
         return following & self._by_group[group]
 
 
+class _MachinePart:
+    """A part of the language that is a finished automaton; its places are its states."""
+
+    start = 1
+
+    def __init__(self, dfa: Dfa) -> None:
+        self._next = dfa.next
+        self.last = sum(1 << state for state in dfa.accepting)
+
+    def after(self, places: int, group: int) -> int:
+        target = self._next[places.bit_length() - 1][group] if places else DEAD
+        return 0 if target == DEAD else 1 << target
+
+
+def _joined(
+    questions: list[tuple[_Question, _Question]], join: Callable[[Iterable[bool]], bool]
+) -> tuple[_Question, _Question]:
+    return (
+        lambda places: join(ends(places) for ends, _ in questions),
+        lambda places: join(goes_on(places) for _, goes_on in questions),
+    )
+
+
 class Recogniser:
     """Tells the texts of a language from all others, in time linear in the text. Threads may share one."""
 
     def __init__(self, language: Node) -> None:
         """Raises OverBudgetError for an expression with very many positions."""
         self._alphabet = Alphabet([language])
-        self._parts: list[_Part] = []
+        self._parts: list[_ExpressionPart | _MachinePart] = []
         self._accepting, self._alive = self._questions(language, Budget())
         places = tuple(part.start for part in self._parts)
         self._start = _State(places, self._accepting(places))
@@ -65,14 +90,18 @@ class Recogniser:
             inner, _ = self._questions(node.item, budget)
             return lambda places: not inner(places), lambda _: True
         if isinstance(node, Both):
-            parts = [self._questions(item, budget) for item in node.items]
-            return lambda places: all(end(places) for end, _ in parts), lambda places: all(go(places) for _, go in parts)
+            return _joined([self._questions(item, budget) for item in node.items], all)
         if isinstance(node, Alt) and not is_plain(node):
-            plain = alt(*filter(is_plain, node.items))
-            parts = [self._questions(item, budget) for item in (plain, *node.items) if item is plain or not is_plain(item)]
-            return lambda places: any(end(places) for end, _ in parts), lambda places: any(go(places) for _, go in parts)
+            plain = [item for item in node.items if is_plain(item)]
+            others = [item for item in node.items if not is_plain(item)]
+            items = [*others, alt(*plain)] if plain else others
+            return _joined([self._questions(item, budget) for item in items], any)
         number = len(self._parts)
-        part = _Part(node, self._alphabet, budget)
+        part = (
+            _MachinePart(make_dfa(node, self._alphabet, budget))
+            if isinstance(node, Machine)
+            else _ExpressionPart(node, self._alphabet, budget)
+        )
         self._parts.append(part)
         return lambda places: bool(places[number] & part.last), lambda places: bool(places[number])
 
@@ -119,4 +148,3 @@ class Recogniser:
                 following = self._states[places] = _State(places, self._accepting(places))
         state.next[character] = following
         return following
-

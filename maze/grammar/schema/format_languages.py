@@ -23,7 +23,7 @@ class FormatLanguage:
     outside: Node
     """Texts that are not of the format."""
     missing: str = ""
-    """Which texts of the format are not offered. They and some others are not outside either; empty if there are none."""
+    """Texts of the format that are not offered, in words. They and some others are not outside either."""
 
 
 _EVERY_TEXT = FormatLanguage(ANYTHING, NOTHING)

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from maze.grammar.pattern.automaton import Budget, OverBudgetError
 from maze.grammar.pattern.recogniser import Recogniser
-from maze.grammar.pattern.tree import ANYTHING, NOTHING, Literal, Node, text_of
+from maze.grammar.pattern.tree import ANYTHING, NOTHING, Literal, Node, is_plain, text_of
 
 
 @lru_cache(maxsize=4096)
@@ -18,8 +18,8 @@ def recogniser_of(language: Node) -> Recogniser:
 @lru_cache(maxsize=4096)
 def is_nothing(language: Node) -> bool:
     """Whether no text is in a language; False also where that is too much work to find out."""
-    if language in (ANYTHING, NOTHING):
-        return language == NOTHING
+    if language == NOTHING or is_plain(language):
+        return language == NOTHING  # which stands in no larger tree
     try:
         return recogniser_of(language).accepts_nothing(Budget())
     except OverBudgetError:
