@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 import jsonschema_rs
 
+from maze.grammar.schema.exact_patterns import with_exact_patterns
+
 MAX_BACKTRACKING = 50_000
 """Steps back that a pattern with look-around or backreferences may take on one text: about 2 ms."""
 
@@ -15,11 +17,21 @@ def make_validator(schema: str, formats: Mapping[str, Callable[[str], bool]] | N
 
     Raises ValueError (jsonschema_rs.ValidationError) for what is no schema. Call it with a big stack.
     """
+    exact = with_exact_patterns(schema)
+    try:
+        return _built(exact, formats or {})
+    except jsonschema_rs.ValidationError:
+        if exact == schema:
+            raise
+        return _built(schema, formats or {})  # raises with the words of the schema
+
+
+def _built(schema: str, formats: Mapping[str, Callable[[str], bool]]) -> jsonschema_rs.Validator:
     try:
         return jsonschema_rs.validator_for(
             schema,
             validate_formats=True,
-            formats=dict(formats or {}),
+            formats=dict(formats),
             offline=True,
             # Patterns with look-around or backreferences. Over the limit the value is refused, below `not` as well.
             pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKING),
