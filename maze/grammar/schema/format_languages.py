@@ -82,6 +82,8 @@ _PLAIN_LABEL = (
     r"|[A-Za-z0-9][A-Za-z0-9\-]([A-Za-z0-9][A-Za-z0-9\-]|-[A-Za-z0-9])[A-Za-z0-9\-]{0,58}[A-Za-z0-9])"
 )
 """RFC 5890: not with hyphens as its third and fourth character."""
+_LABEL = rf"({_PLAIN_LABEL}|[Xx][Nn]--[A-Za-z0-9\-]{{0,58}}[A-Za-z0-9])"
+"""Or perhaps an A-label."""
 _LDH_LABEL = r"[A-Za-z0-9]([A-Za-z0-9\-]{0,61}[A-Za-z0-9])?"
 """RFC 1123."""
 _A_LABELS = "names with A-labels (xn--...)"
@@ -168,8 +170,8 @@ _LANGUAGES: dict[str, Callable[[], FormatLanguage]] = {
         parse_whole(rf"{_DATE}[Tt]{_TIME}"), parse_whole(rf"{_DATE}[Tt]{_TIME_AND_LEAP_SECONDS}"), _OTHER_LEAP_SECONDS
     ),
     "duration": _regular(_DURATION),
-    "email": lambda: _between(_mailbox(_PLAIN_LABEL), _mailbox(_LDH_LABEL), _A_LABELS),
-    "hostname": lambda: _between(_host_name(_PLAIN_LABEL), _host_name(_LDH_LABEL), _A_LABELS),
+    "email": lambda: _between(_mailbox(_PLAIN_LABEL), _mailbox(_LABEL), _A_LABELS),
+    "hostname": lambda: _between(_host_name(_PLAIN_LABEL), _host_name(_LABEL), _A_LABELS),
     "ipv4": _regular(_IPV4),
     "ipv6": _regular(_IPV6),
     "iri": _regular(_IRI),
