@@ -11,7 +11,7 @@ import pytest
 
 from maze.check.format_assertion import ASSERTED_FORMATS
 from maze.grammar.cfg.lark_writer import cfg_to_lark
-from maze.grammar.cfg.model import Cfg, Literal, Pattern, Production
+from maze.grammar.cfg.model import Cfg, Literal, Pattern, Production, Symbol
 from maze.grammar.llguidance import ENGINE_LIMITS, check_grammar, is_bearable
 from maze.grammar.pattern.tree import ANYTHING, NOTHING, both
 from maze.grammar.schema.format_languages import CHECKED_FORMATS, FormatLanguage, is_known, language_of_format
@@ -214,7 +214,8 @@ def test_an_engine_bears_several_in_one_schema(name: str) -> None:
     for contents, times in ((language.offered, 8), (language.outside, 2)):
         assert not is_nothing(contents)
         string = Pattern("string", quoted_language(contents))
-        production: Production = (Literal("["), *([string, Literal(",")] * times), Literal("0]"))
+        items: list[Symbol] = [string, Literal(",")]
+        production: Production = (Literal("["), *items * times, Literal("0]"))
         rules = cfg_to_lark(Cfg("start", {"start": (production,)}))
         check_grammar(rules, ENGINE_LIMITS)
         assert is_bearable(rules)

@@ -13,7 +13,7 @@ from maze.grammar.pattern.assertions import resolve
 from maze.grammar.pattern.code_points import ANY, DIGIT, WORD, Ranges, characters, complement, union
 from maze.grammar.pattern.parser import MAX_CONJUNCTS, MAX_PATTERN_CHARACTERS, PatternParser
 from maze.grammar.pattern.source import Source
-from maze.grammar.pattern.tree import Node, conjuncts
+from maze.grammar.pattern.tree import EMPTY, Boundary, Cat, Lookaround, Neighbour, Node, alt, cat, conjuncts
 
 LINE_TERMINATORS = characters("\n\r\u2028\u2029")
 _SPACE = union(characters("\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff"), ((0x2000, 0x200A),))
@@ -41,7 +41,8 @@ class _EcmascriptParser(PatternParser):
     def _group(self, at: int) -> tuple[Node | None, int]:
         if self._peek("?") and not self._match(r"\?(:|<?[=!]|<[A-Za-z_])"):
             self._source.unsupported("a group that is none of ECMAScript's", at, "cannot be enforced; use (?:...)")
-        return super()._group(at)
+        tree, size = super()._group(at)
+        return (_with_anchor_outside(tree) if isinstance(tree, Lookaround) and tree.ahead else tree), size
 
     def _escape(self, at: int) -> tuple[Node, int]:
         if self._match("[AzZ]"):
@@ -62,3 +63,18 @@ class _EcmascriptParser(PatternParser):
 
     def _named_class(self, at: int) -> Ranges | None:  # noqa: ARG002 - there are none
         return None
+
+
+_START = ((Neighbour((), end=True), Neighbour(ANY, end=True)),)
+_NO_START = ((Neighbour(ANY, end=False), Neighbour(ANY, end=True)),)
+
+
+def _with_anchor_outside(look: Lookaround) -> Node:
+    """A look-ahead that begins with `^` as one without it: it looks where it stands itself."""
+    first, rest = (look.item.items[0], cat(*look.item.items[1:])) if isinstance(look.item, Cat) else (look.item, EMPTY)
+    if not isinstance(first, Boundary) or first.ways != _START:
+        return look
+    inner = Lookaround(True, look.negated, rest, look.position)
+    if look.negated:
+        return alt(Boundary(_NO_START, first.position), inner)
+    return cat(first, inner)

@@ -13,7 +13,7 @@ from maze.grammar.pattern.automaton import (
 )
 from maze.grammar.pattern.tree import Machine, Node, is_plain
 
-MAX_STEPS_BACK = 100_000
+_MAX_STEPS_BACK = 100_000
 """Most steps on the way back to an expression; about 0.1 s."""
 
 
@@ -36,6 +36,6 @@ def plain_expression(language: Node) -> Node | None:
     if is_plain(language):
         return language
     try:
-        return without_intersections(language, Budget(MAX_STEPS_BACK))
+        return without_intersections(language, Budget(_MAX_STEPS_BACK))
     except OverBudgetError:
         return None

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from maze.grammar.pattern.automaton import DEAD, Alphabet, Budget, Dfa, Positions, bits, make_dfa
 from maze.grammar.pattern.tree import Alt, Both, Machine, Node, Not, alt, is_plain
 
-MAX_KEPT_STATES = 2_000
+_MAX_KEPT_STATES = 2_000
 """Most states that are kept for the next text, at most some megabytes; beyond it all are forgotten at once."""
-MAX_POSITIONS = 10_000
+_MAX_POSITIONS = 10_000
 """Most positions of one expression."""
 
 _Places = tuple[int, ...]
@@ -33,7 +33,7 @@ class _ExpressionPart:
     """A part of the language that is one expression: an automaton whose last position is the start."""
 
     def __init__(self, node: Node, alphabet: Alphabet, budget: Budget) -> None:
-        positions = Positions(node, alphabet, budget, MAX_POSITIONS)
+        positions = Positions(node, alphabet, budget, _MAX_POSITIONS)
         self._follow = [*positions.follow, positions.first]
         self.start = 1 << len(positions.follow)
         self.last = positions.last | (self.start if positions.nullable else 0)
@@ -78,6 +78,8 @@ class Recogniser:
     def __init__(self, language: Node) -> None:
         """Raises OverBudgetError for an expression with very many positions."""
         self._alphabet = Alphabet([language])
+        groups = (self._alphabet.ranges_of(1 << group) for group in range(self._alphabet.size))
+        self._examples = [chr(ranges[0][0]) for ranges in groups if ranges]
         self._parts: list[_ExpressionPart | _MachinePart] = []
         self._accepting, self._alive = self._questions(language, Budget())
         places = tuple(part.start for part in self._parts)
@@ -118,22 +120,20 @@ class Recogniser:
             state = following
         return state.is_accepting
 
-    def accepts_nothing(self, budget: Budget) -> bool:
-        """Whether there is no text in the language; a short one is found soon. Raises OverBudgetError."""
-        groups = (self._alphabet.ranges_of(1 << group) for group in range(self._alphabet.size))
-        characters = [chr(ranges[0][0]) for ranges in groups if ranges]
-        pending = [self._start]
+    def shortest(self, budget: Budget) -> str | None:
+        """A shortest text of the language; None if there is none at all. Raises OverBudgetError."""
+        pending = [("", self._start)]
         met = {self._start.places}
-        for state in pending:
+        for text, state in pending:
             if state.is_accepting:
-                return False
-            budget.spend(len(characters) * sum(places.bit_count() for places in state.places))
-            for character in characters:
+                return text
+            budget.spend(len(self._examples) * sum(places.bit_count() for places in state.places))
+            for character in self._examples:
                 following = self._next(state, character)
                 if following is not None and following.places not in met:
                     met.add(following.places)
-                    pending.append(following)
-        return True
+                    pending.append((text + character, following))
+        return None
 
     def _next(self, state: _State, character: str) -> _State | None:
         group = self._alphabet.group_of(character)
@@ -142,7 +142,7 @@ class Recogniser:
         if self._alive(places):
             following = self._states.get(places)
             if following is None:
-                if len(self._states) >= MAX_KEPT_STATES:
+                if len(self._states) >= _MAX_KEPT_STATES:
                     self._states = {}
                     self._start = _State(self._start.places, self._start.is_accepting)
                 following = self._states[places] = _State(places, self._accepting(places))

@@ -1,16 +1,17 @@
 r"""Patterns written so that jsonschema_rs reads them as ECMAScript does.
 
-Its `.` leaves out the line feed alone; beside look-around its `\d`, `\w`, `\s` and `\b` are those of Unicode; and it
-refuses `[^]`, `\0`, `[\b]` and surrogate pairs.
+Its `.` leaves out the line feed alone; beside look-around its `\d`, `\w`, `\s` and `\b` are those of Unicode; it
+refuses `[^]`, `\0`, `[\b]`, surrogate pairs and a brace that is no count.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from maze.grammar.pattern.code_points import LAST_CODE_POINT, Ranges, complement
 from maze.grammar.pattern.ecmascript import CLASS_ESCAPES, LINE_TERMINATORS
-from maze.json_text import dump, parse
+from maze.json_text import JsonValue, dump, parse
 
 
 def _members(ranges: Ranges) -> str:
@@ -27,30 +28,44 @@ _OUTSIDE_OF_SETS = {
     r"\b": f"(?:(?<={_WORD})(?!{_WORD})|(?<!{_WORD})(?={_WORD}))",
     r"\B": f"(?:(?<={_WORD})(?={_WORD})|(?<!{_WORD})(?!{_WORD}))",
     ".": f"[{_members(complement(LINE_TERMINATORS))}]",
+    "{": r"\{",
     "[]": "(?!)",
     "[^]": f"[{_members(((0, LAST_CODE_POINT),))}]",
 }
 _IN_SETS = {**{f"\\{letter}": members for letter, members in _SETS.items()}, **_EVERYWHERE, r"\b": r"\x08"}
 
 _PAIR = r"\\u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2}"
+_BRACE = r"(?<!\\u)(?<!\\[pP])\{(?!\d+(?:,\d*)?\})"
 _IN_SET = re.compile(rf"{_PAIR}|\\0(?!\d)|\\.", re.DOTALL)
-_OUTSIDE_OF_SET = re.compile(rf"{_PAIR}|\\0(?!\d)|\\.|\[\^?\]|(?P<set>\[(?:\\.|[^\\\]])*\])|\.", re.DOTALL)
+_OUTSIDE_OF_SET = re.compile(rf"{_PAIR}|\\0(?!\d)|\\.|\[\^?\]|(?P<set>\[(?:\\.|[^\\\]])*\])|\.|{_BRACE}", re.DOTALL)
 _FLAGS = re.compile(r"\(\?[a-z]")
 """They are none of ECMAScript's; what a pattern with them means is left to jsonschema_rs."""
+_LOOKS = re.compile(r"\(\?<?[=!]|\\[1-9k]")
+_PLUS = re.compile(r"\\.|\[(?:\\.|[^\\\]])*\]|(?<![+*?}])(?P<plus>\+|\{1,\})(?![?+])", re.DOTALL)
 
 
-def exact_pattern(regex: str) -> str:
-    """The pattern as jsonschema_rs must be given it."""
+def needs_backtracking(regex: str) -> bool:
+    """Whether the pattern has look-around or a backreference, which the faster of two engines does not take."""
+    return _LOOKS.search(_OUTSIDE_OF_SET.sub(_outside_of_set, regex)) is not None
 
-    def in_set(found: re.Match[str]) -> str:
-        return _IN_SETS.get(found[0]) or _pair(found[0])
 
-    def outside_of_set(found: re.Match[str]) -> str:
-        if found["set"]:
-            return _IN_SET.sub(in_set, found[0])
-        return _OUTSIDE_OF_SETS.get(found[0]) or _pair(found[0])
+def exact_pattern(regex: str, *, backtracking: bool) -> str:
+    """The pattern as jsonschema_rs must be given it for one of its engines."""
+    if _FLAGS.search(regex):
+        return regex
+    exact = _OUTSIDE_OF_SET.sub(_outside_of_set, regex)
+    # An assertion that always holds, or it takes `c` for `^[a-z]+-?[a-z]+$`.
+    return _PLUS.sub(lambda found: f"{found[0]}(?=)" if found["plus"] else found[0], exact) if backtracking else exact
 
-    return regex if _FLAGS.search(regex) else _OUTSIDE_OF_SET.sub(outside_of_set, regex)
+
+def _in_set(found: re.Match[str]) -> str:
+    return _IN_SETS.get(found[0]) or _pair(found[0])
+
+
+def _outside_of_set(found: re.Match[str]) -> str:
+    if found["set"]:
+        return _IN_SET.sub(_in_set, found[0])
+    return _OUTSIDE_OF_SETS.get(found[0]) or _pair(found[0])
 
 
 def _pair(escape: str) -> str:
@@ -65,11 +80,30 @@ _DATA = frozenset(("const", "default", "enum", "examples"))
 _NAMED = frozenset(("$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"))
 
 
-def with_exact_patterns(schema: str) -> str:
-    """A schema with all of its patterns so written."""
+def with_exact_patterns(schema: str) -> tuple[str, bool]:
+    """A schema with all of its patterns so written, and whether one of them needs backtracking."""
     if "pattern" not in schema:
-        return schema
+        return schema, False
     root = parse(schema)
+    places = list(_with_patterns(root))
+    backtracking = any(
+        needs_backtracking(pattern)
+        for place in places
+        for pattern in (place.get("pattern", ""), *place.get("patternProperties", ()))
+    )
+    for place in places:
+        if "pattern" in place:
+            place["pattern"] = exact_pattern(place["pattern"], backtracking=backtracking)
+        if "patternProperties" in place:
+            patterns = place["patternProperties"]
+            exact = {exact_pattern(each, backtracking=backtracking): child for each, child in patterns.items()}
+            if len(exact) == len(patterns):
+                place["patternProperties"] = exact
+    return dump(root), backtracking
+
+
+def _with_patterns(root: JsonValue) -> Iterator[dict[str, JsonValue]]:
+    """Every object in a schema that may be a schema with patterns, also where no keyword holds it."""
     pending = [root]
     while pending:
         each = pending.pop()
@@ -77,15 +111,10 @@ def with_exact_patterns(schema: str) -> str:
             pending += each
         if not isinstance(each, dict):
             continue
-        if isinstance(pattern := each.get("pattern"), str):
-            each["pattern"] = exact_pattern(pattern)
-        if isinstance(patterns := each.get("patternProperties"), dict):
-            exact = {exact_pattern(pattern): child for pattern, child in patterns.items()}
-            if len(exact) == len(patterns):
-                each["patternProperties"] = exact
+        if isinstance(each.get("pattern", ""), str) and isinstance(each.get("patternProperties", {}), dict):
+            yield each
         for keyword, value in each.items():
             if keyword in _NAMED and isinstance(value, dict):
                 pending += value.values()
             elif keyword not in _DATA:
                 pending.append(value)
-    return dump(root)

@@ -21,7 +21,7 @@ def is_nothing(language: Node) -> bool:
     if language == NOTHING or is_plain(language):
         return language == NOTHING  # which stands in no larger tree
     try:
-        return recogniser_of(language).accepts_nothing(Budget())
+        return recogniser_of(language).shortest(Budget()) is None
     except OverBudgetError:
         return False
 
