@@ -10,7 +10,13 @@ from decimal import Decimal, localcontext
 
 import pytest
 
+from maze.grammar.cfg.automaton_rules import as_rules
+from maze.grammar.cfg.lark_writer import cfg_to_lark
+from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Production
+from maze.grammar.llguidance import ENGINE_LIMITS, Matcher, check_grammar
+from maze.grammar.llguidance import is_bearable as engine_bears
 from maze.grammar.pattern.machine import as_machine, plain_expression
+from maze.grammar.pattern.parser import parse_whole
 from maze.grammar.pattern.tree import Machine, Node, both
 from maze.grammar.schema.numbers import (
     ALL_NUMBERS,
@@ -187,3 +193,28 @@ def test_a_large_automaton_is_no_plain_expression() -> None:
     multiples = multiples_of(Decimal(365))
     assert multiples is not None
     assert plain_expression(multiples) is None
+
+
+@pytest.mark.parametrize("divisor", ["7", "60", "365", "1024", "2.5", "0.01"])
+def test_rules_of_an_automaton_have_its_texts_and_engines_bear_them(divisor: str) -> None:
+    language = multiples_of(Decimal(divisor))
+    assert language is not None
+    number = Nonterminal("number")
+    list_of_two: Production = (Literal("["), number, Literal(","), number, Literal("]"))
+    rules = cfg_to_lark(Cfg("start", {"start": (list_of_two,), **as_rules(language, "number")}))
+    check_grammar(rules, ENGINE_LIMITS)
+    assert engine_bears(rules)
+    matcher = Matcher(rules)
+    chance = random.Random(divisor)
+    for _ in range(40):
+        multiple = Decimal(divisor) * chance.randrange(-(10**9), 10**9)
+        for text in (written(multiple), written(multiple + 1), random_number(chance)):
+            assert matcher.accepts(f"[{text},0]".encode()) is (Decimal(text) % Decimal(divisor) == 0), text
+
+
+def test_a_language_of_one_text_is_one_rule_a_character() -> None:
+    assert as_rules(parse_whole("ab"), "n") == {
+        "n": ((Literal("a"), Nonterminal("n [state 1]")),),
+        "n [state 1]": ((Literal("b"),),),
+    }
+    assert as_rules(parse_whole("a?"), "n") == {"n": ((), (Literal("a"),))}

@@ -159,7 +159,7 @@ def test_patterns_that_people_write_mean_the_same_to_the_check() -> None:
         check = make_validator(json.dumps({"pattern": pattern}))
         for text in (walk(ours, chance, pattern) for _ in range(12)):
             assert ours.accepts(text) is check.is_valid(text), (pattern, text)
-    assert left <= 2
+    assert left <= 3
 
 
 def test_only_patterns_are_rewritten() -> None:
