@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from functools import lru_cache
 from pathlib import Path
 
 import jsonschema_rs
@@ -13,9 +14,10 @@ from maze.check.format_assertion import ASSERTED_FORMATS
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, Literal, Pattern, Production, Symbol
 from maze.grammar.llguidance import ENGINE_LIMITS, check_grammar, is_bearable
-from maze.grammar.pattern.tree import ANYTHING, NOTHING, both
+from maze.grammar.pattern.automaton import Budget
+from maze.grammar.pattern.recogniser import Recogniser
+from maze.grammar.pattern.tree import ANYTHING, NOTHING, Node, both
 from maze.grammar.schema.format_languages import CHECKED_FORMATS, FormatLanguage, is_known, language_of_format
-from maze.grammar.schema.regular import accepts, is_nothing
 from maze.grammar.schema.strings import quoted_language
 from maze.grammar.schema.validator import make_validator
 
@@ -30,6 +32,19 @@ DRAFTS = {
     2020: "https://json-schema.org/draft/2020-12/schema",
 }
 REGULAR = sorted({name.split()[0] for name in CASES} - CHECKED_FORMATS)
+
+
+@lru_cache(maxsize=256)
+def recogniser(language: Node) -> Recogniser:
+    return Recogniser(language)
+
+
+def accepts(language: Node, text: str) -> bool:
+    return recogniser(language).accepts(text)
+
+
+def is_nothing(language: Node) -> bool:
+    return recogniser(language).shortest(Budget()) is None
 
 
 def language_of(name: str, draft: int = 2020) -> FormatLanguage:

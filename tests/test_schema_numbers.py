@@ -7,6 +7,7 @@ import operator
 import random
 from collections.abc import Callable, Iterator
 from decimal import Decimal, localcontext
+from functools import lru_cache
 
 import pytest
 
@@ -17,6 +18,7 @@ from maze.grammar.llguidance import ENGINE_LIMITS, Matcher, check_grammar
 from maze.grammar.llguidance import is_bearable as engine_bears
 from maze.grammar.pattern.machine import as_machine, plain_expression
 from maze.grammar.pattern.parser import parse_whole
+from maze.grammar.pattern.recogniser import Recogniser
 from maze.grammar.pattern.tree import Machine, Node, both
 from maze.grammar.schema.numbers import (
     ALL_NUMBERS,
@@ -31,7 +33,6 @@ from maze.grammar.schema.numbers import (
     is_bearable,
     multiples_of,
 )
-from maze.grammar.schema.regular import accepts
 from maze.grammar.schema.validator import make_validator
 
 BOUNDS = [
@@ -79,6 +80,15 @@ def random_number(chance: random.Random) -> str:
     fraction = "." + "".join(chance.choices("01259", k=chance.randint(1, 4))) if chance.random() < 0.6 else ""
     sign = "-" if chance.random() < 0.4 and (whole + fraction).strip("0.") else ""
     return sign + whole + fraction
+
+
+@lru_cache(maxsize=256)
+def recogniser(language: Node) -> Recogniser:
+    return Recogniser(language)
+
+
+def accepts(language: Node, text: str) -> bool:
+    return recogniser(language).accepts(text)
 
 
 def holds(language: Node, text: str) -> bool:

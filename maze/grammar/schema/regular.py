@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from maze.grammar.pattern.automaton import Budget, OverBudgetError
-from maze.grammar.pattern.recogniser import Recogniser
-from maze.grammar.pattern.tree import ANYTHING, NOTHING, Literal, Node, is_plain, text_of
+from maze.grammar.pattern.automaton import DEAD, Alphabet, Budget, Dfa, OverBudgetError, make_dfa
+from maze.grammar.pattern.tree import ANYTHING, NOTHING, Literal, Node, text_of
 
 
 @lru_cache(maxsize=4096)
-def recogniser_of(language: Node) -> Recogniser:
-    """What tells the texts of a language. Raises OverBudgetError."""
-    return Recogniser(language)
+def _automaton(language: Node) -> tuple[Alphabet, Dfa] | None:
+    alphabet = Alphabet([language])
+    try:
+        return alphabet, make_dfa(language, alphabet, Budget())
+    except OverBudgetError:
+        return None
 
 
-@lru_cache(maxsize=4096)
 def is_nothing(language: Node) -> bool:
     """Whether no text is in a language; False also where that is too much work to find out."""
-    if language == NOTHING or is_plain(language):
-        return language == NOTHING  # which stands in no larger tree
-    try:
-        return recogniser_of(language).shortest(Budget()) is None
-    except OverBudgetError:
-        return False
+    if language in (ANYTHING, NOTHING):
+        return language == NOTHING
+    made = _automaton(language)
+    return made is not None and made[1].is_empty
 
 
 def accepts(language: Node, text: str) -> bool:
@@ -34,4 +33,13 @@ def accepts(language: Node, text: str) -> bool:
         return language.text == text
     if (only := text_of(language)) is not None:
         return only == text
-    return recogniser_of(language).accepts(text)
+    made = _automaton(language)
+    if made is None:
+        raise OverBudgetError
+    alphabet, dfa = made
+    state = 0
+    for character in text:
+        state = dfa.next[state][alphabet.group_of(character)]
+        if state == DEAD:
+            return False
+    return state in dfa.accepting
