@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from maze.check.explanation import diagnose
 from maze.errors import MazeError, UnsupportedConstraintError
 from maze.grammar.pattern.automaton import OverBudgetError
 from maze.grammar.pattern.ecmascript import parse_ecmascript
@@ -182,3 +183,11 @@ def test_only_patterns_are_rewritten() -> None:
 def test_a_broken_pattern_is_reported_as_it_was_written() -> None:
     with pytest.raises(ValueError, match=re.escape(r'"(a.b" is not a "regex"')):
         make_validator('{"pattern": "(a.b"}')
+
+
+@pytest.mark.parametrize("schema", [{"pattern": r"^.\d$"}, {"propertyNames": {"pattern": r"^(?!x).\d+$"}}], ids=str)
+def test_a_violation_names_the_pattern_as_it_was_written(schema: dict[str, JsonValue]) -> None:
+    value = "ab" if "pattern" in schema else {"ab": 1}
+    pattern = schema["pattern"] if "pattern" in schema else schema["propertyNames"]["pattern"]
+    _, expected = diagnose(json.dumps(schema), value)
+    assert expected == f'"ab" does not match "{pattern}"'

@@ -102,6 +102,17 @@ def with_exact_patterns(schema: str) -> tuple[str, bool]:
     return dump(root), backtracking
 
 
+def as_written(message: str, schema: str) -> str:
+    """A message about a schema with its patterns as they stand in it."""
+    for place in _with_patterns(parse(schema)):
+        for pattern in (place.get("pattern", ""), *place.get("patternProperties", ())):
+            for backtracking in (True, False):
+                exact = exact_pattern(pattern, backtracking=backtracking)
+                if exact != pattern:
+                    message = message.replace(exact, pattern)
+    return message
+
+
 def _with_patterns(root: JsonValue) -> Iterator[dict[str, JsonValue]]:
     """Every object in a schema that may be a schema with patterns, also where no keyword holds it."""
     pending = [root]
