@@ -12,6 +12,7 @@ import jsonschema_rs
 
 from maze.check.format_assertion import ASSERTED_FORMATS
 from maze.grammar.schema.drafts import draft_of
+from maze.grammar.schema.exact_patterns import as_written
 from maze.grammar.schema.keywords import DEFINITIONS, IN_PLACE, with_subschemas
 from maze.grammar.schema.references import Place, References
 from maze.grammar.schema.validator import make_validator
@@ -29,7 +30,7 @@ def diagnose(check_schema: str, value: JsonValue) -> tuple[list[str | int], str]
             make_validator(weaker, ASSERTED_FORMATS).validate(value)
         except jsonschema_rs.ValidationError as error:
             best = _most_telling(error)
-            return best.instance_path, _message(best)
+            return best.instance_path, _message(best, weaker)
         except ValueError:
             break
     return [], "a value that satisfies the schema (see its `oneOf`, `not`, `if` and the like)"
@@ -46,8 +47,8 @@ def _most_telling(error: jsonschema_rs.ValidationError) -> jsonschema_rs.Validat
     return best[0] if len(best) == 1 and deepest > len(error.instance_path) else error
 
 
-def _message(error: jsonschema_rs.ValidationError) -> str:
-    message = error.message.split("\n")[0]
+def _message(error: jsonschema_rs.ValidationError, schema: str) -> str:
+    message = as_written(error.message, schema).split("\n")[0]
     return message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}..."
 
 

@@ -1,44 +1,74 @@
-"""What finished texts are held to where a schema names a format of dates and times (RFC 3339).
+"""What finished texts are held to where a schema names a format: the languages that are offered while decoding.
 
-jsonschema_rs asserts all other formats well, but takes `,611-06-30` for a date.
+jsonschema_rs would assert some formats in newer drafts only, take `,611-06-30` for a date and a tab in a mailbox. What
+a format's languages leave open is decided here. `regex`, `idn-email` and `hostname` are left to jsonschema_rs, which
+knows the exact rules of each draft.
 """
 
 from __future__ import annotations
 
 import re
-from calendar import isleap
+from collections.abc import Callable
+from functools import cache
 
-_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
-_TIME = re.compile(r"(\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII)
-_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+from maze.grammar.pattern.recogniser import Recogniser
+from maze.grammar.schema.format_languages import language_of_format
+from maze.grammar.schema.validator import make_validator
+from maze.json_text import dump
+
+_LATEST_DRAFT = 2020
+_LEAP_SECOND = re.compile(r"(\d\d):(\d\d):60(?:\.\d+)?([+-])(\d\d):(\d\d)\Z", re.ASCII)
 
 
-def is_date(text: str) -> bool:
-    """A `full-date`."""
-    match = _DATE.fullmatch(text)
+def _ends_day(text: str) -> bool:
+    """Whether a time with a leap second is the end of a day in UTC."""
+    match = _LEAP_SECOND.search(text)
     if match is None:
         return False
-    year, month, day = map(int, match.groups())
-    return 1 <= month <= 12 and 1 <= day <= _DAYS[month - 1] + (month == 2 and isleap(year))
+    hour, minute, offset_hour, offset_minute = map(int, match.group(1, 2, 4, 5))
+    offset = offset_hour * 60 + offset_minute
+    minute_in_utc = hour * 60 + minute + (offset if match[3] == "-" else -offset)
+    return minute_in_utc % (24 * 60) == 24 * 60 - 1
 
 
-def is_time(text: str) -> bool:
-    """A `full-time`; a leap second only at the end of a day in UTC."""
-    match = _TIME.fullmatch(text)
-    if match is None:
-        return False
-    hour, minute, second = map(int, match.group(1, 2, 3))
-    east = -1 if match[4] == "-" else 1
-    offset_hour, offset_minute = int(match[5] or 0), int(match[6] or 0)
-    if hour > 23 or minute > 59 or second > 60 or offset_hour > 23 or offset_minute > 59:
-        return False
-    minute_in_utc = (hour * 60 + minute - east * (offset_hour * 60 + offset_minute)) % (24 * 60)
-    return second < 60 or minute_in_utc == 24 * 60 - 1
+@cache
+def _assertion_of_latest_draft(name: str) -> Callable[[object], bool]:
+    return make_validator(dump({"format": name})).is_valid
 
 
-def is_date_time(text: str) -> bool:
-    """A `date-time`, with T between date and time."""
-    return len(text) > 10 and text[10] in "Tt" and is_date(text[:10]) and is_time(text[11:])
+_LEFT_OPEN: dict[str, Callable[[str], bool]] = {
+    "time": _ends_day,
+    "date-time": _ends_day,
+    "email": lambda text: _assertion_of_latest_draft("email")(text),
+}
+"""Decides about texts that are neither offered nor outside of a format."""
 
 
-ASSERTED_FORMATS = {"date": is_date, "time": is_time, "date-time": is_date_time}
+@cache
+def _recognisers(name: str) -> tuple[Recogniser, Recogniser | None]:
+    language = language_of_format(name, _LATEST_DRAFT)
+    if language is None:
+        raise AssertionError(name)
+    return Recogniser(language.offered), Recogniser(language.outside) if language.missing else None
+
+
+def _assertion(name: str) -> Callable[[str], bool]:
+    def asserts(text: str) -> bool:
+        offered, outside = _recognisers(name)
+        if offered.accepts(text):
+            return True
+        return outside is not None and not outside.accepts(text) and _LEFT_OPEN[name](text)
+
+    return asserts
+
+
+_REGULAR_FORMATS = (
+    "date", "date-time", "duration", "email", "ipv4", "ipv6", "iri", "iri-reference", "json-pointer",
+    "relative-json-pointer", "time", "uri", "uri-reference", "uri-template", "uuid",
+)  # fmt: skip
+
+ASSERTED_FORMATS: dict[str, Callable[[str], bool]] = {
+    **{name: _assertion(name) for name in _REGULAR_FORMATS},
+    "idn-hostname": lambda text: _assertion_of_latest_draft("idn-hostname")(text),
+}
+"""By name: whether a text is of the format. jsonschema_rs asserts the others in every draft."""

@@ -205,7 +205,8 @@ class Positions:
     Sets of positions are bits. Raises OverBudgetError when it is made.
     """
 
-    def __init__(self, node: Node, alphabet: Alphabet, budget: Budget) -> None:
+    def __init__(self, node: Node, alphabet: Alphabet, budget: Budget, most: int = MAX_STATES) -> None:
+        self._most = most
         self._alphabet = alphabet
         self._budget = budget
         self.groups: list[int] = []
@@ -262,7 +263,7 @@ class Positions:
     def _add(self, mask: int) -> _Part:
         if not mask:
             return _Part(False, 0, 0)
-        if len(self.groups) >= MAX_STATES:
+        if len(self.groups) >= self._most:
             raise OverBudgetError
         self._budget.spend(1)
         self.groups.append(mask)
@@ -428,9 +429,9 @@ def is_empty(node: Node) -> bool:
     return make_dfa(node, Alphabet([node]), Budget()).is_empty
 
 
-def without_intersections(node: Node) -> Node:
-    """An equal expression without Both and Not. Raises OverBudgetError."""
-    budget = Budget()
+def without_intersections(node: Node, budget: Budget | None = None) -> Node:
+    """An equal expression without Both, Not and Machine. Raises OverBudgetError."""
+    budget = budget or Budget()
     alphabet = Alphabet([node])
     dfa = smallest(make_dfa(node, alphabet, budget), budget)
     edges: dict[int, dict[int, int]] = {}

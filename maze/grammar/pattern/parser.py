@@ -26,6 +26,7 @@ What a pattern means:
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NoReturn
 
@@ -87,7 +88,7 @@ def parse_pattern(text: str, path: str) -> Node:
         source.too_large(f"the pattern has {len(text)} characters; at most {MAX_PATTERN_CHARACTERS} are taken")
     body, offset, flags = _split_flags(source)
     source = Source(text, path, offset)
-    language = resolve(_Parser(body, source, flags).parse(), source, left_open=True, right_open=True)
+    language = resolve(PatternParser(body, source, flags).parse(), source, left_open=True, right_open=True)
     if conjuncts(language) > MAX_CONJUNCTS:
         source.too_large(
             f"the pattern has over {MAX_CONJUNCTS} look-arounds that must hold together: {source.shown}; "
@@ -100,15 +101,7 @@ def parse_pattern(text: str, path: str) -> Node:
 def parse_whole(regex: str) -> Node:
     """Read a regular expression of our own that describes whole texts as it stands, such as that of a terminal."""
     source = Source(regex, "a terminal")
-    return resolve(_Parser(regex, source, frozenset()).parse(), source, left_open=False, right_open=False)
-
-
-def parse_ecmascript(regex: str, path: str) -> Node:
-    """The texts in which a pattern of a JSON Schema is found somewhere. Raises as parse_pattern()."""
-    source = Source(regex, path)
-    if len(regex) > MAX_PATTERN_CHARACTERS:
-        source.too_large(f"the pattern has {len(regex)} characters; at most {MAX_PATTERN_CHARACTERS} are taken")
-    return resolve(_Parser(regex, source, frozenset("e")).parse(), source, left_open=True, right_open=True)
+    return resolve(PatternParser(regex, source).parse(), source, left_open=False, right_open=False)
 
 
 _IGNORED_FLAGS = frozenset("guy")
@@ -144,14 +137,14 @@ _END = Neighbour((), end=True)
 _LINE_END = Neighbour(LINE_FEED, end=True)
 
 _SIMPLE_ESCAPES = {"t": 0x09, "n": 0x0A, "r": 0x0D, "f": 0x0C, "v": 0x0B, "a": 0x07, "e": 0x1B}
-_NOT_LINE_TERMINATOR = complement(union(characters("\n\r"), ((0x2028, 0x2029),)))
-_CLASS_ESCAPES: dict[str, Ranges] = {"d": DIGIT, "w": WORD, "s": SPACE}
 
 
-class _Parser:
+class PatternParser:
     """Recursive descent over one pattern, which is `body` in its source."""
 
-    def __init__(self, body: str, source: Source, flags: frozenset[str]) -> None:
+    class_escapes: Mapping[str, Ranges] = {"d": DIGIT, "w": WORD, "s": SPACE}
+
+    def __init__(self, body: str, source: Source, flags: frozenset[str] = frozenset()) -> None:
         self._body = body
         self._source = source
         self._at = 0
@@ -260,9 +253,7 @@ class _Parser:
             case "[":
                 return self._weighed(self._class(at))
             case ".":
-                if "e" in self._flags:
-                    return Chars(_NOT_LINE_TERMINATOR), 1
-                return Chars(ANY if "s" in self._flags else NOT_LINE_FEED), 1
+                return Chars(self._dot()), 1
             case "^":
                 return Boundary(((_LINE_END if "m" in self._flags else _END, _ANYTHING),), at), 0
             case "$":
@@ -276,6 +267,9 @@ class _Parser:
         if 0xD800 <= ord(character) <= 0xDFFF:
             self._source.invalid("a lone surrogate", at)
         return self._chars(single(ord(character))), 1
+
+    def _dot(self) -> Ranges:
+        return ANY if "s" in self._flags else NOT_LINE_FEED
 
     @staticmethod
     def _weighed(ranges: Ranges) -> tuple[Chars, int]:
@@ -374,8 +368,8 @@ class _Parser:
         self._at += 1
         if letter in _SIMPLE_ESCAPES:
             return single(_SIMPLE_ESCAPES[letter])
-        if letter.lower() in _CLASS_ESCAPES:
-            ranges = _CLASS_ESCAPES[letter.lower()]
+        if letter.lower() in self.class_escapes:
+            ranges = self.class_escapes[letter.lower()]
             return ranges if letter.islower() else complement(ranges)
         if letter in "pP":
             return self._property(at, negated=letter == "P")
@@ -461,8 +455,8 @@ class _Parser:
             ranges = ignoring_case(ranges)
         return complement(ranges) if negated else ranges
 
-    def _class_member(self) -> Ranges:
-        at = self._at
+    def _named_class(self, at: int) -> Ranges | None:
+        """The set of a `[:name:]` that stands here."""
         posix = self._match(r"\[:(\^?)([a-z]+):\]", at)
         if posix:
             named = POSIX_CLASSES.get(posix[2])
@@ -472,6 +466,13 @@ class _Parser:
             return complement(named) if posix[1] else named
         if self._peek("&&") or self._peek("--[") or self._peek("--\\"):
             self._source.unsupported("a class with an operation", at, "reads differently everywhere; use a look-ahead")
+        return None
+
+    def _class_member(self) -> Ranges:
+        at = self._at
+        named = self._named_class(at)
+        if named is not None:
+            return named
         character = self._body[at]
         self._at += 1
         if character != "\\":

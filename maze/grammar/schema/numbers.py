@@ -1,26 +1,27 @@
 """Numbers as texts: exact automata over decimals of any length.
 
-A number is written plainly: no exponent, no leading zero, no minus before zero. What follows the point may end in zeros,
-so that every set of values here is a set of texts closed under writing a value with more zeros.
+A number is written plainly: no exponent, no leading zero, no minus before zero. A fraction may end in zeros, so that
+with a text each of these languages has all other texts of the same value. Bounds leave it to ALL_NUMBERS, which they
+are intersected with, to refuse minus zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 
 from maze.grammar.pattern.code_points import characters
+from maze.grammar.pattern.machine import as_machine
 from maze.grammar.pattern.parser import parse_whole
 from maze.grammar.pattern.tree import EMPTY, NOTHING, Chars, Machine, Node, alt, both, cat, literal, negation, repeat
 
 MAX_DIGITS = 400
 """Most digits of a bound, a constant or a divisor that numbers are held against while decoding."""
-MAX_REMAINDERS = 1_500
-"""Most remainders of a division that numbers are followed through: states of an automaton."""
+MAX_REMAINDERS = 1_100
+"""Most remainders of a division that numbers are followed through, by the digits after the point; about 0.2 s."""
 
-NUMBER = parse_whole(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
-"""Including a minus before zero, which ALL_NUMBERS leaves out."""
 _DIGIT = Chars(((0x30, 0x39),))
 _NOT_ZERO = Chars(((0x31, 0x39),))
 _ZEROS = repeat(literal("0"), 0, None)
@@ -29,13 +30,12 @@ _FRACTION = repeat(cat(literal("."), repeat(_DIGIT, 1, None)), 0, 1)
 _NO_FRACTION = repeat(cat(literal("."), repeat(literal("0"), 1, None)), 0, 1)
 _WHOLE = parse_whole("0|[1-9][0-9]*")
 _ZERO = cat(literal("0"), _NO_FRACTION)
-_POSITIVE = both(cat(_WHOLE, _FRACTION), negation(_ZERO))
+_MAGNITUDE = cat(_WHOLE, _FRACTION)
 
-ALL_NUMBERS = alt(
-    parse_whole(r"(0|[1-9][0-9]*)(\.[0-9]+)?"), parse_whole(r"-(0\.0*[1-9][0-9]*|[1-9][0-9]*(\.[0-9]+)?)")
-)
+ALL_NUMBERS = parse_whole(r"(0|[1-9][0-9]*)(\.[0-9]+)?|-(0\.0*[1-9][0-9]*|[1-9][0-9]*(\.[0-9]+)?)")
 INTEGERS = parse_whole("0|-?[1-9][0-9]*")
 """Without a point: every integer can be written so."""
+NOT_INTEGERS = parse_whole(r"-?(0|[1-9][0-9]*)\.[0-9]*[1-9][0-9]*")
 
 
 def _digits(value: Decimal) -> tuple[str, str]:
@@ -48,51 +48,69 @@ def _digits_between(low: int, high: int) -> Node:
     return Chars(((0x30 + low, 0x30 + high),)) if low <= high else NOTHING
 
 
+def _any_digits(count: int) -> Node:
+    return repeat(_DIGIT, count, count)
+
+
+def _greater(digit: str) -> Node:
+    return _digits_between(int(digit) + 1, 9)
+
+
+def _smaller(digit: str) -> Node:
+    return _digits_between(0, int(digit) - 1)
+
+
+def _to_some_place(digits: str, there: Callable[[str], Node], behind: Callable[[int], Node]) -> Node:
+    """The digits up to some place, then what comes in place of the digit there, then what comes for those behind it.
+
+    Halved again and again, so that the expression for many digits is neither deep nor long.
+    """
+    if len(digits) == 1:
+        return there(digits)
+    half = len(digits) // 2
+    left, right = digits[:half], digits[half:]
+    return alt(
+        cat(_to_some_place(left, there, behind), behind(len(right))),
+        cat(literal(left), _to_some_place(right, there, behind)),
+    )
+
+
 def _more(digits: str) -> Node:
     """Whole numbers greater than one."""
-    longer = cat(_NOT_ZERO, repeat(_DIGIT, len(digits), None))
-    same_length: Node = NOTHING
-    for place in range(len(digits) - 1, -1, -1):
-        digit = int(digits[place])
-        free = repeat(_DIGIT, len(digits) - 1 - place, len(digits) - 1 - place)
-        same_length = alt(cat(_digits_between(digit + 1, 9), free), cat(literal(digits[place]), same_length))
-    return alt(longer, same_length)
+    return alt(cat(_NOT_ZERO, repeat(_DIGIT, len(digits), None)), _to_some_place(digits, _greater, _any_digits))
 
 
 def _fewer(digits: str) -> Node:
     """Whole numbers smaller than one."""
-    if digits == "0":
-        return NOTHING
-    shorter = alt(literal("0"), cat(_NOT_ZERO, repeat(_DIGIT, 0, len(digits) - 2))) if len(digits) > 1 else NOTHING
-    same_length: Node = NOTHING
-    for place in range(len(digits) - 1, -1, -1):
-        digit = int(digits[place])
-        first = 1 if place == 0 and len(digits) > 1 else 0
-        free = repeat(_DIGIT, len(digits) - 1 - place, len(digits) - 1 - place)
-        same_length = alt(cat(_digits_between(first, digit - 1), free), cat(literal(digits[place]), same_length))
-    return alt(shorter, same_length)
+    if len(digits) == 1:
+        return _smaller(digits)
+    first, rest = digits[0], digits[1:]
+    as_long = alt(
+        cat(_digits_between(1, int(first) - 1), _any_digits(len(rest))),
+        cat(literal(first), _to_some_place(rest, _smaller, _any_digits)),
+    )
+    return alt(literal("0"), cat(_NOT_ZERO, repeat(_DIGIT, 0, len(digits) - 2)), as_long)
 
 
 def _fraction_above(digits: str) -> Node:
     """Fractions, with their point, that are greater than one."""
-    more = NOTHING
-    tail = cat(_ZEROS, _NOT_ZERO, _DIGITS)  # what makes equal digits greater
-    result = tail
-    for digit in reversed(digits):
-        result = alt(cat(_digits_between(int(digit) + 1, 9), _DIGITS), cat(literal(digit), result))
-    return alt(more, cat(literal("."), result))
+    longer = cat(literal(digits), _ZEROS, _NOT_ZERO, _DIGITS)
+    if not digits:
+        return cat(literal("."), longer)
+    greater = _to_some_place(digits, lambda digit: cat(_greater(digit), _DIGITS), lambda _: EMPTY)
+    return cat(literal("."), alt(greater, longer))
 
 
 def _fraction_below(digits: str) -> Node:
-    """Fractions, with their point or none at all, that are smaller than one."""
+    """Fractions, with their point or none at all, that are smaller than one, the last digit of which is not zero."""
     if not digits:
         return NOTHING
-    result: Node = NOTHING
-    for digit in reversed(digits):
-        # To end here is to be smaller, as another digit follows that is not zero.
-        result = alt(EMPTY, cat(_digits_between(0, int(digit) - 1), _DIGITS), cat(literal(digit), result))
-    # A point needs a digit after it.
-    return both(alt(EMPTY, cat(literal("."), result)), negation(literal(".")))
+    smaller = _to_some_place(digits, lambda digit: cat(_smaller(digit), _DIGITS), lambda _: EMPTY)
+    if len(digits) > 1:
+        first, rest = digits[0], digits[1:]
+        beginnings = cat(literal(first), _to_some_place(rest, lambda _: EMPTY, lambda _: EMPTY))
+        smaller = alt(smaller, beginnings)
+    return alt(EMPTY, cat(literal("."), smaller))
 
 
 def _fraction_equal(digits: str) -> Node:
@@ -127,105 +145,106 @@ def above(value: Decimal) -> Node:
     """The texts of the numbers greater than one."""
     if value >= 0:
         return _magnitude_above(value)
-    return alt(cat(_WHOLE, _FRACTION), _negative(both(_magnitude_below(value), negation(_ZERO))))
+    return alt(_MAGNITUDE, _negative(_magnitude_below(value)))
 
 
 def below(value: Decimal) -> Node:
     """The texts of the numbers smaller than one."""
     if value > 0:
-        return alt(_magnitude_below(value), _negative(_POSITIVE))
+        return alt(_magnitude_below(value), _negative(_MAGNITUDE))
     return _negative(_magnitude_above(value))
 
 
 def at_least(value: Decimal) -> Node:
+    """The texts of one number and of all greater ones."""
     return alt(above(value), equal_to(value))
 
 
 def at_most(value: Decimal) -> Node:
+    """The texts of one number and of all smaller ones."""
     return alt(below(value), equal_to(value))
 
 
 @cache
 def multiples_of(divisor: Decimal) -> Node | None:
-    """The texts of the numbers that a positive divisor divides; None if it has too many remainders."""
-    _, digits, exponent = divisor.normalize().as_tuple()
-    places = max(0, -int(exponent))
-    modulus = int("".join(map(str, digits))) * 10 ** max(0, int(exponent))
-    if modulus == 1:
-        return cat(repeat(literal("-"), 0, 1), _WHOLE, _with_places(places))
+    """The texts of the numbers that a positive divisor divides; None if it has too many remainders or digits."""
+    if not is_bearable(divisor):
+        return None
+    _, digits, power = divisor.normalize().as_tuple()
+    modulus = int("".join(map(str, digits)))
+    places, zeros = max(0, -int(power)), max(0, int(power))
     if modulus * (places + 1) > MAX_REMAINDERS:
         return None
-    return _Division(modulus, places).machine()
+    multiples = as_machine(_Division(modulus, places).machine())
+    if zeros:
+        whole = both(INTEGERS, negation(literal("0")), multiples)
+        return alt(_ZERO, cat(whole, repeat(literal("0"), zeros, zeros), _NO_FRACTION))
+    return multiples
 
 
-def _with_places(places: int) -> Node:
-    """Fractions with a number of digits, and zeros behind them."""
-    if places == 0:
-        return _NO_FRACTION
-    full = cat(repeat(_DIGIT, places, places), _ZEROS)
-    return repeat(cat(literal("."), alt(repeat(_DIGIT, 1, places), full)), 0, 1)
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a division has read."""
+
+    kind: str
+    """Where in the number: start, sign, zero, whole, point, fraction."""
+    remainder: int = 0
+    places: int = 0
+    """Digits after the point."""
+    is_minus_zero: bool = False
+    """There is a minus and no digit but zeros."""
 
 
 class _Division:
-    """Long division as an automaton: a state is what has been read, the remainder and the digits after the point."""
+    """Long division as an automaton over all numbers."""
 
     def __init__(self, modulus: int, places: int) -> None:
         self._modulus = modulus
         self._places = places
-        self._numbers: dict[tuple[str, int, int], int] = {}
-        self._pending: list[tuple[str, int, int]] = []
-
-    def _state(self, kind: str, remainder: int, places: int) -> int:
-        key = (kind, remainder, places)
-        if key not in self._numbers:
-            self._numbers[key] = len(self._numbers)
-            self._pending.append(key)
-        return self._numbers[key]
-
-    def _divides(self, kind: str, remainder: int, places: int) -> bool:
-        return kind in ("whole", "zero", "fraction") and remainder * 10 ** (self._places - places) % self._modulus == 0
 
     def machine(self) -> Machine:
-        self._state("start", 0, 0)
+        numbers = {_Read("start"): 0}
+        pending = [*numbers]
         edges = []
         accepting = set()
-        while self._pending:
-            key = self._pending.pop(0)
-            if self._divides(*key):
-                accepting.add(self._numbers[key])
+        for read in pending:
+            if read.kind in ("zero", "whole", "fraction") and not read.is_minus_zero and not self._missing(read):
+                accepting.add(numbers[read])
             by_target: dict[int, list[str]] = {}
-            for character, target in self._steps(*key):
-                by_target.setdefault(target, []).append(character)
-            edges.append(tuple((characters("".join(read)), target) for target, read in by_target.items()))
+            for character, following in self._steps(read):
+                if following not in numbers:
+                    numbers[following] = len(numbers)
+                    pending.append(following)
+                by_target.setdefault(numbers[following], []).append(character)
+            edges.append(tuple((characters("".join(found)), target) for target, found in by_target.items()))
         return Machine(tuple(edges), frozenset(accepting))
 
-    def _steps(self, kind: str, remainder: int, places: int) -> Iterator[tuple[str, int]]:
-        if kind == "start":
-            yield "-", self._state("sign", 0, 0)
-        if kind in ("start", "sign"):
-            yield "0", self._state("zero", 0, 0)
+    def _missing(self, read: _Read) -> int:
+        """What the digits that are left must make up for, which is a number of so many digits if it can be."""
+        return -read.remainder * int(10 ** (self._places - read.places)) % self._modulus
+
+    def _steps(self, read: _Read) -> Iterator[tuple[str, _Read]]:
+        if read.kind == "start":
+            yield "-", _Read("sign")
+        if read.kind in ("start", "sign"):
+            yield "0", _Read("zero", is_minus_zero=read.kind == "sign")
             for digit in range(1, 10):
-                yield str(digit), self._state("whole", digit % self._modulus, 0)
+                yield str(digit), _Read("whole", digit % self._modulus)
             return
-        if kind == "whole":
+        if read.kind == "whole":
             for digit in range(10):
-                yield str(digit), self._state("whole", (remainder * 10 + digit) % self._modulus, 0)
-        if kind in ("whole", "zero"):
-            yield ".", self._state("point", remainder, 0)
-            return
-        if places == self._places:
-            yield "0", self._state("fraction", remainder, places)
-            return
-        for digit in range(10):
-            yield str(digit), self._state("fraction", (remainder * 10 + digit) % self._modulus, places + 1)
-
-
-NOT_INTEGERS_SHORT = parse_whole(r"-?(0|[1-9][0-9]*)\.[0-9]*[1-9]")
-NOT_INTEGERS = parse_whole(r"-?(0|[1-9][0-9]*)\.[0-9]*[1-9][0-9]*")
-
-
-SHORTEST = alt(INTEGERS, NOT_INTEGERS_SHORT)
-"""Every number in one spelling."""
+                yield str(digit), _Read("whole", (read.remainder * 10 + digit) % self._modulus)
+        if read.kind in ("whole", "zero"):
+            if self._missing(read) < 10**self._places:
+                yield ".", _Read("point", read.remainder, 0, read.is_minus_zero)
+        elif read.places == self._places:
+            yield "0", replace(read, kind="fraction")
+        else:
+            for digit in range(10):
+                remainder, places = (read.remainder * 10 + digit) % self._modulus, read.places + 1
+                following = _Read("fraction", remainder, places, read.is_minus_zero and digit == 0)
+                if self._missing(following) < 10 ** (self._places - places):
+                    yield str(digit), following
 
 
 def is_bearable(value: Decimal) -> bool:

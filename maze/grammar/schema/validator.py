@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 import jsonschema_rs
 
+from maze.grammar.schema.exact_patterns import with_exact_patterns
+
 MAX_BACKTRACKING = 50_000
 """Steps back that a pattern with look-around or backreferences may take on one text: about 2 ms."""
 
@@ -15,14 +17,27 @@ def make_validator(schema: str, formats: Mapping[str, Callable[[str], bool]] | N
 
     Raises ValueError (jsonschema_rs.ValidationError) for what is no schema. Call it with a big stack.
     """
+    exact, backtracking = with_exact_patterns(schema)
+    try:
+        return _built(exact, formats or {}, _BACKTRACKING if backtracking else _LINEAR)
+    except jsonschema_rs.ValidationError:
+        # With a pattern that is none of ECMAScript's, or it is no schema, which the error says in its own words.
+        return _built(schema, formats or {}, _BACKTRACKING)
+
+
+_LINEAR = jsonschema_rs.RegexOptions()
+_BACKTRACKING = jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKING)
+"""Over the limit the value is refused, below `not` as well."""
+
+
+def _built(
+    schema: str,
+    formats: Mapping[str, Callable[[str], bool]],
+    engine: jsonschema_rs.RegexOptions | jsonschema_rs.FancyRegexOptions,
+) -> jsonschema_rs.Validator:
     try:
         return jsonschema_rs.validator_for(
-            schema,
-            validate_formats=True,
-            formats=dict(formats or {}),
-            offline=True,
-            # Patterns with look-around or backreferences. Over the limit the value is refused, below `not` as well.
-            pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKING),
+            schema, validate_formats=True, formats=dict(formats), offline=True, pattern_options=engine
         )
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # which has no name to import, and is no Exception

@@ -1,0 +1,80 @@
+r"""The patterns of JSON Schemas, which are those of ECMAScript with the flag `u`.
+
+They differ from a caller's patterns in what is said beside the characters: a text is searched for them, so that there
+are no delimiters, and there are neither flags nor POSIX classes. `.` leaves out all four line terminators, `\s` is all
+white space of Unicode, `[^]` is any character and `[]` none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from maze.grammar.pattern.assertions import resolve
+from maze.grammar.pattern.code_points import ANY, DIGIT, WORD, Ranges, characters, complement, union
+from maze.grammar.pattern.parser import MAX_CONJUNCTS, MAX_PATTERN_CHARACTERS, PatternParser
+from maze.grammar.pattern.source import Source
+from maze.grammar.pattern.tree import EMPTY, Boundary, Cat, Lookaround, Neighbour, Node, alt, cat, conjuncts
+
+LINE_TERMINATORS = characters("\n\r\u2028\u2029")
+_SPACE = union(characters("\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff"), ((0x2000, 0x200A),))
+
+CLASS_ESCAPES: Mapping[str, Ranges] = {"d": DIGIT, "w": WORD, "s": _SPACE}
+
+
+def parse_ecmascript(regex: str, path: str) -> Node:
+    """The texts in which a pattern of a JSON Schema is found. Raises as parse_pattern()."""
+    source = Source(regex, path)
+    if len(regex) > MAX_PATTERN_CHARACTERS:
+        source.too_large(f"the pattern has {len(regex)} characters; at most {MAX_PATTERN_CHARACTERS} are taken")
+    language = resolve(_EcmascriptParser(regex, source).parse(), source, left_open=True, right_open=True)
+    if conjuncts(language) > MAX_CONJUNCTS:
+        source.too_large(f"the pattern {source.shown} has over {MAX_CONJUNCTS} look-arounds that must hold together")
+    return language
+
+
+class _EcmascriptParser(PatternParser):
+    class_escapes = CLASS_ESCAPES
+
+    def _dot(self) -> Ranges:
+        return complement(LINE_TERMINATORS)
+
+    def _group(self, at: int) -> tuple[Node | None, int]:
+        if self._peek("?") and not self._match(r"\?(:|<?[=!]|<[A-Za-z_])"):
+            self._source.unsupported("a group that is none of ECMAScript's", at, "cannot be enforced; use (?:...)")
+        tree, size = super()._group(at)
+        return (_with_anchor_outside(tree) if isinstance(tree, Lookaround) and tree.ahead else tree), size
+
+    def _escape(self, at: int) -> tuple[Node, int]:
+        if self._match("[AzZ]"):
+            self._source.unsupported(f"\\{self._body[self._at]}", at, "is not one of ECMAScript's; use ^ and $")
+        return super()._escape(at)
+
+    def _char_escape(self, at: int) -> Ranges:
+        if self._match("[aeU]"):
+            self._source.unsupported(f"\\{self._body[self._at]}", at, "is not one of ECMAScript's; use \\u....")
+        return super()._char_escape(at)
+
+    def _class(self, at: int) -> Ranges:
+        for text, ranges in (("]", ()), ("^]", ANY)):
+            if self._peek(text):
+                self._at += len(text)
+                return ranges
+        return super()._class(at)
+
+    def _named_class(self, at: int) -> Ranges | None:  # noqa: ARG002 - there are none
+        return None
+
+
+_START = ((Neighbour((), end=True), Neighbour(ANY, end=True)),)
+_NO_START = ((Neighbour(ANY, end=False), Neighbour(ANY, end=True)),)
+
+
+def _with_anchor_outside(look: Lookaround) -> Node:
+    """A look-ahead that begins with `^` as one without it: it looks where it stands itself."""
+    first, rest = (look.item.items[0], cat(*look.item.items[1:])) if isinstance(look.item, Cat) else (look.item, EMPTY)
+    if not isinstance(first, Boundary) or first.ways != _START:
+        return look
+    inner = Lookaround(True, look.negated, rest, look.position)
+    if look.negated:
+        return alt(Boundary(_NO_START, first.position), inner)
+    return cat(first, inner)

@@ -1,0 +1,244 @@
+"""Formats are those of their standards, in every draft, and the same while decoding and in the check."""
+
+from __future__ import annotations
+
+import json
+import random
+from functools import lru_cache
+from pathlib import Path
+
+import jsonschema_rs
+import pytest
+
+from maze.check.format_assertion import ASSERTED_FORMATS
+from maze.grammar.cfg.lark_writer import cfg_to_lark
+from maze.grammar.cfg.model import Cfg, Literal, Pattern, Production, Symbol
+from maze.grammar.llguidance import ENGINE_LIMITS, check_grammar, is_bearable
+from maze.grammar.pattern.automaton import Budget
+from maze.grammar.pattern.recogniser import Recogniser
+from maze.grammar.pattern.tree import ANYTHING, NOTHING, Node, both
+from maze.grammar.schema.format_languages import CHECKED_FORMATS, FormatLanguage, is_known, language_of_format
+from maze.grammar.schema.strings import quoted_language
+from maze.grammar.schema.validator import make_validator
+
+CASES: dict[str, dict[str, list[str]]] = json.loads(
+    (Path(__file__).parent / "data/formats/cases.json").read_text(encoding="utf-8")
+)
+DRAFTS = {
+    4: "http://json-schema.org/draft-04/schema#",
+    6: "http://json-schema.org/draft-06/schema#",
+    7: "http://json-schema.org/draft-07/schema#",
+    2019: "https://json-schema.org/draft/2019-09/schema",
+    2020: "https://json-schema.org/draft/2020-12/schema",
+}
+REGULAR = sorted({name.split()[0] for name in CASES} - CHECKED_FORMATS)
+
+
+@lru_cache(maxsize=256)
+def recogniser(language: Node) -> Recogniser:
+    return Recogniser(language)
+
+
+def accepts(language: Node, text: str) -> bool:
+    return recogniser(language).accepts(text)
+
+
+def is_nothing(language: Node) -> bool:
+    return recogniser(language).shortest(Budget()) is None
+
+
+def language_of(name: str, draft: int = 2020) -> FormatLanguage:
+    language = language_of_format(name, draft)
+    assert language is not None
+    return language
+
+
+def check_of(name: str, draft: int = 2020) -> jsonschema_rs.Validator:
+    return make_validator(json.dumps({"$schema": DRAFTS[draft], "format": name}), ASSERTED_FORMATS)
+
+
+def cases(name: str, draft: int, kind: str) -> list[str]:
+    era = "since draft-07" if draft >= 7 else "to draft-06"
+    return [text for key in (name, f"{name} {era}") for text in CASES.get(key, {}).get(kind, ())]
+
+
+@pytest.mark.parametrize("draft", DRAFTS)
+@pytest.mark.parametrize("name", [*REGULAR, *sorted(CHECKED_FORMATS)])
+def test_the_official_cases_come_out_right_in_every_draft(name: str, draft: int) -> None:
+    check = check_of(name, draft)
+    language = language_of_format(name, draft)
+    for text in cases(name, draft, "valid"):
+        assert check.is_valid(text), text
+        if language is not None:
+            assert not accepts(language.outside, text), text
+            assert accepts(language.offered, text) or language.missing, text
+    for text in cases(name, draft, "invalid"):
+        assert not check.is_valid(text), text
+        assert language is None or not accepts(language.offered, text), text
+
+
+def mutated(text: str, chance: random.Random) -> str:
+    characters = list(text)
+    for _ in range(chance.choice((1, 1, 1, 2, 3))):
+        first, second = sorted(chance.choices(range(len(characters) + 1), k=2))
+        match chance.randrange(4):
+            case 0:
+                characters.insert(
+                    first, chance.choice("abzAZ019.-_~:/?#[]@!$&'()*+,;=%\"\\ \t\n{}|<>^`é\u4e2d\u0660\0")
+                )
+            case 1:
+                characters[first:second] = []
+            case 2:
+                characters[first:first] = characters[first:second]
+            case _ if characters and text:
+                characters[first - 1] = chance.choice(text)
+    return "".join(characters)
+
+
+LONG = {
+    "hostname": [
+        "a" * 63,
+        "a" * 64,
+        ".".join(["a" * 63] * 3) + "." + "b" * 61,
+        ".".join(["a" * 63] * 3) + "." + "b" * 62,
+    ],
+    "email": [
+        "a" * 64 + "@b.c",
+        "a" * 65 + "@b.c",
+        "a@" + ".".join(["b" * 63] * 3) + "." + "b" * 61,
+        "a@" + ".".join(["b" * 63] * 3) + "." + "b" * 62,
+        '"' + "a" * 62 + '"@b',
+        '"' + "a" * 63 + '"@b',
+        "a@b.xn--bcd",
+    ],
+}
+OTHERWISE_IN_JSONSCHEMA_RS = frozenset(("date", "time", "date-time", "email"))
+"""It takes `,611-06-30` for a date and a tab in a mailbox, and refuses an escaped space there."""
+
+
+@pytest.mark.parametrize("name", REGULAR)
+def test_what_is_offered_is_accepted_and_what_is_outside_is_not(name: str) -> None:
+    chance = random.Random(name)
+    language, check = language_of(name), check_of(name)
+    independent = jsonschema_rs.validator_for({"format": name}, validate_formats=True)
+    pool = [*cases(name, 2020, "valid"), *cases(name, 2020, "invalid"), *LONG.get(name, ())]
+    for text in [*pool, *(mutated(chance.choice(pool), chance) for _ in range(600))]:
+        offered, outside, accepted = (
+            accepts(language.offered, text),
+            accepts(language.outside, text),
+            check.is_valid(text),
+        )
+        assert not (offered and outside), text
+        assert accepted or not offered, text
+        assert not (accepted and outside), text
+        assert offered or outside or language.missing, text
+        if name not in OTHERWISE_IN_JSONSCHEMA_RS:
+            assert independent.is_valid(text) is accepted, text
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_one"),
+    [
+        ("date", "1900-02-29", False),
+        ("date", "2000-02-29", True),
+        ("date", "0000-02-29", True),
+        ("date", "2024-02-29", True),
+        ("date", "2023-02-29", False),
+        ("date", ",611-06-30", False),
+        ("date-time", "2100-02-29T00:00:00Z", False),
+        ("time", "23:59:60+00:00", True),
+        ("time", "24:00:00Z", False),
+        ("duration", "P1Y1D", False),
+        ("duration", "P1W1D", False),
+        ("duration", "PT1H1M1S", True),
+        ("uuid", "2EB8AA08aa9811eab4aa73b441d16380", False),
+        ("hostname", "ab--cd", False),
+        ("hostname", "a--b", True),
+        ("email", "a@b--c", True),
+        ("email", "a@bc--d", False),
+        ("email", '"a\tb"@c', False),
+        ("email", '"a\\ b"@c', True),
+        ("email", "a@[IPv6:1::3:4:5:6:7:8]", False),
+        ("email", "a@[IPv6:1::4:5:6:7:8]", True),
+        ("ipv6", "1::3:4:5:6:7:8", True),
+        ("ipv6", "::1%eth0", False),
+        ("uri", "a://[::1%25x]", False),
+        ("uri", "a:", True),
+        ("uri-template", "{a:10000}", False),
+        ("uri-template", "a'b", True),
+        ("json-pointer", "/~01", True),
+        ("relative-json-pointer", "0#/a", False),
+    ],
+)
+def test_cases_that_are_easily_mistaken(name: str, text: str, is_one: bool) -> None:
+    language = language_of(name)
+    assert accepts(language.offered, text) is is_one
+    assert accepts(language.outside, text) is not is_one
+    assert check_of(name).is_valid(text) is is_one
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("time", "22:59:60-01:00"),
+        ("date-time", "2016-12-31T15:59:60-08:00"),
+        ("hostname", "xn--9n2bp8q"),
+        ("email", "a@xn--9n2bp8q"),
+    ],
+)
+def test_what_is_missing_is_accepted_all_the_same(name: str, text: str) -> None:
+    language = language_of(name)
+    assert language.missing
+    assert not accepts(language.offered, text)
+    assert not accepts(language.outside, text)
+    assert check_of(name).is_valid(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("time", "12:00:60Z"),
+        ("time", "23:59:60-00:01"),
+        ("time", "23:59:60+00:01"),
+        ("hostname", "xn--X"),
+        ("email", "a@xn--X"),
+        ("email", "a@ab--cd"),
+    ],
+)
+def test_what_only_looks_like_what_is_missing_is_refused(name: str, text: str) -> None:
+    assert not accepts(language_of(name).offered, text)
+    assert not check_of(name).is_valid(text)
+
+
+def test_hostnames_of_old_drafts_know_no_reserved_labels() -> None:
+    language = language_of("hostname", 6)
+    assert not language.missing
+    for text, is_one in (("ab--cd", True), ("xn--X", True), ("a" * 64, False), ("-a", False)):
+        assert accepts(language.offered, text) is check_of("hostname", 6).is_valid(text) is is_one
+
+
+def test_other_formats_say_nothing() -> None:
+    assert language_of("colour") == FormatLanguage(ANYTHING, NOTHING)
+    assert not is_known("colour")
+    assert all(map(is_known, [*REGULAR, *CHECKED_FORMATS]))
+
+
+@pytest.mark.parametrize("name", REGULAR)
+def test_an_engine_bears_several_in_one_schema(name: str) -> None:
+    language = language_of(name)
+    for contents, times in ((language.offered, 8), (language.outside, 2)):
+        assert not is_nothing(contents)
+        string = Pattern("string", quoted_language(contents))
+        items: list[Symbol] = [string, Literal(",")]
+        production: Production = (Literal("["), *items * times, Literal("0]"))
+        rules = cfg_to_lark(Cfg("start", {"start": (production,)}))
+        check_grammar(rules, ENGINE_LIMITS)
+        assert is_bearable(rules)
+
+
+def test_formats_can_be_combined() -> None:
+    host, address = language_of("hostname"), language_of("ipv4")
+    assert not is_nothing(both(host.offered, address.offered))
+    assert not is_nothing(both(host.offered, address.outside))
+    assert is_nothing(both(language_of("date").offered, address.offered))
+    assert is_nothing(both(language_of("uri").offered, language_of("uri-reference").outside))
