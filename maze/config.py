@@ -83,7 +83,7 @@ class ModalConfig:
     """
 
     endpoints: tuple[str, ...]
-    """Base URLs without a trailing slash; at least one."""
+    """Base URLs without a trailing slash, also as OpenAI-compatible services give them, with /v1; at least one."""
     api_key: Secret = NO_SECRET
     """Sent as a bearer token to the endpoints and nowhere else."""
     model: str | None = None
@@ -99,6 +99,8 @@ class ModalConfig:
         _check_type("endpoints", self.endpoints, tuple, "a tuple of URLs")
         _check_endpoints(self.endpoints, "endpoints")
         _check_type("model", self.model, str | None, "text (str)")
+        if self.model == "":
+            raise ConfigurationError("is empty; give the name of a model, or None", field="model")
         if self.dialect is not None and self.dialect not in DIALECTS:
             raise ConfigurationError(f"is {self.dialect!r}; it must be one of {', '.join(DIALECTS)}", field="dialect")
         for name in ("api_key", "proxy_key", "proxy_secret"):
@@ -167,6 +169,7 @@ def _check_type(field: str, value: object, wanted: type | UnionType, description
 def _check_secret(field: str, secret: Secret) -> None:
     """Check that a key can travel in an HTTP header."""
     _check_type(field, secret, Secret, "a Secret")
+    _check_type(field, secret.reveal(), str, "a Secret of text (str)")
     if not all("!" <= character <= "~" for character in secret.reveal()):
         problem = "holds characters that cannot be sent in a header; copy the key again"
         raise ConfigurationError(problem, field=field)

@@ -24,6 +24,7 @@ from maze.backends.base import (
 )
 from maze.batch import generate_all
 from maze.cache import CacheStats, ConstraintCache
+from maze.check.cut_off import hopeless_outcome
 from maze.check.validation import describe_violation, validate, validation_error
 from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MazeConfig
 from maze.config import config_from_environment as read_environment
@@ -127,7 +128,7 @@ class Orchestrator:
                 request = self._request(intent, options, compiled, deadline, cancellation, request_id)
                 backend = self._engine()
                 sent = perf_counter()
-                completion = _complete(backend, request, on_text or _take_all)
+                completion = _complete(backend, request, on_text or _take_all, compiled)
                 answered = perf_counter()
                 validation, failure = _check(completion, compiled, request)
                 checked = perf_counter()
@@ -346,13 +347,15 @@ def _backend_for(config: MazeConfig) -> Backend:
     return EmbeddedEngine(config.local_model, threads=config.local_threads)
 
 
-def _complete(backend: Backend, request: Request, on_text: OnText) -> Completion:
+def _complete(backend: Backend, request: Request, on_text: OnText, compiled: CompiledConstraints) -> Completion:
     _log.log(TRACE, "request %s to %s: %s", request.request_id, backend.name, request.prompt)
     try:
         completion = backend.generate(request, on_text)
     except MazeError as error:
         # Cancelling wakes engines in rough ways, such as a closed socket: the reason is what counts.
         request.cancellation.raise_if_cancelled(error.partial_text)
+        if isinstance(error, TruncatedError):
+            raise _judged_by_us(error, compiled) from None
         raise
     _log.log(TRACE, "request %s answered: %s", request.request_id, completion.text)
     return completion
@@ -372,27 +375,57 @@ def _check(
         raise BadResponseError(problem, partial_text=completion.text) from None
     except MazeError as error:
         return None, error  # the text was paid for: it goes back with the error
-    return validation, _failure(validation, completion, request)
+    return validation, _failure(validation, completion, compiled, request)
 
 
-def _failure(validation: ValidationResult, completion: Completion, request: Request) -> MazeError | None:
+def _failure(
+    validation: ValidationResult, completion: Completion, compiled: CompiledConstraints, request: Request
+) -> MazeError | None:
     """Say why a finished text is not a success, or None if it is one."""
     violated = next((outcome for outcome in validation.outcomes if outcome.satisfied is False), None)
     if violated is None:
         return validation_error(validation)
     what = describe_violation(violated)
     if completion.finish_reason == FINISHED_LENGTH:
-        return TruncatedError(
+        return _hopeless(completion.text, compiled, validation) or TruncatedError(
             f"the text was cut off after {completion.tokens_generated} tokens before it was complete: {what}; "
             f"raise max_tokens (it was {request.max_tokens}), or use a model with a longer context"
         )
     if request.stop and violated.handling is Handling.ENFORCED:
         what += "; a stop text may have ended it early"
-    elif violated.handling is Handling.CHECKED:
-        what += "; this part could only be checked afterwards: generate again, or relax the constraints"
     else:
-        what += "; the engine did not enforce it, so do not trust this engine with constraints"
+        what += _ADVICE[violated.handling]
     return ConstraintViolatedError(f"the generated text breaks its constraints: {what}")
+
+
+_ADVICE = {
+    Handling.CHECKED: "; this part could only be checked afterwards: generate again, or relax the constraints",
+    Handling.ENFORCED: "; the engine did not enforce it, so do not trust this engine with constraints",
+}
+"""For a part that is violated, by how it was handled."""
+
+
+def _hopeless(text: str, compiled: CompiledConstraints, validation: ValidationResult) -> ConstraintViolatedError | None:
+    """The error of a text that was cut off and could not have satisfied its constraints with more tokens either."""
+    outcome = hopeless_outcome(text, compiled, validation.outcomes)
+    if outcome is None:
+        return None
+    return ConstraintViolatedError(
+        "the text was cut off, but more tokens would not help, as its beginning breaks its constraints: "
+        f"{describe_violation(outcome)}{_ADVICE[outcome.handling]}"
+    )
+
+
+def _judged_by_us(error: TruncatedError, compiled: CompiledConstraints) -> MazeError:
+    """What becomes of a text that the service itself calls cut off: it need not know what the constraints are."""
+    try:
+        validation = validate(error.partial_text.encode(), compiled)
+        found = _hopeless(error.partial_text, compiled, validation)
+    except (MazeError, UnicodeEncodeError):
+        return error
+    if found is not None:
+        found.partial_text = error.partial_text
+    return found or error
 
 
 def _as_tuple(constraints: Sequence[ConstraintIR]) -> tuple[ConstraintIR, ...]:

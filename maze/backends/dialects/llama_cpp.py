@@ -155,6 +155,7 @@ class _LlamaCppReader(AnswerReader):
         if stop:
             self._read_summary(event)
         elif "prompt_progress" not in event:
+            self.tokens_generated = count_of(event, "tokens_predicted")
             if self._mask is not None:
                 self._take_tokens(token_ids_of(event, "tokens"), self._mask)
             self._last_text = text

@@ -21,7 +21,7 @@ from maze.backends.dialects.maze import MazeDialect
 from maze.backends.endpoints import Endpoint, Endpoints
 from maze.backends.http.client import Client
 from maze.backends.http.detect import DIALECTS, detect
-from maze.backends.http.failures import MAX_REASON_CHARACTERS, Failures, one_line
+from maze.backends.http.failures import Failures
 from maze.backends.http.generation import GenerationAttempt
 from maze.backends.http.limits import Call, Limits
 from maze.backends.http.redaction import Redaction
@@ -181,6 +181,5 @@ class HttpBackend:
             report["detail"] = str(failed)
         else:
             report["ready"] = True
-            told = self._redaction.text(one_line(answer.decode(errors="replace")))
-            report["detail"] = told[:MAX_REASON_CHARACTERS] or "ready"
+            report["detail"] = self._redaction.line(answer.decode(errors="replace")) or "ready"
         return report

@@ -1,7 +1,7 @@
 """Sends requests to endpoints and follows redirects to the answer of status 200; everything else is a failed attempt.
 
-Errors of httpx are carried out of their `except` before ours is raised: as its context they would bring the request
-along, and with it the key.
+Errors of httpx, and of what an answer says, are carried out of their `except` before ours is raised: as its context
+they would bring the request along, or what the service said, and with it the key.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Client:
     def post(self, endpoint: Endpoint, path: str, body: bytes, call: Call) -> RedirectedRequest:
         """A request to be sent; `answer()` does it."""
         route = self._routes[endpoint.url]
-        return RedirectedRequest(route, route.post(path, body, call), call)
+        return RedirectedRequest(route, route.post(path, body, call), path, call)
 
     def answer(self, endpoint: Endpoint, asked: RedirectedRequest) -> httpx.Response:
         """Send a request and go where the answers lead; returns the answer of status 200, whose body is to be read."""
@@ -48,17 +48,20 @@ class Client:
             if status == 200:
                 return response
             if not asked.is_redirect(status):
-                raise self._refused(endpoint, response, asked.call)
+                raise self._refused(endpoint, response, asked)
             response.extensions["done"]()  # nobody reads the body of a redirect
             try:
                 asked.follow(response.headers.get("location", ""))
-            except MalformedError as error:
-                raise self.failures.bad(endpoint.url, error) from None
+            except MalformedError as caught:
+                problem = caught
+            else:
+                continue
+            raise self.failures.bad(endpoint.url, problem)
 
     def get(self, endpoint: Endpoint, path: str, call: Call) -> bytes:
         """GET something small."""
         route = self._routes[endpoint.url]
-        response = self.answer(endpoint, RedirectedRequest(route, route.get(path, call), call))
+        response = self.answer(endpoint, RedirectedRequest(route, route.get(path, call), path, call))
         try:
             content = b"".join(limited(body(response), MAX_DESCRIPTION_BYTES))
             response.extensions["done"]()
@@ -95,7 +98,8 @@ class Client:
             failure = caught
         raise self.failures.lost(endpoint.url, asked.call, failure)
 
-    def _refused(self, endpoint: Endpoint, response: httpx.Response, call: Call) -> FailedAttempt:
+    def _refused(self, endpoint: Endpoint, response: httpx.Response, asked: RedirectedRequest) -> FailedAttempt:
+        call = asked.call
         patience = call.silence_secs
         call.allow_silence(ERROR_BODY_SECS)
         told = b""
@@ -109,7 +113,9 @@ class Client:
             response.close()
             call.allow_silence(patience)
         call.raise_if_over()
-        return self.failures.refused(endpoint.url, response.status_code, told, retry_after_secs(response.headers))
+        headers = response.headers
+        leads_to = asked.shown_target(headers.get("location", ""))
+        return self.failures.refused(endpoint.url, response.status_code, told, retry_after_secs(headers), leads_to)
 
 
 def body(response: httpx.Response) -> Iterable[bytes]:

@@ -1,41 +1,83 @@
-"""Server-sent events: the pieces of a stream in, the JSON objects of its events out."""
+"""Server-sent events: the pieces of a stream in, the data of its events out, read as the HTML standard says (9.2.6).
+
+Where we differ, nothing is lost in silence: a line that is no field is an error, `error` is a field (of llama.cpp), and
+at the end of a stream an event that is complete counts also without the blank line after it.
+"""
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import orjson
 
 from maze.backends.dialects.base import Event, MalformedError
 
+DONE = b"[DONE]"
+"""The data that ends a stream."""
 
-def events(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The data of server-sent events: all that JSON services use of that format."""
+
+@dataclass(frozen=True, slots=True)
+class ServerSentEvent:
+    """The data of an event, and whether it tells of an error."""
+
+    data: bytes
+    is_error: bool
+
+
+def events(pieces: Iterable[bytes]) -> Iterator[ServerSentEvent]:
+    """The events of a stream, each as soon as it is complete. Raises MalformedError."""
     data: list[bytes] = []
+    is_error = False
+    ended = True
+    for line, ended in _lines(pieces):
+        field, colon, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if not line:
+            if any(data):
+                yield ServerSentEvent(b"\n".join(data), is_error)
+            data, is_error = [], False
+        elif field == b"data":
+            data.append(value)
+        elif field == b"event":
+            is_error = value == b"error"
+        elif field == b"error":
+            data.append(value)
+            is_error = True
+        elif ended and not colon and field not in (b"id", b"retry"):
+            raise MalformedError("it has a line that is no server-sent event: {}", line.decode(errors="replace"))
+    last = b"\n".join(data)
+    if last and (is_error or last.strip() == DONE or _is_json(last)):
+        yield ServerSentEvent(last, is_error)
+    elif last or not ended:
+        raise MalformedError("it was cut off within an event")
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """The lines, each with whether it has ended (by CR LF, LF or CR), as the last one may not have."""
     begun: list[bytes] = []
     """The pieces of a line that has not ended."""
+    byte_order_mark = BOM_UTF8
+    after_cr = False
     for piece in pieces:
+        if not piece:
+            continue
+        if after_cr:
+            piece = piece.removeprefix(b"\n")
+        after_cr = piece.endswith(b"\r")
+        if b"\r" in piece:
+            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         begun.append(piece)
         if b"\n" not in piece:
             continue
         *lines, rest = b"".join(begun).split(b"\n")
         begun = [rest]
         for line in lines:
-            field, _, value = line.removesuffix(b"\r").partition(b":")
-            if field == b"data":
-                data.append(value.removeprefix(b" "))
-            elif field == b"error":  # llama.cpp
-                yield b'{"error":' + value + b"}"
-            elif not field and not value:
-                if data:
-                    yield b"\n".join(data)
-                    data = []
-            elif field not in (b"", b"event", b"id", b"retry"):
-                raise MalformedError(f"it has a line that is no server-sent event: {line[:60]!r}")
-    if any(begun):
-        raise MalformedError("it was cut off within an event")
-    if data:
-        yield b"\n".join(data)
+            yield line.removeprefix(byte_order_mark), True
+            byte_order_mark = b""
+    if rest := b"".join(begun).removeprefix(byte_order_mark):
+        yield rest, False
 
 
 def parsed(data: bytes) -> Event:
@@ -51,9 +93,15 @@ def parsed(data: bytes) -> Event:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        problem = f"it is not UTF-8: {error.reason} at byte {error.start} of an event"
-    else:
-        problem = (
-            "it is an HTML page" if text.lstrip().startswith("<") else f"an event of it is not JSON: {text[:60]!r}"
-        )
-    raise MalformedError(problem)
+        raise MalformedError(f"it is not UTF-8: {error.reason} at byte {error.start} of an event") from None
+    if text.lstrip().startswith("<"):
+        raise MalformedError("it is an HTML page")
+    raise MalformedError("an event of it is not JSON: {}", text)
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    return True

@@ -23,17 +23,13 @@ from maze.backends.http.connect import connect_tcp, connect_unix, default_tls_co
 from maze.backends.http.connection import Connection
 from maze.backends.http.exchange import Exchange
 from maze.backends.http.limits import Call
+from maze.backends.http.route import Origin, origin_of
 
 KEEP_ALIVE_SECS = 4.0
 """How long an idle connection is kept; vLLM and llama.cpp close theirs after 5 s."""
 MAX_IDLE_CONNECTIONS = 256
 """Idle connections kept for one origin, as many as calls may be under way. Those that expired are closed when the next
 connection is given back, so after a burst some stay open until the next call or close()."""
-
-Origin = tuple[str, str, int]
-"""Scheme, host, port."""
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +60,7 @@ class SocketTransport(httpx.BaseTransport):
         Without it, closing the answer closes the connection: that is how an engine learns that nobody listens.
         """
         call: Call = request.extensions["call"]
-        url = request.url
-        origin = (url.scheme, url.raw_host.decode("ascii"), url.port or _DEFAULT_PORTS[url.scheme])
+        origin = origin_of(request.url)
         idle = self._take_idle(origin)
         if idle is not None:
             try:
