@@ -165,6 +165,7 @@ class _LlamaCppReader(AnswerReader):
     def _take_tokens(self, ids: list[int], mask: TokenMask) -> None:
         self._token_ids += (token for token in ids if token not in self._end_tokens or token in mask.forbidden)
         self._seen += len(ids)
+        self.tokens_generated = max(self.tokens_generated or 0, self._seen)
         if not (self._has_grammar and self._end_tokens):
             return
         for token in ids:

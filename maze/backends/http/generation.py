@@ -152,8 +152,8 @@ class GenerationAttempt:
             if is_error(answer):
                 raise self.client.failures.told(self.endpoint.url, answer)
             text = reader.feed_whole(answer)
-            self._check_limit(reader, text)
             yield text
+            self._check_limit(reader, text)
             return
         if not kind.startswith("text/event-stream"):
             raise _not_a_stream(content_type)
