@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fault_server import STREAM_HEAD, Answer, FaultServer, Play, answer, close, fine, reset
+from fault_server import STREAM_HEAD, Answer, Exchange, FaultServer, Play, answer, close, fine, reset
 from http_calls import KEY, ask, backend_for, generate, server_context, trusting
 
 from maze.backends.base import Deadline
@@ -52,10 +52,10 @@ def test_the_result_of_a_request_is_not_fetched_from_another_origin() -> None:
     with (
         FaultServer(fine("stolen")) as other,
         FaultServer(answer(303, b"", f"Location: {other.url}/result?token=x")) as server,
-        pytest.raises(BadResponseError) as caught,
     ):
         backend = backend_for(server.url, proxy_key=Secret("wk-proxy"), proxy_secret=Secret("ws-proxy"))
-        generate(backend, ask())
+        with pytest.raises(BadResponseError) as caught:
+            generate(backend, ask())
     assert other.requests == []
     assert f"it redirects from {server.url} to another origin" in str(caught.value)
     assert f"set MODAL_ENDPOINT to '{other.url}'" in str(caught.value)
@@ -98,16 +98,13 @@ def test_a_question_is_not_asked_of_another_origin(status: int) -> None:
     ],
 )
 def test_what_only_looks_like_the_origin_is_not_followed(location: str) -> None:
-    with FaultServer(fine("stolen")) as other:
-        ports: dict[str, int] = {"other": other.port}
-        with (
-            FaultServer(
-                lambda exchange: answer(303, b"", f"Location: {location.format_map(ports)}")(exchange), fine("followed")
-            ) as server,
-            pytest.raises(BadResponseError, match=r"another origin|no URL"),
-        ):
-            ports["own"] = server.port
-            generate(backend_for(server.url), ask())
+    def lead_away(exchange: Exchange) -> None:
+        answer(303, b"", f"Location: {location.format(own=server.port, other=other.port)}")(exchange)
+
+    with FaultServer(fine("stolen")) as other, FaultServer(lead_away, fine("followed")) as server:
+        backend = backend_for(server.url)
+        with pytest.raises(BadResponseError, match=r"another origin|no URL"):
+            generate(backend, ask())
     assert other.requests == []
     assert len(server.requests) == 1
 

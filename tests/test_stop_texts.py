@@ -51,7 +51,7 @@ def before_first(text: str, stop: tuple[str, ...]) -> tuple[str, bool]:
 
 
 def test_the_text_ends_before_the_first_stop_text_however_it_is_cut_into_pieces() -> None:
-    chance = random.Random(17)  # noqa: S311 - no secret
+    chance = random.Random(17)
     for _ in range(20_000):
         text = "".join(chance.choices("ab€", k=chance.randrange(9)))
         stop = tuple("".join(chance.choices("ab€", k=chance.randrange(1, 5))) for _ in range(chance.randrange(1, 4)))

@@ -27,9 +27,9 @@ class Route:
     """Makes the requests for one endpoint; what they have in common is made once."""
 
     def __init__(self, endpoint_url: str, config: ModalConfig) -> None:
+        base = _url(endpoint_url)
         # OpenAI-compatible products give their address with /v1, which our paths have where they need it.
-        self._root = endpoint_url.removesuffix("/v1")
-        base = _url(self._root)
+        self._root = endpoint_url.removesuffix("/v1") if base.path.endswith("/v1") else endpoint_url
         private = {
             "Authorization": config.api_key and f"Bearer {config.api_key.reveal()}",
             "Modal-Key": config.proxy_key.reveal(),
