@@ -259,8 +259,8 @@ typedef struct MazeConfigFFI {
     /** sizeof(MazeConfigFFI). */
     size_t struct_size;
     /**
-     * URL of the inference service, or several with commas between; NULL for
-     * MODAL_ENDPOINT; "" for the embedded engine.
+     * URL of the inference service, with or without /v1 at its end, or several
+     * with commas between; NULL for MODAL_ENDPOINT; "" for the embedded engine.
      */
     const char *endpoint;
     /** Key of the service; NULL for MODAL_API_KEY. Appears in no log, error or result. */
