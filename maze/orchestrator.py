@@ -385,17 +385,20 @@ def _failure(
     violated = next((outcome for outcome in validation.outcomes if outcome.satisfied is False), None)
     if violated is None:
         return validation_error(validation)
-    what = describe_violation(violated)
     if completion.finish_reason == FINISHED_LENGTH:
         return _hopeless(completion.text, compiled, validation) or TruncatedError(
-            f"the text was cut off after {completion.tokens_generated} tokens before it was complete: {what}; "
-            f"raise max_tokens (it was {request.max_tokens}), or use a model with a longer context"
+            f"the text was cut off after {completion.tokens_generated} tokens before it was complete: "
+            f"{describe_violation(violated)}; raise max_tokens (it was {request.max_tokens}), or use a model with a "
+            "longer context"
         )
+    advice = _ADVICE[violated.handling]
     if request.stop and violated.handling is Handling.ENFORCED:
-        what += "; a stop text may have ended it early"
-    else:
-        what += _ADVICE[violated.handling]
-    return ConstraintViolatedError(f"the generated text breaks its constraints: {what}")
+        found = hopeless_outcome(completion.text, compiled, validation.outcomes)
+        if found is None:
+            advice = "; a stop text may have ended it early"
+        else:
+            violated, advice = found, _ADVICE[found.handling]
+    return ConstraintViolatedError(f"the generated text breaks its constraints: {describe_violation(violated)}{advice}")
 
 
 _ADVICE = {

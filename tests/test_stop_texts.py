@@ -209,3 +209,6 @@ def test_the_text_before_a_stop_text_is_what_is_checked() -> None:
     needed = result("^[0-9]+END[0-9]+$")
     assert (needed.status, needed.code) == (Status.CONSTRAINT_VIOLATED, "12")
     assert "a stop text may have ended it early" in str(needed.error)
+    ignored = result("^[a-z]+$")
+    assert (ignored.status, ignored.code) == (Status.CONSTRAINT_VIOLATED, "12")
+    assert "the engine did not enforce it" in str(ignored.error)

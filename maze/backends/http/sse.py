@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
@@ -18,8 +18,7 @@ DONE = b"[DONE]"
 """The data that ends a stream."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerSentEvent:
+class ServerSentEvent(NamedTuple):
     """The data of an event, and whether it tells of an error."""
 
     data: bytes
@@ -31,22 +30,23 @@ def events(pieces: Iterable[bytes]) -> Iterator[ServerSentEvent]:
     data: list[bytes] = []
     is_error = False
     ended = True
-    for line, ended in _lines(pieces):
-        field, colon, value = line.partition(b":")
-        value = value.removeprefix(b" ")
-        if not line:
-            if any(data):
-                yield ServerSentEvent(b"\n".join(data), is_error)
-            data, is_error = [], False
-        elif field == b"data":
-            data.append(value)
-        elif field == b"event":
-            is_error = value == b"error"
-        elif field == b"error":
-            data.append(value)
-            is_error = True
-        elif ended and not colon and field not in (b"id", b"retry"):
-            raise MalformedError("it has a line that is no server-sent event: {}", line.decode(errors="replace"))
+    for lines, ended in _lines(pieces):
+        for line in lines:
+            if not line:
+                if any(data):
+                    yield ServerSentEvent(b"\n".join(data), is_error)
+                data, is_error = [], False
+                continue
+            field, colon, value = line.partition(b":")
+            if field == b"data":
+                data.append(value.removeprefix(b" "))
+            elif field == b"event":
+                is_error = value.removeprefix(b" ") == b"error"
+            elif field == b"error":
+                data.append(value.removeprefix(b" "))
+                is_error = True
+            elif ended and not colon and field not in (b"id", b"retry"):
+                raise MalformedError("it has a line that is no server-sent event: {}", line.decode(errors="replace"))
     last = b"\n".join(data)
     if last and (is_error or last.strip() == DONE or _is_json(last)):
         yield ServerSentEvent(last, is_error)
@@ -54,8 +54,8 @@ def events(pieces: Iterable[bytes]) -> Iterator[ServerSentEvent]:
         raise MalformedError("it was cut off within an event")
 
 
-def _lines(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """The lines, each with whether it has ended (by CR LF, LF or CR), as the last one may not have."""
+def _lines(pieces: Iterable[bytes]) -> Iterator[tuple[list[bytes], bool]]:
+    """The lines, some at once, and whether they have ended (by CR LF, LF or CR), as the very last one may not have."""
     begun: list[bytes] = []
     """The pieces of a line that has not ended."""
     byte_order_mark = BOM_UTF8
@@ -71,13 +71,14 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
         begun.append(piece)
         if b"\n" not in piece:
             continue
-        *lines, rest = b"".join(begun).split(b"\n")
-        begun = [rest]
-        for line in lines:
-            yield line.removeprefix(byte_order_mark), True
+        lines = b"".join(begun).split(b"\n")
+        begun = [lines.pop()]
+        if byte_order_mark:
+            lines[0] = lines[0].removeprefix(byte_order_mark)
             byte_order_mark = b""
+        yield lines, True
     if rest := b"".join(begun).removeprefix(byte_order_mark):
-        yield rest, False
+        yield [rest], False
 
 
 def parsed(data: bytes) -> Event:
