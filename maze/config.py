@@ -210,8 +210,8 @@ def environment() -> dict[str, str]:
     return dict(os.environ)
 
 
-def environment_of_engine() -> dict[str, str]:
-    """The environment of the embedded engine's process: ours, but for keys, which it does not need."""
+def environment_of_child() -> dict[str, str]:
+    """The environment of the embedded engine and of those who compile: ours, but for keys, which they do not need."""
     # Without the variable, ggml starts a debugger when it aborts.
     return {name: value for name, value in os.environ.items() if name not in _KEYS} | {"GGML_NO_BACKTRACE": "1"}
 

@@ -28,7 +28,7 @@ def create_app(orchestrator: Orchestrator, settings: ServiceSettings) -> Starlet
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        service.wake_engine()
+        service.start()
         try:
             yield
         finally:
