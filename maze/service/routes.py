@@ -169,6 +169,10 @@ class Service:
     async def _read(self, request: Request) -> GenerateRequest:
         """Read a request to generate within the limits. Raises Refusal."""
         self._refuse_if_stopping()
+        if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
+            # Pages of other origins may have a browser send text and forms, but not this, without being asked first.
+            problem = "the body must be JSON, and be sent as 'Content-Type: application/json'"
+            raise Refusal(415, "unsupported_media_type", problem, headers={"Connection": "close"})
         body = await self._body(request)
         read = partial(read_request, body, request.state.request_id, self.settings, self._maze.config.max_tokens)
         wanted = read() if len(body) <= LARGE_BODY_BYTES else await asyncio.to_thread(read)
