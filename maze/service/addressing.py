@@ -20,10 +20,25 @@ _FOREIGN_SITES = ("cross-site", "same-site")
 """Of `Sec-Fetch-Site`; another port of this machine is the same site."""
 
 
+def canonical(name: str) -> str:
+    """The one spelling of a name or address of a host."""
+    name = name.lower().removesuffix(".")
+    return str(ipaddress.ip_address(name)) if is_address(name) else name
+
+
+def is_address(name: str) -> bool:
+    """Whether it is an address, and no name."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 def host_name(text: str) -> str | None:
-    """The name in a `Host` header, lower case, without port, brackets and final dot; None if there is none."""
+    """The name or address in a `Host` header, in its one spelling; None if there is none."""
     match = _HOST.fullmatch(text)
-    return match[1].strip("[]").lower().removesuffix(".") if match else None
+    return canonical(match[1].strip("[]")) if match else None
 
 
 def refuse_foreign(headers: Headers, hosts: Collection[str]) -> None:
@@ -53,9 +68,4 @@ def _refusal(problem: str) -> Refusal:
 
 
 def _is_this_machine(name: str) -> bool:
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+    return name == "localhost" or (is_address(name) and ipaddress.ip_address(name).is_loopback)

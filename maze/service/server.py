@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import cast
@@ -14,9 +14,11 @@ from typing import cast
 import uvicorn
 from starlette.applications import Starlette
 
-from maze.config import MazeConfig, Secret
-from maze.errors import ConfigurationError, InvalidArgumentError
+from maze.backends.base import Deadline
+from maze.config import MazeConfig, Secret, allowed_hosts_from_environment
+from maze.errors import ConfigurationError, InvalidArgumentError, MazeError
 from maze.orchestrator import Orchestrator
+from maze.service.addressing import canonical, host_name, is_address
 from maze.service.app import create_app
 from maze.service.connections import (
     CLIENT_SECS,
@@ -30,6 +32,8 @@ from maze.service.connections import (
 from maze.service.routes import CANCEL_GRACE_SECS, Service
 from maze.service.settings import ServiceSettings
 
+ASKING_SECS = 2
+"""Longest wait for an upstream to say what it is, before the service opens."""
 BACKLOG = 1024
 """Connections that may wait to be accepted."""
 
@@ -62,6 +66,20 @@ def require_key(key: Secret, host: str) -> None:
             f"--host {host!r} can be reached from elsewhere, so a key is needed: set MAZE_API_KEY, "
             "or listen on 127.0.0.1"
         )
+
+
+def allowed_hosts(given: Sequence[str], key: Secret, host: str) -> tuple[str, ...]:
+    """The names for ServiceSettings.allow_hosts of a service on `host`: those given and those of the environment.
+
+    Empty, which stands for all, for a service with a key and without any. Raises InvalidArgumentError for no name.
+    """
+    names = (*given, *allowed_hosts_from_environment())
+    for name in names:
+        if host_name(f"[{name}]" if is_address(name) else name) != canonical(name):
+            raise InvalidArgumentError(f"--allow-host is {name[:100]!r}; give a name or address alone, without a port")
+    if key and not names:
+        return ()
+    return tuple(canonical(name) for name in (*names, host) if name)
 
 
 def _is_loopback(host: str) -> bool:
@@ -150,15 +168,29 @@ class ServiceServer(uvicorn.Server):
         self.should_exit = True
 
 
+def _engine_of(maze: Orchestrator) -> str | None:
+    """What the engine is; an upstream is asked, as it may be any of several."""
+    if maze.config.modal is None or maze.config.modal.dialect is not None:
+        return maze.backend_name
+    try:
+        ready = maze.health(Deadline(ASKING_SECS * 1000)).ready
+    except MazeError:
+        return None
+    return maze.backend_name if ready else None
+
+
 def run_service(
-    host: str, port: int, config: MazeConfig, settings: ServiceSettings, announce: Callable[[str, str], None]
+    host: str, port: int, config: MazeConfig, settings: ServiceSettings, announce: Callable[[str, str | None], None]
 ) -> signal.Signals | None:
-    """Offer the engine of `config` until a signal comes, which is returned; `announce` is told URL and engine."""
+    """Offer the engine of `config` until a signal comes, which is returned; `announce` is told URL and engine.
+
+    None stands for an upstream that does not say yet what it is.
+    """
     raise_file_limit()
     with Orchestrator(config) as maze, listen(host, port) as listener:
         server = ServiceServer(create_app(maze, settings))
         address, bound_port = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
-        announce(f"http://{shown}:{bound_port}", maze.backend_name)
+        announce(f"http://{shown}:{bound_port}", _engine_of(maze))
         server.run([listener])
     return server.stopped_by
