@@ -20,7 +20,7 @@ from maze.config import DEFAULT_MODAL_MODEL, MazeConfig, Secret
 from maze.engine import EmbeddedEngine
 from maze.errors import ConstraintViolatedError, EngineUnavailableError, MazeError, Status, TruncatedError
 from maze.orchestrator import Orchestrator
-from maze.service.connections import Connection
+from maze.service.connections import ClientConnection
 from maze.service.refusal import HTTP_STATUS, RETRYABLE
 from maze.service.settings import ServiceSettings
 from maze.types import ConstraintIR, Intent
@@ -528,7 +528,7 @@ def test_a_body_that_does_not_come_is_not_waited_for() -> None:
 
 @pytest.mark.parametrize("before", [b"", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"], ids=["new", "kept alive"])
 def test_a_header_that_does_not_end_is_not_waited_for(before: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Connection, "patience_secs", 0.2)
+    monkeypatch.setattr(ClientConnection, "patience_secs", 0.2)
     with (
         running_service(ScriptedBackend(["x"])) as service,
         socket.create_connection((service.host, service.port), timeout=30) as connection,
@@ -543,7 +543,7 @@ def test_a_header_that_does_not_end_is_not_waited_for(before: bytes, monkeypatch
 
 
 def test_a_generation_may_take_longer_than_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Connection, "patience_secs", 0.05)
+    monkeypatch.setattr(ClientConnection, "patience_secs", 0.05)
     pause = threading.Event()
 
     def wait(_: Request) -> None:

@@ -19,7 +19,7 @@ from scripted_backend import Gate, ScriptedBackend, reached
 from service_runner import POST_HEAD, RunningService, metric, raw_request, running_service, wait_until
 
 from maze.service import server as server_module
-from maze.service.connections import SPARE_CONNECTIONS, Connection, connection_limit
+from maze.service.connections import SPARE_CONNECTIONS, ClientConnection, connection_limit
 from maze.service.settings import ServiceSettings
 
 
@@ -35,7 +35,7 @@ def connect(service: RunningService, sent: bytes = b"") -> socket.socket:
     return connection
 
 
-def is_healthy(service: RunningService, secs: float = 5) -> bool:
+def is_healthy(service: RunningService, secs: float = 30) -> bool:
     started = time.monotonic()
     assert httpx.get(service.url + "/health", timeout=secs).status_code == 200
     return time.monotonic() - started < secs
@@ -98,7 +98,7 @@ def test_clients_that_are_worked_for_stay_however_many_come(monkeypatch: pytest.
 
 @pytest.mark.parametrize("begun", [HALF_A_HEAD, HALF_A_BODY], ids=["head", "body"])
 def test_a_byte_now_and_then_does_not_keep_a_connection(begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Connection, "patience_secs", 0.5)
+    monkeypatch.setattr(ClientConnection, "patience_secs", 0.5)
     settings = ServiceSettings(client_timeout_secs=0.5, stop_grace_secs=0)
     with running_service(ScriptedBackend(["x"]), settings) as service, connect(service, begun) as connection:
         connection.settimeout(0.1)
@@ -113,7 +113,7 @@ def test_a_byte_now_and_then_does_not_keep_a_connection(begun: bytes, monkeypatc
 
 
 def test_a_client_that_never_reads_is_given_up_with_what_was_to_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Connection, "patience_secs", 0.5)
+    monkeypatch.setattr(ClientConnection, "patience_secs", 0.5)
     with (
         running_service(ScriptedBackend(["x" * 1_000_000] * 20), ServiceSettings(stop_grace_secs=0)) as service,
         raw_request(service, "/generate", {"prompt": "p"}),
@@ -123,7 +123,7 @@ def test_a_client_that_never_reads_is_given_up_with_what_was_to_be_sent(monkeypa
 
 
 def test_a_generation_that_takes_long_is_not_taken_for_an_idle_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Connection, "patience_secs", 0.1)
+    monkeypatch.setattr(ClientConnection, "patience_secs", 0.1)
     gate = Gate()
     with (
         running_service(ScriptedBackend([gate, "x"])) as service,

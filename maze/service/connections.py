@@ -18,8 +18,7 @@ from http import HTTPStatus
 from time import monotonic
 from typing import cast
 
-import h11
-from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from maze.service.refusal import Refusal
 
@@ -37,7 +36,7 @@ _PAUSE_SECS = 0.05
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-class Connection(H11Protocol):
+class ClientConnection(H11Protocol):
     """uvicorn's connection, which would wait for ever for a header, for room to write and for the end of a close."""
 
     patience_secs: float = CLIENT_SECS
@@ -82,27 +81,18 @@ class Connection(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Tell what is wrong with the bytes of a request, in the one shape of errors."""
         error = sys.exception()
-        http_status = error.error_status_hint if isinstance(error, h11.RemoteProtocolError) else 400
+        http_status = HTTPStatus(getattr(error, "error_status_hint", 400))
         code = "limit_exceeded" if http_status == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE else "invalid_argument"
         refusal = Refusal(http_status, code, f"this is no request of HTTP/1.1: {str(error or msg)[:200]}")
         _log.info("%d %s", http_status, refusal.message)
         if self._at_work():
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+        if not (self._at_work() and self.cycle.response_started):
             body = refusal.body()
-            headers = [
-                ("content-type", "application/json"),
-                ("content-length", str(len(body))),
-                ("connection", "close"),
-            ]
-            reason = STATUS_PHRASES.get(http_status, b"")
-            for event in (
-                h11.Response(status_code=http_status, headers=headers, reason=reason),
-                h11.Data(data=body),
-                h11.EndOfMessage(),
-            ):
-                self.transport.write(self.conn.send(event) or b"")
+            head = f"HTTP/1.1 {http_status.value} {http_status.phrase}\r\nContent-Type: application/json\r\n"
+            head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            self.transport.write(head.encode() + body)
         self.transport.close()
 
     def waiting_since(self) -> float | None:
@@ -138,13 +128,13 @@ class Acceptor:
     """Accepts connections, as many as there are open files for; it is what uvicorn calls a server."""
 
     def __init__(
-        self, listener: socket.socket, make: Callable[[], Connection], connections: Collection[object], limit: int
+        self, listener: socket.socket, make: Callable[[], ClientConnection], connections: Collection[object], limit: int
     ) -> None:
         """`connections` holds those that are open; beyond `limit`, who keeps the service waiting makes room."""
         listener.setblocking(False)
         self._listener = listener
         self._make = make
-        self._connections = cast("Collection[Connection]", connections)
+        self._connections = cast("Collection[ClientConnection]", connections)
         self._limit = limit
         self._loop = asyncio.get_running_loop()
         self._beginning: set[asyncio.Task[None]] = set()
@@ -204,7 +194,7 @@ class Acceptor:
 def end_overdue(connections: Collection[object]) -> None:
     """End the connections whose clients have kept the service waiting too long."""
     now = monotonic()
-    for connection in list(cast("Collection[Connection]", connections)):
+    for connection in list(cast("Collection[ClientConnection]", connections)):
         if connection.is_overdue(now):
             connection.abort()
 

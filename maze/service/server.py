@@ -24,7 +24,7 @@ from maze.service.connections import (
     CLIENT_SECS,
     SPARE_CONNECTIONS,
     Acceptor,
-    Connection,
+    ClientConnection,
     connection_limit,
     end_overdue,
     raise_file_limit,
@@ -103,7 +103,7 @@ class ServiceServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=Connection,
+                http=ClientConnection,
                 ws="none",
                 loop="asyncio",
                 lifespan="on",
@@ -130,13 +130,13 @@ class ServiceServer(uvicorn.Server):
             for listener in sockets or ()
         ]
 
-    def _make_connection(self) -> Connection:
-        connection = Connection(self.config, self.server_state, dict(self.lifespan.state))
+    def _make_connection(self) -> ClientConnection:
+        connection = ClientConnection(self.config, self.server_state, dict(self.lifespan.state))
         connection.is_crowded = self._is_crowded
         return connection
 
     def _is_crowded(self) -> bool:
-        connections = cast("set[Connection]", self.server_state.connections)
+        connections = cast("set[ClientConnection]", self.server_state.connections)
         return sum(each.waiting_since() is None for each in connections) >= self._limit - SPARE_CONNECTIONS
 
     async def on_tick(self, counter: int) -> bool:
