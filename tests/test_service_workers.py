@@ -173,7 +173,7 @@ def test_quick_tasks_are_done_beside_any_number_of_heavy_ones() -> None:
             await asyncio.sleep(0.1)
         for task in heavy:
             task.cancel()
-        assert sorted(took)[5] < 0.5, took
+        assert sorted(took)[5] < 2, took  # one after the other, the heavy ones take minutes
 
     with_workers(use)
 

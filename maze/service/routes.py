@@ -47,7 +47,7 @@ CANCEL_GRACE_SECS = 5.0
 """How long an engine may take to let go of a cancelled generation when the service stops."""
 
 LARGE_BODY_BYTES = 64 * 1024
-"""Bodies beyond it are read in a thread: meanwhile (10 ms for 100 KB) nobody else would be answered."""
+"""Bodies beyond it are read in a thread, in turn: meanwhile (10 ms for 100 KB) nobody else would be answered."""
 
 _STOPPING = "the service is stopping; try again, another instance may answer"
 
@@ -68,6 +68,7 @@ class Service:
         self._maze = orchestrator
         self._slots = Slots(settings.max_concurrent, settings.max_queue)
         self._workers = Workers()
+        self._reading_thread = ThreadPoolExecutor(1, "maze-read")
         self._probe_threads = ThreadPoolExecutor(2, "maze-probe")
         self._health = Probe(self._probe_threads, orchestrator.health)
         self._models = Probe(self._probe_threads, orchestrator.models)
@@ -162,6 +163,7 @@ class Service:
         """Let threads and workers go. The Orchestrator is its owner's."""
         self._slots.close()
         self._workers.close()
+        self._reading_thread.shutdown(wait=False, cancel_futures=True)
         self._probe_threads.shutdown(wait=False, cancel_futures=True)
 
     # -------------------------------------------------------------------------------------------- inside
@@ -175,7 +177,10 @@ class Service:
             raise Refusal(415, "unsupported_media_type", problem, headers={"Connection": "close"})
         body = await self._body(request)
         read = partial(read_request, body, request.state.request_id, self.settings, self._maze.config.max_tokens)
-        wanted = read() if len(body) <= LARGE_BODY_BYTES else await asyncio.to_thread(read)
+        if len(body) <= LARGE_BODY_BYTES:
+            wanted = read()
+        else:
+            wanted = await asyncio.get_running_loop().run_in_executor(self._reading_thread, read)
         request.state.request_id = wanted.request_id
         model = await self._known_model(wanted.options.model)
         return replace(wanted, options=replace(wanted.options, model=model))

@@ -4,34 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
 
 from maze.backends.base import Cancellation, Deadline
 from maze.errors import TimedOutError
 from maze.service.refusal import Refusal
 
 MAX_RETRY_AFTER_SECS = 60
+URGENT = -1
+"""The rank of what must not be refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    place: tuple[int, int]
+    """Its rank, and where it stands among those of the same rank; the least goes on first."""
+    turn: asyncio.Future[None]
 
 
 class Turns:
     """`places` for work under way and `most_waiting` that wait for one. For one event loop."""
 
     def __init__(self, places: int, most_waiting: int, what: str, *, newest_first: bool = False) -> None:
-        """`what` names the work. With `newest_first`, it is the oldest that is refused where too many wait."""
+        """`what` names the work."""
         self._places = places
         self._most_waiting = most_waiting
         self._what = what
-        self._newest_first = newest_first
-        self._urgent: deque[asyncio.Future[None]] = deque()
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._direction = -1 if newest_first else 1
+        self._numbers = count()
+        self._waiting: list[_Waiting] = []
         self._mean_busy_secs = 1.0
         self.taken = 0
 
     @property
     def waiting(self) -> int:
-        return len(self._urgent) + len(self._waiting)
+        return len(self._waiting)
 
     def take_free(self) -> bool:
         """Take a place if there is one; give_back() returns it."""
@@ -39,25 +49,25 @@ class Turns:
         self.taken += free
         return free
 
-    async def take(self, *, urgent: bool = False) -> None:
-        """Take a place, waiting for one, an urgent one before the others; give_back() returns it.
+    async def take(self, rank: int = 0) -> None:
+        """Take a place, waiting for one, the lowest rank first; give_back() returns it.
 
-        Raises Refusal if too many wait already; urgent ones always may.
+        Where too many wait, who would be the last gets a Refusal, but for those of rank URGENT.
         """
         if self.take_free():
             return
-        if not urgent and len(self._waiting) >= self._most_waiting:
-            if not (self._newest_first and self._waiting):
-                raise self._refusal()
-            self._waiting.popleft().set_exception(self._refusal())
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        queue = self._urgent if urgent else self._waiting
-        queue.append(turn)
+        waiting = _Waiting((rank, self._direction * next(self._numbers)), turn)
+        self._waiting.append(waiting)
+        last = max(self._waiting, key=lambda each: each.place)
+        if len(self._waiting) > self._most_waiting and last.place[0] != URGENT:
+            self._waiting.remove(last)
+            last.turn.set_exception(self._refusal())
         try:
             await turn
         except BaseException:
-            if turn in queue:
-                queue.remove(turn)
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
             elif turn.done() and not turn.cancelled() and turn.exception() is None:
                 self.give_back()  # it came while we were leaving
             raise
@@ -66,13 +76,11 @@ class Turns:
         """Return a place; `busy_secs` is how long work of the usual kind kept it."""
         if busy_secs is not None:
             self._mean_busy_secs += 0.2 * (busy_secs - self._mean_busy_secs)
-        while self._urgent or self._waiting:
-            if self._urgent:
-                turn = self._urgent.popleft()
-            else:
-                turn = self._waiting.pop() if self._newest_first else self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
+        while self._waiting:
+            first = min(self._waiting, key=lambda each: each.place)
+            self._waiting.remove(first)
+            if not first.turn.done():
+                first.turn.set_result(None)
                 return
         self.taken -= 1
 

@@ -1,8 +1,8 @@
 """Who compiles and checks for strangers, and in which order: processes that can be ended, unlike threads.
 
-How much work a task is shows only when it is done. So each is tried first, the newest before the others, and most are
-done within milliseconds, whatever else is under way. What is not done then goes on as heavy: few at once, the others
-in turn, begun anew, and where too many wait already, refused.
+How much work a task is shows only when it is done. So each is tried first, short ones before long ones and new ones
+before old ones, and most are done within milliseconds, whatever else is under way. What is not done then goes on as
+heavy: few at once, the others in turn, begun anew, and where too many wait already, refused.
 """
 
 from __future__ import annotations
@@ -18,21 +18,23 @@ from typing import Any
 
 from maze.errors import EngineUnavailableError, LimitExceededError, MazeError
 from maze.service.nursery import Nursery, Worker
-from maze.service.turns import Turns
+from maze.service.turns import URGENT, Turns
 from maze.service.worker import Defect, Failure, Success, Task
 
 _log = logging.getLogger(__name__)
 
 TRIED_AT_ONCE = 2
-TRIAL_CPU_SECS = 0.1
+TRIAL_CPU_SECS = 0.05
 """Processor time after which a task is heavy."""
 TRIAL_SECS = 1.0
 """The same by the clock, on a machine that is busy otherwise."""
 MAX_TRIALS_WAITING = 256
 MAX_HEAVY_SECS = 30.0
-"""Longest time for a heavy task, once it is its turn."""
+"""Most processor time of a heavy task, once it is its turn."""
 MAX_HEAVY_WAITING = 16
 
+_CLOCK_FACTOR = 4
+"""How much longer it may take by the clock."""
 _LARGE_BYTES = 64 * 1024
 """Answers beyond it are unpickled in a thread: it takes 30 ms for 1 MB."""
 
@@ -85,9 +87,9 @@ class Workers:
         but not for urgent ones, and WorkerDefect.
         """
         encoded = pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
-        answer = await self._try(encoded, what, urgent)
+        answer = await self._try(encoded, what, URGENT if urgent else len(encoded).bit_length())
         if answer is None:
-            answer = await self._do_heavy(encoded, what, urgent)
+            answer = await self._do_heavy(encoded, what, URGENT if urgent else 0)
         if len(answer) > _LARGE_BYTES:
             said = await asyncio.to_thread(pickle.loads, answer)
         else:
@@ -101,9 +103,9 @@ class Workers:
                 return value, answer
         raise TypeError(f"a worker answered a {type(said).__name__}")
 
-    async def _try(self, task: bytes, what: str, urgent: bool) -> bytes | None:
+    async def _try(self, task: bytes, what: str, rank: int) -> bytes | None:
         """The answer to a task; None if it is heavy and must wait for its turn."""
-        await self._trials.take(urgent=urgent)
+        await self._trials.take(rank)
         turns, started = self._trials, time.monotonic()
         try:
             async with self._worker() as worker, _asking(worker, task, what) as asking:
@@ -119,8 +121,8 @@ class Workers:
         finally:
             turns.give_back(time.monotonic() - started)
 
-    async def _do_heavy(self, task: bytes, what: str, urgent: bool) -> bytes:
-        await self._heavy.take(urgent=urgent)
+    async def _do_heavy(self, task: bytes, what: str, rank: int) -> bytes:
+        await self._heavy.take(rank)
         started = time.monotonic()
         try:
             async with self._worker() as worker, _asking(worker, task, what) as asking:
@@ -181,9 +183,6 @@ async def _asking(worker: Worker, task: bytes, what: str) -> AsyncIterator[async
 
 async def _in_time(worker: Worker, asking: asyncio.Task[bytes], what: str) -> bytes:
     worker.yield_to_others()
-    try:
-        async with asyncio.timeout(MAX_HEAVY_SECS):
-            return await asking
-    except TimeoutError:
-        problem = f"{what} takes over {MAX_HEAVY_SECS:g} s of work; simplify the constraints"
-        raise LimitExceededError(problem) from None
+    if await worker.spent(MAX_HEAVY_SECS, _CLOCK_FACTOR * MAX_HEAVY_SECS, asking):
+        raise LimitExceededError(f"{what} takes over {MAX_HEAVY_SECS:g} s of work; simplify the constraints")
+    return await asking
