@@ -16,8 +16,9 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 from scripted_backend import Gate, ScriptedBackend, reached
-from service_runner import POST_HEAD, RunningService, metric, raw_request, running_service, wait_until
+from service_runner import POST_HEAD, RunningService, metric, post, raw_request, running_service, wait_until
 
+from maze.service import routes as routes_module
 from maze.service import server as server_module
 from maze.service.connections import SPARE_CONNECTIONS, ClientConnection, connection_limit
 from maze.service.settings import ServiceSettings
@@ -120,6 +121,17 @@ def test_a_client_that_never_reads_is_given_up_with_what_was_to_be_sent(monkeypa
     ):
         wait_until(lambda: metric(service, 'maze_requests_total{route="/generate",status="200"}') == 1)
         wait_until(lambda: len(service.server.server_state.connections) == 0)
+
+
+def test_bodies_that_arrive_at_once_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes_module, "MAX_ARRIVING_BYTES", 1000)
+    settings = ServiceSettings(max_body_bytes=900, stop_grace_secs=0)
+    with running_service(ScriptedBackend(["x"]), settings) as service:
+        head = POST_HEAD + b"Content-Length: 900\r\n\r\n"
+        with connect(service, head + b" " * 600), connect(service, head + b" " * 600) as second:
+            refused = second.recv(65536)
+        assert refused.startswith(b"HTTP/1.1 429 ")
+        wait_until(lambda: post(service, {"prompt": "p" * 700}).status_code == 200)
 
 
 def test_a_generation_that_takes_long_is_not_taken_for_an_idle_client(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from worker_tasks import Break, Burn, EndBy, Grow, Tell
 from maze.errors import EngineUnavailableError, InvalidConstraintError, LimitExceededError
 from maze.service import workers as workers_module
 from maze.service.refusal import Refusal
+from maze.service.settings import ServiceSettings
 from maze.service.worker import CompileTask
 from maze.service.workers import MAX_HEAVY_WAITING, TRIED_AT_ONCE, WorkerDefect, Workers
 from maze.types import ConstraintIR
@@ -254,6 +255,25 @@ def test_a_compilation_that_is_over_its_limit_is_an_error_of_the_request(
     assert (response.status_code, error["code"], error["retryable"]) == (400, "limit_exceeded", False)
     assert "takes over 0.02 s" in error["message"]
     assert error["param"] == "constraints"
+
+
+def test_a_service_that_stops_does_not_wait_for_compilations_longer_than_it_may() -> None:
+    very_heavy = {"json_schema": {"properties": {f"p{number}": {"maxLength": number} for number in range(1900)}}}
+    settings = ServiceSettings(stop_grace_secs=0.2)
+    with running_service(ScriptedBackend(["{}"]), settings) as service, ThreadPoolExecutor(4) as clients:
+        answers = [
+            clients.submit(post, service, {"prompt": "p", "constraints": very_heavy, "context": {"language": language}})
+            for language in ("a", "b", "c", "d")
+        ]
+        wait_until(lambda: metric(service, "maze_compilations_running") > 0)
+        started = monotonic()
+        service.server.stop()
+        told = [answer.result() for answer in answers]
+        service.thread.join(30)
+        assert monotonic() - started < 10
+    refused = [answer for answer in told if answer.status_code == 503]
+    assert refused
+    assert all("stopping" in answer.json()["error"]["message"] for answer in refused)
 
 
 PARENT = """

@@ -49,6 +49,9 @@ CANCEL_GRACE_SECS = 5.0
 LARGE_BODY_BYTES = 64 * 1024
 """Bodies beyond it are read in a thread, in turn: meanwhile (10 ms for 100 KB) nobody else would be answered."""
 
+MAX_ARRIVING_BYTES = 256 * 2**20
+"""Memory for bodies that are on their way, of all clients together."""
+
 _STOPPING = "the service is stopping; try again, another instance may answer"
 
 
@@ -74,6 +77,7 @@ class Service:
         self._models = Probe(self._probe_threads, orchestrator.models)
         self._model_names: tuple[str, ...] = ()
         self._under_way: set[Cancellation] = set()
+        self._arriving_bytes = 0
         self._stopping = False
         self._something_ended = asyncio.Event()
         self.metrics.watch(
@@ -216,11 +220,18 @@ class Service:
             async with asyncio.timeout(self.settings.client_timeout_secs):
                 async for piece in request.stream():
                     body += piece
+                    self._arriving_bytes += len(piece)
                     if len(body) > limit:
                         raise refused
+                    if self._arriving_bytes > max(limit, MAX_ARRIVING_BYTES):
+                        problem = "too many large bodies arrive at once; come again later"
+                        headers = {"Connection": "close", "Retry-After": "1"}
+                        raise Refusal(429, "rate_limited", problem, retryable=True, headers=headers)
         except TimeoutError:
             problem = f"the body did not arrive within {self.settings.client_timeout_secs:g} seconds"
             raise Refusal(408, "timed_out", problem, retryable=True, headers={"Connection": "close"}) from None
+        finally:
+            self._arriving_bytes -= len(body)
         return bytes(body)
 
     @asynccontextmanager
