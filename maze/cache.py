@@ -93,7 +93,7 @@ class ConstraintCache:
         return compiled, False
 
     def _finish(self, key: Hashable, future: Future[CompiledConstraints], compiled: CompiledConstraints | None) -> None:
-        size = _size_of(key) + _size_of(compiled)
+        size = size_of(key) + size_of(compiled)
         with self._lock:
             self._compiling_threads.discard(threading.get_ident())
             if self._in_flight.get(key) is not future:
@@ -120,11 +120,11 @@ class ConstraintCache:
             self._in_flight = {}
 
 
-def _size_of(value: object) -> int:
+def size_of(value: object) -> int:
     """Bytes that a key or a compilation takes, counting what it holds."""
     size = sys.getsizeof(value)
     if is_dataclass(value) and not isinstance(value, type):
-        return size + sum(_size_of(getattr(value, each.name)) for each in fields(value))
+        return size + sum(size_of(getattr(value, each.name)) for each in fields(value))
     if isinstance(value, tuple | list | set | frozenset):
-        return size + sum(_size_of(item) for item in value)
+        return size + sum(size_of(item) for item in value)
     return size

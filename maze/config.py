@@ -42,7 +42,7 @@ _VARIABLES = {
 
 ENVIRONMENT_VARIABLES = tuple(_VARIABLES.values())
 """Every variable that a host of libmaze may set, but for MAZE_PYTHON, which the C part reads before Python runs.
-The service has one of its own: MAZE_API_KEY."""
+The service has two of its own: MAZE_API_KEY and MAZE_ALLOW_HOST."""
 
 
 _KEYS = ("MODAL_API_KEY", "MODAL_KEY", "MODAL_SECRET", "MAZE_API_KEY")
@@ -213,8 +213,8 @@ def environment() -> dict[str, str]:
     return dict(os.environ)
 
 
-def environment_of_engine() -> dict[str, str]:
-    """The environment of the embedded engine's process: ours, but for keys, which it does not need."""
+def environment_of_child() -> dict[str, str]:
+    """The environment of the embedded engine and of those who compile: ours, but for keys, which they do not need."""
     # Without the variable, ggml starts a debugger when it aborts.
     return {name: value for name, value in os.environ.items() if name not in _KEYS} | {"GGML_NO_BACKTRACE": "1"}
 
@@ -300,6 +300,12 @@ def service_key_from_environment(environment: Mapping[str, str] | None = None) -
     key = Secret(values.get("MAZE_API_KEY", "").strip())
     _check_secret("MAZE_API_KEY", key)
     return key
+
+
+def allowed_hosts_from_environment(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The names that `maze serve` answers to beside those of its machine (MAZE_ALLOW_HOST, with commas between)."""
+    values = os.environ if environment is None else environment
+    return tuple(name.strip() for name in values.get("MAZE_ALLOW_HOST", "").split(",") if name.strip())
 
 
 def set_variables(names: tuple[str, ...]) -> tuple[str, ...]:

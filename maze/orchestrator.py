@@ -61,6 +61,9 @@ _log = logging.getLogger(__name__)
 Constraints = Sequence[ConstraintIR] | Callable[[], Sequence[ConstraintIR]]
 """The constraints, or what makes them: called only if they are not in the cache under their key."""
 
+Check = Callable[[bytes, CompiledConstraints], ValidationResult]
+"""Decides whether a finished text satisfies its constraints, as validate() does; raises MazeError if it cannot."""
+
 _DEFAULT_OPTIONS = GenerationOptions()
 
 SHUTDOWN_GRACE_SECS = 1.0
@@ -98,7 +101,7 @@ class Orchestrator:
     def generate(
         self,
         intent: Intent,
-        constraints: Constraints = (),
+        constraints: Constraints | CompiledConstraints = (),
         options: GenerationOptions | None = None,
         *,
         on_text: OnText | None = None,
@@ -106,13 +109,15 @@ class Orchestrator:
         deadline: Deadline | None = None,
         request_id: str | None = None,
         constraints_key: Hashable | None = None,
+        check: Check = validate,
     ) -> GenerationResult:
-        """Generate code for `intent` that satisfies every one of `constraints`.
+        """Generate code for `intent` that satisfies every one of `constraints`, which may be compiled already.
 
         Failures are results, not exceptions, so that text which had arrived is kept: look at `success`. `on_text`
         receives the text as it arrives and may return False to cancel. `deadline` stands for options.timeout_ms where
         the call began earlier, `request_id` is what logs, provenance and the engine call it, and `constraints_key`
-        names the constraints in the cache where the caller has something cheaper than themselves.
+        names the constraints in the cache where the caller has something cheaper than themselves. `check` is for a
+        caller that does not want the finished text checked on this thread.
         """
         started = perf_counter()
         cancellation = cancellation or Cancellation()
@@ -122,15 +127,18 @@ class Orchestrator:
             check_type("options", options, GenerationOptions, "GenerationOptions, or None")
             deadline = deadline or self._deadline(options)
             with self._under_way(cancellation):
-                compiled, cache_hit = self.compile(
-                    constraints, intent.language, options.on_unenforceable, constraints_key=constraints_key
-                )
+                if isinstance(constraints, CompiledConstraints):
+                    compiled, cache_hit = constraints, False
+                else:
+                    compiled, cache_hit = self.compile(
+                        constraints, intent.language, options.on_unenforceable, constraints_key=constraints_key
+                    )
                 request = self._request(intent, options, compiled, deadline, cancellation, request_id)
                 backend = self._engine()
                 sent = perf_counter()
                 completion = _complete(backend, request, on_text or _take_all, compiled)
                 answered = perf_counter()
-                validation, failure = _check(completion, compiled, request)
+                validation, failure = _check(completion, compiled, request, check)
                 checked = perf_counter()
                 provenance = record_provenance(intent, compiled, request, completion, backend.name)
         except MazeError as error:
@@ -362,14 +370,14 @@ def _complete(backend: Backend, request: Request, on_text: OnText, compiled: Com
 
 
 def _check(
-    completion: Completion, compiled: CompiledConstraints, request: Request
+    completion: Completion, compiled: CompiledConstraints, request: Request, check: Check
 ) -> tuple[ValidationResult | None, MazeError | None]:
     """Check a finished text: the outcome, or None if it could not be decided, and why the text is no success if so.
 
     Raises BadResponseError for what is no text.
     """
     try:
-        validation = validate(completion.text.encode(), compiled)
+        validation = check(completion.text.encode(), compiled)
     except UnicodeEncodeError as error:
         problem = f"the text of the engine holds a lone surrogate, U+{ord(error.object[error.start]):04X}"
         raise BadResponseError(problem, partial_text=completion.text) from None

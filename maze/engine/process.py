@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from maze.backends.base import Cancellation, Deadline
-from maze.config import environment, environment_of_engine
+from maze.config import environment, environment_of_child
 from maze.engine import supervisor
 from maze.engine.spawn import spawn
 from maze.errors import ConfigurationError, EngineUnavailableError, MazeError, TimedOutError
@@ -115,7 +115,7 @@ class EngineProcess:
                     spawn(
                         python,
                         ["-I", "-S", supervisor.__file__],
-                        environment_of_engine(),
+                        environment_of_child(),
                         [theirs.fileno(), host],
                     )
                 finally:
