@@ -21,6 +21,7 @@ from typing import Any
 
 from maze.backends.base import Cancellation, Deadline
 from maze.config import environment, environment_of_engine
+from maze.descriptors import off_the_standard_streams
 from maze.engine import supervisor
 from maze.engine.spawn import spawn
 from maze.errors import ConfigurationError, EngineUnavailableError, MazeError, TimedOutError
@@ -108,7 +109,7 @@ class EngineProcess:
             "key": self.key,
         }
         try:
-            control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            control, theirs = map(off_the_standard_streams, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
             with theirs:
                 host = os.pidfd_open(os.getpid())
                 try:

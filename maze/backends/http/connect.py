@@ -14,6 +14,7 @@ import httpx
 from maze.backends.base import Deadline
 from maze.backends.http.connection import Connection, TlsConnection, os_reason
 from maze.backends.http.limits import Call
+from maze.descriptors import off_the_standard_streams
 from maze.threads import signals_left_to_the_host
 
 CONNECT_SECS = 5.0
@@ -83,7 +84,9 @@ def _cannot_connect(failure: OSError | None) -> httpx.TransportError:
     return httpx.ConnectError(os_reason(failure))
 
 
-def _connect(connecting: socket.socket, address: _Address | str, secs: float, call: Call) -> socket.socket:
+def _connect(opened: socket.socket, address: _Address | str, secs: float, call: Call) -> socket.socket:
+    connecting = off_the_standard_streams(opened)
+
     def shut() -> None:
         with contextlib.suppress(OSError):
             connecting.shutdown(socket.SHUT_RDWR)
