@@ -11,6 +11,7 @@
 #include "start.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -49,11 +50,17 @@ const char *host_environment(const char *name)
     return getenv(name);
 }
 
+/* As open() and exec() will decide; access() asks for the real user, without the capabilities. */
+static bool may(const char *path, int mode)
+{
+    return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0;
+}
+
 static bool readable_file(const char *folder, const char *name)
 {
     char path[PATH_MAX];
     int len = snprintf(path, sizeof path, "%s/%s", folder, name);
-    return len > 0 && (size_t)len < sizeof path && access(path, R_OK) == 0;
+    return len > 0 && (size_t)len < sizeof path && may(path, R_OK);
 }
 
 /* Find the Python executable whose environment to use; `python` holds PATH_MAX bytes. */
@@ -61,7 +68,7 @@ static bool find_python(char *python, EmbedProblem *problem)
 {
     const char *wanted = host_environment("MAZE_PYTHON");
     if (wanted != NULL && wanted[0] != '\0') {
-        if (strlen(wanted) >= PATH_MAX || access(wanted, X_OK) != 0)
+        if (strlen(wanted) >= PATH_MAX || !may(wanted, X_OK))
             return embed_fail(problem, MAZE_CONFIGURATION,
                               "MAZE_PYTHON is '%.1024s', which is not an executable file; "
                               "give the python of the environment that libmaze is installed in, or unset it",
@@ -81,7 +88,7 @@ static bool find_python(char *python, EmbedProblem *problem)
         *slash = '\0';
         if (readable_file(folder, "pyvenv.cfg")) {
             int len = snprintf(python, PATH_MAX, "%s/bin/python3", folder);
-            if (len < 0 || len >= PATH_MAX || access(python, X_OK) != 0)
+            if (len < 0 || len >= PATH_MAX || !may(python, X_OK))
                 return embed_fail(problem, MAZE_STARTUP_FAILED,
                                   "%.1024s/bin/python3 is missing or not executable; "
                                   "run `make` (or `make install`) in libmaze's source tree again",
