@@ -195,7 +195,7 @@ static void a_child_after_the_start_gets_clear_errors(void)
 
 static void *keep_compiling(void *stop)
 {
-    while (!*(volatile bool *)stop) {
+    while (!*(_Atomic(bool) *)stop) {
         ConstraintIRFFI constraint = one_regex(&letters);
         maze_free_result(maze_compile_constraints(&constraint, 1, NULL, NULL));
     }
@@ -204,7 +204,7 @@ static void *keep_compiling(void *stop)
 
 static void children_do_not_hang_while_other_threads_call(void)
 {
-    volatile bool stop = false;
+    _Atomic(bool) stop = false;
     pthread_t threads[3];
     result_of_parent = maze_compile_constraints(NULL, 0, NULL, NULL);
     for (size_t i = 0; i < 3; i++)
