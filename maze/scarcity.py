@@ -29,7 +29,7 @@ def shortage(error: BaseException) -> OutOfMemoryError | None:
     remedy = _remedy(error)
     if remedy is None:
         return None
-    return OutOfMemoryError(f"out of memory, threads or open files: {error or type(error).__name__}; {remedy}")
+    return OutOfMemoryError(f"out of memory, threads or open files: {str(error) or type(error).__name__}; {remedy}")
 
 
 def _remedy(error: BaseException) -> str | None:

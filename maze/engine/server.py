@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import threading
@@ -58,8 +59,11 @@ class _WrongModelError(_UnusableError):
     kind = "ConfigurationError"
 
 
-def run(control: socket.socket, settings: dict[str, Any], supervisor: int) -> None:
-    """Load the model, tell the host and serve until the process is killed. Called by maze.engine.supervisor."""
+def run(control: socket.socket, host: int, settings: dict[str, Any], supervisor: int) -> None:
+    """Load the model, tell the host and serve until the process is killed. Called by maze.engine.supervisor.
+
+    `control` and `host`, a pidfd, tell that the host is gone also where the supervisor is stopped.
+    """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != supervisor:
         return  # it ended before that was set
@@ -76,8 +80,11 @@ def run(control: socket.socket, settings: dict[str, Any], supervisor: int) -> No
     for at in range(0, len(said), PART_CHARACTERS):  # a model may have 100 KB of special tokens
         control.send(json.dumps({"part": said[at : at + PART_CHARACTERS]}).encode())
     control.send(json.dumps({"ready": True}).encode())
-    while server:
-        signal.pause()
+    watch = select.poll()
+    watch.register(control, 0)  # its end alone; what is sent is for the supervisor
+    watch.register(host, select.POLLIN)
+    while server and not watch.poll():
+        pass
 
 
 def _load(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

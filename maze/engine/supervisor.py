@@ -58,7 +58,6 @@ def main() -> None:
 
 def _become_engine(control: socket.socket, settings: dict[str, Any], words: int, supervisor: int) -> None:
     try:
-        os.close(HOST_FD)
         os.dup2(words, 1)
         os.dup2(words, 2)
         sys.path[:] = settings["sys_path"]
@@ -69,7 +68,7 @@ def _become_engine(control: socket.socket, settings: dict[str, Any], words: int,
             package.__path__ = [folder]
         from maze.engine import server
 
-        server.run(control, settings, supervisor)
+        server.run(control, HOST_FD, settings, supervisor)
     except BaseException as error:  # noqa: BLE001 - its last words
         os.write(2, f"{type(error).__name__}: {error}\n".encode(errors="replace"))
     finally:
