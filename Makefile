@@ -34,7 +34,7 @@ test-zig: all ## Zig tests alone
 	@echo "testing the Zig package ..."
 	@cd zig && $(ZIG) build test
 
-test-memory: all ## C programs under valgrind, and with address, leak and undefined-behaviour sanitizers (10 minutes)
+test-memory: all ## C programs under valgrind, and with the sanitizers, of threads as well (15 minutes)
 	@$(PY) -m pytest --quiet tests/memory.py -k "$(MEMORY_TESTS)"
 
 # In part: make test-memory MEMORY_TESTS="planted or results".

@@ -18,7 +18,10 @@
  *
  * Threads.  Every function may be called from any thread at any time, with any
  *   stack size the system allows.  A call waits without holding back others.
- *   pthread_cancel() takes effect after the call.
+ *   pthread_cancel() takes effect after the call.  Exit handlers, and
+ *   destructors of threads and of the program, may call as well.  (Threads of
+ *   the library live on: where main() ends with pthread_exit(), somebody must
+ *   call exit() at last.)
  *
  * Processes.  The embedded engine runs in a process of its own, which the host
  *   never notices: it is no child of the host for wait() or SIGCHLD, is in a
@@ -27,8 +30,14 @@
  *   (A host that is process 1 or a subreaper inherits it, as it does all
  *   orphans, and finds it with wait() once it has ended.)
  *
- * Fork.  After the first call, a child made by fork() without exec() gets a
- *   MAZE_FORKED error from every function.  A fork before the first call, and
+ * Descriptors.  All are close-on-exec.  None is ever one of the standard
+ *   descriptors: where 0, 1 or 2 is closed, a call puts something there that
+ *   can be neither read nor written, as if it were closed still, so that the
+ *   host's output cannot end up on a connection.  The host's next open() does
+ *   not return that number then; dup2() onto it is the way, and is left alone.
+ *
+ * Fork.  After the first call, a descendant made by fork() without exec() gets
+ *   a MAZE_FORKED error from every function, also if it has got the same pid.  A fork before the first call, and
  *   fork followed by exec, are fine.
  *
  * Signals, locale, environment, stdout.  libmaze never changes or uses them.

@@ -142,8 +142,8 @@ class MazeConfig:
         _check_type("modal", self.modal, ModalConfig | None, "a ModalConfig")
         _check_type("local_model", self.local_model, Path | None, "a pathlib.Path")
         _check_type("log_filter", self.log_filter, str, "text (str)")
-        if self.local_model is not None and not self.local_model.is_file():
-            problem = f"names {str(self.local_model)!r}, which is not a file; give a GGUF file"
+        if self.local_model is not None and (reason := _why_no_file(self.local_model)):
+            problem = f"names {str(self.local_model)!r}, which {reason}; give a GGUF file"
             raise ConfigurationError(problem, field="local_model")
         self.log_levels()
 
@@ -159,6 +159,13 @@ class MazeConfig:
                 )
             levels[target] = level.lower()
         return levels
+
+
+def _why_no_file(path: Path) -> str | None:
+    try:
+        return None if path.is_file() else "is not a file"
+    except OSError as error:  # such as a name that is too long
+        return f"is not a file ({error.strerror})"
 
 
 def _check_type(field: str, value: object, wanted: type | UnionType, description: str) -> None:
