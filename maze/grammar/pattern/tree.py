@@ -12,6 +12,29 @@ from functools import lru_cache
 from maze.grammar.pattern.code_points import ANY, Ranges, characters, is_single, single, union
 
 
+class _Branching:
+    """Compares trees without recursion: two that are written alike may be deeper than Python's stack allows."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        pending: list[tuple[object, object]] = [(self, other)]
+        while pending:
+            left, right = pending.pop()
+            if left is right:
+                continue
+            if type(left) is not type(right):
+                return False
+            if not isinstance(left, Cat | Alt | Both | Repeat | Not | Lookaround):
+                if left != right:
+                    return False
+                continue
+            if not isinstance(right, type(left)) or _beside_children(left) != _beside_children(right):
+                return False
+            pending += zip(children(left), children(right), strict=True)
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class Chars:
     """One character of a set; with the empty set, no text at all."""
@@ -26,22 +49,22 @@ class Literal:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cat:
+@dataclass(frozen=True, slots=True, eq=False, unsafe_hash=True)
+class Cat(_Branching):
     """One after the other; with no items, the empty text."""
 
     items: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Alt:
+@dataclass(frozen=True, slots=True, eq=False, unsafe_hash=True)
+class Alt(_Branching):
     """One of several, at least two."""
 
     items: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
+@dataclass(frozen=True, slots=True, eq=False, unsafe_hash=True)
+class Repeat(_Branching):
     """`low` to `high` times; `high` None is without end."""
 
     item: Node
@@ -49,15 +72,15 @@ class Repeat:
     high: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Both:
+@dataclass(frozen=True, slots=True, eq=False, unsafe_hash=True)
+class Both(_Branching):
     """Texts that all items accept, at least two."""
 
     items: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+@dataclass(frozen=True, slots=True, eq=False, unsafe_hash=True)
+class Not(_Branching):
     """Texts that the item does not accept."""
 
     item: Node
@@ -86,8 +109,8 @@ class Boundary:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lookaround:
+@dataclass(frozen=True, slots=True, eq=False, unsafe_hash=True)
+class Lookaround(_Branching):
     """A condition on the text before or after a position. Only while parsing."""
 
     ahead: bool
@@ -217,6 +240,26 @@ def children(node: Node) -> tuple[Node, ...]:
         case Repeat(item, _, _) | Not(item) | Lookaround(_, _, item, _):
             return (item,)
     return ()
+
+
+def _beside_children(node: Node) -> tuple[int | None, ...]:
+    """What tells a node that branches from others of its type, but for its children themselves."""
+    match node:
+        case Repeat(_, low, high):
+            return low, high
+        case Lookaround(ahead, negated, _, position):
+            return ahead, negated, position
+    return (len(children(node)),)
+
+
+def height_of(node: Node) -> int:
+    """Most nodes one below the other. Not recursive, as what is too high for recursion is found out with it."""
+    height = 0
+    level = [node]
+    while level:
+        height += 1
+        level = [child for parent in level for child in children(parent)]
+    return height
 
 
 def nullable(node: Node) -> bool:
