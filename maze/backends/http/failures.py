@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import httpx
-import orjson
 
 from maze.backends.dialects.base import Event, MalformedError
+from maze.backends.http.answer_json import read_json
 from maze.backends.http.connect import CONNECT_SECS
 from maze.backends.http.connection import TlsError
 from maze.backends.http.limits import Call
@@ -135,8 +135,8 @@ def one_line(text: str) -> str:
 def _reason(body: bytes) -> str:
     """What the body of an error says, in any of the shapes that engines use."""
     try:
-        told = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        told = read_json(body)
+    except ValueError:
         text = body.decode(errors="replace")
         return "an HTML page" if text.lstrip().startswith("<") else one_line(text)
     return _told_reason(told)

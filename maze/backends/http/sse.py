@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 import orjson
 
 from maze.backends.dialects.base import Event, MalformedError
+from maze.backends.http.answer_json import read_json
+from maze.json_text import TooDeepError
 
 
 def events(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -41,11 +43,13 @@ def events(pieces: Iterable[bytes]) -> Iterator[bytes]:
 def parsed(data: bytes) -> Event:
     """The JSON object of an event, or of a whole answer."""
     try:
-        event = orjson.loads(data)
+        event = read_json(data)
     except orjson.JSONDecodeError:
         pass
+    except TooDeepError as error:
+        raise MalformedError(f"an event of it is {error}") from None
     else:
-        if type(event) is not dict:
+        if not isinstance(event, dict):
             raise MalformedError("an event of it is JSON, but not an object")
         return event
     try:
