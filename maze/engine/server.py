@@ -26,7 +26,8 @@ PROMPT_MARK = "9f1c6b02"
 """Stands for the prompt while the chat template is applied."""
 
 HTTP_THREADS_ASIDE = 4
-"""Threads of the server beside one for each stream, which holds its own: so that it can be asked for its health."""
+"""Threads of the server beside one for each stream, and for each that was left and has not ended yet: so that it can be
+asked for its health."""
 
 ADDRESS_SPACE_BYTES = 2**30
 """What the engine takes besides the model file: SmolLM2-135M with its contexts, threads and buffers 1,070 MB in all."""
@@ -100,7 +101,7 @@ def _load(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     params.verbosity = -1
     params.ui = False
     params.api_keys = [settings["key"]]
-    params.n_threads_http = settings["slots"] + HTTP_THREADS_ASIDE
+    params.n_threads_http = 2 * settings["slots"] + HTTP_THREADS_ASIDE
     params.hostnames = [address]
     try:
         server = xllamacpp.Server(params)
