@@ -352,7 +352,7 @@ class _SharedEngine:
             ModalConfig(endpoints=(_URL,), api_key=Secret(process.key), dialect=dialect.name),
             dialect=dialect,
             limits=Limits(attempts=1, calls_under_way=SLOTS),
-            transport=SocketTransport(uds=process.socket_path),
+            transport=SocketTransport(uds=process.socket_path, most_left_behind=SLOTS),
         )
 
 

@@ -28,7 +28,8 @@ PROMPT_MARK = "9f1c6b02"
 """Stands for the prompt while the chat template is applied."""
 
 HTTP_THREADS_ASIDE = 4
-"""Threads of the server beside one for each stream, which holds its own: so that it can be asked for its health."""
+"""Threads of the server beside one for each stream, and for each that was left and has not ended yet: so that it can be
+asked for its health."""
 
 FILES_ASIDE = 4
 """Files beside one for each connection: the model, the listening socket, and what is opened while it loads."""
@@ -117,7 +118,7 @@ def _load(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     params.verbosity = -1
     params.ui = False
     params.api_keys = [settings["key"]]
-    params.n_threads_http = settings["slots"] + HTTP_THREADS_ASIDE
+    params.n_threads_http = 2 * settings["slots"] + HTTP_THREADS_ASIDE
     params.hostnames = [address]
     try:
         server = xllamacpp.Server(params)

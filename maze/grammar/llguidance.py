@@ -90,6 +90,7 @@ _UNSATISFIABLE = "Unsatisfiable schema: "
 _BREAKDOWNS = ("panic: ", "Internal error", "internal error")
 _TOO_HARD = re.compile(
     r"initial lexer configuration \(grammar\) too big|grammar size \(number of symbols\) too big|schema too large"
+    r"|lark grammar too deeply nested"
     r"|fuel exhausted|lexer precomputation failed|lexer error: |parser error: |Parser Error: Current row has "
 )
 

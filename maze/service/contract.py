@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP
 from maze.errors import InvalidArgumentError, Status
-from maze.json_text import children, decode, parse
+from maze.json_text import TooDeepError, children, decode, parse
 from maze.prompt import build_prompt
 from maze.service.refusal import invalid, over_limit, refusal_of_failure
 from maze.service.settings import ServiceSettings
@@ -25,6 +25,8 @@ Answer: TypeAlias = dict[str, Any]
 
 MAX_REQUEST_ID_LENGTH = 128
 MAX_TOKEN_ID = 2**32 - 1
+MAX_BODY_DEPTH = 100
+"""Deepest nesting of objects and arrays in a request; a schema in it may be nested 64 deep."""
 
 _OPTIONS = {
     "max_tokens": "max_tokens",
@@ -78,7 +80,9 @@ def read_request(body: bytes, request_id: str, limits: ServiceSettings, max_toke
     """
     try:
         text = decode(body)
-        fields = parse(text)
+        fields = parse(text, MAX_BODY_DEPTH)
+    except TooDeepError as error:
+        raise over_limit(f"the body is {error}; it may be nested {MAX_BODY_DEPTH} deep") from None
     except ValueError as error:
         raise invalid(f"the body cannot be read: {error}") from None
     if not isinstance(fields, dict):

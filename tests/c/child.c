@@ -436,6 +436,34 @@ static void one_that_hangs_is_replaced(void)
     CHECK(engine_pid() != before);
 }
 
+static _Atomic(bool) storm_is_over;
+
+static void *storm(void *unused)
+{
+    for (uint32_t timeout_ms = 5; !atomic_load(&storm_is_over); timeout_ms = timeout_ms % 10 + 5) {
+        MazeOptionsFFI options = options_for(200, timeout_ms);
+        maze_free_result(maze_generate_with(&story, NULL, 0, &options));
+    }
+    return unused;
+}
+
+static void one_that_met_a_storm_of_short_deadlines_serves_at_once(void)
+{
+    set_mark();
+    generate();
+    pid_t before = engine_pid();
+    pthread_t threads[16];
+    for (size_t i = 0; i < 16; i++)
+        CHECK(pthread_create(&threads[i], NULL, storm, NULL) == 0);
+    sleep(10);
+    atomic_store(&storm_is_over, true);
+    for (size_t i = 0; i < 16; i++)
+        pthread_join(threads[i], NULL);
+    MazeOptionsFFI options = options_for(4, 10000);
+    CHECK_SUCCEEDS(maze_generate_with(&story, NULL, 0, &options));
+    CHECK(engine_pid() == before);
+}
+
 static void where_exec_is_forbidden_the_error_says_so(void)
 {
     struct sock_filter no_exec[] = {
@@ -464,4 +492,5 @@ SCENARIOS(SCENARIO(wait_and_sigchld_never_see_it), SCENARIO(it_has_none_of_the_f
           SCENARIO(one_that_is_killed_between_calls_is_replaced_without_a_word),
           SCENARIO(it_starts_while_the_host_waits_for_its_clones),
           SCENARIO(the_limit_of_open_files_is_that_of_the_host), SCENARIO(one_that_hangs_is_replaced),
+          SCENARIO(one_that_met_a_storm_of_short_deadlines_serves_at_once),
           SCENARIO(where_exec_is_forbidden_the_error_says_so))

@@ -13,11 +13,13 @@ import orjson
 
 from maze.backends.dialects.base import MalformedError
 from maze.backends.endpoints import Endpoint
+from maze.backends.http.answer_json import read_json
 from maze.backends.http.failures import Failures
 from maze.backends.http.limits import Call
 from maze.backends.http.redirect import RedirectedRequest
 from maze.backends.http.retry import FailedAttempt, retry_after_secs
 from maze.backends.http.route import Route
+from maze.json_text import TooDeepError
 
 MAX_ERROR_BYTES = 65536
 """How much of an answer that is an error is read."""
@@ -79,13 +81,15 @@ class Client:
         """GET something small that is JSON; None if the service has nothing at that path and may lack it."""
         try:
             content = self.get(endpoint, path, call)
-            return orjson.loads(content)
+            return read_json(content)
         except FailedAttempt as failed:
             if may_lack and failed.status in (404, 405):
                 return None
             raise
         except orjson.JSONDecodeError:
             kind = "an HTML page" if content.lstrip()[:1] == b"<" else "not JSON"
+        except TooDeepError as error:
+            kind = str(error)
         raise self.failures.bad(endpoint.url, f"what it has at {path} is {kind}; is this the URL of the service?")
 
     def close(self) -> None:

@@ -45,10 +45,13 @@ class NotHttpError(httpx.RemoteProtocolError):
 class Exchange(httpx.SyncByteStream):
     """One request and its answer, whose body is read by iterating; how its reader ends decides about the connection."""
 
-    def __init__(self, connection: Connection, call: Call, keep: Callable[[Exchange], None]) -> None:
+    def __init__(
+        self, connection: Connection, call: Call, keep: Callable[[Exchange], None], leave: Callable[[Connection], None]
+    ) -> None:
         self.connection = connection
         self._call = call
         self._keep = keep
+        self._leave = leave
         self._http = h11.Connection(h11.CLIENT, MAX_HEAD_BYTES)
         self._keeps_alive = False
         """Whether the connection can serve another request once the answer has ended."""
@@ -93,7 +96,7 @@ class Exchange(httpx.SyncByteStream):
         if keep and not self._call.cancellation.cancelled:
             self._keep(self)
         else:
-            self.connection.close()
+            self._leave(self.connection)
 
     def is_over(self) -> bool:
         """Whether nothing but the end of the answer has arrived since its reader had enough, and nobody has closed."""

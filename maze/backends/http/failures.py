@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import httpx
-import orjson
 
 from maze.backends.dialects.base import Event, MalformedError
+from maze.backends.http.answer_json import read_json
 from maze.backends.http.connect import CONNECT_SECS
 from maze.backends.http.connection import TlsError
 from maze.backends.http.exchange import NotHttpError
@@ -133,8 +133,8 @@ class Failures:
     def _reason(self, body: bytes) -> str:
         """What the body of an error says, in any of the shapes that engines use."""
         try:
-            told = orjson.loads(body)
-        except orjson.JSONDecodeError:  # among them what is nested over 1,024 deep
+            told = read_json(body)
+        except ValueError:
             text = body.decode(errors="replace")
             return "an HTML page" if text.lstrip().startswith("<") else self.redaction.line(text)
         return self._told_reason(told)
@@ -169,10 +169,10 @@ def _over_context(told: Event) -> str:
 def error_of(data: bytes) -> Event:
     """What an event says that is one of an error: an object, or a text."""
     try:
-        said = orjson.loads(data)
-    except orjson.JSONDecodeError:
+        said: object = read_json(data)
+    except ValueError:
         said = data.decode(errors="replace")
-    return said if type(said) is dict and is_error(said) else {"error": said}
+    return said if isinstance(said, dict) and is_error(said) else {"error": said}
 
 
 def is_error(event: Event) -> bool:

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import orjson
 
 from maze.backends.dialects.base import Event, MalformedError
+from maze.backends.http.answer_json import read_json
+from maze.json_text import TooDeepError
 
 DONE = b"[DONE]"
 """The data that ends a stream."""
@@ -84,11 +86,13 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[tuple[list[bytes], bool]]:
 def parsed(data: bytes) -> Event:
     """The JSON object of an event, or of a whole answer."""
     try:
-        event = orjson.loads(data)
+        event = read_json(data)
     except orjson.JSONDecodeError:
         pass
+    except TooDeepError as error:
+        raise MalformedError(f"an event of it is {error}") from None
     else:
-        if type(event) is not dict:
+        if not isinstance(event, dict):
             raise MalformedError("an event of it is JSON, but not an object")
         return event
     try:

@@ -30,6 +30,8 @@ from maze.grammar.pattern.tree import (
 
 _MAX_POSITIONS = 300
 """Characters and classes in one terminal, repetitions written out; what is longer is taken apart."""
+_MAX_HEIGHT = 100
+"""Nodes one below the other in one terminal, as work on expressions is recursive; what is higher is taken apart."""
 _MAX_ROUNDS = 40
 """Rounds of taking apart what is unsafe, before all is taken apart into texts and single classes."""
 
@@ -68,6 +70,8 @@ class _Facts:
     def __init__(self, rules: Mapping[str, Node]) -> None:
         self.rules = rules
         self._positions: dict[Node, int] = {}
+        self._heights: dict[str, int] = {}
+        """By rule, as far as it refers to no recursive one: nodes one below the other, rules written out."""
         self._terminals: dict[Node, Node | None] = {}
         waiting: dict[str, list[str]] = {}
         missing: dict[str, int] = {}
@@ -80,6 +84,7 @@ class _Facts:
         while todo:
             name = todo.pop()
             self._positions[Nonterminal(name)] = self.positions(rules[name])
+            self._heights[name] = self._height(rules[name])
             for user in waiting.get(name, ()):
                 missing[user] -= 1
                 if missing[user] == 0:
@@ -104,17 +109,29 @@ class _Facts:
                 return self.positions(item) * max(low, high or 1)
         return _MAX_POSITIONS + 1  # no text at all, or a rule that refers to itself
 
+    def _height(self, node: Node) -> int:
+        """Nodes one below the other with rules written out; over the limit also if they cannot be."""
+        height = below = 0
+        level = [node]
+        while level:
+            height += 1
+            names = [part.name for part in level if isinstance(part, Nonterminal)]
+            below = max(below, *(height - 1 + self._heights.get(name, _MAX_HEIGHT + 1) for name in names), 0)
+            level = [child for part in level for child in children(part)]
+        return min(max(height, below), _MAX_HEIGHT + 1)
+
     def as_terminal(self, node: Node) -> Node | None:
-        """The tree without nonterminals, if it can be one terminal of bearable length with at least one character."""
+        """The tree without nonterminals, if it can be one terminal of bearable size with at least one character."""
         if node not in self._terminals:
-            whole = self._written_out(node) if 1 <= self.positions(node) <= _MAX_POSITIONS else EMPTY
+            fits = 1 <= self.positions(node) <= _MAX_POSITIONS and self._height(node) <= _MAX_HEIGHT
+            whole = self._written_out(node) if fits else EMPTY
             self._terminals[node] = None if nullable(whole) else whole
         return self._terminals[node]
 
     def _written_out(self, node: Node) -> Node:
+        while isinstance(node, Nonterminal):
+            node = self.rules[node.name]
         match node:
-            case Nonterminal(name):
-                return self._written_out(self.rules[name])
             case Cat(items):
                 return cat(*map(self._written_out, items))
             case Alt(items):
@@ -134,6 +151,8 @@ class _Builder:
         self._rules: dict[str, tuple[Production, ...]] = {}
         self._helpers: dict[Node, Nonterminal] = {}
         self._todo: list[str] = []
+        self._parts_to_do: list[tuple[Nonterminal, Node]] = []
+        """Parts of the rule that is being built whose productions are still to be made."""
         self._name = ""
         self._parts = 0
         self.made_of: dict[Terminal, set[Node]] = {}
@@ -145,6 +164,9 @@ class _Builder:
             self._name = self._todo.pop()
             self._parts = 0
             self._rules[self._name] = tuple(self._productions(self._facts.rules[self._name]))
+            while self._parts_to_do:
+                part, node = self._parts_to_do.pop()
+                self._rules[part.name] = tuple(self._productions(node))
         return Cfg(start, self._rules)
 
     def _reference(self, name: str) -> Nonterminal:
@@ -228,8 +250,8 @@ class _Builder:
             (production,) = self._productions(node)
             return production
         if node not in self._helpers:
-            helper = self._helpers[node] = self._part()
-            self._rules[helper.name] = tuple(self._productions(node))
+            self._helpers[node] = self._part()
+            self._parts_to_do.append((self._helpers[node], node))
         return (self._helpers[node],)
 
     def _repetition(self, node: Repeat) -> list[Production]:

@@ -157,32 +157,44 @@ class _Resolver:
 
     def _solve(self, segments: list[Node], conditions: list[tuple[_Condition, ...]]) -> Node:
         """Texts that are the segments in a row and meet the conditions; `conditions[i]` stands after `segments[i]`."""
-        for place, there in enumerate(conditions):
-            for condition in there:
-                if condition.side is not None:
-                    return self._solve_side(segments, conditions, place, condition)
-        return self._solve_languages(segments, conditions)
+        solutions = []
+        pending = [(segments, conditions)]
+        while pending:
+            segments, conditions = pending.pop()
+            found = next(
+                (
+                    (place, condition, condition.side)
+                    for place, there in enumerate(conditions)
+                    for condition in there
+                    if condition.side is not None
+                ),
+                None,
+            )
+            if found is None:
+                solutions.append(self._solve_languages(segments, conditions))
+            else:
+                pending += reversed(self._cases(segments, conditions, *found))
+        return alt(*solutions)
 
-    def _solve_side(
+    def _cases(
         self,
         segments: list[Node],
         conditions: list[tuple[_Condition, ...]],
         place: int,
         condition: _Condition,
-    ) -> Node:
-        side = condition.side
-        if side is None:
-            raise AssertionError(condition)
+        side: Neighbour,
+    ) -> list[tuple[list[Node], list[tuple[_Condition, ...]]]]:
+        """The ways to meet a condition on one character, as segments and the conditions that are left."""
         rest = conditions.copy()
         rest[place] = tuple(other for other in rest[place] if other is not condition)
         beside = place + 1 if condition.ahead else place
         segment = segments[beside]
-        solutions = []
+        cases = []
 
         filled = self._restricted(segment, side.chars, last=not condition.ahead)
         if filled != NOTHING:
             self._count()
-            solutions.append(self._solve([*segments[:beside], filled, *segments[beside + 1 :]], rest))
+            cases.append(([*segments[:beside], filled, *segments[beside + 1 :]], rest))
 
         if nullable(segment):
             self._count()
@@ -192,18 +204,18 @@ class _Resolver:
                 if not known:
                     self._refuse("an assertion that looks out of the look-around it stands in", condition.position)
                 if side.end:
-                    solutions.append(self._solve([*segments[:beside], EMPTY, *segments[beside + 1 :]], rest))
+                    cases.append(([*segments[:beside], EMPTY, *segments[beside + 1 :]], rest))
             else:
                 # The segment is empty, so its two places are one, and the condition meets the next segment.
                 first = min(place, place + 1 if condition.ahead else place - 1)
                 joined = (*conditions[first], *conditions[first + 1])
-                solutions.append(
-                    self._solve(
+                cases.append(
+                    (
                         [*segments[:beside], *segments[beside + 1 :]],
                         [*conditions[:first], joined, *conditions[first + 2 :]],
                     )
                 )
-        return alt(*solutions)
+        return cases
 
     def _restricted(self, node: Node, chars: Ranges, *, last: bool) -> Node:
         """Non-empty texts of an assertion-free tree whose last (or first) character is in the set."""

@@ -171,15 +171,21 @@ def _most_conjuncts(references: dict[str, list[str]], conjunctions: Counter[str]
     Only what `start` leads to is looked at, whose chains are known to be short.
     """
     most: dict[str, int] = {}
-
-    def of(name: str) -> int:
-        if name not in most:
-            most[name] = 0  # llguidance refuses terminals that refer to themselves
-            used = [of(other) for other in references[name]]
-            most[name] = conjunctions[name] + (sum(used) if name.isupper() else max(used, default=0))
-        return most[name]
-
-    return of("start") + 1
+    under_way: set[str] = set()
+    pending = ["start"]
+    while pending:
+        name = pending.pop()
+        if name in most:
+            continue
+        if name not in under_way:
+            under_way.add(name)
+            pending.append(name)  # again, after those that it refers to
+            pending += (other for other in references[name] if other not in under_way)
+            continue
+        # llguidance refuses terminals that refer to themselves
+        used = [most.get(other, 0) for other in references[name]]
+        most[name] = conjunctions[name] + (sum(used) if name.isupper() else max(used, default=0))
+    return most["start"] + 1
 
 
 def _after_schema(text: str, at: int, path: str, warnings: list[str]) -> int:

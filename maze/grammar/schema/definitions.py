@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
-from maze.grammar.schema.keywords import DEFINITIONS, walk, with_subschemas
+from maze.grammar.schema.keywords import DEFINITIONS, subschemas, with_subschemas
 from maze.json_text import JsonValue
 
 _PREFIX = "#/$defs/"
@@ -27,12 +28,18 @@ def definitions_of(grammar_schema: JsonValue) -> dict[str, JsonValue]:
 
 def endless_definitions(definitions: dict[str, JsonValue]) -> set[str]:
     """Names of the definitions that no finite value can satisfy, as far as references decide it."""
+    users: dict[str, list[str]] = {}
+    for name, schema in definitions.items():
+        for other, _ in _references_in(schema):
+            users.setdefault(other, []).append(name)
     endless = set(definitions)
-    while True:
-        fewer = {name for name in endless if not _can_end(definitions[name], endless)}
-        if fewer == endless:
-            return endless
-        endless = fewer
+    pending = list(definitions)
+    while pending:
+        name = pending.pop()
+        if name in endless and _can_end(definitions[name], endless):
+            endless.discard(name)
+            pending += users.get(name, ())
+    return endless
 
 
 def _can_end(schema: JsonValue, endless: set[str]) -> bool:
@@ -68,27 +75,43 @@ def with_references(schema: JsonValue, rename: Callable[[str], str | None]) -> J
     return result
 
 
-def longest_chain(grammar_schema: JsonValue) -> int:
-    """How many references deep llguidance gets, which follows each the first time it meets it."""
+class Chain(NamedTuple):
+    """How deep llguidance gets, which follows each reference the first time it meets it."""
+
+    references: int
+    """Most references, each inside what the one before leads to."""
+    schemas: int
+    """Most schemas one inside the other, references followed."""
+
+
+def longest_chain(grammar_schema: JsonValue) -> Chain:
+    """The longest ways through a grammar schema."""
     definitions = definitions_of(grammar_schema)
-    if not definitions:
-        return 0
     met: set[str] = set()
-    under_way = [_references_in(grammar_schema)]
-    longest = 0
+    under_way = [(_references_in(grammar_schema), 0)]
+    references, schemas = 0, 0
     while under_way:
-        reference = next(under_way[-1], None)
-        if reference is None:
+        inside, above = under_way[-1]
+        name, depth = next(inside, (None, 0))
+        if name is None:
             under_way.pop()
-        elif reference not in met:
-            met.add(reference)
-            under_way.append(_references_in(definitions[reference]))
-            longest = max(longest, len(under_way) - 1)
-    return longest
+        elif name not in met:
+            met.add(name)
+            under_way.append((_references_in(definitions[name]), above + depth))
+            references, schemas = max(references, len(under_way) - 1), max(schemas, above + depth)
+    return Chain(references, schemas)
 
 
-def _references_in(schema: JsonValue) -> Iterator[str]:
-    """Names of the definitions that a grammar schema refers to, in order, its own definitions left aside."""
+def _references_in(schema: JsonValue) -> Iterator[tuple[str, int]]:
+    """Names of the definitions that a grammar schema refers to, in order, its own definitions left aside.
+
+    With each, how many schemas are around the reference, that which it stands in included.
+    """
     if isinstance(schema, dict):
         schema = {keyword: value for keyword, value in schema.items() if keyword not in DEFINITIONS}
-    return (name for _, each in walk(schema) if (name := referred(each)) is not None)
+    pending = [(schema, 1)]
+    while pending:
+        each, depth = pending.pop()
+        if (name := referred(each)) is not None:
+            yield name, depth
+        pending += [(child, depth + 1) for _, child in subschemas(each)][::-1]

@@ -19,6 +19,8 @@ from maze.json_text import JsonValue, dump, escaped, is_double, listed, shown
 
 MAX_REFERENCE_CHAIN = 128
 """Most references that llguidance follows one inside the other; 700 overflow the 8 MiB stack of an engine."""
+MAX_SCHEMA_CHAIN = 500
+"""Most schemas that llguidance gets into one inside the other, references followed; 1,400 overflow that stack."""
 MAX_ENUM_VALUES = 50_000
 """Most values of one enum; llguidance takes 65,000 and calls 100,000 too big."""
 MAX_OPTIONAL_PROPERTIES = 2_000
@@ -37,8 +39,10 @@ def enforceable(references: References) -> tuple[JsonValue, tuple[str, ...], tup
     lowering = _Lowering(references, frozenset())
     grammar_schema = lowering.run()
     chain = longest_chain(grammar_schema)
-    what = f"{references.path} has a chain of {chain} references, each inside what the one before leads to"
-    _limit(chain, MAX_REFERENCE_CHAIN, what)
+    what = f"{references.path} has a chain of {chain.references} references, each inside what the one before leads to"
+    _limit(chain.references, MAX_REFERENCE_CHAIN, what)
+    what = f"{references.path} has {chain.schemas} schemas one inside the other, references followed"
+    _limit(chain.schemas, MAX_SCHEMA_CHAIN, what)
     if most_patterns_on_one_value(grammar_schema) > MAX_CONJUNCTS:
         lowering = _Lowering(references, frozenset(), without_patterns=True)
         grammar_schema = lowering.run()
