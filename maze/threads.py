@@ -6,9 +6,11 @@ on a host thread of 512 KB. 20,000 chained rules fit into STACK_BYTES.
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -20,7 +22,21 @@ STACK_BYTES = 512 * 1024 * 1024
 MAX_WORKERS = 4
 """Most threads for deep checks; a call that finds all of them at work waits."""
 
+SWITCH_INTERVAL_SECS = 0.0005
+"""How long one thread keeps the interpreter while others wait, in an interpreter of our own: a quick call beside one
+that computes takes 0.6 ms in the median, with Python's own 5 ms it takes 5.1 ms."""
+_COLLECTIONS = (2_000, 10, 100)
+"""When garbage is collected there: a full collection takes 20 to 40 ms while much is compiled, and nobody else gets the
+interpreter meanwhile, so it is ten times as rare as by default."""
+
 _Result = TypeVar("_Result")
+
+
+def favour_quick_calls() -> None:
+    """Let no thread keep this interpreter, which is one of our own, for long while others wait for it."""
+    sys.setswitchinterval(SWITCH_INTERVAL_SECS)
+    gc.freeze()  # what is imported by now is never garbage
+    gc.set_threshold(*_COLLECTIONS)
 
 
 def leave_signals_to_the_host() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from maze.grammar.budget import Budget
 from maze.grammar.schema.keywords import DEFINITIONS, walk, with_subschemas
 from maze.json_text import JsonValue
 
@@ -25,14 +26,28 @@ def definitions_of(grammar_schema: JsonValue) -> dict[str, JsonValue]:
     return grammar_schema.get("$defs", {}) if isinstance(grammar_schema, dict) else {}
 
 
-def endless_definitions(definitions: dict[str, JsonValue]) -> set[str]:
+def endless_definitions(definitions: dict[str, JsonValue], budget: Budget) -> set[str]:
     """Names of the definitions that no finite value can satisfy, as far as references decide it."""
+    users: dict[str, dict[str, None]] = {}
+    sizes: dict[str, int] = {}
+    for name, schema in definitions.items():
+        inside = [each for _, each in walk(schema)]
+        sizes[name] = 1 + len(inside)
+        budget.spend(3 * sizes[name])
+        for each in inside:
+            if (other := referred(each)) is not None:
+                users.setdefault(other, {})[name] = None
     endless = set(definitions)
-    while True:
-        fewer = {name for name in endless if not _can_end(definitions[name], endless)}
-        if fewer == endless:
-            return endless
-        endless = fewer
+    doubtful = dict.fromkeys(reversed(definitions))  # those that others refer to come later
+    while doubtful:
+        found = []
+        for name in doubtful:
+            budget.spend(sizes[name])
+            if name in endless and _can_end(definitions[name], endless):
+                endless.discard(name)
+                found.append(name)
+        doubtful = {user: None for name in found for user in users.get(name, ()) if user in endless}
+    return endless
 
 
 def _can_end(schema: JsonValue, endless: set[str]) -> bool:

@@ -98,7 +98,7 @@ class _Lowering:
             name, place, pointer = self._pending.pop()
             self._definitions[name] = self._schema(place, pointer)
         # A value that must hold a value of its own kind never ends: a model that begins one is trapped.
-        endless = endless_definitions(self._definitions)
+        endless = endless_definitions(self._definitions, self._budget)
         if kept := {name: schema for name, schema in self._definitions.items() if name not in endless}:
             grammar_schema = {**as_object(grammar_schema), "$defs": kept}
         if endless:

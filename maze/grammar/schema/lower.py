@@ -74,7 +74,7 @@ def schema_to_lark(lowered: LoweredSchema) -> str:
 
 
 def _lower(text: str, path: str, budget: Budget) -> LoweredSchema:
-    budget.spend(100 + len(text) // 4)
+    budget.spend(100 + len(text) // 2)
     schema, check_schema, vacuous = parse_schema(text, path)
     if vacuous:
         return LoweredSchema((path,), schema, check_schema, True, vacuous=True)
