@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from maze.errors import LimitExceededError, TimedOutError
 from maze.threads import TakesLongError
 
-MAX_COMPILATION_STEPS = 12_000_000
+MAX_COMPILATION_STEPS = 10_000_000
 """Most steps of one compilation: about 10 s."""
 MAX_OPTIONAL_STEPS = 6_000_000
 """Steps of a compilation after which nothing more is begun that can be done without: what was not intersected by then

@@ -22,6 +22,8 @@ from maze.types import EngineGrammar
 
 ENGINE_LIMITS = LLParserLimits(verbose_errors=False)
 """What llguidance allows itself inside an engine: 1,000,000 of fuel to set up and 200,000 for each step."""
+CAREFUL_LIMITS = LLParserLimits(initial_lexer_fuel=300_000, verbose_errors=False)
+"""For intersections: with more fuel, one step of them, which no fuel interrupts, takes 5 s for 12 languages."""
 OWN_LIMITS = LLParserLimits(initial_lexer_fuel=50_000_000, step_lexer_fuel=10_000_000, verbose_errors=False)
 """For questions of our own: at most about 1 s to set up and 0.7 s for each step."""
 
@@ -221,7 +223,7 @@ def _usual_tokenizer() -> LLTokenizer:
     return LLTokenizer(TokenizerWrapper(_UsualVocabulary()))
 
 
-def is_bearable(grammar: EngineGrammar, budget: Budget) -> bool:
+def is_bearable(grammar: EngineGrammar, budget: Budget, limits: LLParserLimits = ENGINE_LIMITS) -> bool:
     """Whether an engine with a vocabulary of usual size gets through a walk without running into its limits.
 
     Products and intersections can be small and yet too much work for each token: llguidance then ends the generation
@@ -230,7 +232,7 @@ def is_bearable(grammar: EngineGrammar, budget: Budget) -> bool:
     """
     tokenizer = _usual_tokenizer()
     with budget.native(_steps_of(grammar)):
-        matcher = LLMatcher(tokenizer, engine_text(grammar), log_level=0, limits=ENGINE_LIMITS)
+        matcher = LLMatcher(tokenizer, engine_text(grammar), log_level=0, limits=limits)
     chance = random.Random(0)  # noqa: S311 - no secret, and the same walk each time is what is wanted
     for _ in range(WALK_TOKENS):
         if matcher.is_error() or matcher.is_stopped():

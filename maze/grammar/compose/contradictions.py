@@ -10,7 +10,7 @@ from maze.errors import ContradictionError
 from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.product import Product
 from maze.grammar.compose.groups import GrammarGroup, Group, PatternGroup, SchemaGroup, grammar_of
-from maze.grammar.llguidance import OWN_LIMITS, GuidanceError, Outcome, check_grammar
+from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, Outcome, check_grammar
 from maze.grammar.pattern.automaton import is_empty
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.pattern.tree import NOTHING, Node, both, conjuncts, is_plain
@@ -76,7 +76,7 @@ def _is_empty(language: Node, budget: Budget) -> bool:
         if conjuncts(language) > MAX_CONJUNCTS or not budget.has_optional_steps:
             return False
         try:
-            check_grammar(grammar_of(language), budget, OWN_LIMITS)
+            check_grammar(grammar_of(language), budget, CAREFUL_LIMITS)
         except GuidanceError as error:
             return error.outcome is Outcome.EMPTY
         return False

@@ -8,7 +8,7 @@ from maze.errors import LimitExceededError, UnsupportedConstraintError
 from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.compose.groups import GrammarGroup, Group, PatternGroup, SchemaGroup, grammar_of, lark_of
-from maze.grammar.llguidance import GuidanceError, check_grammar, is_bearable
+from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, check_grammar, is_bearable
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.pattern.tree import Node, both, conjuncts
 from maze.grammar.schema.lower import LoweredSchema, combine_schemas, schema_to_lark
@@ -137,7 +137,7 @@ def _all_patterns(groups: Sequence[PatternGroup], budget: Budget) -> EngineGramm
     if conjuncts(language) > MAX_CONJUNCTS or not budget.has_optional_steps:
         return None
     grammar = grammar_of(language)
-    return grammar if is_bearable(grammar, budget) else None
+    return grammar if is_bearable(grammar, budget, CAREFUL_LIMITS) else None
 
 
 def _product(grammar: GrammarGroup, groups: Sequence[PatternGroup], budget: Budget) -> EngineGrammar | None:

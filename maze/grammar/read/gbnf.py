@@ -130,7 +130,9 @@ class _Reader:
             character = self.peek()
             if not character or character in "|)\r\n":
                 break
+            begin = self.at
             items.append(self.repeated(self.item(depth)))
+            self.budget.spend(2 + (self.at - begin) // 4)
         return cat(*items)
 
     def item(self, depth: int) -> Node:

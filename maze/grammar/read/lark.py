@@ -19,7 +19,7 @@ from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import chain_is_longer
 from maze.grammar.cfg.lark_writer import MAX_DEPTH
 from maze.grammar.cfg.model import LoweredGrammar
-from maze.grammar.llguidance import ENGINE_LIMITS, OPTIONS, GuidanceError, Matcher, Outcome
+from maze.grammar.llguidance import CAREFUL_LIMITS, ENGINE_LIMITS, OPTIONS, GuidanceError, Matcher, Outcome
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.schema.lower import lower_schema
 from maze.types import EngineGrammar
@@ -60,7 +60,8 @@ def lower_lark(text: str, path: str, budget: Budget) -> LoweredGrammar:
         raise LimitExceededError(
             f"{path}: the rules refer to each other in a chain of over {MAX_DEPTH:,}, the limit; make the chain shorter"
         )
-    if _most_conjuncts(references, scanned.conjunctions) > MAX_CONJUNCTS:
+    conjuncts = _most_conjuncts(references, scanned.conjunctions)
+    if conjuncts > MAX_CONJUNCTS:
         raise LimitExceededError(
             f"{path}: a terminal is an intersection of over {MAX_CONJUNCTS} others, the limit; use fewer `&`"
         )
@@ -69,7 +70,7 @@ def lower_lark(text: str, path: str, budget: Budget) -> LoweredGrammar:
     blank = next(number for number, line in enumerate(lines) if line.strip())
     grammar = EngineGrammar("\n".join(lines[blank:]), tuple(sorted(scanned.options)))
     try:
-        Matcher.within(budget, grammar, ENGINE_LIMITS)
+        Matcher.within(budget, grammar, CAREFUL_LIMITS if conjuncts > 1 else ENGINE_LIMITS)
     except GuidanceError as error:
         if error.outcome in (Outcome.TOO_HARD, Outcome.FAILED):
             raise error.for_caller(path, InvalidConstraintError) from None
