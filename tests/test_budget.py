@@ -136,7 +136,6 @@ def _grammars() -> list[ConstraintIR]:
 WORST = {
     "many patterns with boundaries": slow_to_compile(3_000),
     "many grammars": _grammars(),
-    "many schemas": [schema_of({f"a{n}": {"type": "string", "maxLength": n + 1}}) for n in range(9_000)],
     "windows": [ConstraintIR(regex_patterns=tuple(f"(a|b)*{c}(a|b){{1{n}}}" for n, c in enumerate("ababababab")))],
     "look-ahead": [
         ConstraintIR(
@@ -191,6 +190,15 @@ def test_a_long_name_above_many_others_is_refused_before_it_fills_the_memory() -
     inner = {"type": "object", "properties": {f"a{n}": {"maximum": n} for n in range(20_000)}}
     with pytest.raises(LimitExceededError, match=r"the JSON pointers to its keywords have .* characters together"):
         compile_constraints([schema_of({"n" * 1_000_000: inner})])
+
+
+def test_an_intersection_that_llguidance_would_never_come_back_from_is_checked() -> None:
+    patterns = (r"(ab|ba|c){20,200}y", r"[a-z]{20,200}", r"\by", r"^(?!.*x(x?){1,200})")
+    begun = time.process_time()
+    spent, handling = spent_on([ConstraintIR(regex_patterns=patterns)])
+    assert Handling.CHECKED in handling
+    assert spent < MAX_COMPILATION_STEPS
+    assert time.process_time() - begun < 30
 
 
 # ------------------------------------------------------------------------------------------------ beside others

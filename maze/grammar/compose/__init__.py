@@ -61,7 +61,7 @@ def _compile(
         grammar=grammar,
         token_mask=mask,
         parts=parts,
-        joint_check=joint_check_of(read.patterns.values()),
+        joint_check=joint_check_of(read.patterns.values(), budget),
         warnings=warnings,
         digest=digest,
         report_json=report_of(mask, parts, warnings, digest),

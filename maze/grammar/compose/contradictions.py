@@ -9,11 +9,17 @@ from typing import NoReturn
 from maze.errors import ContradictionError
 from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.product import Product
-from maze.grammar.compose.groups import GrammarGroup, Group, PatternGroup, SchemaGroup, grammar_of
+from maze.grammar.compose.groups import (
+    GrammarGroup,
+    Group,
+    PatternGroup,
+    SchemaGroup,
+    grammar_of,
+    is_bearable_for_llguidance,
+)
 from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, Outcome, check_grammar
 from maze.grammar.pattern.automaton import is_empty
-from maze.grammar.pattern.parser import MAX_CONJUNCTS
-from maze.grammar.pattern.tree import NOTHING, Node, both, conjuncts, is_plain
+from maze.grammar.pattern.tree import NOTHING, Node, both, is_plain
 from maze.grammar.schema.json_shape import texts_of_type
 
 MAX_TRIED_ALONE = 8
@@ -73,7 +79,7 @@ def _is_empty(language: Node, budget: Budget) -> bool:
     try:
         return is_empty(language, budget)
     except OverBudgetError:
-        if conjuncts(language) > MAX_CONJUNCTS or not budget.has_optional_steps:
+        if not budget.has_optional_steps or not is_bearable_for_llguidance(language, budget):
             return False
         try:
             check_grammar(grammar_of(language), budget, CAREFUL_LIMITS)

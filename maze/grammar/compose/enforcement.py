@@ -7,7 +7,15 @@ from collections.abc import Callable, Collection, Sequence
 from maze.errors import LimitExceededError, UnsupportedConstraintError
 from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.lark_writer import cfg_to_lark
-from maze.grammar.compose.groups import GrammarGroup, Group, PatternGroup, SchemaGroup, grammar_of, lark_of
+from maze.grammar.compose.groups import (
+    GrammarGroup,
+    Group,
+    PatternGroup,
+    SchemaGroup,
+    grammar_of,
+    is_bearable_for_llguidance,
+    lark_of,
+)
 from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, check_grammar, is_bearable
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.pattern.tree import Node, both, conjuncts
@@ -46,12 +54,12 @@ def enforce(
     return _enforce_patterns(ranked_patterns, budget)
 
 
-def joint_check_of(patterns: Collection[PatternGroup]) -> JointCheck | None:
+def joint_check_of(patterns: Collection[PatternGroup], budget: Budget) -> JointCheck | None:
     """All patterns that are about the whole output as one."""
     if len(patterns) < 2:
         return None
     language = _intersection(patterns)
-    if conjuncts(language) > MAX_CONJUNCTS:
+    if not is_bearable_for_llguidance(language, budget):
         return None
     return JointCheck(grammar_of(language), tuple(grammar_of(group.language) for group in patterns))
 
@@ -134,7 +142,7 @@ def _intersection(groups: Collection[PatternGroup]) -> Node:
 def _all_patterns(groups: Sequence[PatternGroup], budget: Budget) -> EngineGrammar | None:
     """The grammar of the texts that match all patterns; None if it is too much for an engine."""
     language = _intersection(groups)
-    if conjuncts(language) > MAX_CONJUNCTS or not budget.has_optional_steps:
+    if not budget.has_optional_steps or not is_bearable_for_llguidance(language, budget):
         return None
     grammar = grammar_of(language)
     return grammar if is_bearable(grammar, budget, CAREFUL_LIMITS) else None

@@ -11,10 +11,15 @@ from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, LoweredGrammar
 from maze.grammar.cfg.product import Product
 from maze.grammar.naming import apply_naming, has_names
+from maze.grammar.pattern.automaton import is_empty
+from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.pattern.printer import to_terminal
-from maze.grammar.pattern.tree import Node
+from maze.grammar.pattern.tree import Node, conjuncts, is_plain, positions_of
 from maze.grammar.schema.lower import LoweredSchema
 from maze.types import ConstraintKind, ConstraintPart, EngineGrammar, Handling
+
+MAX_INTERSECTED_POSITIONS = 400
+"""Most positions of languages that llguidance intersects though an automaton of them is over our budget."""
 
 _KIND_ORDER = (ConstraintKind.JSON_SCHEMA, ConstraintKind.GRAMMAR, ConstraintKind.REGEX)
 """Which kind is enforced first where priorities are equal: the one that says most about the structure of a text."""
@@ -123,6 +128,20 @@ class GrammarGroup(Group):
         """Whether the naming patterns together leave no name at all, so that only texts without names remain."""
         languages = [group.language for group in self.naming.values()]
         return bool(languages) and not has_names(self.lowered, languages, self.path, budget)
+
+
+def is_bearable_for_llguidance(language: Node, budget: Budget) -> bool:
+    """Whether llguidance can be asked about a language: it may never come back from a large intersection.
+
+    Nothing stops it there. What our own automata, which are bounded, can be made of is safe, and so is what is small.
+    """
+    if is_plain(language) or positions_of(language) <= MAX_INTERSECTED_POSITIONS:
+        return conjuncts(language) <= MAX_CONJUNCTS
+    try:
+        is_empty(language, budget)
+    except OverBudgetError:
+        return False
+    return conjuncts(language) <= MAX_CONJUNCTS
 
 
 def grammar_of(language: Node) -> EngineGrammar:
