@@ -238,7 +238,7 @@ typedef struct MazeOptionsFFI {
     size_t struct_size;
     /** Most tokens to generate; 0 for the configured value. */
     uint32_t max_tokens;
-    /** Time for the whole call with all retries, in milliseconds; 0 for the configured value. In a
+    /** Time for the whole call, compiling and retries included, in milliseconds; 0 for the configured. In a
      *  batch, for each intent from when its turn comes. */
     uint32_t timeout_ms;
     /** Sampling temperature from 0 (always the likeliest token) to 2; below 0 for the configured value. */

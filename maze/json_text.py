@@ -290,7 +290,8 @@ def shown(value: JsonValue) -> str:
 
 
 def escaped(step: str) -> str:
-    """A step of a JSON pointer as the pointer spells it."""
+    """A step of a JSON pointer for an error text, as the pointer spells it, cut where it is long."""
+    step = step if len(step) <= 100 else f"{step[:100]}..."
     return step.replace("~", "~0").replace("/", "~1")
 
 

@@ -39,6 +39,7 @@ from maze.errors import (
     TruncatedError,
 )
 from maze.grammar import compile_constraints
+from maze.grammar.budget import Budget
 from maze.log import TRACE, configure_logging
 from maze.prompt import build_prompt
 from maze.provenance import record_metadata, record_provenance
@@ -131,7 +132,11 @@ class Orchestrator:
                     compiled, cache_hit = constraints, False
                 else:
                     compiled, cache_hit = self.compile(
-                        constraints, intent.language, options.on_unenforceable, constraints_key=constraints_key
+                        constraints,
+                        intent.language,
+                        options.on_unenforceable,
+                        constraints_key=constraints_key,
+                        deadline=deadline,
                     )
                 request = self._request(intent, options, compiled, deadline, cancellation, request_id)
                 backend = self._engine()
@@ -205,18 +210,22 @@ class Orchestrator:
         on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR,
         *,
         constraints_key: Hashable | None = None,
+        deadline: Deadline | None = None,
     ) -> tuple[CompiledConstraints, bool]:
-        """Compile `constraints`, or find them compiled: the second value says which. Raises MazeError."""
+        """Compile `constraints`, or find them compiled: the second value says which. Raises MazeError.
+
+        Without a deadline it takes as long as the limits of a compilation allow, and its turn in line before that.
+        """
         self._refuse_in_forked_child()
         if constraints_key is None:
             constraints = _as_tuple(constraints() if callable(constraints) else constraints)
             constraints_key = constraints
         source = constraints
 
-        def compile_now() -> CompiledConstraints:
-            return compile_constraints(source() if callable(source) else source, language, on_unenforceable)
+        def compile_now(budget: Budget) -> CompiledConstraints:
+            return compile_constraints(source() if callable(source) else source, language, on_unenforceable, budget)
 
-        return self._cache.get_or_compile((constraints_key, language, on_unenforceable), compile_now)
+        return self._cache.get_or_compile((constraints_key, language, on_unenforceable), compile_now, deadline)
 
     def validate(
         self,

@@ -21,6 +21,7 @@ from maze.errors import (
     MazeError,
     UnsupportedConstraintError,
 )
+from maze.grammar.budget import Budget
 from maze.grammar.schema.enforceable import (
     MAX_ENUM_VALUES,
     MAX_OPTIONAL_PROPERTIES,
@@ -39,7 +40,7 @@ HARD_TEXT = "%json {\n\"}' /* // # */ é 😀 \\"
 
 
 def lowered(schema: JsonValue, path: str = PATH) -> LoweredSchema:
-    return lower_schema(json.dumps(schema), path)
+    return lower_schema(json.dumps(schema), path, Budget())
 
 
 def accepts(schema: LoweredSchema, text: str) -> bool:
@@ -63,9 +64,9 @@ def test_every_schema_that_braid_sent_is_read_or_refused_for_its_broken_json(nam
         with pytest.raises(
             InvalidConstraintError, match=r"json_schema is not JSON: .* at byte 54 \(line 1, column 55\)"
         ):
-            lower_schema(text, PATH)
+            lower_schema(text, PATH, Budget())
         return
-    schema = lower_schema(text, PATH)
+    schema = lower_schema(text, PATH, Budget())
     says_nothing = {"schema_type": "object", "additional_properties": True}
     assert schema.vacuous == (json.loads(text) == says_nothing)
     assert schema.schema["type"] == json.loads(text)["schema_type"]
@@ -119,7 +120,7 @@ def test_two_spellings_that_disagree_are_refused() -> None:
 )
 def test_what_is_no_schema_is_refused_with_its_place(text: str, reason: str) -> None:
     with pytest.raises(InvalidConstraintError, match=reason) as raised:
-        lower_schema(text, PATH)
+        lower_schema(text, PATH, Budget())
     assert PATH in str(raised.value)
 
 
@@ -209,13 +210,13 @@ def test_identifiers_that_make_the_validator_panic_are_an_error_of_ours() -> Non
     ],
 )
 def test_no_digit_of_a_number_is_lost_where_the_schema_is_written_anew(schema: str) -> None:
-    assert not checked_by_us("0.1", lower_schema(schema, PATH))
+    assert not checked_by_us("0.1", lower_schema(schema, PATH, Budget()))
 
 
 @pytest.mark.parametrize(("keyword", "wrong"), [("maximum", "1e401"), ("multipleOf", "1")])
 @pytest.mark.parametrize("number", ["1" + "0" * 400, "1e400"])
 def test_numbers_beyond_every_float_are_left_to_the_check(keyword: str, wrong: str, number: str) -> None:
-    schema = lower_schema(f'{{"type":"number","{keyword}":{number}}}', PATH)
+    schema = lower_schema(f'{{"type":"number","{keyword}":{number}}}', PATH, Budget())
     assert not schema.fully_enforced
     assert checked_by_us("0", schema)
     assert not checked_by_us(wrong, schema)
@@ -327,12 +328,12 @@ def test_schemas_hold_together_whatever_their_order_and_however_often_they_come(
     two = lowered(
         {"properties": {"a": {"$ref": "#/$defs/x"}, "$ref": {"type": "null"}}, "$defs": {"x": {"minimum": 3}}}
     )
-    both = combine_schemas([one, two])
+    both = combine_schemas([one, two], Budget())
     assert accepts(both, '{"a":3}')
     assert not accepts(both, '{"a":2}')
     assert not accepts(both, '{"a":"x"}')
-    assert schema_to_lark(combine_schemas([two, one, two])) == schema_to_lark(both)
-    assert combine_schemas([one, one]).grammar_schema == one.grammar_schema
+    assert schema_to_lark(combine_schemas([two, one, two], Budget())) == schema_to_lark(both)
+    assert combine_schemas([one, one], Budget()).grammar_schema == one.grammar_schema
 
 
 def test_schemas_that_exclude_each_other_are_a_contradiction_that_names_both() -> None:
@@ -341,7 +342,8 @@ def test_schemas_that_exclude_each_other_are_a_contradiction_that_names_both() -
             [
                 lowered({"type": "string"}, "constraints[0].json_schema"),
                 lowered({"type": "integer"}, "constraints[1].json_schema"),
-            ]
+            ],
+            Budget(),
         )
 
 
@@ -374,7 +376,7 @@ def doubling(length: int, keyword: str) -> JsonValue:
 )
 def test_what_is_over_a_limit_is_refused_with_the_limit(text: str, limit: int) -> None:
     with pytest.raises(LimitExceededError, match=rf"\b{limit}\b"):
-        lower_schema(text, PATH)
+        lower_schema(text, PATH, Budget())
 
 
 def test_products_of_alternatives_end_in_an_error_and_not_in_hours() -> None:
@@ -467,7 +469,7 @@ def test_texts_of_the_grammar_satisfy_the_schema_and_what_breaks_it_is_refused(s
 
 def test_keywords_that_no_draft_knows_are_named_with_their_pointers() -> None:
     text = '{"type":"object","properties":{"a":{"schema_type":"string","x-note":1}},"propertys":{},"title":"t"}'
-    (warning,) = lower_schema(text, "s").warnings
+    (warning,) = lower_schema(text, "s", Budget()).warnings
     assert "#/propertys, #/properties/a/schema_type" in warning
     assert "x-note" not in warning
 
@@ -475,22 +477,22 @@ def test_keywords_that_no_draft_knows_are_named_with_their_pointers() -> None:
 @pytest.mark.parametrize("text", ['{"tpye":"string"}', '{"name":"n","strict":true,"schema":{"type":"object"}}'])
 def test_an_object_without_any_keyword_is_no_schema(text: str) -> None:
     with pytest.raises(InvalidConstraintError, match="no keyword of JSON Schema"):
-        lower_schema(text, "s")
+        lower_schema(text, "s", Budget())
 
 
 def test_a_wrapped_schema_is_to_be_unwrapped() -> None:
     with pytest.raises(InvalidConstraintError, match="pass what stands under `schema`"):
-        lower_schema('{"name":"n","schema":{"type":"object"}}', "s")
+        lower_schema('{"name":"n","schema":{"type":"object"}}', "s", Budget())
 
 
 def test_lengths_may_be_written_as_floats() -> None:
-    assert lower_schema('{"type":"string","minLength":1.0,"maxLength":2e0}', "s").fully_enforced
+    assert lower_schema('{"type":"string","minLength":1.0,"maxLength":2e0}', "s", Budget()).fully_enforced
 
 
 def test_patterns_that_one_value_must_match_are_bounded() -> None:
     def lowered(number: int, branch: str) -> LoweredSchema:
         branches = ",".join(branch.replace("N", str(n)) for n in range(number))
-        return lower_schema('{"allOf":[' + branches + "]}", "s")
+        return lower_schema('{"allOf":[' + branches + "]}", "s", Budget())
 
     for branch in (
         '{"type":"string","pattern":"aN.*bN"}',
@@ -502,9 +504,9 @@ def test_patterns_that_one_value_must_match_are_bounded() -> None:
         assert "one of over 12 patterns" in " ".join(lowered(40, branch).reasons)
     assert lowered(40, '{"properties":{"aN":{"pattern":"aN.*bN"}}}').fully_enforced
 
-    several = [lower_schema(f'{{"type":"string","pattern":"a{n}.*b{n}"}}', f"s{n}") for n in range(30)]
+    several = [lower_schema(f'{{"type":"string","pattern":"a{n}.*b{n}"}}', f"s{n}", Budget()) for n in range(30)]
     with pytest.raises(LimitExceededError, match="30 patterns for one value"):
-        combine_schemas(several)
+        combine_schemas(several, Budget())
 
 
 KEYWORDS = [
@@ -587,7 +589,7 @@ def test_a_keyword_of_any_type_is_taken_or_refused_with_an_error_of_ours(keyword
     for value in values:
         for schema in ({keyword: value}, {"properties": {"p": {keyword: value}}}, {"type": "object", keyword: value}):
             with contextlib.suppress(MazeError):
-                lower_schema(json.dumps(schema), PATH)
+                lower_schema(json.dumps(schema), PATH, Budget())
 
 
 @pytest.mark.parametrize(
@@ -604,4 +606,4 @@ def test_a_keyword_of_any_type_is_taken_or_refused_with_an_error_of_ours(keyword
 )
 def test_a_mistake_in_one_keyword_does_not_lead_to_a_draft_in_which_others_say_nothing(schema: str) -> None:
     with pytest.raises(InvalidConstraintError, match="not a valid JSON Schema at #/"):
-        lower_schema(schema, "s")
+        lower_schema(schema, "s", Budget())

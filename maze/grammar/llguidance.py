@@ -17,16 +17,21 @@ from string import ascii_lowercase, printable
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 
 from maze.errors import ContradictionError, LimitExceededError, MazeError
+from maze.grammar.budget import Budget
 from maze.types import EngineGrammar
 
 ENGINE_LIMITS = LLParserLimits(verbose_errors=False)
 """What llguidance allows itself inside an engine: 1,000,000 of fuel to set up and 200,000 for each step."""
+CAREFUL_LIMITS = LLParserLimits(initial_lexer_fuel=100_000, verbose_errors=False)
+"""For intersections: with more fuel, one step of them, which no fuel interrupts, takes 5 s for 12 languages."""
 OWN_LIMITS = LLParserLimits(initial_lexer_fuel=50_000_000, step_lexer_fuel=10_000_000, verbose_errors=False)
 """For questions of our own: at most about 1 s to set up and 0.7 s for each step."""
 
 OPTIONS = ("allow_initial_skip", "allow_invalid_utf8", "no_forcing")
 """Options of a grammar that every engine obeys; llguidance 1.0.1 does not know the first, and then allows less."""
 
+_WALK_STEPS = 100
+"""What a token of a walk usually takes."""
 WALK_TOKENS = 40
 """Tokens of the walk that is_bearable() makes; what engines give up on, they mostly give up on at the first few."""
 
@@ -140,6 +145,12 @@ class Matcher:
             self._matcher = LLMatcher(_byte_tokenizer(), engine_text(grammar), log_level=0, limits=limits)
         self._raise_if_broken()
 
+    @classmethod
+    def within(cls, budget: Budget, grammar: EngineGrammar, limits: LLParserLimits) -> Matcher:
+        """One that is made while compiling. To be called on a big stack. Raises GuidanceError."""
+        with budget.native(_steps_of(grammar)):
+            return cls(grammar, limits)
+
     def copy(self) -> Matcher:
         """Another at the same place. Copies share a lexer: when it breaks down for one, it does for all."""
         copied = Matcher.__new__(Matcher)
@@ -174,12 +185,18 @@ class Matcher:
             raise _error_of(self._matcher.get_error())
 
 
-def check_grammar(grammar: EngineGrammar, limits: LLParserLimits = ENGINE_LIMITS) -> None:
+def _steps_of(grammar: EngineGrammar) -> int:
+    """What llguidance usually takes to read a grammar: 400 KB of rules take it 0.2 s."""
+    return 300 + len(grammar.rules) // 2
+
+
+def check_grammar(grammar: EngineGrammar, budget: Budget, limits: LLParserLimits = ENGINE_LIMITS) -> None:
     """Raise GuidanceError if llguidance does not take the grammar or no text begins to satisfy it.
 
     An empty terminal shows only in the first mask. To be called on a big stack.
     """
-    Matcher(grammar, limits).next_bytes()
+    with budget.native(_steps_of(grammar)):
+        Matcher(grammar, limits).next_bytes()
 
 
 # ------------------------------------------------------------------------------------------------ work of an engine
@@ -207,7 +224,7 @@ def _usual_tokenizer() -> LLTokenizer:
     return LLTokenizer(TokenizerWrapper(_UsualVocabulary()))
 
 
-def is_bearable(grammar: EngineGrammar) -> bool:
+def is_bearable(grammar: EngineGrammar, budget: Budget, limits: LLParserLimits = ENGINE_LIMITS) -> bool:
     """Whether an engine with a vocabulary of usual size gets through a walk without running into its limits.
 
     Products and intersections can be small and yet too much work for each token: llguidance then ends the generation
@@ -215,15 +232,17 @@ def is_bearable(grammar: EngineGrammar) -> bool:
     stack.
     """
     tokenizer = _usual_tokenizer()
-    matcher = LLMatcher(tokenizer, engine_text(grammar), log_level=0, limits=ENGINE_LIMITS)
+    with budget.native(_steps_of(grammar)):
+        matcher = LLMatcher(tokenizer, engine_text(grammar), log_level=0, limits=limits)
     chance = random.Random(0)  # noqa: S311 - no secret, and the same walk each time is what is wanted
     for _ in range(WALK_TOKENS):
         if matcher.is_error() or matcher.is_stopped():
             break
-        mask = int.from_bytes(matcher.compute_bitmask(), "little") & ((1 << tokenizer.eos_token) - 1)
-        if not mask:
-            break
-        start = chance.randrange(mask.bit_length())
-        following = mask >> start  # has at least its highest bit
-        matcher.consume_token(start + (following & -following).bit_length() - 1)
+        with budget.native(_WALK_STEPS):
+            mask = int.from_bytes(matcher.compute_bitmask(), "little") & ((1 << tokenizer.eos_token) - 1)
+            if not mask:
+                break
+            start = chance.randrange(mask.bit_length())
+            following = mask >> start  # has at least its highest bit
+            matcher.consume_token(start + (following & -following).bit_length() - 1)
     return not matcher.is_error()

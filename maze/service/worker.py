@@ -28,6 +28,7 @@ from maze.cache import size_of
 from maze.check.validation import validate
 from maze.errors import LimitExceededError, MazeError
 from maze.grammar import compile_constraints
+from maze.grammar.budget import Budget
 from maze.grammar.llguidance import is_bearable
 from maze.threads import STACK_BYTES
 from maze.types import CompiledConstraints, ConstraintIR, EngineGrammar, OnUnenforceable, ValidationResult
@@ -126,7 +127,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.chdir("/")
-    is_bearable(EngineGrammar("start: /a/\n"))  # makes what every worker would need 0.1 s for
+    is_bearable(EngineGrammar("start: /a/\n"), Budget())  # makes what every worker would need 0.1 s for
     control = socket.socket(fileno=0)
     poll = select.poll()
     poll.register(control, select.POLLIN)

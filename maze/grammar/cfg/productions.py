@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from maze.grammar.budget import Budget
 from maze.grammar.cfg.longest_match import split_literals, terminals_that_go_on
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Terminal
 from maze.grammar.pattern.code_points import characters, intersection, is_single, union
@@ -36,23 +37,23 @@ _MAX_ROUNDS = 40
 """Rounds of taking apart what is unsafe, before all is taken apart into texts and single classes."""
 
 
-def to_cfg(start: str, rules: Mapping[str, Node]) -> Cfg:
+def to_cfg(start: str, rules: Mapping[str, Node], budget: Budget) -> Cfg:
     """A grammar with the language of the rules, safe for a lexer that takes the longest match.
 
     The trees hold nonterminals, which are all defined, and no intersections or complements around them.
     """
-    facts = _Facts(rules)
+    facts = _Facts(rules, budget)
     taken_apart: set[Node] = set()
     for _ in range(_MAX_ROUNDS):
-        builder = _Builder(facts, taken_apart)
+        builder = _Builder(facts, taken_apart, budget)
         cfg = builder.build(start)
-        unsafe = terminals_that_go_on(cfg)
+        unsafe = terminals_that_go_on(cfg, budget)
         if unsafe is None:
             break
         if not unsafe:
             return cfg
         taken_apart.update(*(builder.made_of[terminal] for terminal in unsafe))
-    return _by_characters(start, facts)
+    return _by_characters(start, facts, budget)
 
 
 def parts_of(*nodes: Node) -> Iterator[Node]:
@@ -67,8 +68,9 @@ def parts_of(*nodes: Node) -> Iterator[Node]:
 class _Facts:
     """What the builder asks about rules: which of their parts can be one terminal, and of what."""
 
-    def __init__(self, rules: Mapping[str, Node]) -> None:
+    def __init__(self, rules: Mapping[str, Node], budget: Budget) -> None:
         self.rules = rules
+        self._budget = budget
         self._positions: dict[Node, int] = {}
         self._heights: dict[str, int] = {}
         """By rule, as far as it refers to no recursive one: nodes one below the other, rules written out."""
@@ -80,6 +82,7 @@ class _Facts:
             missing[name] = len(needed)
             for other in needed:
                 waiting.setdefault(other, []).append(name)
+            budget.spend(1 + len(needed))
         todo = [name for name, count in missing.items() if count == 0]
         while todo:
             name = todo.pop()
@@ -129,6 +132,7 @@ class _Facts:
         return self._terminals[node]
 
     def _written_out(self, node: Node) -> Node:
+        self._budget.spend(1)
         while isinstance(node, Nonterminal):
             node = self.rules[node.name]
         match node:
@@ -144,8 +148,11 @@ class _Facts:
 class _Builder:
     """Builds a grammar in which every tree is one terminal that can be one and is not to be taken apart."""
 
-    def __init__(self, facts: _Facts, taken_apart: Collection[Node], *, by_characters: bool = False) -> None:
+    def __init__(
+        self, facts: _Facts, taken_apart: Collection[Node], budget: Budget, *, by_characters: bool = False
+    ) -> None:
         self._facts = facts
+        self._budget = budget
         self._taken_apart = taken_apart
         self._by_characters = by_characters
         self._rules: dict[str, tuple[Production, ...]] = {}
@@ -202,6 +209,7 @@ class _Builder:
 
     def _productions(self, node: Node) -> list[Production]:
         """Productions that together describe the tree."""
+        self._budget.spend(1 + len(children(node)))
         terminal = self._terminal(node)
         if terminal is not None:
             return [(terminal,)]
@@ -278,9 +286,9 @@ class _Builder:
         return [(*self._symbols(repeat(item, low, low)), *self._symbols(rest))]
 
 
-def _by_characters(start: str, facts: _Facts) -> Cfg:
+def _by_characters(start: str, facts: _Facts, budget: Budget) -> Cfg:
     """A grammar of texts and single classes of characters, where nothing is left to chance."""
     parts = set(parts_of(*facts.rules.values()))
     classes = union(*(part.ranges for part in parts if isinstance(part, Chars) and not is_single(part.ranges)))
     apart = {part for part in parts if isinstance(part, Literal) and intersection(characters(part.text), classes)}
-    return split_literals(_Builder(facts, apart, by_characters=True).build(start))
+    return split_literals(_Builder(facts, apart, budget, by_characters=True).build(start), budget)

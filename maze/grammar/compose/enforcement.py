@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from maze.errors import LimitExceededError, UnsupportedConstraintError
+from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.lark_writer import cfg_to_lark
-from maze.grammar.cfg.model import Cfg
-from maze.grammar.cfg.product import intersect_grammar
-from maze.grammar.compose.groups import GrammarGroup, Group, PatternGroup, SchemaGroup, grammar_of, lark_of
-from maze.grammar.llguidance import GuidanceError, check_grammar, is_bearable
-from maze.grammar.pattern.automaton import OverBudgetError
+from maze.grammar.compose.groups import (
+    GrammarGroup,
+    Group,
+    PatternGroup,
+    SchemaGroup,
+    grammar_of,
+    is_bearable_for_llguidance,
+    lark_of,
+)
+from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, check_grammar, is_bearable
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.pattern.tree import Node, both, conjuncts
 from maze.grammar.schema.lower import LoweredSchema, combine_schemas, schema_to_lark
@@ -21,7 +27,10 @@ MAX_SCHEMA_ATTEMPTS = 16
 
 
 def enforce(
-    schemas: Collection[SchemaGroup], grammars: Collection[GrammarGroup], patterns: Collection[PatternGroup]
+    schemas: Collection[SchemaGroup],
+    grammars: Collection[GrammarGroup],
+    patterns: Collection[PatternGroup],
+    budget: Budget,
 ) -> EngineGrammar | None:
     """The grammar of the group of the highest rank with all that can be intersected with it. Marks every group."""
     by_rank: list[Group] = sorted((*schemas, *grammars, *patterns), key=_rank)
@@ -36,22 +45,21 @@ def enforce(
 
     ranked_patterns = sorted(patterns, key=_rank)
     if isinstance(first, SchemaGroup):
-        return _enforce_schemas(sorted(schemas, key=_rank))
+        return _enforce_schemas(sorted(schemas, key=_rank), budget)
     if isinstance(first, GrammarGroup):
-        return _enforce_grammar(first, ranked_patterns)
+        return _enforce_grammar(first, ranked_patterns, budget)
     best_grammar = min(grammars, key=_rank, default=None)
-    cfg = None if best_grammar is None else best_grammar.cfg
-    if best_grammar is not None and cfg is not None and _product(cfg, ranked_patterns[:1]) is not None:
-        return _enforce_grammar(best_grammar, ranked_patterns)
-    return _enforce_patterns(ranked_patterns)
+    if best_grammar is not None and _product(best_grammar, ranked_patterns[:1], budget) is not None:
+        return _enforce_grammar(best_grammar, ranked_patterns, budget)
+    return _enforce_patterns(ranked_patterns, budget)
 
 
-def joint_check_of(patterns: Collection[PatternGroup]) -> JointCheck | None:
+def joint_check_of(patterns: Collection[PatternGroup], budget: Budget) -> JointCheck | None:
     """All patterns that are about the whole output as one."""
     if len(patterns) < 2:
         return None
     language = _intersection(patterns)
-    if conjuncts(language) > MAX_CONJUNCTS:
+    if not is_bearable_for_llguidance(language, budget):
         return None
     return JointCheck(grammar_of(language), tuple(grammar_of(group.language) for group in patterns))
 
@@ -60,8 +68,8 @@ def _rank(group: Group) -> tuple[int, int, str]:
     return group.rank
 
 
-def _enforce_schemas(groups: list[SchemaGroup]) -> EngineGrammar:
-    chosen, combined = _combined(groups)
+def _enforce_schemas(groups: list[SchemaGroup], budget: Budget) -> EngineGrammar:
+    chosen, combined = _combined(groups, budget)
     for group in groups:
         if group not in chosen:
             group.mark(Handling.CHECKED, f"llguidance cannot intersect it with {chosen[0].path}, which is enforced")
@@ -70,11 +78,11 @@ def _enforce_schemas(groups: list[SchemaGroup]) -> EngineGrammar:
         else:
             reasons = "; ".join(combined.reasons)
             group.mark(Handling.CHECKED, f"enforced while decoding but for what llguidance cannot express: {reasons}")
-    return _usable(EngineGrammar(f"start: {schema_to_lark(combined)}\n"), chosen)
+    return _usable(EngineGrammar(f"start: {schema_to_lark(combined)}\n"), chosen, budget)
 
 
-def _enforce_patterns(groups: list[PatternGroup]) -> EngineGrammar | None:
-    chosen, grammar = _most(groups, _all_patterns)
+def _enforce_patterns(groups: list[PatternGroup], budget: Budget) -> EngineGrammar | None:
+    chosen, grammar = _most(groups, lambda some: _all_patterns(some, budget))
     for group in groups:
         if group in chosen:
             group.mark(Handling.ENFORCED)
@@ -83,16 +91,16 @@ def _enforce_patterns(groups: list[PatternGroup]) -> EngineGrammar | None:
     return grammar
 
 
-def _enforce_grammar(grammar: GrammarGroup, patterns: list[PatternGroup]) -> EngineGrammar:
+def _enforce_grammar(grammar: GrammarGroup, patterns: list[PatternGroup], budget: Budget) -> EngineGrammar:
     """The grammar, with as many patterns, from the first on, as the budget of the product allows."""
-    cfg = grammar.cfg
+    cfg = grammar.cfg(budget)
     chosen: list[PatternGroup] = []
     lark = None
     if cfg is None:
         reason = "the grammar is Lark text, which is not intersected with patterns"
     else:
         reason = "its product with the grammar is too much work for an engine"
-        chosen, lark = _most(patterns, lambda some: _product(cfg, some))
+        chosen, lark = _most(patterns, lambda some: _product(grammar, some, budget))
     grammar.mark(Handling.ENFORCED)
     for naming in grammar.naming.values():
         naming.mark(Handling.ENFORCED, f"it describes names, so it is applied to every name in {grammar.path}")
@@ -102,8 +110,8 @@ def _enforce_grammar(grammar: GrammarGroup, patterns: list[PatternGroup]) -> Eng
         else:
             group.mark(Handling.CHECKED, f"{reason}; {grammar.path} is enforced")
     if lark is None:
-        lark = lark_of(grammar.lowered, grammar.path) if cfg is None else cfg_to_lark(cfg)
-    return _usable(lark, [grammar, *chosen])
+        lark = lark_of(grammar.lowered, grammar.path, budget) if cfg is None else cfg_to_lark(cfg, budget)
+    return _usable(lark, [grammar, *chosen], budget)
 
 
 # ------------------------------------------------------------------------------------------------ intersections
@@ -131,47 +139,48 @@ def _intersection(groups: Collection[PatternGroup]) -> Node:
     return both(*(group.language for group in sorted(groups, key=lambda group: group.text)))
 
 
-def _all_patterns(groups: Sequence[PatternGroup]) -> EngineGrammar | None:
+def _all_patterns(groups: Sequence[PatternGroup], budget: Budget) -> EngineGrammar | None:
     """The grammar of the texts that match all patterns; None if it is too much for an engine."""
     language = _intersection(groups)
-    if conjuncts(language) > MAX_CONJUNCTS:
+    if not budget.has_optional_steps or not is_bearable_for_llguidance(language, budget):
         return None
     grammar = grammar_of(language)
-    return grammar if is_bearable(grammar) else None
+    return grammar if is_bearable(grammar, budget, CAREFUL_LIMITS) else None
 
 
-def _product(cfg: Cfg, groups: Sequence[PatternGroup]) -> EngineGrammar | None:
-    """The grammar of the texts of `cfg` that match all patterns; None if it is over the budget."""
+def _product(grammar: GrammarGroup, groups: Sequence[PatternGroup], budget: Budget) -> EngineGrammar | None:
+    """The grammar of the texts of `grammar` that match all patterns; None if it is over the budget."""
     language = _intersection(groups)
     if conjuncts(language) > MAX_CONJUNCTS:
         return None
     try:
-        product = intersect_grammar(cfg, language)
-        lark = None if product is None else cfg_to_lark(product)
+        product = grammar.product(language, budget)
+        cfg = None if product is None else product.grammar()
+        lark = None if cfg is None else cfg_to_lark(cfg, budget)
     except (OverBudgetError, LimitExceededError):
         return None
-    return lark if lark is not None and is_bearable(lark) else None
+    return lark if lark is not None and is_bearable(lark, budget) else None
 
 
-def _combined(groups: list[SchemaGroup]) -> tuple[list[SchemaGroup], LoweredSchema]:
+def _combined(groups: list[SchemaGroup], budget: Budget) -> tuple[list[SchemaGroup], LoweredSchema]:
     """The schemas that llguidance can intersect, from the first on, as one."""
     try:
-        return groups, combine_schemas([group.lowered for group in groups])
+        return groups, combine_schemas([group.lowered for group in groups], budget)
     except (LimitExceededError, UnsupportedConstraintError):
-        chosen, combined = groups[:1], combine_schemas([groups[0].lowered])
+        chosen, combined = groups[:1], combine_schemas([groups[0].lowered], budget)
     for group in groups[1:MAX_SCHEMA_ATTEMPTS]:
         try:
-            combined = combine_schemas([each.lowered for each in (*chosen, group)])
+            combined = combine_schemas([each.lowered for each in (*chosen, group)], budget)
         except (LimitExceededError, UnsupportedConstraintError):
             continue
         chosen = [*chosen, group]
     return chosen, combined
 
 
-def _usable(grammar: EngineGrammar, groups: Sequence[Group]) -> EngineGrammar:
+def _usable(grammar: EngineGrammar, groups: Sequence[Group], budget: Budget) -> EngineGrammar:
     """`grammar`, if an engine will take it and some text begins to satisfy it."""
     try:
-        check_grammar(grammar)
+        check_grammar(grammar, budget)
     except GuidanceError as error:
         raise error.for_caller(", ".join(group.path for group in groups), LimitExceededError) from None
     return grammar

@@ -286,6 +286,18 @@ def size_of(node: Node) -> int:
     return 1 + (len(node.text) if isinstance(node, Literal) else sum(map(size_of, children(node))))
 
 
+def positions_of(node: Node) -> int:
+    """Characters and classes in the expression, with its repetitions written out."""
+    match node:
+        case Chars():
+            return 1
+        case Literal(text):
+            return len(text)
+        case Repeat(item, low, high):
+            return positions_of(item) * max(low, high or 1)
+    return sum(map(positions_of, children(node)))
+
+
 def characters_of(node: Node) -> Ranges:
     """The characters that occur in the expression."""
     if isinstance(node, Chars):

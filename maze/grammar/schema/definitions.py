@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from maze.grammar.schema.keywords import DEFINITIONS, subschemas, with_subschemas
+from maze.grammar.budget import Budget
+from maze.grammar.schema.keywords import DEFINITIONS, subschemas, walk, with_subschemas
 from maze.json_text import JsonValue
 
 _PREFIX = "#/$defs/"
@@ -26,19 +27,27 @@ def definitions_of(grammar_schema: JsonValue) -> dict[str, JsonValue]:
     return grammar_schema.get("$defs", {}) if isinstance(grammar_schema, dict) else {}
 
 
-def endless_definitions(definitions: dict[str, JsonValue]) -> set[str]:
+def endless_definitions(definitions: dict[str, JsonValue], budget: Budget) -> set[str]:
     """Names of the definitions that no finite value can satisfy, as far as references decide it."""
-    users: dict[str, list[str]] = {}
+    users: dict[str, dict[str, None]] = {}
+    sizes: dict[str, int] = {}
     for name, schema in definitions.items():
-        for other, _ in _references_in(schema):
-            users.setdefault(other, []).append(name)
+        inside = [each for _, each in walk(schema)]
+        sizes[name] = 1 + len(inside)
+        budget.spend(3 * sizes[name])
+        for each in inside:
+            if (other := referred(each)) is not None:
+                users.setdefault(other, {})[name] = None
     endless = set(definitions)
-    pending = list(definitions)
-    while pending:
-        name = pending.pop()
-        if name in endless and _can_end(definitions[name], endless):
-            endless.discard(name)
-            pending += users.get(name, ())
+    doubtful = dict.fromkeys(reversed(definitions))  # those that others refer to come later
+    while doubtful:
+        found = []
+        for name in doubtful:
+            budget.spend(sizes[name])
+            if name in endless and _can_end(definitions[name], endless):
+                endless.discard(name)
+                found.append(name)
+        doubtful = {user: None for name in found for user in users.get(name, ()) if user in endless}
     return endless
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from maze.errors import LimitExceededError, UnsupportedConstraintError
+from maze.grammar.budget import Budget
 from maze.grammar.llguidance import Outcome
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.schema.definitions import endless_definitions, longest_chain, reference_to, with_references
@@ -34,35 +35,35 @@ MAX_EXACT_INTEGER = 2**53
 """llguidance holds bounds as 64-bit floats."""
 
 
-def enforceable(references: References) -> tuple[JsonValue, tuple[str, ...], tuple[str, ...]]:
+def enforceable(references: References, budget: Budget) -> tuple[JsonValue, tuple[str, ...], tuple[str, ...]]:
     """The grammar schema, why it accepts too much, and warnings."""
-    lowering = _Lowering(references, frozenset())
+    lowering = _Lowering(references, frozenset(), budget)
     grammar_schema = lowering.run()
     chain = longest_chain(grammar_schema)
     what = f"{references.path} has a chain of {chain.references} references, each inside what the one before leads to"
     _limit(chain.references, MAX_REFERENCE_CHAIN, what)
     what = f"{references.path} has {chain.schemas} schemas one inside the other, references followed"
     _limit(chain.schemas, MAX_SCHEMA_CHAIN, what)
-    if most_patterns_on_one_value(grammar_schema) > MAX_CONJUNCTS:
-        lowering = _Lowering(references, frozenset(), without_patterns=True)
+    if most_patterns_on_one_value(grammar_schema, budget) > MAX_CONJUNCTS:
+        lowering = _Lowering(references, frozenset(), budget, without_patterns=True)
         grammar_schema = lowering.run()
-    failure = compile_failure(grammar_schema)
+    failure = compile_failure(grammar_schema, budget)
     if failure and failure.outcome is not Outcome.EMPTY:
         refused = frozenset(
             text
             for text, probe in lowering.probes.items()
-            if (reason := compile_failure(probe)) and reason.outcome is not Outcome.EMPTY
+            if (reason := compile_failure(probe, budget)) and reason.outcome is not Outcome.EMPTY
         )
-        lowering = _Lowering(references, refused, without_patterns=lowering.without_patterns)
+        lowering = _Lowering(references, refused, budget, without_patterns=lowering.without_patterns)
         grammar_schema = lowering.run()
-        failure = compile_failure(grammar_schema)
+        failure = compile_failure(grammar_schema, budget)
     if failure:
         error = failure.for_caller(references.path, UnsupportedConstraintError)
         if not isinstance(error, UnsupportedConstraintError):
             raise error
         kind = {"type": root["type"]} if isinstance(root := references.root.schema, dict) and "type" in root else {}
         return kind, (f"all but its type is checked on the finished text only: {failure.message}",), ()
-    if lowering.one_of_pointers and compile_failure(grammar_schema, coerce_one_of=False):
+    if lowering.one_of_pointers and compile_failure(grammar_schema, budget, coerce_one_of=False):
         for pointer in lowering.one_of_pointers:
             lowering.note("oneOf", "that exactly one branch fits", pointer)
     formats = [shown(name) for name in lowering.unknown_formats]
@@ -76,7 +77,10 @@ class _Lowering:
     `refused` holds texts of probes that llguidance cannot compile; what they stand for is left to the check.
     """
 
-    def __init__(self, references: References, refused: frozenset[str], *, without_patterns: bool = False) -> None:
+    def __init__(
+        self, references: References, refused: frozenset[str], budget: Budget, *, without_patterns: bool = False
+    ) -> None:
+        self._budget = budget
         self.without_patterns = without_patterns
         self._references = references
         self._draft = references.draft
@@ -98,7 +102,7 @@ class _Lowering:
             name, place, pointer = self._pending.pop()
             self._definitions[name] = self._schema(place, pointer)
         # A value that must hold a value of its own kind never ends: a model that begins one is trapped.
-        endless = endless_definitions(self._definitions)
+        endless = endless_definitions(self._definitions, self._budget)
         if kept := {name: schema for name, schema in self._definitions.items() if name not in endless}:
             grammar_schema = {**as_object(grammar_schema), "$defs": kept}
         if endless:
@@ -123,6 +127,7 @@ class _Lowering:
         schema = place.schema
         if not isinstance(schema, dict):
             return schema is not False
+        self._budget.spend(5 + len(schema))
         result: dict[str, JsonValue] = {}
         if "$ref" in schema:
             result["$ref"] = self._reference(place)
@@ -150,7 +155,7 @@ class _Lowering:
                 # true and false are the same object wherever they stand, which does no harm
                 self._definitions[name] = target.schema is not False
             else:
-                self._pending.append((name, target, place.schema["$ref"]))
+                self._pending.append((name, target, place.schema["$ref"][:200]))
         return reference_to(name)
 
     def _children(self, schemas: list[JsonValue], place: Place, pointer: str) -> list[JsonValue]:

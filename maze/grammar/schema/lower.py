@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from maze.errors import LimitExceededError, UnsupportedConstraintError
+from maze.grammar.budget import Budget
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.schema.definitions import with_references
 from maze.grammar.schema.enforceable import enforceable
@@ -48,23 +49,23 @@ class LoweredSchema:
     """What a caller should know though it is no error."""
 
 
-def lower_schema(text: str, path: str) -> LoweredSchema:
+def lower_schema(text: str, path: str, budget: Budget) -> LoweredSchema:
     """Read one schema, plain or in Braid's shape; `path` is what errors call it.
 
     Raises InvalidConstraintError for text that is not JSON or not a schema, UnsupportedConstraintError for what can be
     neither enforced nor checked (references that lead outside, an unknown `$schema`), ContradictionError for a schema
     that no text satisfies, LimitExceededError.
     """
-    return run_with_big_stack(lambda: _lower(text, path))
+    return run_with_big_stack(lambda: _lower(text, path, budget))
 
 
-def combine_schemas(schemas: Sequence[LoweredSchema]) -> LoweredSchema:
+def combine_schemas(schemas: Sequence[LoweredSchema], budget: Budget) -> LoweredSchema:
     """One schema that holds where all of `schemas` hold; their order and duplicates change nothing.
 
     Raises ContradictionError naming the paths if no text can satisfy them together, UnsupportedConstraintError or
     LimitExceededError if llguidance cannot intersect them: each can then still be enforced alone.
     """
-    return run_with_big_stack(lambda: _combine(schemas))
+    return run_with_big_stack(lambda: _combine(schemas, budget))
 
 
 def schema_to_lark(lowered: LoweredSchema) -> str:
@@ -72,13 +73,14 @@ def schema_to_lark(lowered: LoweredSchema) -> str:
     return json_expression(lowered.grammar_schema)
 
 
-def _lower(text: str, path: str) -> LoweredSchema:
+def _lower(text: str, path: str, budget: Budget) -> LoweredSchema:
+    budget.spend(100 + len(text) // 2)
     schema, check_schema, vacuous = parse_schema(text, path)
     if vacuous:
         return LoweredSchema((path,), schema, check_schema, True, vacuous=True)
     unknown = unknown_keywords(schema, path)
-    check_schema, references, warnings = in_its_draft(schema, check_schema, path)
-    grammar_schema, reasons, more_warnings = enforceable(references)
+    check_schema, references, warnings = in_its_draft(schema, check_schema, path, budget)
+    grammar_schema, reasons, more_warnings = enforceable(references, budget)
     return LoweredSchema(
         paths=(path,),
         schema=references.root.schema,
@@ -90,7 +92,8 @@ def _lower(text: str, path: str) -> LoweredSchema:
     )
 
 
-def _combine(schemas: Sequence[LoweredSchema]) -> LoweredSchema:
+def _combine(schemas: Sequence[LoweredSchema], budget: Budget) -> LoweredSchema:
+    budget.spend(sum(10 + len(lowered.check_schema) // 8 for lowered in schemas))
     by_text = {
         dump(lowered.grammar_schema) + lowered.check_schema: lowered for lowered in schemas if not lowered.vacuous
     }
@@ -110,11 +113,11 @@ def _combine(schemas: Sequence[LoweredSchema]) -> LoweredSchema:
             definitions.update({f"{index}.{name}": schema for name, schema in own.items()})
             branches.append(branch)
         grammar_schema = {"allOf": branches, **({"$defs": definitions} if definitions else {})}
-        if (most := most_patterns_on_one_value(grammar_schema)) > MAX_CONJUNCTS:
+        if (most := most_patterns_on_one_value(grammar_schema, budget)) > MAX_CONJUNCTS:
             raise LimitExceededError(
                 f"{' and '.join(paths)} have {most} patterns for one value; at most {MAX_CONJUNCTS} are intersected"
             )
-        if failure := compile_failure(grammar_schema):
+        if failure := compile_failure(grammar_schema, budget):
             raise failure.for_caller(" and ".join(paths), UnsupportedConstraintError)
     return LoweredSchema(
         paths=paths,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from maze.grammar.budget import Budget
 from maze.grammar.schema.definitions import definitions_of, referred
 from maze.grammar.schema.keywords import DEFINITIONS, IN_PLACE, subschemas
 from maze.json_text import JsonValue
@@ -16,7 +17,7 @@ _Counts = Counter[str]
 _ANY_MEMBER = "*"
 
 
-def most_patterns_on_one_value(grammar_schema: JsonValue) -> int:
+def most_patterns_on_one_value(grammar_schema: JsonValue, budget: Budget) -> int:
     """The most patterns and formats on one value, never too few but for values inside of recursive definitions.
 
     Values in different places count as one where their members have the same name. `grammar_schema` has all its
@@ -38,13 +39,16 @@ def most_patterns_on_one_value(grammar_schema: JsonValue) -> int:
         if own := ("pattern" in schema) + ("format" in schema):
             counts[""] = own
         if (name := referred(schema)) is not None:
+            budget.spend(1 + len(known.get(name, ())))
             counts += of_reference(name)
         # Of branches one applies at a time; members with the same name are in one place anyway.
         choices: dict[str, _Counts] = {}
         for (keyword, *step), child in subschemas(schema):
             inner = count(child) if keyword not in DEFINITIONS else None
+            budget.spend(1)
             if not inner:
                 continue
+            budget.spend(len(counts) + len(inner))
             if keyword == "allOf":
                 counts += inner
             elif keyword in IN_PLACE:

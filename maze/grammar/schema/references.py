@@ -11,6 +11,7 @@ from referencing import Anchor, Registry, Resource, Specification
 from referencing.exceptions import InvalidAnchor, NoSuchAnchor, PointerToNowhere, Unresolvable
 
 from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
+from maze.grammar.budget import Budget
 from maze.grammar.schema.keywords import DEFINITIONS, IN_PLACE, subschemas
 from maze.json_text import JsonValue, shown
 
@@ -108,10 +109,11 @@ class References:
             return Place(child, place.resolver)
         return Place(child, place.resolver.in_subresource(self._resource(child)))
 
-    def check(self) -> None:
+    def check(self, budget: Budget) -> None:
         """Raise for a reference that leads nowhere, a circle that says nothing, and for too many ways through."""
         referring = [place for place in self._places() if isinstance(place.schema.get("$ref"), str)]
         for place in referring:
+            budget.spend(20)
             self.target(place)
         for place in referring:
             if place.schema is not self.root.schema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from maze.grammar.budget import Budget
 from maze.grammar.llguidance import GuidanceError, check_grammar
 from maze.json_text import JsonValue, dump
 from maze.types import EngineGrammar
@@ -20,10 +21,11 @@ def as_object(schema: JsonValue) -> dict[str, JsonValue]:
     return {} if schema else {"enum": []}
 
 
-def compile_failure(grammar_schema: JsonValue, *, coerce_one_of: bool = True) -> GuidanceError | None:
+def compile_failure(grammar_schema: JsonValue, budget: Budget, *, coerce_one_of: bool = True) -> GuidanceError | None:
     """What llguidance says against a grammar schema."""
+    grammar = EngineGrammar(f"start: {json_expression(grammar_schema, coerce_one_of=coerce_one_of)}\n")
     try:
-        check_grammar(EngineGrammar(f"start: {json_expression(grammar_schema, coerce_one_of=coerce_one_of)}\n"))
+        check_grammar(grammar, budget)
     except GuidanceError as error:
         return error
     return None
