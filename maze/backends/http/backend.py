@@ -31,6 +31,7 @@ from maze.backends.http.transport import SocketTransport
 from maze.backends.semaphore import Semaphore
 from maze.config import ModalConfig
 from maze.errors import InvalidArgumentError, MazeError, TimedOutError
+from maze.native_json import dumps
 from maze.threads import leave_signals_to_the_host
 
 _log = logging.getLogger(__name__)
@@ -137,7 +138,7 @@ class HttpBackend:
             if model is None:
                 raise self._failures.unusable(f"{endpoint.url} lists no model; name one with MODAL_MODEL")
         try:
-            data = orjson.dumps(dialect.fields(request, model, endpoint.vocabulary))
+            data = dumps(dialect.fields(request, model, endpoint.vocabulary))
         except orjson.JSONEncodeError as error:
             raise InvalidArgumentError(f"the prompt, grammar or a stop text cannot be sent as JSON: {error}") from None
 

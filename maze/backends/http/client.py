@@ -18,6 +18,7 @@ from maze.backends.http.limits import Call
 from maze.backends.http.redirect import RedirectedRequest
 from maze.backends.http.retry import FailedAttempt, retry_after_secs
 from maze.backends.http.route import Route
+from maze.native_json import loads
 
 MAX_ERROR_BYTES = 65536
 """How much of an answer that is an error is read."""
@@ -76,7 +77,7 @@ class Client:
         """GET something small that is JSON; None if the service has nothing at that path and may lack it."""
         try:
             content = self.get(endpoint, path, call)
-            return orjson.loads(content)
+            return loads(content)
         except FailedAttempt as failed:
             if may_lack and failed.status in (404, 405):
                 return None

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import orjson
 
 from maze.backends.dialects.base import Event, MalformedError
+from maze.native_json import loads
 
 
 def events(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -41,7 +42,7 @@ def events(pieces: Iterable[bytes]) -> Iterator[bytes]:
 def parsed(data: bytes) -> Event:
     """The JSON object of an event, or of a whole answer."""
     try:
-        event = orjson.loads(data)
+        event = loads(data)
     except orjson.JSONDecodeError:
         pass
     else:
