@@ -39,6 +39,7 @@ from maze.errors import (
 )
 from maze.grammar import compile_constraints
 from maze.log import TRACE, configure_logging
+from maze.memory import memory_for
 from maze.prompt import build_prompt
 from maze.provenance import record_metadata, record_provenance
 from maze.stream import GenerationStream
@@ -61,6 +62,9 @@ Constraints = Sequence[ConstraintIR] | Callable[[], Sequence[ConstraintIR]]
 """The constraints, or what makes them: called only if they are not in the cache under their key."""
 
 _DEFAULT_OPTIONS = GenerationOptions()
+
+COMPILING_FACTOR = 320
+"""Bytes that our own structures take for each character of constraints; llguidance and jsonschema_rs take theirs."""
 
 SHUTDOWN_GRACE_SECS = 1.0
 """How long close() waits for cancelled calls to return before it takes the engine away."""
@@ -205,7 +209,9 @@ class Orchestrator:
         source = constraints
 
         def compile_now() -> CompiledConstraints:
-            return compile_constraints(source() if callable(source) else source, language, on_unenforceable)
+            given = source() if callable(source) else source
+            with memory_for(COMPILING_FACTOR * sum(map(_characters_of, given))):
+                return compile_constraints(given, language, on_unenforceable)
 
         return self._cache.get_or_compile((constraints_key, language, on_unenforceable), compile_now)
 
@@ -403,6 +409,10 @@ def _as_tuple(constraints: Sequence[ConstraintIR]) -> tuple[ConstraintIR, ...]:
     for number, constraint in enumerate(given):
         check_type(f"constraints[{number}]", constraint, ConstraintIR, "a ConstraintIR")
     return given
+
+
+def _characters_of(constraint: ConstraintIR) -> int:
+    return sum(map(len, (constraint.json_schema or "", constraint.grammar or "", *constraint.regex_patterns)))
 
 
 def _take_all(_: str) -> bool:

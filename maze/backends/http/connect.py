@@ -14,6 +14,7 @@ import httpx
 from maze.backends.base import Deadline
 from maze.backends.http.connection import Connection, TlsConnection, os_reason
 from maze.backends.http.limits import Call
+from maze.memory import THREAD_BYTES, memory_for
 from maze.threads import signals_left_to_the_host
 
 CONNECT_SECS = 5.0
@@ -121,7 +122,7 @@ def _resolve(
         wake.clear()
         forget = call.cancellation.on_cancel(wake.set)
         try:
-            with signals_left_to_the_host():
+            with memory_for(THREAD_BYTES), signals_left_to_the_host():
                 threading.Thread(target=look_up, name="maze-resolve", daemon=True).start()
         except RuntimeError:
             forget()
