@@ -36,6 +36,7 @@ FINDINGS = {
     "a_use_after_free": ("InvalidRead", "heap-use-after-free"),
 }
 """What valgrind and the sanitizers have to say about each scenario of planted.c."""
+PLANTED_FOR_BOTH = [scenario for scenario in scenarios("planted") if scenario != "a_result_that_is_not_freed"]
 
 
 def all_of(*programs: str, but: set[str]) -> list[tuple[str, str]]:
@@ -86,7 +87,7 @@ needs_valgrind = pytest.mark.skipif(shutil.which("valgrind") is None, reason="ne
 
 
 @needs_valgrind
-@pytest.mark.parametrize("scenario", FINDINGS)
+@pytest.mark.parametrize("scenario", PLANTED_FOR_BOTH)
 def test_valgrind_finds_what_is_planted(scenario: str, tmp_path: Path) -> None:
     found = found_by_valgrind("planted", scenario, tmp_path)
     assert len(found) == 1
@@ -161,7 +162,7 @@ def sanitizers_count(block: str) -> bool:
     return "ERROR: " in block or "runtime error: " in block
 
 
-@pytest.mark.parametrize("scenario", FINDINGS)
+@pytest.mark.parametrize("scenario", PLANTED_FOR_BOTH)
 def test_the_sanitizers_find_what_is_planted(scenario: str, sanitized: Path, tmp_path: Path) -> None:
     found = found_by_sanitizers("planted", scenario, sanitized, tmp_path)
     assert len(found) == 1
