@@ -95,12 +95,13 @@ class Reader:
 
     def _raw(self, text: Pointer, path: str) -> bytes:
         """Copy a text that is not NULL, reading no further than its limit."""
+        if not is_limited():
+            return self._copy(text, path)
         with self._memory_for(text):
             return self._copy(text, path)
 
     def _memory_for(self, text: Pointer) -> AbstractContextManager[None]:
-        size = self._lib.host_text_bytes(text, self._max_text) if is_limited() else 0
-        return memory_for(READING_FACTOR * size)
+        return memory_for(READING_FACTOR * self._lib.host_text_bytes(text, self._max_text) if is_limited() else 0)
 
     def _copy(self, text: Pointer, path: str) -> bytes:
         raw = self._string(text, self._max_text + 1)
