@@ -14,7 +14,18 @@
  *
  * Ownership.  The caller owns everything it passes in and may free it as soon
  *   as the call returns.  The library owns every GenerationResultFFI and all
- *   that hangs from it; give each back once with maze_free_result().
+ *   that hangs from it; give each back once with maze_free_result().  The
+ *   address of a result is never that of another in the life of the process:
+ *   a pointer to a freed one is known as such however late it comes back.  A
+ *   freed result costs no memory, a live one 48 bytes and its texts, or the
+ *   page it lies on if it is the last there.
+ *
+ * Memory.  Where the process has a limit (RLIMIT_AS, RLIMIT_DATA), a call asks
+ *   first what is left under it, for itself and for those under way, and is
+ *   MAZE_OUT_OF_MEMORY if that may not do: the error names the limit, what is
+ *   left and what is needed.  The first call needs 224 MiB, any other 32 MiB
+ *   (160 MiB the first of each thread) and a multiple of its input; what has
+ *   to be compiled or checked, 256 MiB, and the first such call 640 MiB more.
  *
  * Threads.  Every function may be called from any thread at any time, with any
  *   stack size the system allows.  A call waits without holding back others.
@@ -437,9 +448,11 @@ MAZE_API MazeStatus maze_result_status(const GenerationResultFFI *result);
 MAZE_API const char *maze_result_json(const GenerationResultFFI *result);
 
 /**
- * Give a result back. A no-op on NULL. A result freed before and a pointer
- * that is no result are left alone and logged. Any thread, also after
- * maze_shutdown().
+ * Give a result back. A no-op on NULL. A result freed before, however long
+ * ago, and a pointer that is no result are left alone and logged. Any thread,
+ * also after maze_shutdown(). The struct says "libmaze: this result was freed"
+ * until 20,000 more were freed; to read it later is a fault, as its memory is
+ * given back. Its texts are gone at once.
  */
 MAZE_API void maze_free_result(GenerationResultFFI *result);
 

@@ -41,6 +41,7 @@ from maze.errors import (
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.log import TRACE, configure_logging
+from maze.memory import memory_for
 from maze.prompt import build_prompt
 from maze.provenance import record_metadata, record_provenance
 from maze.stream import GenerationStream
@@ -66,6 +67,9 @@ Check = Callable[[bytes, CompiledConstraints], ValidationResult]
 """Decides whether a finished text satisfies its constraints, as validate() does; raises MazeError if it cannot."""
 
 _DEFAULT_OPTIONS = GenerationOptions()
+
+COMPILING_FACTOR = 320
+"""Bytes that our own structures take for each character of constraints; llguidance and jsonschema_rs take theirs."""
 
 SHUTDOWN_GRACE_SECS = 1.0
 """How long close() waits for cancelled calls to return before it takes the engine away."""
@@ -223,7 +227,9 @@ class Orchestrator:
         source = constraints
 
         def compile_now(budget: Budget) -> CompiledConstraints:
-            return compile_constraints(source() if callable(source) else source, language, on_unenforceable, budget)
+            given = source() if callable(source) else source
+            with memory_for(COMPILING_FACTOR * sum(map(_characters_of, given))):
+                return compile_constraints(given, language, on_unenforceable, budget)
 
         return self._cache.get_or_compile((constraints_key, language, on_unenforceable), compile_now, deadline)
 
@@ -456,6 +462,10 @@ def _as_tuple(constraints: Sequence[ConstraintIR]) -> tuple[ConstraintIR, ...]:
     for number, constraint in enumerate(given):
         check_type(f"constraints[{number}]", constraint, ConstraintIR, "a ConstraintIR")
     return given
+
+
+def _characters_of(constraint: ConstraintIR) -> int:
+    return sum(map(len, (constraint.json_schema or "", constraint.grammar or "", *constraint.regex_patterns)))
 
 
 def _take_all(_: str) -> bool:

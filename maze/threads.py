@@ -17,8 +17,12 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TypeVar
 
+from maze.memory import THREAD_BYTES, memory_for
+
 STACK_BYTES = 512 * 1024 * 1024
 """Address space of each worker's stack; only what is touched takes memory."""
+_FIRST_ALLOCATION = 4096
+"""Large enough for glibc, which maps something for a thread that asks it for the first time."""
 MAX_WORKERS = 4
 """Most threads for deep checks; a call that finds all of them at work waits."""
 
@@ -78,19 +82,24 @@ class _Workers:
         self._tasks.put(task)
 
     def _start_thread(self) -> None:
-        thread = threading.Thread(target=self._work, name=f"maze-{self._name}-{self._threads}", daemon=True)
+        started = threading.Event()
+        name = f"maze-{self._name}-{self._threads}"
+        thread = threading.Thread(target=self._work, args=(started,), name=name, daemon=True)
         stack_size_of_caller = threading.stack_size(STACK_BYTES)
         try:
-            with signals_left_to_the_host():
+            with memory_for(STACK_BYTES + THREAD_BYTES), signals_left_to_the_host():
                 thread.start()
+                started.wait()
         except RuntimeError as error:
             raise MemoryError(f"no thread with a stack of {STACK_BYTES >> 20} MiB could be started: {error}") from None
         finally:
             threading.stack_size(stack_size_of_caller)
         self._threads += 1
 
-    def _work(self) -> None:
+    def _work(self, started: threading.Event) -> None:
         _inside.is_worker = True
+        bytes(_FIRST_ALLOCATION)
+        started.set()
         while True:
             self._run_next_task()  # a function of its own, so that nothing of a finished task is kept alive here
 

@@ -6,17 +6,16 @@ import json
 import logging
 from dataclasses import asdict, fields
 
-import orjson
-
 from maze.abi.library import Ffi, Lib, Pointer
 from maze.cache import CacheStats
 from maze.errors import MazeError, Status
+from maze.native_json import dumps
 from maze.scarcity import shortage
 from maze.types import GenerationResult
 
 _log = logging.getLogger(__name__)
 
-_STATUS_JSON = {status: orjson.dumps({"status": f"MAZE_{status.name}"}) for status in Status}
+_STATUS_JSON = {status: dumps({"status": f"MAZE_{status.name}"}) for status in Status}
 
 
 class Writer:
@@ -116,7 +115,7 @@ def _status_of(error: BaseException) -> Status:
 def encode(value: object) -> bytes:
     """Encode as JSON; texts with lone surrogates, which UTF-8 cannot hold, with escapes."""
     try:
-        return orjson.dumps(value)
+        return dumps(value)
     except TypeError:
         return json.dumps(value, default=asdict).encode()
 

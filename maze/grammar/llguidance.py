@@ -18,6 +18,7 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 
 from maze.errors import ContradictionError, LimitExceededError, MazeError
 from maze.grammar.budget import Budget
+from maze.memory import memory_for
 from maze.types import EngineGrammar
 
 ENGINE_LIMITS = LLParserLimits(verbose_errors=False)
@@ -32,6 +33,11 @@ OPTIONS = ("allow_initial_skip", "allow_invalid_utf8", "no_forcing")
 
 _WALK_STEPS = 100
 """What a token of a walk usually takes."""
+MATCHER_FACTOR = 512
+"""Bytes that a matcher takes for each byte of its rules; chains of rules take 464."""
+LEXER_BYTES = 224 * 1024 * 1024
+"""What reading can take until llguidance ends it with "too many expressions constructed"; 206 MiB were seen."""
+
 WALK_TOKENS = 40
 """Tokens of the walk that is_bearable() makes; what engines give up on, they mostly give up on at the first few."""
 
@@ -141,7 +147,7 @@ class Matcher:
 
     def __init__(self, grammar: EngineGrammar, limits: LLParserLimits = OWN_LIMITS) -> None:
         """To be called on a big stack. Raises GuidanceError."""
-        with _panics_caught():
+        with memory_for(MATCHER_FACTOR * len(grammar.rules)), _panics_caught():
             self._matcher = LLMatcher(_byte_tokenizer(), engine_text(grammar), log_level=0, limits=limits)
         self._raise_if_broken()
 
@@ -161,11 +167,13 @@ class Matcher:
     def accepts(self, text: bytes) -> bool:
         """Whether all of `text` can follow here, and be the end. False also where llguidance broke down."""
         end = _byte_tokenizer().eos_token
-        return bool(self._matcher.validate_tokens([*text, end]) == len(text) + 1)
+        with memory_for(LEXER_BYTES):
+            return bool(self._matcher.validate_tokens([*text, end]) == len(text) + 1)
 
     def consume(self, text: bytes) -> int:
         """Read as much of `text` as can follow. If that is not all, next_bytes() tells whether it is a verdict."""
-        return int(self._matcher.try_consume_tokens(list(text)))
+        with memory_for(LEXER_BYTES):
+            return int(self._matcher.try_consume_tokens(list(text)))
 
     def can_end(self) -> bool:
         """Whether the text may end here."""
@@ -176,7 +184,8 @@ class Matcher:
     def next_bytes(self) -> list[int]:
         """The bytes that can follow here; none where the text must end. Raises GuidanceError also where none can."""
         self._raise_if_broken()
-        mask = self._matcher.compute_bitmask()
+        with memory_for(LEXER_BYTES):
+            mask = self._matcher.compute_bitmask()
         self._raise_if_broken()
         return [byte for byte in range(256) if mask[byte >> 3] >> (byte & 7) & 1]
 
@@ -231,18 +240,24 @@ def is_bearable(grammar: EngineGrammar, budget: Budget, limits: LLParserLimits =
     with "too many items" or "too many expressions constructed". The walk is the same each time. To be called on a big
     stack.
     """
-    tokenizer = _usual_tokenizer()
-    with budget.native(_steps_of(grammar)):
-        matcher = LLMatcher(tokenizer, engine_text(grammar), log_level=0, limits=limits)
-    chance = random.Random(0)  # noqa: S311 - no secret, and the same walk each time is what is wanted
-    for _ in range(WALK_TOKENS):
-        if matcher.is_error() or matcher.is_stopped():
-            break
-        with budget.native(_WALK_STEPS):
-            mask = int.from_bytes(matcher.compute_bitmask(), "little") & ((1 << tokenizer.eos_token) - 1)
-            if not mask:
+    with memory_for(LEXER_BYTES + MATCHER_FACTOR * len(grammar.rules)):
+        tokenizer = _usual_tokenizer()
+        with budget.native(_steps_of(grammar)):
+            matcher = LLMatcher(tokenizer, engine_text(grammar), log_level=0, limits=limits)
+        chance = random.Random(0)  # noqa: S311 - no secret, and the same walk each time is what is wanted
+        for _ in range(WALK_TOKENS):
+            if matcher.is_error() or matcher.is_stopped() or not _walk_on(matcher, tokenizer, chance, budget):
                 break
-            start = chance.randrange(mask.bit_length())
-            following = mask >> start  # has at least its highest bit
-            matcher.consume_token(start + (following & -following).bit_length() - 1)
-    return not matcher.is_error()
+        return not matcher.is_error()
+
+
+def _walk_on(matcher: LLMatcher, tokenizer: LLTokenizer, chance: random.Random, budget: Budget) -> bool:
+    """Take a token that may come next; whether there is one."""
+    with budget.native(_WALK_STEPS):
+        mask = int.from_bytes(matcher.compute_bitmask(), "little") & ((1 << tokenizer.eos_token) - 1)
+        if not mask:
+            return False
+        start = chance.randrange(mask.bit_length())
+        following = mask >> start  # has at least its highest bit
+        matcher.consume_token(start + (following & -following).bit_length() - 1)
+        return True

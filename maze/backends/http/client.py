@@ -7,6 +7,7 @@ they would bring the request along, or what the service said, and with it the ke
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 
 import httpx
 import orjson
@@ -20,11 +21,16 @@ from maze.backends.http.redirect import RedirectedRequest
 from maze.backends.http.retry import FailedAttempt, retry_after_secs
 from maze.backends.http.route import Route
 from maze.json_text import TooDeepError
+from maze.memory import memory_for
 
 MAX_ERROR_BYTES = 65536
 """How much of an answer that is an error is read."""
 ERROR_BODY_SECS = 2.0
 """Longest silence within an answer that is an error."""
+ANSWER_STEP_BYTES = 2**20
+"""So much of an answer after the first, memory is asked for at once."""
+ANSWER_FACTOR = 16
+"""Bytes that each byte of an answer takes until its text is whole."""
 MAX_DESCRIPTION_BYTES = 4 * 2**20
 """Longest answer to a question about the service: models, version, health."""
 
@@ -130,9 +136,13 @@ def body(response: httpx.Response) -> Iterable[bytes]:
 
 def limited(pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:
     """The same pieces. Raises MalformedError once they are over `limit` bytes together."""
-    received = 0
-    for piece in pieces:
-        received += len(piece)
-        if received > limit:
-            raise MalformedError(f"it is over {limit} bytes long")
-        yield piece
+    received = counted = 0
+    with ExitStack() as memory:
+        for piece in pieces:
+            received += len(piece)
+            if received > limit:
+                raise MalformedError(f"it is over {limit} bytes long")
+            if received > counted:
+                memory.enter_context(memory_for(ANSWER_FACTOR * ANSWER_STEP_BYTES if counted else 0))
+                counted += max(ANSWER_STEP_BYTES, len(piece))
+            yield piece

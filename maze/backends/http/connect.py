@@ -15,6 +15,7 @@ from maze.backends.base import Deadline
 from maze.backends.http.connection import Connection, TlsConnection, os_reason
 from maze.backends.http.limits import Call
 from maze.descriptors import off_the_standard_streams
+from maze.memory import THREAD_BYTES, memory_for
 from maze.scarcity import shortage
 from maze.threads import signals_left_to_the_host
 
@@ -132,7 +133,7 @@ def _resolve(
         wake.clear()
         forget = call.cancellation.on_cancel(wake.set)
         try:
-            with signals_left_to_the_host():
+            with memory_for(THREAD_BYTES), signals_left_to_the_host():
                 threading.Thread(target=look_up, name="maze-resolve", daemon=True).start()
         except RuntimeError as error:
             forget()

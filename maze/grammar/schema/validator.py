@@ -6,8 +6,12 @@ from collections.abc import Callable, Mapping
 
 import jsonschema_rs
 
+from maze.memory import memory_for
+
 MAX_BACKTRACKING = 50_000
 """Steps back that a pattern with look-around or backreferences may take on one text: about 2 ms."""
+VALIDATOR_FACTOR = 256
+"""Bytes that a validator takes for each character of its schema; many small patterns take 230."""
 
 
 def make_validator(schema: str, formats: Mapping[str, Callable[[str], bool]] | None = None) -> jsonschema_rs.Validator:
@@ -16,14 +20,15 @@ def make_validator(schema: str, formats: Mapping[str, Callable[[str], bool]] | N
     Raises ValueError (jsonschema_rs.ValidationError) for what is no schema. Call it with a big stack.
     """
     try:
-        return jsonschema_rs.validator_for(
-            schema,
-            validate_formats=True,
-            formats=dict(formats or {}),
-            offline=True,
-            # Patterns with look-around or backreferences. Over the limit the value is refused, below `not` as well.
-            pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKING),
-        )
+        with memory_for(VALIDATOR_FACTOR * len(schema)):
+            return jsonschema_rs.validator_for(
+                schema,
+                validate_formats=True,
+                formats=dict(formats or {}),
+                offline=True,
+                # Patterns with look-around or backreferences. Over the limit the value is refused, below `not` as well.
+                pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKING),
+            )
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # which has no name to import, and is no Exception
             raise
