@@ -17,7 +17,7 @@ export ZIG_GLOBAL_CACHE_DIR := $(CURDIR)/build/zig-cache
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DELETE_ON_ERROR:
-.PHONY: all demo test test-python test-zig test-memory fuzz abi-baseline lint format bench lock install clean help
+.PHONY: all demo test test-python test-zig test-memory fuzz soak abi-baseline lint format bench lock install clean help
 
 all: $(LIBRARY) $(MODEL) ## Set up .venv and build the library (the default)
 
@@ -34,7 +34,7 @@ test-zig: all ## Zig tests alone
 	@echo "testing the Zig package ..."
 	@cd zig && $(ZIG) build test
 
-test-memory: all ## C programs under valgrind, and with address, leak and undefined-behaviour sanitizers (10 minutes)
+test-memory: all ## C programs under valgrind, and with the sanitizers, of threads as well (15 minutes)
 	@$(PY) -m pytest --quiet tests/memory.py -k "$(MEMORY_TESTS)"
 
 # In part: make test-memory MEMORY_TESTS="planted or results".
@@ -43,6 +43,10 @@ MEMORY_TESTS ?=
 FUZZ_SECS ?= 3600
 fuzz: all ## Fuzz the C boundary and the grammar translation, FUZZ_SECS=3600 each
 	@$(PY) tests/fuzz/run_fuzzers.py $(FUZZ_SECS)
+
+SOAK_SECS ?= 1200
+soak: all ## Judge every result of a mixed load with faults from 16 threads, SOAK_SECS=1200
+	@$(PY) tests/soak.py $(SOAK_SECS)
 
 abi-baseline: all ## At a release: renew the stored ABI that the tests compare with
 	@$(PY) tests/data/abi/renew.py

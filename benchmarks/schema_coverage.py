@@ -19,6 +19,7 @@ from pathlib import Path
 
 from benchmarks.schema_texts import can_write
 from maze.errors import MazeError
+from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.llguidance import GuidanceError, Matcher, check_grammar
 from maze.grammar.schema.lower import LoweredSchema, lower_schema
@@ -57,6 +58,8 @@ class Figures:
     accepted_invalid: list[str] = field(default_factory=list)
     rejected_valid: list[str] = field(default_factory=list)
     secs: dict[str, float] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
+    """What compiling took of its budget; none for llguidance alone."""
 
 
 def corpus(file: Path | None) -> list[Entry]:
@@ -79,11 +82,13 @@ def measure_ours(entry: Entry, figures: Figures) -> None:
     """Lower, write and try a schema as the compiler does."""
 
     def compiled() -> tuple[LoweredSchema, EngineGrammar | None]:
-        lowered = lower_schema(entry.text, entry.name)
+        budget = Budget()
+        lowered = lower_schema(entry.text, entry.name, budget)
         if lowered.cfg is None:
             return lowered, None
-        grammar = cfg_to_lark(lowered.cfg)
-        check_grammar(grammar)
+        grammar = cfg_to_lark(lowered.cfg, budget)
+        check_grammar(grammar, budget)
+        figures.steps[entry.name] = budget.spent
         return lowered, grammar
 
     started = time.perf_counter()
@@ -108,7 +113,7 @@ def measure_llguidance(entry: Entry, figures: Figures) -> None:
     )
     started = time.perf_counter()
     try:
-        run_with_big_stack(lambda: check_grammar(grammar))
+        run_with_big_stack(lambda: check_grammar(grammar, Budget()))
     except GuidanceError:
         figures.outcomes["refused"] += 1
         return
@@ -145,6 +150,13 @@ def shown(title: str, figures: Figures) -> Iterator[str]:
         f"         compile time in ms: median {statistics.median(times):.1f}, "
         f"99 % {times[int(0.99 * (len(times) - 1))]:.0f}, slowest {times[-1]:.0f}"
     )
+    if figures.steps:
+        per_step = sorted(1_000_000 * figures.secs[name] / steps for name, steps in figures.steps.items())
+        yield (
+            f"         microseconds a step: median {statistics.median(per_step):.1f}, "
+            f"99 % {per_step[int(0.99 * (len(per_step) - 1))]:.1f}, most {per_step[-1]:.1f}; "
+            f"most steps {max(figures.steps.values()):,}"
+        )
 
 
 def main() -> None:

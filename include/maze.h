@@ -14,11 +14,25 @@
  *
  * Ownership.  The caller owns everything it passes in and may free it as soon
  *   as the call returns.  The library owns every GenerationResultFFI and all
- *   that hangs from it; give each back once with maze_free_result().
+ *   that hangs from it; give each back once with maze_free_result().  The
+ *   address of a result is never that of another in the life of the process:
+ *   a pointer to a freed one is known as such however late it comes back.  A
+ *   freed result costs no memory, a live one 48 bytes and its texts, or the
+ *   page it lies on if it is the last there.
+ *
+ * Memory.  Where the process has a limit (RLIMIT_AS, RLIMIT_DATA), a call asks
+ *   first what is left under it, for itself and for those under way, and is
+ *   MAZE_OUT_OF_MEMORY if that may not do: the error names the limit, what is
+ *   left and what is needed.  The first call needs 224 MiB, any other 32 MiB
+ *   (160 MiB the first of each thread) and a multiple of its input; what has
+ *   to be compiled or checked, 256 MiB, and the first such call 640 MiB more.
  *
  * Threads.  Every function may be called from any thread at any time, with any
  *   stack size the system allows.  A call waits without holding back others.
- *   pthread_cancel() takes effect after the call.
+ *   pthread_cancel() takes effect after the call.  Exit handlers, and
+ *   destructors of threads and of the program, may call as well.  (Threads of
+ *   the library live on: where main() ends with pthread_exit(), somebody must
+ *   call exit() at last.)
  *
  * Processes.  The embedded engine runs in a process of its own, which the host
  *   never notices: it is no child of the host for wait() or SIGCHLD, is in a
@@ -27,8 +41,14 @@
  *   (A host that is process 1 or a subreaper inherits it, as it does all
  *   orphans, and finds it with wait() once it has ended.)
  *
- * Fork.  After the first call, a child made by fork() without exec() gets a
- *   MAZE_FORKED error from every function.  A fork before the first call, and
+ * Descriptors.  All are close-on-exec.  None is ever one of the standard
+ *   descriptors: where 0, 1 or 2 is closed, a call puts something there that
+ *   can be neither read nor written, as if it were closed still, so that the
+ *   host's output cannot end up on a connection.  The host's next open() does
+ *   not return that number then; dup2() onto it is the way, and is left alone.
+ *
+ * Fork.  After the first call, a descendant made by fork() without exec() gets
+ *   a MAZE_FORKED error from every function, also if it has got the same pid.  A fork before the first call, and
  *   fork followed by exec, are fine.
  *
  * Signals, locale, environment, stdout.  libmaze never changes or uses them.
@@ -229,7 +249,7 @@ typedef struct MazeOptionsFFI {
     size_t struct_size;
     /** Most tokens to generate; 0 for the configured value. */
     uint32_t max_tokens;
-    /** Time for the whole call with all retries, in milliseconds; 0 for the configured value. In a
+    /** Time for the whole call, compiling and retries included, in milliseconds; 0 for the configured. In a
      *  batch, for each intent from when its turn comes. */
     uint32_t timeout_ms;
     /** Sampling temperature from 0 (always the likeliest token) to 2; below 0 for the configured value. */
@@ -259,8 +279,8 @@ typedef struct MazeConfigFFI {
     /** sizeof(MazeConfigFFI). */
     size_t struct_size;
     /**
-     * URL of the inference service, or several with commas between; NULL for
-     * MODAL_ENDPOINT; "" for the embedded engine.
+     * URL of the inference service, with or without /v1 at its end, or several
+     * with commas between; NULL for MODAL_ENDPOINT; "" for the embedded engine.
      */
     const char *endpoint;
     /** Key of the service; NULL for MODAL_API_KEY. Appears in no log, error or result. */
@@ -428,9 +448,11 @@ MAZE_API MazeStatus maze_result_status(const GenerationResultFFI *result);
 MAZE_API const char *maze_result_json(const GenerationResultFFI *result);
 
 /**
- * Give a result back. A no-op on NULL. A result freed before and a pointer
- * that is no result are left alone and logged. Any thread, also after
- * maze_shutdown().
+ * Give a result back. A no-op on NULL. A result freed before, however long
+ * ago, and a pointer that is no result are left alone and logged. Any thread,
+ * also after maze_shutdown(). The struct says "libmaze: this result was freed"
+ * until 20,000 more were freed; to read it later is a fault, as its memory is
+ * given back. Its texts are gone at once.
  */
 MAZE_API void maze_free_result(GenerationResultFFI *result);
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from maze.backends.base import Cancellation
+from maze.memory import THREAD_BYTES, memory_for
 from maze.threads import leave_signals_to_the_host
 from maze.types import GenerationResult, Intent
 
@@ -24,9 +25,11 @@ def generate_all(
     if not intents:
         return []
     cancellations = [Cancellation() for _ in intents]
-    with ThreadPoolExecutor(
-        min(len(intents), MAX_CONCURRENT_BATCH), "maze-batch", initializer=leave_signals_to_the_host
-    ) as pool:
+    threads = min(len(intents), MAX_CONCURRENT_BATCH)
+    with (
+        memory_for(threads * THREAD_BYTES),
+        ThreadPoolExecutor(threads, "maze-batch", initializer=leave_signals_to_the_host) as pool,
+    ):
         try:
             return list(pool.map(generate, intents, cancellations))
         except BaseException:  # Ctrl-C, say, after which the pool would wait for all that is under way

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, fields, is_dataclass
 
+from maze.backends.base import Deadline
+from maze.errors import TimedOutError
+from maze.grammar.budget import Budget
 from maze.store import BoundedStore
+from maze.threads import TakesLongError, on_big_stack, take_turn
 from maze.types import CompiledConstraints
 
 DEFAULT_MAX_BYTES = 256 * 1024 * 1024
@@ -33,8 +38,8 @@ class CacheStats:
 class ConstraintCache:
     """Keeps what compiling made, by key. Safe for use from many threads at once.
 
-    Threads that ask for the same key at once wait for the one that compiles it. A compilation that raises is raised to
-    all of them and not kept. `max_entries` and `max_bytes` bound what is kept; an entry that is larger than `max_bytes`
+    Threads that ask for the same key at once wait for one compilation. One that raises is raised to all of them and
+    not kept. `max_entries` and `max_bytes` bound what is kept; an entry that is larger than `max_bytes`
     alone is not. With `enabled` False every call compiles.
     """
 
@@ -42,61 +47,82 @@ class ConstraintCache:
         self._enabled = enabled
         self._lock = threading.Lock()
         self._kept: BoundedStore[CompiledConstraints] = BoundedStore(max_bytes, max_entries)
-        self._in_flight: dict[Hashable, Future[CompiledConstraints]] = {}
-        self._compiling_threads: set[int] = set()
+        self._in_flight: dict[Hashable, _Flight] = {}
         self._hits = 0
         self._misses = 0
 
     def get_or_compile(
         self,
         key: Hashable,
-        compile: Callable[[], CompiledConstraints],  # noqa: A002 - it is the verb of this project
+        compile: Callable[[Budget], CompiledConstraints],  # noqa: A002 - it is the verb of this project
+        deadline: Deadline | None = None,
     ) -> tuple[CompiledConstraints, bool]:
         """The constraints under `key`, and whether they were there; if not, `compile` makes them.
 
-        Raises what `compile` raises.
+        Raises what `compile` raises, and TimedOutError at the deadline; the compilation goes on as long as another call
+        waits for it.
         """
-        thread = threading.get_ident()
         while True:
             with self._lock:
                 kept = self._kept.get(key)
                 if kept is not None:
                     self._hits += 1
                     return kept, True
-                # A compilation that asks again must not wait, neither for itself nor in a circle with another thread.
-                alone = not self._enabled or thread in self._compiling_threads
-                other = None if alone else self._in_flight.get(key)
-                if other is None:
+                # A compilation that asks again must not wait, neither for itself nor for one that is behind it in line.
+                if on_big_stack():
                     self._misses += 1
-                    future: Future[CompiledConstraints] = Future()
-                    if not alone:
-                        self._in_flight[key] = future
-                        self._compiling_threads.add(thread)
                     break
-            failure = other.exception()
-            if failure is not None and not isinstance(failure, Exception):
+                ends_at = math.inf if deadline is None else deadline.at
+                flight = self._in_flight.get(key) if self._enabled else None
+                is_new = flight is None
+                if flight is None:
+                    self._misses += 1
+                    flight = _Flight(ends_at)
+                    if self._enabled:
+                        self._in_flight[key] = flight
+                flight.budget.ends_at = max(flight.budget.ends_at, ends_at)
+            if is_new:
+                self._start(key, flight, compile)
+            try:
+                compiled = flight.future.result(None if deadline is None else deadline.remaining_secs())
+            except (TimeoutError, TimedOutError):
+                if deadline is not None and deadline.expired():
+                    raise _timed_out(deadline, flight.budget) from None
+                continue  # It was given up when nobody seemed to wait any more.
+            except BaseException as error:
+                if is_new or isinstance(error, Exception):
+                    raise
                 continue  # The other thread was interrupted, not this one: ask again.
-            with self._lock:
-                self._hits += 1
-            return other.result(), True
+            if not is_new:
+                with self._lock:
+                    self._hits += 1
+            return compiled, not is_new
+        return compile(Budget()), False
 
-        if alone:
-            return compile(), False
+    def _start(self, key: Hashable, flight: _Flight, compile: Callable[[Budget], CompiledConstraints]) -> None:  # noqa: A002
+        def task(quick: bool) -> CompiledConstraints:
+            compiled = None
+            try:
+                flight.budget.begin(quick=quick)
+                compiled = compile(flight.budget)
+            except TakesLongError:
+                raise
+            except BaseException:
+                self._finish(key, flight, None)
+                raise
+            self._finish(key, flight, compiled)
+            return compiled
+
         try:
-            compiled = compile()
-        except BaseException as error:
-            self._finish(key, future, None)
-            future.set_exception(error)
-            raise
-        self._finish(key, future, compiled)
-        future.set_result(compiled)
-        return compiled, False
+            take_turn(task, flight.future)
+        except MemoryError as error:
+            self._finish(key, flight, None)
+            flight.future.set_exception(error)
 
-    def _finish(self, key: Hashable, future: Future[CompiledConstraints], compiled: CompiledConstraints | None) -> None:
-        size = _size_of(key) + _size_of(compiled)
+    def _finish(self, key: Hashable, flight: _Flight, compiled: CompiledConstraints | None) -> None:
+        size = size_of(key) + size_of(compiled)
         with self._lock:
-            self._compiling_threads.discard(threading.get_ident())
-            if self._in_flight.get(key) is not future:
+            if self._in_flight.get(key) is not flight:
                 return  # clear() came in between.
             del self._in_flight[key]
             if compiled is not None:
@@ -120,11 +146,26 @@ class ConstraintCache:
             self._in_flight = {}
 
 
-def _size_of(value: object) -> int:
+class _Flight:
+    """A compilation under way, and by when all who wait for it will have gone."""
+
+    def __init__(self, ends_at: float) -> None:
+        self.budget = Budget(ends_at)
+        self.future: Future[CompiledConstraints] = Future()
+
+
+def _timed_out(deadline: Deadline, budget: Budget) -> TimedOutError:
+    return TimedOutError(
+        f"compiling the constraints was not finished within {deadline.timeout_ms:.0f} ms; it was at {budget.where}; "
+        "raise timeout_ms, or give fewer or simpler constraints"
+    )
+
+
+def size_of(value: object) -> int:
     """Bytes that a key or a compilation takes, counting what it holds."""
     size = sys.getsizeof(value)
     if is_dataclass(value) and not isinstance(value, type):
-        return size + sum(_size_of(getattr(value, each.name)) for each in fields(value))
+        return size + sum(size_of(getattr(value, each.name)) for each in fields(value))
     if isinstance(value, tuple | list | set | frozenset):
-        return size + sum(_size_of(item) for item in value)
+        return size + sum(size_of(item) for item in value)
     return size

@@ -422,6 +422,14 @@ _SERVICE = ServiceSettings()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; one that others reach needs a key.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 8000,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Name in the Host header to answer to, beside this machine's own; repeatable, or MAZE_ALLOW_HOST with "
+            "commas. Without it, a service with a key answers to all.",
+        ),
+    ] = None,
     upstream: Annotated[
         str | None,
         typer.Option(
@@ -450,12 +458,13 @@ def serve(
     """
     with _failing(as_json):
         try:
-            from maze.service.server import require_key, run_service
+            from maze.service.server import allowed_hosts, require_key, run_service
         except ImportError as error:
             raise ConfigurationError(f"maze serve needs a package ({error}): install libmaze[service]") from None
 
         key = service_key_from_environment()
         require_key(key, host)
+        allowed = allowed_hosts(allow_host or (), key, host)
         modal = None
         if upstream is not None:
             modal = modal_config_from_environment(parse_endpoints(upstream, "--upstream"))
@@ -464,6 +473,7 @@ def serve(
         config = replace(config, modal=modal, log_filter=config.log_filter or "info")
         settings = ServiceSettings(
             api_key=key,
+            allow_hosts=allowed,
             max_concurrent=max_concurrent or (4 if upstream is None else 32),
             max_queue=max_queue,
             max_tokens=max_tokens,
@@ -471,11 +481,12 @@ def serve(
             stop_grace_secs=grace,
         )
 
-        def announce(url: str, backend: str) -> None:
+        def announce(url: str, backend: str | None) -> None:
+            engine = "the embedded engine" if upstream is None else f"{backend or 'not reached yet'}: {upstream}"
             if as_json:
                 _print_json({"status": "MAZE_OK", "url": url, "backend": backend, "pid": os.getpid()})
             else:
-                _stderr().print(Text(f"{backend} at {url}; Ctrl-C stops"))
+                _stderr().print(Text(f"Maze service at {url}, in front of {engine}; Ctrl-C stops"))
 
         stopped_by = run_service(host, port, config, settings, announce)
     raise typer.Exit(INTERRUPTED if stopped_by is signal.SIGINT else 0)

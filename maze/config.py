@@ -42,7 +42,7 @@ _VARIABLES = {
 
 ENVIRONMENT_VARIABLES = tuple(_VARIABLES.values())
 """Every variable that a host of libmaze may set, but for MAZE_PYTHON, which the C part reads before Python runs.
-The service has one of its own: MAZE_API_KEY."""
+The service has two of its own: MAZE_API_KEY and MAZE_ALLOW_HOST."""
 
 
 _KEYS = ("MODAL_API_KEY", "MODAL_KEY", "MODAL_SECRET", "MAZE_API_KEY")
@@ -83,7 +83,7 @@ class ModalConfig:
     """
 
     endpoints: tuple[str, ...]
-    """Base URLs without a trailing slash; at least one."""
+    """Base URLs without a trailing slash, also as OpenAI-compatible services give them, with /v1; at least one."""
     api_key: Secret = NO_SECRET
     """Sent as a bearer token to the endpoints and nowhere else."""
     model: str | None = None
@@ -99,6 +99,8 @@ class ModalConfig:
         _check_type("endpoints", self.endpoints, tuple, "a tuple of URLs")
         _check_endpoints(self.endpoints, "endpoints")
         _check_type("model", self.model, str | None, "text (str)")
+        if self.model == "":
+            raise ConfigurationError("is empty; give the name of a model, or None", field="model")
         if self.dialect is not None and self.dialect not in DIALECTS:
             raise ConfigurationError(f"is {self.dialect!r}; it must be one of {', '.join(DIALECTS)}", field="dialect")
         for name in ("api_key", "proxy_key", "proxy_secret"):
@@ -140,8 +142,8 @@ class MazeConfig:
         _check_type("modal", self.modal, ModalConfig | None, "a ModalConfig")
         _check_type("local_model", self.local_model, Path | None, "a pathlib.Path")
         _check_type("log_filter", self.log_filter, str, "text (str)")
-        if self.local_model is not None and not self.local_model.is_file():
-            problem = f"names {str(self.local_model)!r}, which is not a file; give a GGUF file"
+        if self.local_model is not None and (reason := _why_no_file(self.local_model)):
+            problem = f"names {str(self.local_model)!r}, which {reason}; give a GGUF file"
             raise ConfigurationError(problem, field="local_model")
         self.log_levels()
 
@@ -159,6 +161,13 @@ class MazeConfig:
         return levels
 
 
+def _why_no_file(path: Path) -> str | None:
+    try:
+        return None if path.is_file() else "is not a file"
+    except OSError as error:  # such as a name that is too long
+        return f"is not a file ({error.strerror})"
+
+
 def _check_type(field: str, value: object, wanted: type | UnionType, description: str) -> None:
     if not isinstance(value, wanted):
         raise ConfigurationError(f"is of type {type(value).__name__}; give {description}", field=field)
@@ -167,6 +176,7 @@ def _check_type(field: str, value: object, wanted: type | UnionType, description
 def _check_secret(field: str, secret: Secret) -> None:
     """Check that a key can travel in an HTTP header."""
     _check_type(field, secret, Secret, "a Secret")
+    _check_type(field, secret.reveal(), str, "a Secret of text (str)")
     if not all("!" <= character <= "~" for character in secret.reveal()):
         problem = "holds characters that cannot be sent in a header; copy the key again"
         raise ConfigurationError(problem, field=field)
@@ -210,8 +220,8 @@ def environment() -> dict[str, str]:
     return dict(os.environ)
 
 
-def environment_of_engine() -> dict[str, str]:
-    """The environment of the embedded engine's process: ours, but for keys, which it does not need."""
+def environment_of_child() -> dict[str, str]:
+    """The environment of the embedded engine and of those who compile: ours, but for keys, which they do not need."""
     # Without the variable, ggml starts a debugger when it aborts.
     return {name: value for name, value in os.environ.items() if name not in _KEYS} | {"GGML_NO_BACKTRACE": "1"}
 
@@ -297,6 +307,12 @@ def service_key_from_environment(environment: Mapping[str, str] | None = None) -
     key = Secret(values.get("MAZE_API_KEY", "").strip())
     _check_secret("MAZE_API_KEY", key)
     return key
+
+
+def allowed_hosts_from_environment(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The names that `maze serve` answers to beside those of its machine (MAZE_ALLOW_HOST, with commas between)."""
+    values = os.environ if environment is None else environment
+    return tuple(name.strip() for name in values.get("MAZE_ALLOW_HOST", "").split(",") if name.strip())
 
 
 def set_variables(names: tuple[str, ...]) -> tuple[str, ...]:

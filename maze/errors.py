@@ -123,6 +123,10 @@ class LimitExceededError(MazeError):
     status = Status.LIMIT_EXCEEDED
 
 
+class OutOfMemoryError(MazeError):
+    status = Status.OUT_OF_MEMORY
+
+
 class ForkedError(MazeError):
     status = Status.FORKED
 

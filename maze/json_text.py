@@ -143,11 +143,15 @@ def _decode(decoder: json.JSONDecoder, text: str, max_depth: int | None) -> Json
     except _DuplicateError:
         raise _duplicate_name(text) from None
     except RecursionError:
-        raise TooDeepError("nested over 900 deep") from None
+        raise TooDeepError(f"nested over {max_depth or 900} deep") from None
     if _SURROGATE.search(text):
         _refuse_lone_surrogates(text)
     # The brackets are an upper bound that costs little.
-    if max_depth is not None and text.count("{") + text.count("[") > max_depth and (deep := _depth(value)) > max_depth:
+    if (
+        max_depth is not None
+        and text.count("{") + text.count("[") > max_depth
+        and (deep := depth_of(value)) > max_depth
+    ):
         raise TooDeepError(f"nested {deep} deep")
     return value
 
@@ -185,7 +189,8 @@ def _refuse_lone_surrogates(text: str) -> None:
             raise JsonTextError("a string holds half of a surrogate pair", text, offset)
 
 
-def _depth(value: JsonValue) -> int:
+def depth_of(value: JsonValue) -> int:
+    """How deep objects and arrays are nested in a value."""
     deepest = 0
     level = [value]
     while level := [item for item in level if isinstance(item, dict | list)]:
@@ -285,7 +290,8 @@ def shown(value: JsonValue) -> str:
 
 
 def escaped(step: str) -> str:
-    """A step of a JSON pointer as the pointer spells it."""
+    """A step of a JSON pointer for an error text, as the pointer spells it, cut where it is long."""
+    step = step if len(step) <= 100 else f"{step[:100]}..."
     return step.replace("~", "~0").replace("/", "~1")
 
 

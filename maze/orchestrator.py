@@ -24,6 +24,7 @@ from maze.backends.base import (
 )
 from maze.batch import generate_all
 from maze.cache import CacheStats, ConstraintCache
+from maze.check.cut_off import hopeless_outcome
 from maze.check.validation import describe_violation, validate, validation_error
 from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MazeConfig
 from maze.config import config_from_environment as read_environment
@@ -38,7 +39,9 @@ from maze.errors import (
     TruncatedError,
 )
 from maze.grammar import compile_constraints
+from maze.grammar.budget import Budget
 from maze.log import TRACE, configure_logging
+from maze.memory import memory_for
 from maze.prompt import build_prompt
 from maze.provenance import record_metadata, record_provenance
 from maze.stream import GenerationStream
@@ -60,7 +63,13 @@ _log = logging.getLogger(__name__)
 Constraints = Sequence[ConstraintIR] | Callable[[], Sequence[ConstraintIR]]
 """The constraints, or what makes them: called only if they are not in the cache under their key."""
 
+Check = Callable[[bytes, CompiledConstraints], ValidationResult]
+"""Decides whether a finished text satisfies its constraints, as validate() does; raises MazeError if it cannot."""
+
 _DEFAULT_OPTIONS = GenerationOptions()
+
+COMPILING_FACTOR = 320
+"""Bytes that our own structures take for each character of constraints; llguidance and jsonschema_rs take theirs."""
 
 SHUTDOWN_GRACE_SECS = 1.0
 """How long close() waits for cancelled calls to return before it takes the engine away."""
@@ -97,7 +106,7 @@ class Orchestrator:
     def generate(
         self,
         intent: Intent,
-        constraints: Constraints = (),
+        constraints: Constraints | CompiledConstraints = (),
         options: GenerationOptions | None = None,
         *,
         on_text: OnText | None = None,
@@ -105,13 +114,15 @@ class Orchestrator:
         deadline: Deadline | None = None,
         request_id: str | None = None,
         constraints_key: Hashable | None = None,
+        check: Check = validate,
     ) -> GenerationResult:
-        """Generate code for `intent` that satisfies every one of `constraints`.
+        """Generate code for `intent` that satisfies every one of `constraints`, which may be compiled already.
 
         Failures are results, not exceptions, so that text which had arrived is kept: look at `success`. `on_text`
         receives the text as it arrives and may return False to cancel. `deadline` stands for options.timeout_ms where
         the call began earlier, `request_id` is what logs, provenance and the engine call it, and `constraints_key`
-        names the constraints in the cache where the caller has something cheaper than themselves.
+        names the constraints in the cache where the caller has something cheaper than themselves. `check` is for a
+        caller that does not want the finished text checked on this thread.
         """
         started = perf_counter()
         cancellation = cancellation or Cancellation()
@@ -121,15 +132,22 @@ class Orchestrator:
             check_type("options", options, GenerationOptions, "GenerationOptions, or None")
             deadline = deadline or self._deadline(options)
             with self._under_way(cancellation):
-                compiled, cache_hit = self.compile(
-                    constraints, intent.language, options.on_unenforceable, constraints_key=constraints_key
-                )
+                if isinstance(constraints, CompiledConstraints):
+                    compiled, cache_hit = constraints, False
+                else:
+                    compiled, cache_hit = self.compile(
+                        constraints,
+                        intent.language,
+                        options.on_unenforceable,
+                        constraints_key=constraints_key,
+                        deadline=deadline,
+                    )
                 request = self._request(intent, options, compiled, deadline, cancellation, request_id)
                 backend = self._engine()
                 sent = perf_counter()
-                completion = _complete(backend, request, on_text or _take_all)
+                completion = _complete(backend, request, on_text or _take_all, compiled)
                 answered = perf_counter()
-                validation, failure = _check(completion, compiled, request)
+                validation, failure = _check(completion, compiled, request, check)
                 checked = perf_counter()
                 provenance = record_provenance(intent, compiled, request, completion, backend.name)
         except MazeError as error:
@@ -196,18 +214,24 @@ class Orchestrator:
         on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR,
         *,
         constraints_key: Hashable | None = None,
+        deadline: Deadline | None = None,
     ) -> tuple[CompiledConstraints, bool]:
-        """Compile `constraints`, or find them compiled: the second value says which. Raises MazeError."""
+        """Compile `constraints`, or find them compiled: the second value says which. Raises MazeError.
+
+        Without a deadline it takes as long as the limits of a compilation allow, and its turn in line before that.
+        """
         self._refuse_in_forked_child()
         if constraints_key is None:
             constraints = _as_tuple(constraints() if callable(constraints) else constraints)
             constraints_key = constraints
         source = constraints
 
-        def compile_now() -> CompiledConstraints:
-            return compile_constraints(source() if callable(source) else source, language, on_unenforceable)
+        def compile_now(budget: Budget) -> CompiledConstraints:
+            given = source() if callable(source) else source
+            with memory_for(COMPILING_FACTOR * sum(map(_characters_of, given))):
+                return compile_constraints(given, language, on_unenforceable, budget)
 
-        return self._cache.get_or_compile((constraints_key, language, on_unenforceable), compile_now)
+        return self._cache.get_or_compile((constraints_key, language, on_unenforceable), compile_now, deadline)
 
     def validate(
         self,
@@ -346,53 +370,88 @@ def _backend_for(config: MazeConfig) -> Backend:
     return EmbeddedEngine(config.local_model, threads=config.local_threads)
 
 
-def _complete(backend: Backend, request: Request, on_text: OnText) -> Completion:
+def _complete(backend: Backend, request: Request, on_text: OnText, compiled: CompiledConstraints) -> Completion:
     _log.log(TRACE, "request %s to %s: %s", request.request_id, backend.name, request.prompt)
     try:
         completion = backend.generate(request, on_text)
     except MazeError as error:
         # Cancelling wakes engines in rough ways, such as a closed socket: the reason is what counts.
         request.cancellation.raise_if_cancelled(error.partial_text)
+        if isinstance(error, TruncatedError):
+            raise _judged_by_us(error, compiled) from None
         raise
     _log.log(TRACE, "request %s answered: %s", request.request_id, completion.text)
     return completion
 
 
 def _check(
-    completion: Completion, compiled: CompiledConstraints, request: Request
+    completion: Completion, compiled: CompiledConstraints, request: Request, check: Check
 ) -> tuple[ValidationResult | None, MazeError | None]:
     """Check a finished text: the outcome, or None if it could not be decided, and why the text is no success if so.
 
     Raises BadResponseError for what is no text.
     """
     try:
-        validation = validate(completion.text.encode(), compiled)
+        validation = check(completion.text.encode(), compiled)
     except UnicodeEncodeError as error:
         problem = f"the text of the engine holds a lone surrogate, U+{ord(error.object[error.start]):04X}"
         raise BadResponseError(problem, partial_text=completion.text) from None
     except MazeError as error:
         return None, error  # the text was paid for: it goes back with the error
-    return validation, _failure(validation, completion, request)
+    return validation, _failure(validation, completion, compiled, request)
 
 
-def _failure(validation: ValidationResult, completion: Completion, request: Request) -> MazeError | None:
+def _failure(
+    validation: ValidationResult, completion: Completion, compiled: CompiledConstraints, request: Request
+) -> MazeError | None:
     """Say why a finished text is not a success, or None if it is one."""
     violated = next((outcome for outcome in validation.outcomes if outcome.satisfied is False), None)
     if violated is None:
         return validation_error(validation)
-    what = describe_violation(violated)
     if completion.finish_reason == FINISHED_LENGTH:
-        return TruncatedError(
-            f"the text was cut off after {completion.tokens_generated} tokens before it was complete: {what}; "
-            f"raise max_tokens (it was {request.max_tokens}), or use a model with a longer context"
+        return _hopeless(completion.text, compiled, validation) or TruncatedError(
+            f"the text was cut off after {completion.tokens_generated} tokens before it was complete: "
+            f"{describe_violation(violated)}; raise max_tokens (it was {request.max_tokens}), or use a model with a "
+            "longer context"
         )
+    advice = _ADVICE[violated.handling]
     if request.stop and violated.handling is Handling.ENFORCED:
-        what += "; a stop text may have ended it early"
-    elif violated.handling is Handling.CHECKED:
-        what += "; this part could only be checked afterwards: generate again, or relax the constraints"
-    else:
-        what += "; the engine did not enforce it, so do not trust this engine with constraints"
-    return ConstraintViolatedError(f"the generated text breaks its constraints: {what}")
+        found = hopeless_outcome(completion.text, compiled, validation.outcomes)
+        if found is None:
+            advice = "; a stop text may have ended it early"
+        else:
+            violated, advice = found, _ADVICE[found.handling]
+    return ConstraintViolatedError(f"the generated text breaks its constraints: {describe_violation(violated)}{advice}")
+
+
+_ADVICE = {
+    Handling.CHECKED: "; this part could only be checked afterwards: generate again, or relax the constraints",
+    Handling.ENFORCED: "; the engine did not enforce it, so do not trust this engine with constraints",
+}
+"""For a part that is violated, by how it was handled."""
+
+
+def _hopeless(text: str, compiled: CompiledConstraints, validation: ValidationResult) -> ConstraintViolatedError | None:
+    """The error of a text that was cut off and could not have satisfied its constraints with more tokens either."""
+    outcome = hopeless_outcome(text, compiled, validation.outcomes)
+    if outcome is None:
+        return None
+    return ConstraintViolatedError(
+        "the text was cut off, but more tokens would not help, as its beginning breaks its constraints: "
+        f"{describe_violation(outcome)}{_ADVICE[outcome.handling]}"
+    )
+
+
+def _judged_by_us(error: TruncatedError, compiled: CompiledConstraints) -> MazeError:
+    """What becomes of a text that the service itself calls cut off: it need not know what the constraints are."""
+    try:
+        validation = validate(error.partial_text.encode(), compiled)
+        found = _hopeless(error.partial_text, compiled, validation)
+    except (MazeError, UnicodeEncodeError):
+        return error
+    if found is not None:
+        found.partial_text = error.partial_text
+    return found or error
 
 
 def _as_tuple(constraints: Sequence[ConstraintIR]) -> tuple[ConstraintIR, ...]:
@@ -403,6 +462,10 @@ def _as_tuple(constraints: Sequence[ConstraintIR]) -> tuple[ConstraintIR, ...]:
     for number, constraint in enumerate(given):
         check_type(f"constraints[{number}]", constraint, ConstraintIR, "a ConstraintIR")
     return given
+
+
+def _characters_of(constraint: ConstraintIR) -> int:
+    return sum(map(len, (constraint.json_schema or "", constraint.grammar or "", *constraint.regex_patterns)))
 
 
 def _take_all(_: str) -> bool:

@@ -55,7 +55,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def as_in_a_new_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for variable in (*ENVIRONMENT_VARIABLES, "MAZE_API_KEY"):
+    for variable in (*ENVIRONMENT_VARIABLES, "MAZE_API_KEY", "MAZE_ALLOW_HOST"):
         monkeypatch.delenv(variable, raising=False)
     yield
     configure_logging({})  # serve switches the log on

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 from llguidance import LLMatcher, LLTokenizer
 
 from maze.grammar.languages import NAMES, find_language
 from maze.grammar.llguidance import OWN_LIMITS, engine_text
 from maze.threads import run_with_big_stack
-from maze.types import EngineGrammar
+from maze.types import ConstraintIR, EngineGrammar
 
 LANGUAGES = {name: language for name in NAMES if (language := find_language(name)) is not None}
+JSON_GBNF = (Path(__file__).parent / "data" / "grammars" / "json.gbnf").read_text()
+"""The grammar that llama.cpp comes with."""
 _TOKENIZER = LLTokenizer("byte")
 
 
@@ -20,6 +23,12 @@ def _matcher(grammar: EngineGrammar | str) -> LLMatcher:
     matcher = run_with_big_stack(lambda: LLMatcher(_TOKENIZER, text, log_level=0, limits=OWN_LIMITS))
     assert not matcher.is_error(), matcher.get_error()
     return matcher
+
+
+def slow_to_compile(patterns: int = 80) -> list[ConstraintIR]:
+    """Constraints that take seconds."""
+    texts = (rf"(a?b?c?){{30}}x{number}\b(d?e?f?){{30}}\b" for number in range(patterns))
+    return [ConstraintIR(regex_patterns=tuple(texts))]
 
 
 def accepts(grammar: EngineGrammar | str, text: str) -> bool:

@@ -1,7 +1,7 @@
 """Memory safety of the C part: `make test-memory`. Not part of `make test`, because it takes many minutes.
 
-The same programs run under valgrind, with the library as it is built for use, and under AddressSanitizer with
-LeakSanitizer and UndefinedBehaviorSanitizer, with the library and the programs built for those.
+The same programs run under valgrind, with the library as it is built for use, and, with the library and the programs
+built for them, under AddressSanitizer with LeakSanitizer and UndefinedBehaviorSanitizer, and under ThreadSanitizer.
 
 Nothing is suppressed by a pattern. Invalid accesses and undefined behaviour count wherever they happen. Leaks count
 where our own C, or the test program, is what asked for the memory: the interpreter, which is never finalised, and
@@ -36,6 +36,7 @@ FINDINGS = {
     "a_use_after_free": ("InvalidRead", "heap-use-after-free"),
 }
 """What valgrind and the sanitizers have to say about each scenario of planted.c."""
+PLANTED_FOR_BOTH = [scenario for scenario in scenarios("planted") if scenario != "a_result_that_is_not_freed"]
 
 
 def all_of(*programs: str, but: set[str]) -> list[tuple[str, str]]:
@@ -48,6 +49,8 @@ TOO_BIG_FOR_VALGRIND = {
     "a_text_without_an_end_is_read_no_further_than_its_limit",
     "a_hundred_thousand_constraints_are_taken",
     "many_results_can_live_at_once",
+    "freed_results_cost_no_memory_beside_some_that_stay",
+    "threads_that_free_twice_touch_no_results_of_others",
     "a_generation_with_older_options_uses_defaults",
 }
 
@@ -84,7 +87,7 @@ needs_valgrind = pytest.mark.skipif(shutil.which("valgrind") is None, reason="ne
 
 
 @needs_valgrind
-@pytest.mark.parametrize("scenario", scenarios("planted"))
+@pytest.mark.parametrize("scenario", PLANTED_FOR_BOTH)
 def test_valgrind_finds_what_is_planted(scenario: str, tmp_path: Path) -> None:
     found = found_by_valgrind("planted", scenario, tmp_path)
     assert len(found) == 1
@@ -106,6 +109,7 @@ MEANINGLESS_WITH_SANITIZERS = {
     # They measure memory, and AddressSanitizer keeps what was freed.
     "short_lived_threads_leave_nothing_behind",
     "many_calls_leave_nothing_behind",
+    "freed_results_cost_no_memory_beside_some_that_stay",
 }
 
 
@@ -158,12 +162,19 @@ def sanitizers_count(block: str) -> bool:
     return "ERROR: " in block or "runtime error: " in block
 
 
-@pytest.mark.parametrize("scenario", scenarios("planted"))
+@pytest.mark.parametrize("scenario", PLANTED_FOR_BOTH)
 def test_the_sanitizers_find_what_is_planted(scenario: str, sanitized: Path, tmp_path: Path) -> None:
     found = found_by_sanitizers("planted", scenario, sanitized, tmp_path)
     assert len(found) == 1
     assert FINDINGS[scenario][1] in found[0]
     assert "planted.c" in found[0]
+
+
+def test_the_sanitizers_find_results_that_are_not_freed(sanitized: Path, tmp_path: Path) -> None:
+    """For valgrind they are reachable, as their structs lie in mappings, which it takes for roots."""
+    found = found_by_sanitizers("planted", "a_result_that_is_not_freed", sanitized, tmp_path)
+    assert found
+    assert all("Direct leak of" in leak and "results.c" in leak for leak in found)
 
 
 @pytest.mark.parametrize(
@@ -172,3 +183,78 @@ def test_the_sanitizers_find_what_is_planted(scenario: str, sanitized: Path, tmp
 )
 def test_the_sanitizers_find_nothing(program: str, scenario: str, sanitized: Path, tmp_path: Path) -> None:
     assert found_by_sanitizers(program, scenario, sanitized, tmp_path) == []
+
+
+# ------------------------------------------------------------------------------------------------ races
+
+RACING = ("-fsanitize=thread", "-fno-omit-frame-pointer", "-O1", "-g")
+
+MEANINGLESS_WITH_THREAD_SANITIZER = {
+    # They measure memory.
+    "short_lived_threads_leave_nothing_behind",
+    "many_calls_leave_nothing_behind",
+    # ThreadSanitizer delays signals, and with them cancellations at any instruction, until the thread calls the system.
+    "threads_that_are_cancelled_at_any_instruction_leave_no_lock_behind",
+    # The host and CPython's start call setlocale(), under a lock of the C library that is not seen.
+    "locale_and_folder_may_change_meanwhile",
+}
+
+
+def build_for_races(prefix: Path) -> Path:
+    """A prefix with the library built for ThreadSanitizer.
+
+    The interpreter is not: its locks are seen, because it calls the pthread functions that the sanitizer watches; what
+    it does itself is not looked at.
+    """
+    probe = ["gcc", *RACING, "-x", "c", "-", "-o", "/dev/null"]
+    if subprocess.run(probe, input=b"int main(void) { return 0; }", capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs gcc with ThreadSanitizer")
+    (prefix / "lib").mkdir(parents=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CC", "gcc")
+        patch.setenv("CFLAGS", " ".join(RACING))
+        build_ffi.build(prefix, prefix / "objects")
+    return prefix
+
+
+@pytest.fixture(scope="session")
+def racing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_for_races(tmp_path_factory.mktemp("racing") / "prefix")
+
+
+def races(program: str, scenario: str, prefix: Path, folder: Path) -> list[str]:
+    """Run a scenario, which must succeed, with ThreadSanitizer: what it reports."""
+    flags = (*RACING, f"-L{prefix / 'lib'}", "-lmaze", f"-Wl,-rpath,{prefix / 'lib'}")
+    report = folder / "report"
+    # Threads that still run at exit() are no leak.
+    options = f"log_path={report}:exitcode=0:report_thread_leaks=0"
+    done = run(
+        compile_program(program, *flags),
+        scenario,
+        environment={"MAZE_PYTHON": sys.executable, "TSAN_OPTIONS": options},
+        timeout_secs=TIMES_OUT,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return [path.read_text(errors="replace") for path in folder.glob("report*")]
+
+
+def test_a_planted_race_is_found(tmp_path: Path) -> None:
+    """In a copy of the library whose log callback is kept without its lock."""
+    copy = tmp_path / "abi"
+    shutil.copytree(build_ffi.ABI, copy)
+    source = (copy / "log.c").read_text()
+    without = re.sub(r"pthread_mutex_(un)?lock\(&log_lock\);", ";", source)
+    assert without != source
+    (copy / "log.c").write_text(without)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build_ffi, "ABI", copy)
+        prefix = build_for_races(tmp_path / "prefix")
+    found = races("threads", "sixty_four_threads_use_all_functions", prefix, tmp_path)
+    assert any("WARNING: ThreadSanitizer: data race" in report and "log.c" in report for report in found)
+
+
+@pytest.mark.parametrize(
+    ("program", "scenario"), all_of("threads", "host", "hostile", but=MEANINGLESS_WITH_THREAD_SANITIZER)
+)
+def test_there_is_no_race(program: str, scenario: str, racing: Path, tmp_path: Path) -> None:
+    assert races(program, scenario, racing, tmp_path) == []

@@ -20,6 +20,9 @@ from maze.service.app import create_app
 from maze.service.server import ServiceServer, listen
 from maze.service.settings import ServiceSettings
 
+POST_HEAD = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+"""Of a request that the test writes itself; the length of the body and an empty line are missing."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunningService:
@@ -60,6 +63,11 @@ def post(
     return httpx.post(service.url + path, json=body, timeout=30, headers=headers)
 
 
+def post_bytes(service: RunningService, body: bytes, path: str = "/generate") -> httpx.Response:
+    headers = {"Content-Type": "application/json"}
+    return httpx.post(service.url + path, content=body, timeout=30, headers=headers)
+
+
 def events(text: str) -> list[Any]:
     """The events of a stream, the last being the text "[DONE]"."""
     assert text.endswith("\n\n")
@@ -74,7 +82,7 @@ def events(text: str) -> list[Any]:
 def raw_request(service: RunningService, path: str, body: dict[str, Any]) -> Iterator[socket.socket]:
     """A request whose connection the test holds in its hand."""
     content = json.dumps(body).encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+    head = POST_HEAD.replace(b"/generate", path.encode()) + b"Content-Length: %d\r\n\r\n" % len(content)
     with socket.create_connection((service.host, service.port), timeout=30) as connection:
         connection.sendall(head + content)
         yield connection

@@ -41,6 +41,16 @@ def test_host(scenario: str) -> None:
     check_scenario("host", scenario)
 
 
+@pytest.mark.parametrize("scenario", scenarios("descriptors"))
+def test_descriptors(scenario: str) -> None:
+    check_scenario("descriptors", scenario)
+
+
+@pytest.mark.parametrize("scenario", scenarios("endings"))
+def test_endings(scenario: str) -> None:
+    check_scenario("endings", scenario)
+
+
 @pytest.mark.parametrize("scenario", scenarios("threads"))
 def test_threads(scenario: str) -> None:
     check_scenario("threads", scenario)

@@ -17,7 +17,17 @@ SOURCES = {
 
 FLOORS = (
     ("maze._version",),
-    ("maze.errors", "maze.log", "maze.ranges", "maze.threads", "maze.json_text", "maze.store"),
+    (
+        "maze.errors",
+        "maze.log",
+        "maze.memory",
+        "maze.native_json",
+        "maze.ranges",
+        "maze.descriptors",
+        "maze.json_text",
+        "maze.store",
+    ),
+    ("maze.scarcity", "maze.threads"),
     ("maze.config", "maze.types"),
     ("maze.grammar",),
     ("maze.check",),

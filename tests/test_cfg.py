@@ -11,10 +11,10 @@ from grammar_texts import accepts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Symbol
-from maze.grammar.cfg.product import MAX_PRODUCTIONS, intersect_grammar, overlaps
-from maze.grammar.pattern.automaton import OverBudgetError
+from maze.grammar.cfg.product import MAX_PRODUCTIONS, Product
 from maze.grammar.pattern.code_points import characters, contains
 from maze.grammar.pattern.derivative import without_empty
 from maze.grammar.pattern.parser import parse_pattern, parse_whole
@@ -137,15 +137,21 @@ _REGEXES = st.sampled_from(
 @settings(max_examples=300, deadline=None)
 @given(GRAMMARS, _REGEXES)
 def test_the_product_has_exactly_the_texts_of_both(cfg: Cfg, regex: str) -> None:
-    language = parse_pattern(regex, "p")
-    product = intersect_grammar(cfg, language)
-    assert overlaps(cfg, language) is (product is not None)
+    language = parse_pattern(regex, "p", Budget())
+    found = Product(cfg, language, Budget())
+    product = found.grammar()
+    assert found.is_empty is (product is None)
     assert (texts_of(product) if product else set()) == {text for text in texts_of(cfg) if re.search(regex, text)}
+
+
+def _product(cfg: Cfg, regex: str) -> Cfg | None:
+    budget = Budget()
+    return Product(cfg, parse_pattern(regex, "p", budget), budget).grammar()
 
 
 def _typescript() -> Cfg:
     sample = json.loads((_BRAID / "e02_typescript.json").read_text())
-    cfg = lower_grammar(sample["grammar"], "typescript", "p").cfg
+    cfg = lower_grammar(sample["grammar"], "typescript", "p", Budget()).cfg
     assert cfg is not None
     return cfg
 
@@ -164,31 +170,31 @@ def test_a_program_grammar_with_a_pattern_accepts_the_right_programs(
     regex: str, accepted: list[str], refused: list[str]
 ) -> None:
     cfg = _typescript()
-    product = intersect_grammar(cfg, parse_pattern(regex, "p"))
+    product = _product(cfg, regex)
     assert product is not None
-    lark, alone = cfg_to_lark(product), cfg_to_lark(cfg)
+    lark, alone = cfg_to_lark(product, Budget()), cfg_to_lark(cfg, Budget())
     assert [text for text in accepted + refused if not accepts(alone, text)] == []
     assert [text for text in accepted if not accepts(lark, text)] == []
     assert [text for text in refused if accepts(lark, text)] == []
 
 
 def test_a_product_without_texts_is_none() -> None:
-    assert intersect_grammar(_typescript(), parse_pattern("^@", "p")) is None
+    assert _product(_typescript(), "^@") is None
 
 
 @pytest.mark.parametrize("regex", ["^(?s:.){0,1500}$", "a.{300}b", "(a|b)*a(a|b){20}c"])
 def test_a_product_over_the_budget_is_given_up_and_not_made(regex: str) -> None:
     with pytest.raises(OverBudgetError):
-        intersect_grammar(_typescript(), parse_pattern(regex, "p"))
+        _product(_typescript(), regex)
 
 
 def test_a_long_production_does_not_multiply() -> None:
     letters = Pattern("L", parse_whole("[ab]"))
     cfg = Cfg("S", {"S": ((letters,) * 300,)})
-    product = intersect_grammar(cfg, parse_pattern("aa", "p"))
+    product = _product(cfg, "aa")
     assert product is not None
     assert sum(map(len, product.rules.values())) < min(MAX_PRODUCTIONS, 3_000)
-    lark = cfg_to_lark(product)
+    lark = cfg_to_lark(product, Budget())
     assert accepts(lark, "ab" * 149 + "aa")
     assert not accepts(lark, "ab" * 150)
 
@@ -196,14 +202,16 @@ def test_a_long_production_does_not_multiply() -> None:
 def test_every_character_comes_through_the_text_for_the_engine() -> None:
     odd = "".join(map(chr, (0, 1, 9, 10, 13, 27, 127, 0x85, 0xA0, 0xAD, 0x2028, 0xFEFF, 0xE000, 0x10FFFF)))
     odd += "/\\^$.|?*+(){}[]-&~#é\"'<>@%"
-    assert accepts(cfg_to_lark(Cfg("s", {"s": ((Literal(odd),),)})), odd)
-    assert accepts(cfg_to_lark(Cfg("s", {"s": ((Pattern("p", literal(odd)),),)})), odd)
-    assert accepts(cfg_to_lark(Cfg("s", {"s": ((Pattern("p", repeat(Chars(characters(odd)), 1, None)),),)})), odd)
+    assert accepts(cfg_to_lark(Cfg("s", {"s": ((Literal(odd),),)}), Budget()), odd)
+    assert accepts(cfg_to_lark(Cfg("s", {"s": ((Pattern("p", literal(odd)),),)}), Budget()), odd)
+    assert accepts(
+        cfg_to_lark(Cfg("s", {"s": ((Pattern("p", repeat(Chars(characters(odd)), 1, None)),),)}), Budget()), odd
+    )
 
 
 def test_a_pattern_holds_all_its_conditions() -> None:
     name = both(parse_whole("[a-z]+"), parse_whole(".*x.*"), negation(parse_whole("ax|bx")))
-    lark = cfg_to_lark(Cfg("s", {"s": ((Pattern("name", name), Literal("!")),)}))
+    lark = cfg_to_lark(Cfg("s", {"s": ((Pattern("name", name), Literal("!")),)}), Budget())
     assert accepts(lark, "axe!")
     assert not accepts(lark, "ax!")
     assert not accepts(lark, "abc!")
@@ -222,7 +230,7 @@ def test_a_grammar_made_by_hand_may_refer_to_itself_at_both_ends() -> None:
             )
         },
     )
-    lark = cfg_to_lark(cfg)
+    lark = cfg_to_lark(cfg, Budget())
     for text in ("x", "--x!!", "-x!+-x", "x+x+-x!"):
         assert accepts(lark, text), text
     for text in ("", "x-", "!x", "x+", "x+!x"):

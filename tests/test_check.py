@@ -18,6 +18,7 @@ import maze.check.validation
 from maze.check.validation import MAX_TEXT_BYTES, validate
 from maze.errors import ContradictionError, LimitExceededError
 from maze.grammar import compile_constraints
+from maze.grammar.budget import Budget
 from maze.grammar.schema.lower import lower_schema
 from maze.json_text import JsonValue
 from maze.threads import run_with_big_stack
@@ -35,7 +36,7 @@ from maze.types import (
 
 
 def checked(schema: JsonValue, text: str | bytes) -> ConstraintOutcome:
-    compiled = constraints_of(lower_schema(json.dumps(schema), "constraints[0].json_schema"))
+    compiled = constraints_of(lower_schema(json.dumps(schema), "constraints[0].json_schema", Budget()))
     result = validate(text.encode() if isinstance(text, str) else text, compiled)
     assert result.all_satisfied == (result.outcomes[0].satisfied is not False)
     return result.outcomes[0]
@@ -243,7 +244,7 @@ def test_texts_nested_too_deep_or_too_long_are_an_error_and_not_a_crash() -> Non
 
 
 def test_deep_texts_are_checked_on_small_stacks() -> None:
-    compiled = constraints_of(lower_schema('{"items":{"$ref":"#"}}', "constraints[0].json_schema"))
+    compiled = constraints_of(lower_schema('{"items":{"$ref":"#"}}', "constraints[0].json_schema", Budget()))
     results: list[ValidationResult] = []
     previous = threading.stack_size(256 * 1024)
     try:

@@ -379,6 +379,12 @@ def test_the_exit_codes_in_help_and_documentation_are_those_of_the_header() -> N
     assert set(told) == numbers - {str(Status.FORKED.value)} | {"74", "130", "141"}
 
 
+def test_the_exit_codes_in_the_documentation_mean_what_they_mean_everywhere() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text()
+    documented = dict(re.findall(r"^\| (\d+) \| (.*) \|$", page, re.MULTILINE))
+    assert {str(status.value): status.meaning for status in Status}.items() <= documented.items()
+
+
 def test_help_of_every_command_tells_its_exit_codes(run: Run) -> None:
     for command in ("generate", "compile", "validate", "serve", "health", "models", "doctor"):
         code, out, _ = run(command, "--help")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,9 @@ def test_a_wrong_field_is_an_error_that_names_it(field: str, value: object, comp
         ({"api_key": "key"}, "api_key is of type str; give a Secret"),
         ({"api_key": Secret("two words")}, "api_key holds characters that cannot be sent in a header"),
         ({"proxy_secret": Secret("a\r\nX: y")}, "proxy_secret holds characters"),
+        ({"api_key": Secret(5)}, "api_key is of type int; give a Secret of text"),  # type: ignore[arg-type]
+        ({"proxy_key": Secret(b"key")}, "proxy_key is of type bytes; give a Secret of text"),  # type: ignore[arg-type]
+        ({"model": ""}, "model is empty; give the name of a model, or None"),
         ({"model": 1}, "model is of type int; give text"),
         ({"dialect": "grpc"}, "dialect is 'grpc'; it must be one of maze, vllm, sglang, llama.cpp"),
     ],
@@ -156,6 +160,63 @@ def test_a_service_that_cannot_be_reached_so_is_an_error_when_it_is_described(
         ModalConfig(**{"endpoints": ("http://x",), **fields})
     assert "u:p" not in str(caught.value)
     assert "two words" not in str(caught.value)
+
+
+def outcome(make: Callable[[], ModalConfig | None]) -> object:
+    """What is made, or what is wrong."""
+    try:
+        return make()
+    except ConfigurationError as error:
+        return error.problem
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://h",
+        "http://h/v1",
+        "HTTP://H:80/v1",
+        "http://[::1]:80",
+        "h:80",
+        "//h",
+        "ftp://h",
+        "http://",
+        "http:///x",
+        "http://h:0",
+        "http://h:99999",
+        "http://h:x",
+        "http://[::1",
+        "http://u@h",
+        "http://:p@h",
+        "http://@h",
+        "http://h?q",
+        "http://h/v1?q=1",
+        "http://h#f",
+        "http://h h",
+        "http://h/a b",
+        "http://h\x00",
+        "http://h\x7f",
+        "http://h\u2028x",
+        "http://h/%0d%0aX: y",
+        "http://h/\ud800",
+    ],
+)
+def test_a_url_is_judged_the_same_wherever_it_comes_from(url: str) -> None:
+    from_environment = outcome(lambda: config_from_environment({"MODAL_ENDPOINT": url}).modal)
+    assert outcome(lambda: ModalConfig(endpoints=(url,))) == from_environment
+    assert outcome(lambda: read_config({"endpoint": url}, {}).modal) == from_environment
+
+
+@pytest.mark.parametrize("key", ["k", "a,b", "~", "a b", "é", "€", "a\x00b", "a\r\nX: y", "\x7f"])
+@pytest.mark.parametrize("field", ["api_key", "proxy_key", "proxy_secret"])
+def test_a_key_is_judged_the_same_wherever_it_comes_from(field: str, key: str) -> None:
+    variable = {"api_key": "MODAL_API_KEY", "proxy_key": "MODAL_KEY", "proxy_secret": "MODAL_SECRET"}[field]
+
+    given: dict[str, Any] = {field: Secret(key)}
+    environment = {"MODAL_ENDPOINT": "http://h", variable: key}
+    assert outcome(lambda: ModalConfig(endpoints=("http://h",), **given)) == outcome(
+        lambda: config_from_environment(environment).modal
+    )
 
 
 def test_what_a_program_gives_comes_before_the_environment_and_is_named_as_its_field() -> None:

@@ -64,6 +64,7 @@ class Fault:
     """How many requests the server gets; None where that depends on timing."""
     timeout_ms: float = PATIENT_MS
     limits: Limits = field(default=LIMITS)
+    max_tokens: int = 16
 
 
 FAULTS = [
@@ -376,6 +377,7 @@ FAULTS = [
         BadResponseError,
         r"over 1048576 bytes",
         partial_text="x" * 65000 * 16,
+        max_tokens=10_000,
     ),
     Fault(
         "an event without end",
@@ -529,7 +531,7 @@ FAULTS = [
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
 def test_each_fault_has_its_own_error_and_ends_before_the_deadline(fault: Fault) -> None:
-    request = ask(timeout_ms=fault.timeout_ms)
+    request = ask(timeout_ms=fault.timeout_ms, max_tokens=fault.max_tokens)
     with FaultServer(*fault.plays) as server:
         backend = backend_for(server.url, limits=fault.limits)
         with pytest.raises(MazeError) as caught:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from c_programs import TIMEOUT_SECS, compile_program, run, scenarios
+import pytest
+from c_programs import TIMEOUT_SECS, check_scenario, compile_program, run, scenarios
 from fault_server import (
     DONE,
     Exchange,
     FaultServer,
     Storm,
     answer,
+    by_path,
     event,
     fine,
     reset,
@@ -141,6 +144,35 @@ def test_a_failure_in_a_batch_in_c_touches_no_other() -> None:
         pass
     assert len(server.requests) == 60
     assert most <= 32
+
+
+# ------------------------------------------------------------------------------------------------ as with the engine
+
+
+@contextmanager
+def good_service(certificate: Path | None) -> Iterator[dict[str, str]]:
+    """A service that always answers the same; the environment to use it."""
+    play = by_path(
+        health=answer(200, {"status": "ok"}), models=answer(200, ["m"]), generate_stream=fine('"red"'), generate=fine()
+    )
+    tls = None
+    if certificate is not None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
+    with FaultServer(play, tls=tls) as server:
+        yield {**environment(server), "SSL_CERT_FILE": str(certificate)}
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("program", "scenario"),
+    [(program, scenario) for program in ("descriptors", "endings") for scenario in scenarios(program)],
+)
+def test_what_holds_with_the_embedded_engine_holds_with_a_service(
+    program: str, scenario: str, scheme: str, certificate: Path
+) -> None:
+    with good_service(certificate if scheme == "https" else None) as variables:
+        check_scenario(program, scenario, variables)
 
 
 def test_every_scenario_is_run() -> None:

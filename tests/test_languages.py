@@ -15,6 +15,7 @@ import pytest
 from grammar_texts import LANGUAGES, accepts, random_text
 from tree_sitter import Language, Parser
 
+from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, Literal, LoweredGrammar, Terminal
 from maze.grammar.languages import ALIASES, find_language
@@ -42,7 +43,7 @@ CLEWS_LANGUAGES = [
 
 def matches(terminal: Terminal | None, text: str) -> bool:
     assert terminal is not None
-    return accepts(cfg_to_lark(Cfg("s", {"s": ((terminal,),)})), text)
+    return accepts(cfg_to_lark(Cfg("s", {"s": ((terminal,),)}), Budget()), text)
 
 
 def test_the_languages_are_those_that_clew_knows() -> None:
@@ -178,14 +179,14 @@ EVERYTHING = "c11_grammar_full"
 
 @cache
 def lowered(sample: str, language: str) -> LoweredGrammar:
-    return lower_grammar(GRAMMARS[sample], language, PATH)
+    return lower_grammar(GRAMMARS[sample], language, PATH, Budget())
 
 
 @cache
 def lark_of(sample: str, language: str) -> EngineGrammar:
     cfg = lowered(sample, language).cfg
     assert cfg is not None
-    return cfg_to_lark(cfg)
+    return cfg_to_lark(cfg, Budget())
 
 
 def parses(language: str, text: str) -> bool:
@@ -356,9 +357,9 @@ def test_statements_generated_at_random_parse(language: str) -> None:
     for rule in grammar["rules"]:
         if rule["lhs"] == "statement":
             rule["rhs"] = [symbol for symbol in rule["rhs"] if symbol != _NO_STATEMENT.get(language)]
-    cfg = lower_grammar(json.dumps(grammar), language, PATH).cfg
+    cfg = lower_grammar(json.dumps(grammar), language, PATH, Budget()).cfg
     assert cfg is not None
-    lark = cfg_to_lark(cfg)
+    lark = cfg_to_lark(cfg, Budget())
     chance = random.Random(20261123)
     texts = [text for _ in range(400) if (text := random_text(lark, chance, 60)) is not None]
     assert len(texts) > 10

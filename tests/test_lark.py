@@ -8,6 +8,7 @@ import pytest
 
 from maze.errors import InvalidConstraintError, LimitExceededError
 from maze.grammar import compile_constraints
+from maze.grammar.budget import Budget
 from maze.grammar.llguidance import engine_text
 from maze.grammar.read.grammar_text import lower_grammar
 from maze.types import ConstraintIR, EngineGrammar
@@ -16,7 +17,7 @@ PATH = "constraints[0].grammar"
 
 
 def lowered(text: str) -> EngineGrammar:
-    lark = lower_grammar(text, None, PATH).lark
+    lark = lower_grammar(text, None, PATH, Budget()).lark
     assert lark is not None
     return lark
 

@@ -13,6 +13,7 @@ from llguidance import LLParserLimits
 import maze
 from maze.errors import ContradictionError, InvalidConstraintError, LimitExceededError, MazeError
 from maze.grammar import compile_constraints, llguidance
+from maze.grammar.budget import Budget
 from maze.grammar.llguidance import GuidanceError, Matcher, Outcome, check_grammar, engine_text
 from maze.threads import run_with_big_stack
 from maze.types import ConstraintIR, EngineGrammar
@@ -24,7 +25,7 @@ def schema(**keywords: object) -> EngineGrammar:
 
 def found_in(grammar: EngineGrammar, **limits: Any) -> GuidanceError:  # noqa: ANN401 - fields of LLParserLimits
     with pytest.raises(GuidanceError) as raised:
-        run_with_big_stack(lambda: check_grammar(grammar, LLParserLimits(verbose_errors=False, **limits)))
+        run_with_big_stack(lambda: check_grammar(grammar, Budget(), LLParserLimits(verbose_errors=False, **limits)))
     return raised.value
 
 

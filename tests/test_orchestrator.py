@@ -10,11 +10,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from grammar_texts import slow_to_compile
 from scripted_backend import ScriptedBackend
 
 from maze.backends.base import FINISHED_LENGTH, Cancellation, Deadline, Request
@@ -31,6 +34,35 @@ DIGITS = ConstraintIR(regex_patterns=("^[0-9]+$",), name="digits")
 
 def orchestrator(backend: ScriptedBackend) -> Orchestrator:
     return Orchestrator(MazeConfig(), backend=backend)
+
+
+def test_the_deadline_of_a_call_holds_while_its_constraints_are_compiled() -> None:
+    backend = ScriptedBackend(["1"])
+    maze = orchestrator(backend)
+    begun = time.monotonic()
+    late = maze.generate(INTENT, slow_to_compile(), GenerationOptions(timeout_ms=400))
+    took = time.monotonic() - begun
+    assert late.status is Status.TIMED_OUT
+    assert late.error is not None
+    assert re.search(r"compiling the constraints was not finished within 400 ms; it was at constraints\[", late.error)
+    assert took < 0.9
+    assert backend.requests == []
+    assert maze.cache_stats().entries == 0
+    assert maze.generate(INTENT, [DIGITS], GenerationOptions(timeout_ms=30_000)).success
+
+
+def test_a_call_with_a_later_deadline_gets_what_another_call_did_not_wait_for() -> None:
+    maze = orchestrator(ScriptedBackend(["1"]))
+    constraints = slow_to_compile()
+    with ThreadPoolExecutor(1) as pool:
+        patient = pool.submit(maze.compile, constraints, deadline=Deadline(60_000))
+        while maze.cache_stats().misses == 0:
+            time.sleep(0.001)
+        with pytest.raises(TimedOutError):
+            maze.compile(constraints, deadline=Deadline(100))
+        compiled, hit = patient.result(60)
+    assert not hit
+    assert maze.compile(constraints) == (compiled, True)
 
 
 def test_a_result_that_satisfies_its_constraints_succeeds_and_says_how_it_came_to_be() -> None:

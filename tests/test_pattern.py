@@ -7,10 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maze.errors import InvalidConstraintError, LimitExceededError, MazeError, UnsupportedConstraintError
+from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.pattern.automaton import (
     Alphabet,
-    Budget,
-    OverBudgetError,
     is_empty,
     make_dfa,
     smallest,
@@ -32,7 +31,9 @@ from maze.grammar.pattern.tree import NOTHING, Chars, Node, both, negation
 
 def matches(pattern: str, text: str) -> bool:
     """Whether llguidance takes `text` for a whole output that satisfies `pattern`."""
-    return accepts(f"%llguidance {{}}\nstart: OUTPUT\nOUTPUT: {to_terminal(parse_pattern(pattern, 'p'))}\n", text)
+    return accepts(
+        f"%llguidance {{}}\nstart: OUTPUT\nOUTPUT: {to_terminal(parse_pattern(pattern, 'p', Budget()))}\n", text
+    )
 
 
 @pytest.mark.parametrize(
@@ -136,9 +137,9 @@ def test_every_element_means_what_the_module_says(pattern: str, accepted: list[s
     ],
 )
 def test_assertions_are_resolved_exactly(pattern: str, accepted: list[str], refused: list[str]) -> None:
-    language = parse_pattern(pattern, "p")
+    language = parse_pattern(pattern, "p", Budget())
     if not accepted:
-        assert is_empty(language)
+        assert is_empty(language, Budget())
         return
     assert [text for text in accepted if not matches(pattern, text)] == []
     assert [text for text in refused if matches(pattern, text)] == []
@@ -197,7 +198,7 @@ def test_what_cannot_be_said_exactly_is_refused_with_its_position(
     pattern: str, error: type[MazeError], message: str
 ) -> None:
     with pytest.raises(error, match=message) as raised:
-        parse_pattern(pattern, "constraints[0].regex_patterns[0]")
+        parse_pattern(pattern, "constraints[0].regex_patterns[0]", Budget())
     assert str(raised.value).startswith("constraints[0].regex_patterns[0]: ")
 
 
@@ -219,7 +220,7 @@ def test_what_cannot_be_said_exactly_is_refused_with_its_position(
 )
 def test_a_pattern_that_would_be_slow_is_refused_before_any_work(pattern: str) -> None:
     with pytest.raises(LimitExceededError):
-        parse_pattern(pattern, "p")
+        parse_pattern(pattern, "p", Budget())
 
 
 def test_the_largest_pattern_that_is_taken_is_usable() -> None:
@@ -233,7 +234,7 @@ def test_nested_groups_up_to_the_limit_are_taken() -> None:
 
 @pytest.mark.parametrize("pattern", [r"[^\s\S]", r"a[^\s\S]b", r"a\Bb^", r"$a", r"a^", r"\b\B", r"(?!)", r"(?=a)b"])
 def test_patterns_that_no_text_matches_are_known_to_be_empty(pattern: str) -> None:
-    assert is_empty(parse_pattern(pattern, "p"))
+    assert is_empty(parse_pattern(pattern, "p", Budget()), Budget())
 
 
 # ------------------------------------------------------------------------------------------------ against others
@@ -271,14 +272,14 @@ _TEXTS = st.lists(st.text(alphabet="ab_1 c\né", max_size=7), min_size=1, max_si
 @given(_PATTERNS, _TEXTS)
 def test_verdicts_agree_with_the_regex_module(pattern: str, texts: list[str]) -> None:
     try:
-        language = parse_pattern(pattern, "p")
+        language = parse_pattern(pattern, "p", Budget())
     except (UnsupportedConstraintError, LimitExceededError):
         return
     theirs = regex.compile(pattern.replace("$", r"\Z"), regex.ASCII | regex.V0)
     expected = [theirs.search(text) is not None for text in texts]
     try:
         assert _verdicts_of_automaton(language, texts) == expected
-        if is_empty(language):
+        if is_empty(language, Budget()):
             return
     except OverBudgetError:
         pass
@@ -292,7 +293,7 @@ def test_intersection_complement_and_the_way_back_from_an_automaton_are_exact(
     first: str, second: str, texts: list[str]
 ) -> None:
     try:
-        left, right = parse_pattern(first, "p"), parse_pattern(second, "p")
+        left, right = parse_pattern(first, "p", Budget()), parse_pattern(second, "p", Budget())
     except (UnsupportedConstraintError, LimitExceededError):
         return
     ours = [
@@ -303,14 +304,14 @@ def test_intersection_complement_and_the_way_back_from_an_automaton_are_exact(
     language = both(left, negation(right))
     try:
         assert _verdicts_of_automaton(language, texts) == ours
-        assert _verdicts_of_automaton(without_intersections(language), texts) == ours
+        assert _verdicts_of_automaton(without_intersections(language, Budget()), texts) == ours
     except OverBudgetError:
         return
 
 
 def _verdicts_of_automaton(language: Node, texts: list[str]) -> list[bool]:
-    budget = Budget()
-    alphabet = Alphabet([language])
+    budget = Budget().construction()
+    alphabet = Alphabet([language], budget)
     verdicts = []
     dfa = smallest(make_dfa(language, alphabet, budget), budget)
     for text in texts:
@@ -345,22 +346,21 @@ def test_ignoring_case_keeps_ascii_to_itself() -> None:
 
 
 def test_the_empty_language_is_nothing() -> None:
-    assert parse_pattern(r"[^\s\S]", "p") == NOTHING
+    assert parse_pattern(r"[^\s\S]", "p", Budget()) == NOTHING
 
 
 def test_an_error_shows_the_pattern_as_it_was_written() -> None:
     with pytest.raises(UnsupportedConstraintError) as raised:
-        parse_pattern("^\\d'(a)\\1$\n", "p")
+        parse_pattern("^\\d'(a)\\1$\n", "p", Budget())
     assert r"of '^\d'(a)\1$\u000a'" in str(raised.value)
 
 
 @pytest.mark.parametrize("name", ["Lu", "Greek", "Script=Han", "Alphabetic", "White_Space"])
 def test_properties_hold_the_characters_that_another_implementation_puts_there(name: str) -> None:
-    (ranges,) = [
-        language.ranges for language in [parse_pattern(f"^\\p{{{name}}}$", "p")] if isinstance(language, Chars)
-    ]
+    language = parse_pattern(f"^\\p{{{name}}}$", "p", Budget())
+    assert isinstance(language, Chars)
     other = regex.compile(rf"\p{{{name}}}")
-    ours = {code for low, high in ranges for code in range(low, high + 1)}
+    ours = {code for low, high in language.ranges for code in range(low, high + 1)}
     theirs = {code for code in range(0x20000) if not 0xD800 <= code <= 0xDFFF and other.match(chr(code))}
     # Versions of Unicode differ in what they have assigned of late.
     assert len(theirs - ours) <= len(theirs) / 20

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maze.errors import ContradictionError, InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
+from maze.grammar.budget import Budget
 from maze.grammar.cfg import lark_writer
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.languages import spacing
@@ -34,13 +35,13 @@ def braid(start: str, rules: Rules) -> str:
 
 
 def lark_of(text: str, language: str | None = None) -> EngineGrammar:
-    cfg = lower_grammar(text, language, PATH).cfg
+    cfg = lower_grammar(text, language, PATH, Budget()).cfg
     assert cfg is not None
-    return cfg_to_lark(cfg)
+    return cfg_to_lark(cfg, Budget())
 
 
 def warnings_of(text: str, language: str | None = None) -> str:
-    return "\n".join(lower_grammar(text, language, PATH).warnings)
+    return "\n".join(lower_grammar(text, language, PATH, Budget()).warnings)
 
 
 # ------------------------------------------------------------------------------------------------ an independent oracle
@@ -132,13 +133,13 @@ def test_llguidance_says_of_every_text_what_an_independent_oracle_says(
 )
 def test_what_cannot_be_read_is_an_error_that_says_where(text: str, problem: str) -> None:
     with pytest.raises(InvalidConstraintError, match=problem) as error:
-        lower_grammar(text, None, PATH)
+        lower_grammar(text, None, PATH, Budget())
     assert PATH in str(error.value)
 
 
 def test_an_all_capitals_symbol_that_is_no_token_class_is_an_error_that_names_it() -> None:
     with pytest.raises(InvalidConstraintError, match=r"'LPARENTHESIS' in rule 's' is neither .* ARROW, ASYNC, BOOLEAN"):
-        lower_grammar(braid("s", {"s": [["LPARENTHESIS"]]}), "go", PATH)
+        lower_grammar(braid("s", {"s": [["LPARENTHESIS"]]}), "go", PATH, Budget())
 
 
 @pytest.mark.parametrize("language", [None, "klingon", ""])
@@ -146,7 +147,7 @@ def test_token_classes_without_a_known_language_are_an_error_that_lists_the_lang
     with pytest.raises(
         InvalidConstraintError, match=r"token class RETURN.* typescript, javascript, python, rust, go, "
     ):
-        lower_grammar(braid("s", {"s": [["RETURN"]]}), language, PATH)
+        lower_grammar(braid("s", {"s": [["RETURN"]]}), language, PATH, Budget())
 
 
 def test_a_grammar_of_literals_is_taken_to_the_letter_in_every_language() -> None:
@@ -192,7 +193,7 @@ def test_rules_without_any_text_are_left_out_with_a_warning() -> None:
 
 def test_a_grammar_without_any_text_is_a_contradiction_that_names_the_start() -> None:
     with pytest.raises(ContradictionError, match=r"start symbol 's'.*rule 't'"):
-        lower_grammar(braid("s", {"s": [["t"]], "t": [["t", "a"]]}), None, PATH)
+        lower_grammar(braid("s", {"s": [["t"]], "t": [["t", "a"]]}), None, PATH, Budget())
 
 
 def test_circles_of_unit_rules_end() -> None:
@@ -326,7 +327,7 @@ def test_a_grammar_whose_white_space_takes_too_many_steps_is_over_a_limit() -> N
         for name in names
     }
     with pytest.raises(LimitExceededError, match=f"{spacing.MAX_SPACING_STEPS:,} steps"):
-        lower_grammar(braid("r0", {**rules, "r0": [[name] for name in names[1:]]}), "typescript", PATH)
+        lower_grammar(braid("r0", {**rules, "r0": [[name] for name in names[1:]]}), "typescript", PATH, Budget())
 
 
 # ------------------------------------------------------------------------------------------------ GBNF
@@ -481,7 +482,7 @@ def test_many_words_beside_a_class_of_characters_keep_their_meaning() -> None:
 )
 def test_gbnf_that_cannot_be_translated_is_refused_with_its_place(text: str, problem: str) -> None:
     with pytest.raises(InvalidConstraintError, match=problem) as error:
-        lower_grammar(text, None, PATH)
+        lower_grammar(text, None, PATH, Budget())
     assert "taken for GBNF" in str(error.value)
 
 
@@ -496,7 +497,7 @@ def test_gbnf_that_cannot_be_translated_is_refused_with_its_place(text: str, pro
 )
 def test_gbnf_over_a_limit_is_an_error(text: str) -> None:
     with pytest.raises(LimitExceededError, match="which is the limit"):
-        lower_grammar(text, None, PATH)
+        lower_grammar(text, None, PATH, Budget())
 
 
 def test_repetitions_of_gbnf_count_up_to_the_limit() -> None:
@@ -516,7 +517,7 @@ def test_gbnf_warns_of_rules_that_nothing_leads_to_and_not_of_others() -> None:
 
 @pytest.mark.parametrize("text", ['start: "a" x\nx: /[0-9]+/', '%llguidance {}\nstart: "a" x\nx: /[0-9]+/'])
 def test_lark_text_passes_through_with_the_header_that_engines_need(text: str) -> None:
-    lowered = lower_grammar(text, None, PATH)
+    lowered = lower_grammar(text, None, PATH, Budget())
     assert lowered.cfg is None
     assert lowered.lark is not None
     assert engine_text(lowered.lark) == '%llguidance {}\nstart: "a" x\nx: /[0-9]+/'
@@ -535,28 +536,28 @@ def test_lark_text_passes_through_with_the_header_that_engines_need(text: str) -
 )
 def test_errors_in_lark_text_speak_of_the_callers_lines(text: str, problem: str) -> None:
     with pytest.raises(InvalidConstraintError, match=problem) as error:
-        lower_grammar(text, None, PATH)
+        lower_grammar(text, None, PATH, Budget())
     assert f"{PATH} was taken for Lark text" in str(error.value)
 
 
 @pytest.mark.parametrize("token", ["<think>", "<[12]>", "<[^1-5]>", "<|end|>"])
 def test_special_tokens_in_lark_text_are_refused_as_no_text_shows_them(token: str) -> None:
     with pytest.raises(UnsupportedConstraintError, match="line 2, column 8: the special token"):
-        lower_grammar(f'// <comment>\nstart: {token} "<text>" /<regex>/', None, PATH)
-    lower_grammar('// <comment>\nstart: "<text>" /<regex>/ %json {"const": "<[1]>"}', None, PATH)
+        lower_grammar(f'// <comment>\nstart: {token} "<text>" /<regex>/', None, PATH, Budget())
+    lower_grammar('// <comment>\nstart: "<text>" /<regex>/ %json {"const": "<[1]>"}', None, PATH, Budget())
 
 
 def test_a_chain_of_lark_rules_that_would_overflow_a_stack_is_refused() -> None:
     chain = "".join(f'r{number}: "a" r{number + 1}\n' for number in range(100_000))[:900_000].rsplit("\n", 1)[0]
     with pytest.raises(LimitExceededError, match="chain of over 500"):
-        lower_grammar(f"start: r0\n{chain}\n", None, PATH)
+        lower_grammar(f"start: r0\n{chain}\n", None, PATH, Budget())
     with pytest.raises(LimitExceededError, match=f"{lark.MAX_LARK_CHARACTERS:,}"):
-        lower_grammar('start: "' + "a" * lark.MAX_LARK_CHARACTERS + '"', None, PATH)
+        lower_grammar('start: "' + "a" * lark.MAX_LARK_CHARACTERS + '"', None, PATH, Budget())
 
 
 def test_a_length_in_tokens_of_an_engine_is_refused_with_its_place() -> None:
     with pytest.raises(UnsupportedConstraintError, match="line 2, column 5: max_tokens"):
-        lower_grammar("start: name\nname[capture, max_tokens=3]: /[a-z]+/\n", None, "g")
+        lower_grammar("start: name\nname[capture, max_tokens=3]: /[a-z]+/\n", None, "g", Budget())
 
 
 @pytest.mark.parametrize(
@@ -573,12 +574,12 @@ def test_a_length_in_tokens_of_an_engine_is_refused_with_its_place() -> None:
 )
 def test_lark_text_that_llguidance_would_work_on_for_hours_is_refused(text: str) -> None:
     with pytest.raises(LimitExceededError):
-        lower_grammar(text, None, "g")
+        lower_grammar(text, None, "g", Budget())
 
 
 def test_many_small_intersections_are_no_large_one() -> None:
     terminals = "\n".join(f"T{n}: /[a-z]+/ & ~/x{n}/" for n in range(40))
-    lower_grammar("start: " + " ".join(f"T{n}" for n in range(40)) + "\n" + terminals, None, "g")
+    lower_grammar("start: " + " ".join(f"T{n}" for n in range(40)) + "\n" + terminals, None, "g", Budget())
 
 
 @pytest.mark.parametrize(
@@ -594,10 +595,10 @@ def test_a_schema_in_lark_text_that_llguidance_does_not_enforce_to_the_letter_is
     schema: str, message: str
 ) -> None:
     with pytest.raises(UnsupportedConstraintError, match=message) as raised:
-        lower_grammar(f"start: x\nx: %json {schema}\n", None, "g")
+        lower_grammar(f"start: x\nx: %json {schema}\n", None, "g", Budget())
     assert "g (the schema on line 2)" in str(raised.value)
 
 
 def test_a_schema_in_lark_text_warns_as_one_alone_does() -> None:
-    lowered = lower_grammar('start: %json {"type":"object","propertys":{}}', None, "g")
+    lowered = lower_grammar('start: %json {"type":"object","propertys":{}}', None, "g", Budget())
     assert "#/propertys" in lowered.warnings[0]

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from scripted_backend import Gate, LoadingBackend, ScriptedBackend, raising
-from service_runner import RunningService, events, metric, post, running_service, wait_until
+from service_runner import POST_HEAD, RunningService, events, metric, post, post_bytes, running_service, wait_until
 
 from maze._version import __version__
 from maze.backends.base import FINISHED_LENGTH, Deadline, Health, Request
@@ -20,8 +20,8 @@ from maze.config import DEFAULT_MODAL_MODEL, MazeConfig, Secret
 from maze.engine import EmbeddedEngine
 from maze.errors import ConstraintViolatedError, EngineUnavailableError, MazeError, Status, TruncatedError
 from maze.orchestrator import Orchestrator
+from maze.service.connections import ClientConnection
 from maze.service.refusal import HTTP_STATUS, RETRYABLE
-from maze.service.server import _Protocol
 from maze.service.settings import ServiceSettings
 from maze.types import ConstraintIR, Intent
 
@@ -210,7 +210,7 @@ def picky_service() -> Iterator[tuple[RunningService, ScriptedBackend]]:
 def test_a_body_that_is_no_json_object_is_refused(
     body: bytes, picky_service: tuple[RunningService, ScriptedBackend]
 ) -> None:
-    response = httpx.post(picky_service[0].url + "/generate", content=body)
+    response = post_bytes(picky_service[0], body)
     assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_argument")
 
 
@@ -228,7 +228,7 @@ def test_a_name_that_stands_twice_is_told_and_no_constraint_is_lost(
 ) -> None:
     service, backend = picky_service
     asked_before = len(backend.requests)
-    response = httpx.post(service.url + "/generate", content=f'{{"prompt":"x","constraints":{constraints}}}')
+    response = post_bytes(service, f'{{"prompt":"x","constraints":{constraints}}}'.encode())
     assert response.status_code == 400
     assert response.json()["error"]["code"] == "invalid_argument"
     assert f'the name "{name}" twice' in response.json()["error"]["message"]
@@ -243,7 +243,7 @@ def test_a_number_of_a_schema_is_enforced_and_checked_with_every_digit_that_was_
     for text, satisfied in ((number, True), (number[:-1] + "9", False), (repr(float(number)), False)):
         backend = ScriptedBackend([text])
         with running_service(backend) as service:
-            answer = httpx.post(service.url + "/generate", content=body).json()
+            answer = post_bytes(service, body.encode()).json()
         assert (answer["generated_text"], answer["constraint_satisfied"]) == (text, satisfied)
         assert backend.requests[0].grammar == compiled.grammar
 
@@ -506,7 +506,7 @@ def test_a_body_over_the_limit_is_refused_by_its_length_or_by_counting() -> None
         announced = post(service, {"prompt": "x" * 1000})
         assert (announced.status_code, announced.json()["error"]["code"]) == (413, "limit_exceeded")
         with socket.create_connection((service.host, service.port), timeout=30) as connection:
-            connection.sendall(b"POST /generate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            connection.sendall(POST_HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
             connection.sendall(b"400\r\n" + b" " * 0x400 + b"\r\n")
             response = http.client.HTTPResponse(connection)
             response.begin()
@@ -520,15 +520,15 @@ def test_a_body_that_does_not_come_is_not_waited_for() -> None:
         running_service(ScriptedBackend(["x"]), settings) as service,
         socket.create_connection((service.host, service.port), timeout=30) as connection,
     ):
-        connection.sendall(b'POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"p')
+        connection.sendall(POST_HEAD + b'Content-Length: 10\r\n\r\n{"p')
         response = http.client.HTTPResponse(connection)
         response.begin()
         assert response.status == 408
 
 
-@pytest.mark.parametrize("before", [b"", b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["new", "kept alive"])
+@pytest.mark.parametrize("before", [b"", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"], ids=["new", "kept alive"])
 def test_a_header_that_does_not_end_is_not_waited_for(before: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_Protocol, "head_secs", 0.2)
+    monkeypatch.setattr(ClientConnection, "patience_secs", 0.2)
     with (
         running_service(ScriptedBackend(["x"])) as service,
         socket.create_connection((service.host, service.port), timeout=30) as connection,
@@ -543,7 +543,7 @@ def test_a_header_that_does_not_end_is_not_waited_for(before: bytes, monkeypatch
 
 
 def test_a_generation_may_take_longer_than_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_Protocol, "head_secs", 0.05)
+    monkeypatch.setattr(ClientConnection, "patience_secs", 0.05)
     pause = threading.Event()
 
     def wait(_: Request) -> None:
@@ -555,7 +555,7 @@ def test_a_generation_may_take_longer_than_its_header(monkeypatch: pytest.Monkey
 
 def test_a_request_of_two_lengths_is_refused() -> None:
     body = b'{"prompt":"x"}'
-    request = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: 14\r\nTransfer-Encoding: chunked\r\n\r\n"
+    request = POST_HEAD + b"Content-Length: 14\r\nTransfer-Encoding: chunked\r\n\r\n"
     backend = ScriptedBackend(["x"])
     with (
         running_service(backend) as service,

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from scripted_backend import Gate, ScriptedBackend, reached
-from service_runner import metric, post, raw_request, running_service, wait_until
+from service_runner import POST_HEAD, metric, post, raw_request, running_service, wait_until
 
 from maze.engine import EmbeddedEngine
 from maze.service.settings import ServiceSettings
@@ -76,7 +76,7 @@ def test_a_client_that_leaves_before_its_body_has_come_is_no_error_of_the_servic
     backend = ScriptedBackend(["x"])
     with running_service(backend) as service:
         with socket.create_connection((service.host, service.port), timeout=30) as connection:
-            connection.sendall(b'POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"p')
+            connection.sendall(POST_HEAD + b'Content-Length: 100\r\n\r\n{"p')
         wait_until(lambda: metric(service, 'maze_requests_total{route="/generate",status="499"}') == 1)
     assert backend.requests == []
 
@@ -152,7 +152,7 @@ def test_a_body_that_arrives_after_the_stop_has_begun_is_refused() -> None:
         socket.create_connection((service.host, service.port), timeout=30) as late,
     ):
         assert reached(gate.entered)
-        late.sendall(b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: 14\r\n\r\n")
+        late.sendall(POST_HEAD + b"Content-Length: 14\r\n\r\n")
         wait_until(lambda: len(service.server.server_state.tasks) == 2)
         service.server.stop()
         wait_until(lambda: httpx.get(service.url + "/health").status_code == 503)

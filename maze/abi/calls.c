@@ -1,5 +1,6 @@
 /* The exported functions: plain C around the entry functions that entry.py defines. See include/maze.h. */
 #include "callback.h"
+#include "memory.h"
 #include "structs.h"
 
 #include <time.h>
@@ -98,6 +99,7 @@ typedef struct Call {
     GenerationResultFFI **results;
     GenerationResultFFI *result;
     int status;
+    bool gives_back; /* more memory than it takes */
 } Call;
 
 static const EmbedProblem python_failed = {
@@ -117,6 +119,13 @@ static uint64_t ms_since(uint64_t started_us)
     return (now_us() - started_us) / 1000;
 }
 
+/* Whether there is memory for a call. A forked child is told something else. */
+static bool memory_for(const Call *call, EmbedProblem *problem)
+{
+    MemoryNeed need = !embed_is_running() ? MEMORY_TO_START : call->gives_back ? MEMORY_TO_GIVE_BACK : MEMORY_TO_CALL;
+    return embed_is_forked_child() || memory_is_left(need, problem);
+}
+
 /* Make a call with whole structs, whatever header the host has. As embed_call(). */
 static bool call_python(void (*run)(void *), Call *call, EmbedProblem *problem)
 {
@@ -132,7 +141,7 @@ static bool call_python(void (*run)(void *), Call *call, EmbedProblem *problem)
         call->options = &options;
     if (call->config != NULL)
         call->config = &config;
-    return embed_call(run, call, problem);
+    return memory_for(call, problem) && embed_call(run, call, problem);
 }
 
 static GenerationResultFFI *call_for_result(void (*run)(void *), Call *call)
@@ -342,7 +351,7 @@ static void run_clear_cache(void *arguments)
 
 MazeStatus maze_clear_cache(void)
 {
-    Call call = {0};
+    Call call = {.gives_back = true};
     return call_for_status(run_clear_cache, &call);
 }
 
@@ -354,7 +363,7 @@ static void run_shutdown(void *arguments)
 
 void maze_shutdown(void)
 {
-    Call call = {0};
+    Call call = {.gives_back = true};
     if (embed_is_running())
         call_for_status(run_shutdown, &call);
 }

@@ -46,6 +46,17 @@ void host_interrupt_after_call(void);
 /* The host's Python is about to be finalized: refuse all further calls. */
 void host_python_ends(void);
 
+/* Whether this process may have only so much memory, as of the last call that began. */
+bool host_memory_is_limited(void);
+
+/* Set memory aside for work of native code, which ends the process where it gets none. NULL, or why it cannot be had:
+   valid until the next call of this thread. Give back what was set aside when the work is done. */
+const char *host_set_memory_aside(size_t bytes);
+void host_give_memory_back(size_t bytes);
+
+/* Length of a text, of which no more than `most` bytes are looked at. */
+size_t host_text_bytes(const char *text, size_t most);
+
 /* A variable of the environment as it is now, or NULL; os.environ is that of the start. */
 const char *host_environment(const char *name);
 /* c end */

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -22,20 +21,25 @@ from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environme
 from maze.errors import ConfigurationError, Status
 from maze.grammar.llguidance import engine_text
 from maze.log import set_sink
+from maze.memory import Ledger, memory_for, set_ledger
 from maze.orchestrator import Orchestrator
+from maze.threads import favour_quick_calls
 from maze.types import Intent
 
 _log = logging.getLogger(__name__)
 
-SWITCH_INTERVAL_SECS = 0.0005
-"""How long one thread keeps the interpreter while others wait, in an interpreter of our own: a quick call beside one
-that computes takes 0.6 ms in the median, with Python's own 5 ms it takes 5.1 ms."""
+STACK_BYTES = 8 * 1024 * 1024
+"""Stack of each thread of Python's, in an interpreter of our own: else it is RLIMIT_STACK, which may be 16 KB."""
+
+COPIES = 12
+"""Bytes for each character of a prompt: text, JSON and request of it are there at once, each up to 4."""
 
 
 def attach(ffi: Ffi, lib: Lib, own_interpreter: bool) -> None:
     """Define the entry functions. `own_interpreter`: libmaze started this Python, and is alone in it."""
     if own_interpreter:
-        sys.setswitchinterval(SWITCH_INTERVAL_SECS)
+        favour_quick_calls()
+        threading.stack_size(STACK_BYTES)
     library = _Library(ffi, lib, own_interpreter=own_interpreter)
     results = (
         library.generate,
@@ -78,6 +82,11 @@ def _guarded(function: Callable[..., Any], on_error: Callable[[BaseException], o
     return guarded
 
 
+def _copies_of(intent: Intent) -> int:
+    """Bytes that the texts of an intent take on their way into the request and the provenance."""
+    return COPIES * sum(len(text) for text in (intent.raw_input, intent.prompt) if text is not None)
+
+
 def _say_nothing(*_: object) -> None:
     pass
 
@@ -91,6 +100,7 @@ class _Library:
         self._own_interpreter = own_interpreter
         self.read = Reader(ffi, lib)
         self.write = Writer(ffi, lib)
+        set_ledger(Ledger(lib.host_memory_is_limited, self._set_memory_aside, lib.host_give_memory_back))
         self._lock = threading.Lock()
         self._orchestrator: Orchestrator | None = None
 
@@ -107,14 +117,16 @@ class _Library:
     ) -> Pointer:
         read = self.read
         key = read.constraints_key(constraints, constraints_len)
-        result = self._running().generate(
-            read.intent(intent),
-            lambda: decode_constraints(key),
-            read.options(options),
-            on_text=self._text_sink(callback, user_data) if callback else None,
-            constraints_key=key,
-        )
-        return self.write.generation(result)
+        wanted = read.intent(intent)
+        with memory_for(_copies_of(wanted)):
+            result = self._running().generate(
+                wanted,
+                lambda: decode_constraints(key),
+                read.options(options),
+                on_text=self._text_sink(callback, user_data) if callback else None,
+                constraints_key=key,
+            )
+            return self.write.generation(result)
 
     def _text_sink(self, callback: Pointer, user_data: Pointer) -> Callable[[str], bool]:
         def on_text(text: str) -> bool:
@@ -136,12 +148,11 @@ class _Library:
             read = self.read
             key = read.constraints_key(constraints, constraints_len)
             wanted = read.intents(intents, intents_len)
-            generated = self._running().generate_batch(
-                [intent for intent in wanted if isinstance(intent, Intent)],
-                lambda: decode_constraints(key),
-                read.options(options),
-                constraints_key=key,
-            )
+            readable = [intent for intent in wanted if isinstance(intent, Intent)]
+            with memory_for(sum(map(_copies_of, readable))):
+                generated = self._running().generate_batch(
+                    readable, lambda: decode_constraints(key), read.options(options), constraints_key=key
+                )
             rest, write = iter(generated), self.write
             for index, intent in enumerate(wanted):
                 results[index] = write.generation(next(rest)) if isinstance(intent, Intent) else write.failure(intent)
@@ -260,6 +271,10 @@ class _Library:
         if orchestrator is not None:
             orchestrator.close()
         return Status.OK
+
+    def _set_memory_aside(self, size: int) -> str | None:
+        problem = self._lib.host_set_memory_aside(size)
+        return None if problem == self._ffi.NULL else self._ffi.string(problem).decode()
 
     def python_ends(self) -> None:
         """The host's interpreter is about to end: let no call in any more, and end those under way."""

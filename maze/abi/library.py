@@ -35,3 +35,7 @@ class Lib(Protocol):
     host_interrupt_after_call: Callable[[], None]
     host_python_ends: Callable[[], None]
     host_environment: Callable[[bytes], Pointer]
+    host_memory_is_limited: Callable[[], bool]
+    host_text_bytes: Callable[[Pointer, int], int]
+    host_set_memory_aside: Callable[[int], Pointer]
+    host_give_memory_back: Callable[[int], None]

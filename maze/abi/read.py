@@ -7,6 +7,7 @@ cache hit needs; `decode_constraints` makes ConstraintIR of that tuple.
 from __future__ import annotations
 
 from array import array
+from contextlib import AbstractContextManager
 
 from maze.abi.library import Ffi, Lib, Pointer
 from maze.config import (
@@ -18,12 +19,15 @@ from maze.config import (
     read_config,
 )
 from maze.errors import InvalidArgumentError, LimitExceededError, MazeError
+from maze.memory import is_limited, memory_for
 from maze.ranges import MAX_STOP_TEXTS
 from maze.types import ConstraintIR, GenerationOptions, Intent, OnUnenforceable, TokenMaskRules
 
 ConstraintKey = tuple[int, bytes | None, bytes | None, tuple[bytes, ...], bytes, bytes, bytes]
 """priority, json_schema, grammar, regex_patterns, allowed tokens, forbidden tokens, name: as they lay in memory."""
 
+READING_FACTOR = 6
+"""Bytes taken for each byte of a text: a copy, and up to 4 for each character."""
 _UINT32 = "I"
 """Type code of a token id in an array."""
 
@@ -79,6 +83,7 @@ class Reader:
 
     def __init__(self, ffi: Ffi, lib: Lib) -> None:
         self._ffi = ffi
+        self._lib = lib
         self._null = ffi.NULL
         self._string = ffi.string
         self._magic = lib.MAZE_CONSTRAINT_MAGIC
@@ -90,6 +95,15 @@ class Reader:
 
     def _raw(self, text: Pointer, path: str) -> bytes:
         """Copy a text that is not NULL, reading no further than its limit."""
+        if not is_limited():
+            return self._copy(text, path)
+        with self._memory_for(text):
+            return self._copy(text, path)
+
+    def _memory_for(self, text: Pointer) -> AbstractContextManager[None]:
+        return memory_for(READING_FACTOR * self._lib.host_text_bytes(text, self._max_text) if is_limited() else 0)
+
+    def _copy(self, text: Pointer, path: str) -> bytes:
         raw = self._string(text, self._max_text + 1)
         if len(raw) > self._max_text:
             raise LimitExceededError(f"{path} is longer than {self._max_text} bytes, or not NUL-terminated")
@@ -97,7 +111,10 @@ class Reader:
 
     def text(self, text: Pointer, path: str) -> str | None:
         """Decode a text that may be NULL."""
-        return None if text == self._null else decode_text(self._raw(text, path), path)
+        if text == self._null:
+            return None
+        with self._memory_for(text):
+            return decode_text(self._copy(text, path), path)
 
     def _check_array(self, pointer: Pointer, length: int, path: str) -> None:
         if length > self._max_array:
@@ -116,7 +133,8 @@ class Reader:
 
     def _tokens(self, pointer: Pointer, length: int, path: str) -> bytes:
         self._check_array(pointer, length, path)
-        return bytes(self._ffi.buffer(pointer, length * 4))
+        with memory_for(length * 4):
+            return bytes(self._ffi.buffer(pointer, length * 4))
 
     def validated_text(self, text: Pointer, length: int) -> bytes:
         """Copy the text of maze_validate()."""
@@ -126,7 +144,8 @@ class Reader:
             if length > 0:
                 raise InvalidArgumentError(f"text is NULL, but text_len is {length}; give the text or length 0")
             return b""
-        return bytes(self._ffi.buffer(text, length))
+        with memory_for(length):
+            return bytes(self._ffi.buffer(text, length))
 
     # ------------------------------------------------------------------------------------------ constraints
 

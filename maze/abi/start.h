@@ -17,18 +17,25 @@ typedef struct EmbedProblem {
  */
 bool embed_call(void (*run)(void *), void *arguments, EmbedProblem *problem);
 
+/* Fill in `problem`, with "libmaze: " before the text. Always false. */
+__attribute__((format(printf, 3, 4))) bool embed_fail(EmbedProblem *problem, MazeStatus status, const char *format, ...);
+
 /* Whether this thread runs the host's log callback, or stands in for one that does: it is not called once more then. */
 extern _Thread_local bool embed_inside_log_callback;
 
 /* Whether Python is up and embed_call() would not have to start it. False in a forked child. */
 bool embed_is_running(void);
 
-/* Whether libmaze was in use in the process that this one was forked from: no lock of ours can be trusted then. */
+/* fork.c: whether libmaze was in use in the process that this one was forked from. No lock of ours can be trusted then. */
 bool embed_is_forked_child(void);
 
 /* Give up the interpreter lock if this thread holds it (a Python host without ctypes' release); for embed_take_back. */
 void *embed_release_interpreter(void);
 void embed_take_back_interpreter(void *released);
+
+/* start.c: start Python unless it is running. The caller must not hold the interpreter lock: the starting thread needs it. */
+bool start_python(EmbedProblem *problem);
+bool start_is_done(void);
 
 /* bridge.h: let cffi attach to the running Python. False if it could not. */
 bool bridge_start_cffi(void);

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 from dataclasses import asdict, fields
 
-import orjson
-
 from maze.abi.library import Ffi, Lib, Pointer
 from maze.cache import CacheStats
 from maze.errors import MazeError, Status
+from maze.native_json import dumps
+from maze.scarcity import shortage
 from maze.types import GenerationResult
 
 _log = logging.getLogger(__name__)
 
-_STATUS_JSON = {status: orjson.dumps({"status": f"MAZE_{status.name}"}) for status in Status}
+_STATUS_JSON = {status: dumps({"status": f"MAZE_{status.name}"}) for status in Status}
 
 
 class Writer:
@@ -77,15 +76,15 @@ class Writer:
     def failure(self, error: BaseException) -> Pointer:
         """Make the result of a call that ended with an exception."""
         status = self.status(error)
-        if isinstance(error, MazeError):
-            return self.result(status, code=error.partial_text, error=str(error))
+        if isinstance(known := shortage(error) or error, MazeError):
+            return self.result(status, code=known.partial_text, error=str(known))
         if isinstance(error, KeyboardInterrupt):
             return self.result(status, error="cancelled: KeyboardInterrupt")
         if isinstance(error, ImportError):
             repair = "run `make` in libmaze's source tree, or install the package again"
             return self.result(status, error=f"{type(error).__name__}: {error}; {repair}")
-        if status is Status.OUT_OF_MEMORY:
-            return self.result(status, error=f"out of memory, threads or open files: {error or type(error).__name__}")
+        if isinstance(error, OSError):
+            return self.result(status, error=f"the system refuses what libmaze needs: {error}")
         _log.error("internal error", exc_info=error)
         return self.result(status, error=f"internal error, please report it: {type(error).__name__}: {error}")
 
@@ -102,19 +101,13 @@ class Writer:
 
 def _status_of(error: BaseException) -> Status:
     """The status of an exception."""
-    match error:
-        case MazeError():
-            return error.status
+    match shortage(error) or error:
+        case MazeError() as known:
+            return known.status
         case KeyboardInterrupt():
             return Status.CANCELLED
-        case ImportError():
+        case ImportError() | OSError():
             return Status.STARTUP_FAILED
-        case MemoryError():
-            return Status.OUT_OF_MEMORY
-        case OSError() if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-            return Status.OUT_OF_MEMORY
-        case RuntimeError() if str(error) == "can't start new thread":  # Python has no class of its own for that
-            return Status.OUT_OF_MEMORY
         case _:
             return Status.INTERNAL_ERROR
 
@@ -122,7 +115,7 @@ def _status_of(error: BaseException) -> Status:
 def encode(value: object) -> bytes:
     """Encode as JSON; texts with lone surrogates, which UTF-8 cannot hold, with escapes."""
     try:
-        return orjson.dumps(value)
+        return dumps(value)
     except TypeError:
         return json.dumps(value, default=asdict).encode()
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 
+from maze.grammar.budget import Budget
 from maze.grammar.pattern.recogniser import Recogniser
 from maze.grammar.schema.format_languages import language_of_format
 from maze.grammar.schema.validator import make_validator
@@ -49,7 +50,8 @@ def _recognisers(name: str) -> tuple[Recogniser, Recogniser | None]:
     language = language_of_format(name, _LATEST_DRAFT)
     if language is None:
         raise AssertionError(name)
-    return Recogniser(language.offered), Recogniser(language.outside) if language.missing else None
+    budget = Budget().construction()
+    return Recogniser(language.offered, budget), Recogniser(language.outside, budget) if language.missing else None
 
 
 def _assertion(name: str) -> Callable[[str], bool]:

@@ -16,6 +16,7 @@ from maze.check.format_assertion import ASSERTED_FORMATS
 from maze.errors import InternalError, LimitExceededError
 from maze.grammar.schema.validator import make_validator
 from maze.json_text import JsonTextError, JsonValue, TooDeepError, offset_of, readings
+from maze.memory import memory_for
 from maze.store import BoundedStore
 from maze.threads import run_with_big_stack
 
@@ -23,6 +24,8 @@ MAX_TEXT_DEPTH = 500
 """Deepest nesting of objects and arrays in a JSON text."""
 MAX_VALIDATOR_BYTES = 32 * 1024 * 1024
 """Memory for jsonschema_rs validators that are kept for the next text."""
+CHECK_FACTOR = 80
+"""Bytes that parsing and checking take for each byte of a text; empty objects that break a schema take 75."""
 
 _SHALLOW = 32
 """Nesting that every host thread has stack enough for."""
@@ -52,9 +55,10 @@ class JsonCheck:
     def violation(self, schema: str, path: str) -> Violation | None:
         """Where the text breaks the schema at `path`. Raises LimitExceededError for what is too deep or too hard."""
         # An upper bound of the nesting that costs nothing; small stacks are no place for deep texts.
-        if self._text.count(b"{") + self._text.count(b"[") <= _SHALLOW:
-            return self._violation_here(schema, path)
-        return run_with_big_stack(lambda: self._violation_here(schema, path))
+        with memory_for(CHECK_FACTOR * len(self._text)):
+            if self._text.count(b"{") + self._text.count(b"[") <= _SHALLOW:
+                return self._violation_here(schema, path)
+            return run_with_big_stack(lambda: self._violation_here(schema, path))
 
     def _violation_here(self, schema: str, path: str) -> Violation | None:
         if isinstance(self._parsed, Violation):

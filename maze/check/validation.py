@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from maze.check import Violation
@@ -64,11 +65,14 @@ def _outcome(part: ConstraintPart, check: _Check) -> ConstraintOutcome:
         # What may come next says little of a pattern that may begin anywhere.
         at_end = violation.offset == len(check.text)
         expected = f"{'more text' if at_end else expected}, to match {part.pattern}"
-    before = check.text[: violation.offset].decode(errors="replace")
+    return placed(ConstraintOutcome(*said, satisfied=False), check.text, Violation(violation.offset, expected))
+
+
+def placed(outcome: ConstraintOutcome, text: bytes, violation: Violation) -> ConstraintOutcome:
+    """`outcome` with the place of `violation` in `text`."""
+    before = text[: violation.offset].decode(errors="replace")
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    return ConstraintOutcome(
-        *said, satisfied=False, offset=violation.offset, line=line, column=column, expected=expected
-    )
+    return replace(outcome, offset=violation.offset, line=line, column=column, expected=violation.expected)
 
 
 def validation_error(validation: ValidationResult) -> MazeError | None:

@@ -29,6 +29,7 @@ from maze.errors import (
     RequestRejectedError,
     TimedOutError,
 )
+from maze.scarcity import shortage
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +70,8 @@ def bundled_model() -> Path:
             for path in sorted(Path(folder).glob("*.gguf")):
                 return path
     except OSError as error:
-        raise EngineUnavailableError(f"the model of the embedded engine cannot be found: {error.strerror}") from None
+        reason = shortage(error) or error
+        raise EngineUnavailableError(f"the model of the embedded engine cannot be found: {reason}") from None
     raise ConfigurationError(
         "the embedded engine has no model: run make, which fetches one, "
         "or set MAZE_LOCAL_MODEL to a GGUF file, or MODAL_ENDPOINT to a service"
@@ -124,7 +126,13 @@ class EmbeddedEngine:
             _release(shared)
 
     def _path(self) -> Path:
-        return (self._model_path or bundled_model()).resolve()
+        path = self._model_path or bundled_model()
+        try:
+            return path.resolve()
+        except OSError as error:  # a relative one, where the working directory was removed
+            raise shortage(error) or ConfigurationError(
+                f"the model {str(path)!r} cannot be found ({error.strerror}); set MAZE_LOCAL_MODEL to an absolute path"
+            ) from None
 
     def _acquire(self) -> _SharedEngine:
         with self._lock:
@@ -344,7 +352,7 @@ class _SharedEngine:
             ModalConfig(endpoints=(_URL,), api_key=Secret(process.key), dialect=dialect.name),
             dialect=dialect,
             limits=Limits(attempts=1, calls_under_way=SLOTS),
-            transport=SocketTransport(uds=process.socket_path),
+            transport=SocketTransport(uds=process.socket_path, most_left_behind=SLOTS),
         )
 
 

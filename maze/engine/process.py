@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import secrets
@@ -20,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from maze.backends.base import Cancellation, Deadline
-from maze.config import environment, environment_of_engine
+from maze.config import environment, environment_of_child
+from maze.descriptors import off_the_standard_streams
 from maze.engine import supervisor
-from maze.engine.spawn import spawn
+from maze.engine.spawn import spawn, stack_limits
 from maze.errors import ConfigurationError, EngineUnavailableError, MazeError, TimedOutError
+from maze.scarcity import shortage
 
 LOAD_SECS = 60.0
 LOAD_BYTES_PER_SEC = 20e6
@@ -31,6 +32,9 @@ LOAD_BYTES_PER_SEC = 20e6
 
 END_SECS = 1.0
 """How long to wait for the end of a process that was told to end, or for the report of one that has."""
+
+LEAST_STACK_BYTES = 512 * 1024
+"""What the engine's process needs; with 256 KiB it was seen to work, with 64 it crashes."""
 
 _LOOK_SECS = 0.02
 """How often a call that waits for the model looks whether it was cancelled."""
@@ -85,7 +89,9 @@ class EngineProcess:
         self.load_ms = 0.0
         self.was_killed = False
         """Whether it ended by SIGKILL, which we send only to one that we end."""
-        size = settings.model.stat().st_size if settings.model.exists() else 0
+        size = 0
+        with contextlib.suppress(OSError):  # the engine tells what is wrong with it
+            size = settings.model.stat().st_size
         self._load_secs = LOAD_SECS + size / LOAD_BYTES_PER_SEC
         self.folder = _socket_folder()
         self.socket_path = f"{self.folder}/llama.sock"
@@ -96,6 +102,13 @@ class EngineProcess:
             raise
 
     def _start(self, settings: Settings) -> socket.socket:
+        stack, _ = stack_limits()
+        if stack < LEAST_STACK_BYTES:
+            raise EngineUnavailableError(
+                f"the embedded engine needs stacks of {LEAST_STACK_BYTES >> 10} KiB, and its process may have "
+                f"{stack >> 10} KiB (RLIMIT_STACK); raise the hard limit (ulimit -Hs), or set MODAL_ENDPOINT to a "
+                "service"
+            )
         python = sys.executable or f"{sys.prefix}/bin/python3"
         told = {
             "sys_path": _search_path(),
@@ -108,22 +121,20 @@ class EngineProcess:
             "key": self.key,
         }
         try:
-            control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            control, theirs = map(off_the_standard_streams, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
             with theirs:
                 host = os.pidfd_open(os.getpid())
                 try:
                     spawn(
                         python,
                         ["-I", "-S", supervisor.__file__],
-                        environment_of_engine(),
+                        environment_of_child(),
                         [theirs.fileno(), host],
                     )
                 finally:
                     os.close(host)
         except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-                raise
-            raise EngineUnavailableError(
+            raise shortage(error) or EngineUnavailableError(
                 f"the embedded engine needs a process of its own, and {python} cannot be started: {error.strerror}; "
                 "where a sandbox forbids that, set MODAL_ENDPOINT to a service"
             ) from None

@@ -11,9 +11,11 @@ import http.client
 import json
 import os
 import resource
+import select
 import signal
 import socket
-from contextlib import closing
+import threading
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,14 @@ PROMPT_MARK = "9f1c6b02"
 """Stands for the prompt while the chat template is applied."""
 
 HTTP_THREADS_ASIDE = 4
-"""Threads of the server beside one for each stream, which holds its own: so that it can be asked for its health."""
+"""Threads of the server beside one for each stream, and for each that was left and has not ended yet: so that it can be
+asked for its health."""
+
+FILES_ASIDE = 4
+"""Files beside one for each connection: the model, the listening socket, and what is opened while it loads."""
+
+THREADS_ASIDE = 8
+"""Threads beside those that compute and those that serve connections."""
 
 ADDRESS_SPACE_BYTES = 2**30
 """What the engine takes besides the model file: SmolLM2-135M with its contexts, threads and buffers 1,070 MB in all."""
@@ -51,14 +60,18 @@ class _WrongModelError(_UnusableError):
     kind = "ConfigurationError"
 
 
-def run(control: socket.socket, settings: dict[str, Any], supervisor: int) -> None:
-    """Load the model, tell the host and serve until the process is killed. Called by maze.engine.supervisor."""
+def run(control: socket.socket, host: int, settings: dict[str, Any], supervisor: int) -> None:
+    """Load the model, tell the host and serve until the process is killed. Called by maze.engine.supervisor.
+
+    `control` and `host`, a pidfd, tell that the host is gone also where the supervisor is stopped.
+    """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != supervisor:
         return  # it ended before that was set
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the host chose its limit for its own files
+    with suppress(OSError, ValueError):  # a sandbox
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the host chose its limit for its own files
     try:
         server, facts = _load(settings)
     except _UnusableError as error:
@@ -68,8 +81,11 @@ def run(control: socket.socket, settings: dict[str, Any], supervisor: int) -> No
     for at in range(0, len(said), PART_CHARACTERS):  # a model may have 100 KB of special tokens
         control.send(json.dumps({"part": said[at : at + PART_CHARACTERS]}).encode())
     control.send(json.dumps({"ready": True}).encode())
-    while server:
-        signal.pause()
+    watch = select.poll()
+    watch.register(control, 0)  # its end alone; what is sent is for the supervisor
+    watch.register(host, select.POLLIN)
+    while server and not watch.poll():
+        pass
 
 
 def _load(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -77,6 +93,8 @@ def _load(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     path = Path(settings["model"])
     _check_file(path)
     _check_address_space(path)
+    _check_open_files(settings["slots"] + HTTP_THREADS_ASIDE + FILES_ASIDE)
+    _check_threads(2 * settings["threads"] + settings["slots"] + HTTP_THREADS_ASIDE + THREADS_ASIDE)
     address = f"{settings['folder']}/llama.sock"
     _check_listening(address)
     try:
@@ -100,7 +118,7 @@ def _load(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     params.verbosity = -1
     params.ui = False
     params.api_keys = [settings["key"]]
-    params.n_threads_http = settings["slots"] + HTTP_THREADS_ASIDE
+    params.n_threads_http = 2 * settings["slots"] + HTTP_THREADS_ASIDE
     params.hostnames = [address]
     try:
         server = xllamacpp.Server(params)
@@ -175,9 +193,47 @@ def _check_listening(address: str) -> None:
         ) from None
 
 
+def _check_open_files(needed: int) -> None:
+    """Refuse what would end with the words of another failure, or with connections that are never answered."""
+    opened: list[int] = []
+    try:
+        for _ in range(needed):
+            opened.append(os.open("/", os.O_PATH | os.O_CLOEXEC))  # noqa: PERF401 - those opened so far are closed
+    except OSError as error:
+        raise _UnusableError(
+            f"the embedded engine needs {needed} open files of its own and may have {len(opened)} ({error.strerror}); "
+            "raise the hard limit RLIMIT_NOFILE (ulimit -Hn), or set MODAL_ENDPOINT to a service"
+        ) from None
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def _check_threads(needed: int) -> None:
+    """As _check_open_files(): where llama.cpp cannot start a thread, it ends its process."""
+    over = threading.Event()
+    started: list[threading.Thread] = []
+    try:
+        for _ in range(needed):
+            thread = threading.Thread(target=over.wait)
+            thread.start()
+            started.append(thread)
+    except (RuntimeError, MemoryError):
+        raise _UnusableError(
+            f"the embedded engine needs {needed} threads and may have {len(started)}; raise RLIMIT_NPROC (ulimit -u) "
+            "or pids.max of its cgroup, or set MODAL_ENDPOINT to a service"
+        ) from None
+    finally:
+        over.set()
+        for thread in started:
+            thread.join()
+
+
 def _check_address_space(path: Path) -> None:
     """Refuse what cannot fit, with the reason: where its memory is refused, llama.cpp ends its process."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    limit = resource.RLIM_INFINITY
+    with suppress(OSError):  # a sandbox
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit == resource.RLIM_INFINITY:
         return
     in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

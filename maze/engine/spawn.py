@@ -13,6 +13,8 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import resource
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -32,8 +34,14 @@ _ACTIONS_BYTES, _ATTRIBUTES_BYTES, _SIGNALS_BYTES = 256, 1024, 128
 """No less than posix_spawn_file_actions_t (80), posix_spawnattr_t (336) and sigset_t (128) of glibc."""
 
 
+STACK_BYTES = 8 * 1024 * 1024
+"""Least limit of the program's stacks, if it may be raised so far: the host may live with 16 KB, others do not."""
+_LIMITS = struct.Struct("QQ")
+"""A `struct rlimit`."""
+
+
 def spawn(program: str, arguments: Sequence[str], environment: Mapping[str, str], files: Sequence[int]) -> None:
-    """Start `program` in a session of its own, with default signals.
+    """Start `program` in a session of its own, with default signals and, if it may have them, stacks of STACK_BYTES.
 
     It gets /dev/null as 0 to 2, `files` as 3 and up, and no other descriptor of this process, but for those not
     close-on-exec where glibc is older than 2.34. It must watch for the end of this process itself. Raises OSError.
@@ -83,13 +91,16 @@ def spawn(program: str, arguments: Sequence[str], environment: Mapping[str, str]
         # With all signals blocked, so that no handler of the host runs in the process in between.
         with signals_left_to_the_host():
             end = context(libc._exit, 0, then=None)
-            start = context(
+            program_start = context(
                 libc.posix_spawn,
                 *map(ctypes.addressof, (pid, path, actions, attributes)),
                 argv,
                 envp,
                 then=end,
             )
+            limits = buffer(_LIMITS.size)
+            _LIMITS.pack_into(limits, 0, *stack_limits())
+            start = context(libc.setrlimit, resource.RLIMIT_STACK, ctypes.addressof(limits), then=program_start)
             top = ctypes.addressof(buffer(_STACK_BYTES)) + _STACK_BYTES & ~15
             ctypes.set_errno(0)
             between = libc.clone(
@@ -106,6 +117,15 @@ def spawn(program: str, arguments: Sequence[str], environment: Mapping[str, str]
             os.close(descriptor)
         libc.posix_spawn_file_actions_destroy(actions)
         libc.posix_spawnattr_destroy(attributes)
+
+
+def stack_limits() -> tuple[int, int]:
+    """RLIMIT_STACK of a program that is started, as C writes it: no limit is the largest number."""
+    limits = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    with contextlib.suppress(OSError):  # a sandbox, in which setrlimit() will do nothing either
+        limits = resource.getrlimit(resource.RLIMIT_STACK)
+    now, most = _LIMITS.unpack(struct.pack("qq", *limits))
+    return min(max(now, STACK_BYTES), most), most
 
 
 def _address(function: Callable[..., Any]) -> ctypes.c_void_p:

@@ -36,7 +36,17 @@ def main() -> None:
         return
     words, words_of_engine = os.pipe()
     supervisor = os.getpid()
-    engine = os.fork()
+    try:
+        engine = os.fork()
+    except OSError as error:
+        _tell(
+            control,
+            failure="EngineUnavailableError",
+            message=f"the process of the embedded engine cannot be started: {error.strerror}; raise what this user may "
+            "have of processes (ulimit -u, pids.max of its cgroup) or of memory, or set MODAL_ENDPOINT to a service",
+        )
+        _remove(settings["folder"])
+        return
     if engine == 0:
         _become_engine(control, settings, words_of_engine, supervisor)
     os.close(words_of_engine)
@@ -48,7 +58,6 @@ def main() -> None:
 
 def _become_engine(control: socket.socket, settings: dict[str, Any], words: int, supervisor: int) -> None:
     try:
-        os.close(HOST_FD)
         os.dup2(words, 1)
         os.dup2(words, 2)
         sys.path[:] = settings["sys_path"]
@@ -59,7 +68,7 @@ def _become_engine(control: socket.socket, settings: dict[str, Any], words: int,
             package.__path__ = [folder]
         from maze.engine import server
 
-        server.run(control, settings, supervisor)
+        server.run(control, HOST_FD, settings, supervisor)
     except BaseException as error:  # noqa: BLE001 - its last words
         os.write(2, f"{type(error).__name__}: {error}\n".encode(errors="replace"))
     finally:
@@ -81,14 +90,17 @@ def _watch(control: socket.socket, engine: int, words: int) -> None:
                 poll.unregister(words)
         elif engine_fd in ready:
             _, status = os.waitpid(engine, 0)
-            report = {"ended": os.waitstatus_to_exitcode(status), "words": said.decode(errors="replace")}
-            with contextlib.suppress(OSError):
-                control.send(json.dumps(report).encode(), socket.MSG_NOSIGNAL)
+            _tell(control, ended=os.waitstatus_to_exitcode(status), words=said.decode(errors="replace"))
             return
         elif ready:  # the host says so, or is gone
             os.kill(engine, signal.SIGKILL)
             os.waitpid(engine, 0)
             return
+
+
+def _tell(control: socket.socket, **message: object) -> None:
+    with contextlib.suppress(OSError):
+        control.send(json.dumps(message).encode(), socket.MSG_NOSIGNAL)
 
 
 def _remove(folder: str) -> None:

@@ -17,15 +17,26 @@ from string import ascii_lowercase, printable
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 
 from maze.errors import ContradictionError, LimitExceededError, MazeError
+from maze.grammar.budget import Budget
+from maze.memory import memory_for
 from maze.types import EngineGrammar
 
 ENGINE_LIMITS = LLParserLimits(verbose_errors=False)
 """What llguidance allows itself inside an engine: 1,000,000 of fuel to set up and 200,000 for each step."""
+CAREFUL_LIMITS = LLParserLimits(initial_lexer_fuel=100_000, verbose_errors=False)
+"""For intersections: with more fuel, one step of them, which no fuel interrupts, takes 5 s for 12 languages."""
 OWN_LIMITS = LLParserLimits(initial_lexer_fuel=50_000_000, step_lexer_fuel=10_000_000, verbose_errors=False)
 """For questions of our own: at most about 1 s to set up and 0.7 s for each step."""
 
 OPTIONS = ("allow_initial_skip", "allow_invalid_utf8", "no_forcing")
 """Options of a grammar that every engine obeys; llguidance 1.0.1 does not know the first, and then allows less."""
+
+_WALK_STEPS = 100
+"""What a token of a walk usually takes."""
+MATCHER_FACTOR = 512
+"""Bytes that a matcher takes for each byte of its rules; chains of rules take 464."""
+LEXER_BYTES = 224 * 1024 * 1024
+"""What reading can take until llguidance ends it with "too many expressions constructed"; 206 MiB were seen."""
 
 WALK_TOKENS = 40
 """Tokens of the walk that is_bearable() makes; what engines give up on, they mostly give up on at the first few."""
@@ -90,6 +101,7 @@ _UNSATISFIABLE = "Unsatisfiable schema: "
 _BREAKDOWNS = ("panic: ", "Internal error", "internal error")
 _TOO_HARD = re.compile(
     r"initial lexer configuration \(grammar\) too big|grammar size \(number of symbols\) too big|schema too large"
+    r"|lark grammar too deeply nested"
     r"|fuel exhausted|lexer precomputation failed|lexer error: |parser error: |Parser Error: Current row has "
 )
 
@@ -135,9 +147,15 @@ class Matcher:
 
     def __init__(self, grammar: EngineGrammar, limits: LLParserLimits = OWN_LIMITS) -> None:
         """To be called on a big stack. Raises GuidanceError."""
-        with _panics_caught():
+        with memory_for(MATCHER_FACTOR * len(grammar.rules)), _panics_caught():
             self._matcher = LLMatcher(_byte_tokenizer(), engine_text(grammar), log_level=0, limits=limits)
         self._raise_if_broken()
+
+    @classmethod
+    def within(cls, budget: Budget, grammar: EngineGrammar, limits: LLParserLimits) -> Matcher:
+        """One that is made while compiling. To be called on a big stack. Raises GuidanceError."""
+        with budget.native(_steps_of(grammar)):
+            return cls(grammar, limits)
 
     def copy(self) -> Matcher:
         """Another at the same place. Copies share a lexer: when it breaks down for one, it does for all."""
@@ -149,11 +167,13 @@ class Matcher:
     def accepts(self, text: bytes) -> bool:
         """Whether all of `text` can follow here, and be the end. False also where llguidance broke down."""
         end = _byte_tokenizer().eos_token
-        return bool(self._matcher.validate_tokens([*text, end]) == len(text) + 1)
+        with memory_for(LEXER_BYTES):
+            return bool(self._matcher.validate_tokens([*text, end]) == len(text) + 1)
 
     def consume(self, text: bytes) -> int:
         """Read as much of `text` as can follow. If that is not all, next_bytes() tells whether it is a verdict."""
-        return int(self._matcher.try_consume_tokens(list(text)))
+        with memory_for(LEXER_BYTES):
+            return int(self._matcher.try_consume_tokens(list(text)))
 
     def can_end(self) -> bool:
         """Whether the text may end here."""
@@ -164,7 +184,8 @@ class Matcher:
     def next_bytes(self) -> list[int]:
         """The bytes that can follow here; none where the text must end. Raises GuidanceError also where none can."""
         self._raise_if_broken()
-        mask = self._matcher.compute_bitmask()
+        with memory_for(LEXER_BYTES):
+            mask = self._matcher.compute_bitmask()
         self._raise_if_broken()
         return [byte for byte in range(256) if mask[byte >> 3] >> (byte & 7) & 1]
 
@@ -173,12 +194,18 @@ class Matcher:
             raise _error_of(self._matcher.get_error())
 
 
-def check_grammar(grammar: EngineGrammar, limits: LLParserLimits = ENGINE_LIMITS) -> None:
+def _steps_of(grammar: EngineGrammar) -> int:
+    """What llguidance usually takes to read a grammar: 400 KB of rules take it 0.2 s."""
+    return 300 + len(grammar.rules) // 2
+
+
+def check_grammar(grammar: EngineGrammar, budget: Budget, limits: LLParserLimits = ENGINE_LIMITS) -> None:
     """Raise GuidanceError if llguidance does not take the grammar or no text begins to satisfy it.
 
     An empty terminal shows only in the first mask. To be called on a big stack.
     """
-    Matcher(grammar, limits).next_bytes()
+    with budget.native(_steps_of(grammar)):
+        Matcher(grammar, limits).next_bytes()
 
 
 # ------------------------------------------------------------------------------------------------ work of an engine
@@ -206,23 +233,31 @@ def _usual_tokenizer() -> LLTokenizer:
     return LLTokenizer(TokenizerWrapper(_UsualVocabulary()))
 
 
-def is_bearable(grammar: EngineGrammar) -> bool:
+def is_bearable(grammar: EngineGrammar, budget: Budget, limits: LLParserLimits = ENGINE_LIMITS) -> bool:
     """Whether an engine with a vocabulary of usual size gets through a walk without running into its limits.
 
     Products and intersections can be small and yet too much work for each token: llguidance then ends the generation
     with "too many items" or "too many expressions constructed". The walk is the same each time. To be called on a big
     stack.
     """
-    tokenizer = _usual_tokenizer()
-    matcher = LLMatcher(tokenizer, engine_text(grammar), log_level=0, limits=ENGINE_LIMITS)
-    chance = random.Random(0)  # noqa: S311 - no secret, and the same walk each time is what is wanted
-    for _ in range(WALK_TOKENS):
-        if matcher.is_error() or matcher.is_stopped():
-            break
+    with memory_for(LEXER_BYTES + MATCHER_FACTOR * len(grammar.rules)):
+        tokenizer = _usual_tokenizer()
+        with budget.native(_steps_of(grammar)):
+            matcher = LLMatcher(tokenizer, engine_text(grammar), log_level=0, limits=limits)
+        chance = random.Random(0)  # noqa: S311 - no secret, and the same walk each time is what is wanted
+        for _ in range(WALK_TOKENS):
+            if matcher.is_error() or matcher.is_stopped() or not _walk_on(matcher, tokenizer, chance, budget):
+                break
+        return not matcher.is_error()
+
+
+def _walk_on(matcher: LLMatcher, tokenizer: LLTokenizer, chance: random.Random, budget: Budget) -> bool:
+    """Take a token that may come next; whether there is one."""
+    with budget.native(_WALK_STEPS):
         mask = int.from_bytes(matcher.compute_bitmask(), "little") & ((1 << tokenizer.eos_token) - 1)
         if not mask:
-            break
+            return False
         start = chance.randrange(mask.bit_length())
         following = mask >> start  # has at least its highest bit
         matcher.consume_token(start + (following & -following).bit_length() - 1)
-    return not matcher.is_error()
+        return True

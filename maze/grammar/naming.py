@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from maze.errors import LimitExceededError, UnsupportedConstraintError
+from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.model import Cfg, LoweredGrammar, Pattern, Symbol
-from maze.grammar.pattern.automaton import OverBudgetError, is_empty, without_intersections
+from maze.grammar.pattern.automaton import is_empty, without_intersections
 from maze.grammar.pattern.code_points import complement, intersection
 from maze.grammar.pattern.tree import Node, Not, both, characters_of, conditions, is_plain, negation
 
@@ -21,13 +22,15 @@ def may_describe_names(lowered: LoweredGrammar, language: Node) -> bool:
     return not any(intersection(characters_of(language), each) for each in strangers)
 
 
-def describes_names(lowered: LoweredGrammar, language: Node) -> bool:
+def describes_names(lowered: LoweredGrammar, language: Node, budget: Budget) -> bool:
     """Whether every text of the language is a name in the grammar's language, keywords left aside.
 
     False also for a pattern so large that this cannot be found out: nobody describes names with such a one.
     """
     try:
-        return not is_empty(language) and all(is_empty(both(language, negation(name))) for name in _names(lowered))
+        return not is_empty(language, budget) and all(
+            is_empty(both(language, negation(name)), budget) for name in _names(lowered)
+        )
     except OverBudgetError:
         return False
 
@@ -40,12 +43,12 @@ def _names(lowered: LoweredGrammar) -> list[Node]:
     ]
 
 
-def has_names(lowered: LoweredGrammar, languages: Sequence[Node], paths: str) -> bool:
+def has_names(lowered: LoweredGrammar, languages: Sequence[Node], paths: str, budget: Budget) -> bool:
     """Whether some name is in all languages."""
-    return any(name is not None for name in _narrowed(lowered, languages, paths).values())
+    return any(name is not None for name in _narrowed(lowered, languages, paths, budget).values())
 
 
-def apply_naming(lowered: LoweredGrammar, languages: Sequence[Node], paths: str) -> Cfg:
+def apply_naming(lowered: LoweredGrammar, languages: Sequence[Node], paths: str, budget: Budget) -> Cfg:
     """The grammar with only such names as all languages have. It has no text if it needs a name and none is left.
 
     Raises UnsupportedConstraintError if a language cannot be written as a regular expression of bearable size;
@@ -53,7 +56,8 @@ def apply_naming(lowered: LoweredGrammar, languages: Sequence[Node], paths: str)
     """
     if lowered.cfg is None:
         raise AssertionError(lowered)
-    named = _narrowed(lowered, languages, paths)
+    named = _narrowed(lowered, languages, paths, budget)
+    budget.spend(sum(1 + len(rhs) for productions in lowered.cfg.rules.values() for rhs in productions))
     # An alternative with a name that cannot be is dropped: llguidance would offer its beginning and then be stuck.
     rules = {
         name: tuple(
@@ -66,14 +70,16 @@ def apply_naming(lowered: LoweredGrammar, languages: Sequence[Node], paths: str)
     return Cfg(lowered.cfg.start, rules)
 
 
-def _narrowed(lowered: LoweredGrammar, languages: Sequence[Node], paths: str) -> dict[Symbol, Pattern | None]:
+def _narrowed(
+    lowered: LoweredGrammar, languages: Sequence[Node], paths: str, budget: Budget
+) -> dict[Symbol, Pattern | None]:
     """Each terminal for names with only those of its texts that all languages have; None where none is left."""
     named: dict[Symbol, Pattern | None] = {}
     try:
-        wanted = [language if is_plain(language) else without_intersections(language) for language in languages]
+        wanted = [language if is_plain(language) else without_intersections(language, budget) for language in languages]
         for terminal in lowered.identifier_terminals:
             narrowed = both(terminal.language, *wanted)
-            named[terminal] = None if is_empty(narrowed) else Pattern(terminal.name, narrowed)
+            named[terminal] = None if is_empty(narrowed, budget) else Pattern(terminal.name, narrowed)
     except (OverBudgetError, LimitExceededError):
         raise UnsupportedConstraintError(
             f"{paths}: patterns that describe names are too complicated to be applied to them; make them simpler"

@@ -28,7 +28,7 @@ def create_app(orchestrator: Orchestrator, settings: ServiceSettings) -> Starlet
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        service.wake_engine()
+        service.start()
         try:
             yield
         finally:
@@ -44,12 +44,13 @@ def create_app(orchestrator: Orchestrator, settings: ServiceSettings) -> Starlet
         }.get(error.status_code, ("invalid_argument", error.detail))
         return Refusal(error.status_code, code, message, headers=error.headers).response()
 
-    boundary = Middleware(RequestBoundary, api_key=settings.api_key, metrics=service.metrics, routes=paths)
+    boundary = Middleware(RequestBoundary, settings=settings, metrics=service.metrics, routes=paths)
     app = Starlette(
         routes=service.routes,
         middleware=[boundary],
         exception_handlers={HTTPException: refuse_route},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # the address would be made of what the client says the host is
     app.state.service = service
     return app

@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP
 from maze.errors import InvalidArgumentError, Status
-from maze.json_text import children, decode, parse
+from maze.json_text import TooDeepError, children, decode, parse
+from maze.prompt import build_prompt
 from maze.service.refusal import invalid, over_limit, refusal_of_failure
 from maze.service.settings import ServiceSettings
 from maze.types import ConstraintIR, GenerationOptions, GenerationResult, Intent, TokenMaskRules
@@ -24,6 +25,8 @@ Answer: TypeAlias = dict[str, Any]
 
 MAX_REQUEST_ID_LENGTH = 128
 MAX_TOKEN_ID = 2**32 - 1
+MAX_BODY_DEPTH = 100
+"""Deepest nesting of objects and arrays in a request; a schema in it may be nested 64 deep."""
 
 _OPTIONS = {
     "max_tokens": "max_tokens",
@@ -77,7 +80,9 @@ def read_request(body: bytes, request_id: str, limits: ServiceSettings, max_toke
     """
     try:
         text = decode(body)
-        fields = parse(text)
+        fields = parse(text, MAX_BODY_DEPTH)
+    except TooDeepError as error:
+        raise over_limit(f"the body is {error}; it may be nested {MAX_BODY_DEPTH} deep") from None
     except ValueError as error:
         raise invalid(f"the body cannot be read: {error}") from None
     if not isinstance(fields, dict):
@@ -99,8 +104,10 @@ def read_request(body: bytes, request_id: str, limits: ServiceSettings, max_toke
 
     source = _sources(text).get("constraints", "null")
     constraints = fields.get("constraints")
+    intent = Intent(prompt, language=language)
+    build_prompt(intent)  # now and not when its turn has come: it refuses what is empty
     return GenerateRequest(
-        intent=Intent(prompt, language=language),
+        intent=intent,
         constraints=() if constraints is None else (_read_constraints(constraints, source),),
         constraints_key=source,
         options=_read_options(fields, limits.max_tokens, max_tokens),
@@ -195,7 +202,18 @@ _JUDGED_UPSTREAM = {Status.TRUNCATED: FINISHED_LENGTH, Status.CONSTRAINT_VIOLATE
 """What a Maze service upstream says of a text that it has checked, and how such a text ended."""
 
 
-def answer_of(result: GenerationResult, request: GenerateRequest, queue_ms: float) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """What a request took before its generation began."""
+
+    compile_ms: float
+    """Work of compiling; 0 where that had been done before."""
+    queue_ms: float
+    """Waiting for a slot."""
+    total_ms: float
+
+
+def answer_of(result: GenerationResult, request: GenerateRequest, waits: Waits) -> Answer:
     """The answer that tells of `result`: of every finished text, whatever was found wrong with it.
 
     Raises Refusal if there is no finished text. The fields have the names of both of Ananke's older services. Null is
@@ -212,7 +230,7 @@ def answer_of(result: GenerationResult, request: GenerateRequest, queue_ms: floa
         satisfied = validation is not None and validation.all_satisfied
     model = provenance.model if provenance else request.options.model
     tokens = metadata.tokens_generated if provenance else None
-    total_ms = queue_ms + metadata.total_time_ms
+    total_ms = waits.total_ms + metadata.total_time_ms
     return {
         "generated_text": result.code,
         "tokens_generated": tokens,
@@ -228,8 +246,8 @@ def answer_of(result: GenerationResult, request: GenerateRequest, queue_ms: floa
             "time_per_token_us": round(total_ms * 1000 / tokens) if tokens else None,
             "constraint_checks": None,
             "avg_constraint_check_us": None,
-            "queue_time_ms": round(queue_ms, 3),
-            "compile_time_ms": round(metadata.compile_time_ms, 3),
+            "queue_time_ms": round(waits.queue_ms, 3),
+            "compile_time_ms": round(waits.compile_ms, 3),
             "first_token_ms": _rounded(metadata.first_token_ms),
             "validation_time_ms": _rounded(metadata.validation_time_ms) if provenance else None,
         },

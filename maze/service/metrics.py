@@ -48,10 +48,21 @@ class Metrics:
         self._running = Gauge("maze_generations_running", "Generations under way.", registry=registry)
         self._queued = Gauge("maze_queue_depth", "Generations that wait for a slot.", registry=registry)
 
-    def watch(self, running: Callable[[], int], queued: Callable[[], int]) -> None:
+        self._compiling = Gauge("maze_compilations_running", "Compilations and checks under way.", registry=registry)
+        self._to_compile = Gauge("maze_compilations_waiting", "Those that wait for their turn.", registry=registry)
+
+    def watch(
+        self,
+        running: Callable[[], int],
+        queued: Callable[[], int],
+        compiling: Callable[[], int],
+        to_compile: Callable[[], int],
+    ) -> None:
         """Read the gauges from here whenever somebody asks."""
         self._running.set_function(running)
         self._queued.set_function(queued)
+        self._compiling.set_function(compiling)
+        self._to_compile.set_function(to_compile)
 
     def count(self, answer: Answer) -> None:
         """Count a finished generation."""

@@ -11,21 +11,26 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from maze.config import Secret
+from maze.service.addressing import refuse_foreign, refuse_pages
 from maze.service.contract import checked_request_id, new_request_id
 from maze.service.metrics import Metrics
 from maze.service.refusal import Refusal, refusal_of
+from maze.service.settings import ServiceSettings
 
 _log = logging.getLogger(__name__)
 
+_HTTP_VERSIONS = ("1.0", "1.1", "2", "3")
+"""The latter two where another server stands in front, as on Modal."""
 _OPEN_ROUTES = frozenset({"/health"})
 
 
 class RequestBoundary:
     """The middleware of the service. `routes` are the paths that the log and the metrics name."""
 
-    def __init__(self, app: ASGIApp, *, api_key: Secret, metrics: Metrics, routes: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, *, settings: ServiceSettings, metrics: Metrics, routes: Collection[str]) -> None:
         self._app = app
-        self._api_key = api_key
+        self._api_key = settings.api_key
+        self._allow_hosts = frozenset(settings.allow_hosts)
         self._metrics = metrics
         self._routes = routes
 
@@ -65,11 +70,22 @@ class RequestBoundary:
         _log.info("%s %s %s %d %.0f ms%s", *told, f" {failure.code}: {failure.message}" if failure else "")
 
     def _admit(self, request: Request) -> None:
-        """Raise Refusal for a request of two lengths, without the key, or with an id that cannot be echoed."""
+        """Raise Refusal for a request of two lengths, from a page elsewhere, without the key, or with a bad id."""
+        if request.scope["http_version"] not in _HTTP_VERSIONS:
+            problem = "this version of HTTP is not spoken here; send HTTP/1.1"
+            raise Refusal(505, "invalid_argument", problem, headers={"Connection": "close"})
         if "Content-Length" in request.headers and "Transfer-Encoding" in request.headers:
             # A proxy before us may believe the other one, and take a part of the body for the next request.
             problem = "Content-Length and Transfer-Encoding exclude each other"
             raise Refusal(400, "invalid_argument", problem, headers={"Connection": "close"})
+        if getattr(request.state, "crowded", False) and request.scope["path"] not in _OPEN_ROUTES:
+            problem = "too many requests are under way; come again later"
+            headers = {"Retry-After": "1", "Connection": "close"}
+            raise Refusal(429, "rate_limited", problem, retryable=True, headers=headers)
+        if self._allow_hosts or not self._api_key:
+            refuse_foreign(request.headers, self._allow_hosts)
+        if not self._api_key:
+            refuse_pages(request.headers)
         given_id = request.headers.get("X-Request-Id")
         if given_id is not None:
             request.state.request_id = checked_request_id(given_id, "X-Request-Id")

@@ -76,9 +76,13 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not only an error
             "retryable": self.retryable,
         }
 
+    def body(self) -> bytes:
+        """The error as JSON."""
+        return orjson.dumps({"error": self.shape()})
+
     def response(self) -> Response:
         """The error as an answer of its own."""
-        return Response(orjson.dumps({"error": self.shape()}), self.http_status, self.headers, "application/json")
+        return Response(self.body(), self.http_status, self.headers, "application/json")
 
 
 def _error_type(http_status: int) -> str:

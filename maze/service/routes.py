@@ -26,16 +26,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from maze._version import __version__
 from maze.backends.base import Cancellation, Deadline, OnText
+from maze.check.validation import validate
 from maze.config import DEFAULT_MODAL_MODEL
 from maze.errors import MazeError
 from maze.orchestrator import Orchestrator
-from maze.service.contract import Answer, GenerateRequest, answer_of, read_request
+from maze.service.compiler import Compiler
+from maze.service.contract import Answer, GenerateRequest, Waits, answer_of, read_request
 from maze.service.events import send_events
 from maze.service.metrics import Metrics
 from maze.service.probe import Probe
 from maze.service.refusal import CLIENT_LEFT, Refusal, invalid, over_limit
 from maze.service.settings import ServiceSettings
 from maze.service.slots import Generation, Slots
+from maze.service.workers import Workers
+from maze.types import CompiledConstraints, ValidationResult
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +47,10 @@ CANCEL_GRACE_SECS = 5.0
 """How long an engine may take to let go of a cancelled generation when the service stops."""
 
 LARGE_BODY_BYTES = 64 * 1024
-"""Bodies beyond it are read in a thread: meanwhile (10 ms for 100 KB) nobody else would be answered."""
+"""Bodies beyond it are read in a thread, in turn: meanwhile (10 ms for 100 KB) nobody else would be answered."""
+
+MAX_ARRIVING_BYTES = 256 * 2**20
+"""Memory for bodies that are on their way, of all clients together."""
 
 _STOPPING = "the service is stopping; try again, another instance may answer"
 
@@ -63,17 +70,30 @@ class Service:
         ]
         self._maze = orchestrator
         self._slots = Slots(settings.max_concurrent, settings.max_queue)
+        self._workers = Workers()
+        self._reading_thread = ThreadPoolExecutor(1, "maze-read")
         self._probe_threads = ThreadPoolExecutor(2, "maze-probe")
         self._health = Probe(self._probe_threads, orchestrator.health)
         self._models = Probe(self._probe_threads, orchestrator.models)
         self._model_names: tuple[str, ...] = ()
         self._under_way: set[Cancellation] = set()
+        self._arriving_bytes = 0
         self._stopping = False
         self._something_ended = asyncio.Event()
-        self.metrics.watch(running=lambda: self._slots.taken, queued=lambda: self._slots.queued)
+        self.metrics.watch(
+            running=lambda: self._slots.taken,
+            queued=lambda: self._slots.queued,
+            compiling=lambda: self._workers.running,
+            to_compile=lambda: self._workers.waiting,
+        )
 
-    def wake_engine(self) -> None:
-        """Ask the engine for its health without waiting, which makes one that loads when first used load now."""
+    def start(self) -> None:
+        """Get ready for the first request, on the event loop.
+
+        The engine is asked for its health without waiting, which makes one that loads when first used load now.
+        """
+        self._workers.start()
+        self._compiler = Compiler(self._workers, self._maze.config)
         self._health.start()
 
     # -------------------------------------------------------------------------------------------- routes
@@ -144,8 +164,10 @@ class Service:
             _log.error("%d generations did not end when they were cancelled", self._slots.taken)
 
     def close(self) -> None:
-        """Let the threads go. The Orchestrator is its owner's."""
+        """Let threads and workers go. The Orchestrator is its owner's."""
         self._slots.close()
+        self._workers.close()
+        self._reading_thread.shutdown(wait=False, cancel_futures=True)
         self._probe_threads.shutdown(wait=False, cancel_futures=True)
 
     # -------------------------------------------------------------------------------------------- inside
@@ -153,9 +175,16 @@ class Service:
     async def _read(self, request: Request) -> GenerateRequest:
         """Read a request to generate within the limits. Raises Refusal."""
         self._refuse_if_stopping()
+        if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
+            # Pages of other origins may have a browser send text and forms, but not this, without being asked first.
+            problem = "the body must be JSON, and be sent as 'Content-Type: application/json'"
+            raise Refusal(415, "unsupported_media_type", problem, headers={"Connection": "close"})
         body = await self._body(request)
         read = partial(read_request, body, request.state.request_id, self.settings, self._maze.config.max_tokens)
-        wanted = read() if len(body) <= LARGE_BODY_BYTES else await asyncio.to_thread(read)
+        if len(body) <= LARGE_BODY_BYTES:
+            wanted = read()
+        else:
+            wanted = await asyncio.get_running_loop().run_in_executor(self._reading_thread, read)
         request.state.request_id = wanted.request_id
         model = await self._known_model(wanted.options.model)
         return replace(wanted, options=replace(wanted.options, model=model))
@@ -191,11 +220,18 @@ class Service:
             async with asyncio.timeout(self.settings.client_timeout_secs):
                 async for piece in request.stream():
                     body += piece
+                    self._arriving_bytes += len(piece)
                     if len(body) > limit:
                         raise refused
+                    if self._arriving_bytes > max(limit, MAX_ARRIVING_BYTES):
+                        problem = "too many large bodies arrive at once; come again later"
+                        headers = {"Connection": "close", "Retry-After": "1"}
+                        raise Refusal(429, "rate_limited", problem, retryable=True, headers=headers)
         except TimeoutError:
             problem = f"the body did not arrive within {self.settings.client_timeout_secs:g} seconds"
             raise Refusal(408, "timed_out", problem, retryable=True, headers={"Connection": "close"}) from None
+        finally:
+            self._arriving_bytes -= len(body)
         return bytes(body)
 
     @asynccontextmanager
@@ -205,28 +241,39 @@ class Service:
         deadline = Deadline(self.settings.request_timeout_secs * 1000)
         cancellation = Cancellation()
 
+        def check(text: bytes, compiled: CompiledConstraints) -> ValidationResult:
+            if not compiled.parts:
+                return validate(text, compiled)
+            return self._compiler.check(text, prepared, cancellation, deadline)
+
         def work(on_text: OnText) -> Answer:
             result = self._maze.generate(
                 wanted.intent,
-                wanted.constraints,
+                prepared.constraints,
                 wanted.options,
                 on_text=on_text,
                 cancellation=cancellation,
                 deadline=deadline,
                 request_id=wanted.request_id,
-                constraints_key=wanted.constraints_key,
+                check=check,
             )
-            answer = answer_of(result, wanted, queue_ms)
+            answer = answer_of(result, wanted, waits)
             self.metrics.count(answer)
             return answer
 
         self._under_way.add(cancellation)
         watcher = asyncio.create_task(_cancel_when_client_leaves(receive, cancellation))
         try:
+            started = perf_counter()
+            prepared, cached = await self._compiler.prepare(wanted, cancellation, deadline)
             queued = perf_counter()
             await self._slots.acquire(cancellation, deadline)
-            queue_ms = (perf_counter() - queued) * 1000
-            self.metrics.queue_seconds.observe(queue_ms / 1000)
+            waits = Waits(
+                compile_ms=0.0 if cached else prepared.constraints.compile_time_ms,
+                queue_ms=(perf_counter() - queued) * 1000,
+                total_ms=(perf_counter() - started) * 1000,
+            )
+            self.metrics.queue_seconds.observe(waits.queue_ms / 1000)
             generation = Generation(self._slots, work, cancellation)
             generation.ended.add_done_callback(lambda _: self._something_ended.set())
             yield generation

@@ -6,25 +6,37 @@ import asyncio
 import ipaddress
 import signal
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from maze.config import MazeConfig, Secret
-from maze.errors import ConfigurationError, InvalidArgumentError
+from maze.backends.base import Deadline
+from maze.config import MazeConfig, Secret, allowed_hosts_from_environment
+from maze.errors import ConfigurationError, InvalidArgumentError, MazeError
 from maze.orchestrator import Orchestrator
+from maze.service.addressing import canonical, host_name, is_address
 from maze.service.app import create_app
+from maze.service.connections import (
+    CLIENT_SECS,
+    SPARE_CONNECTIONS,
+    Acceptor,
+    ClientConnection,
+    connection_limit,
+    end_overdue,
+    raise_file_limit,
+)
 from maze.service.routes import CANCEL_GRACE_SECS, Service
 from maze.service.settings import ServiceSettings
 
-HEAD_SECS = 30
-"""Longest wait for a whole request line and header, from the first byte or, on a new connection, from its start."""
-KEEP_ALIVE_SECS = 30
-"""How long an idle connection is kept; clients of Maze let go of theirs sooner."""
+ASKING_SECS = 2
+"""Longest wait for an upstream to say what it is, before the service opens."""
+SWITCH_SECS = 0.0005
+"""How long a thread that reads a body or an answer may keep the interpreter from the one that answers everybody."""
 BACKLOG = 1024
 """Connections that may wait to be accepted."""
 
@@ -59,6 +71,20 @@ def require_key(key: Secret, host: str) -> None:
         )
 
 
+def allowed_hosts(given: Sequence[str], key: Secret, host: str) -> tuple[str, ...]:
+    """The names for ServiceSettings.allow_hosts of a service on `host`: those given and those of the environment.
+
+    Empty, which stands for all, for a service with a key and without any. Raises InvalidArgumentError for no name.
+    """
+    names = (*given, *allowed_hosts_from_environment())
+    for name in names:
+        if host_name(f"[{name}]" if is_address(name) else name) != canonical(name):
+            raise InvalidArgumentError(f"--allow-host is {name[:100]!r}; give a name or address alone, without a port")
+    if key and not names:
+        return ()
+    return tuple(canonical(name) for name in (*names, host) if name)
+
+
 def _is_loopback(host: str) -> bool:
     if not host:
         return False  # all addresses
@@ -67,36 +93,6 @@ def _is_loopback(host: str) -> bool:
     except OSError as error:
         raise InvalidArgumentError(f"--host {host} is no address of this machine: {error}") from None
     return all(ipaddress.ip_address(str(address[4][0])).is_loopback for address in found)
-
-
-class _Protocol(H11Protocol):
-    """uvicorn's, which would wait for ever for the header of a request: clients that never end it pile up."""
-
-    head_secs: float = HEAD_SECS
-    _giving_up: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        super().connection_made(transport)
-        self._wait_for_head()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._stop_waiting()
-        elif self._giving_up is None:
-            self._wait_for_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
-        super().connection_lost(exc)
-
-    def _wait_for_head(self) -> None:
-        self._giving_up = self.loop.call_later(self.head_secs, self.transport.close)
-
-    def _stop_waiting(self) -> None:
-        if self._giving_up is not None:
-            self._giving_up.cancel()
-            self._giving_up = None
 
 
 class ServiceServer(uvicorn.Server):
@@ -110,14 +106,15 @@ class ServiceServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=_Protocol,
+                http=ClientConnection,
                 ws="none",
                 loop="asyncio",
                 lifespan="on",
                 log_config=None,
+                log_level="error",
                 access_log=False,
                 server_header=False,
-                timeout_keep_alive=KEEP_ALIVE_SECS,
+                timeout_keep_alive=round(CLIENT_SECS),
                 timeout_graceful_shutdown=round(CANCEL_GRACE_SECS),
             )
         )
@@ -129,7 +126,25 @@ class ServiceServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
-        await super().startup(sockets)
+        await super().startup([])
+        limit = self._limit = connection_limit(for_engine=self._service.settings.max_concurrent)
+        self.servers = [
+            Acceptor(listener, self._make_connection, self.server_state.connections, limit)  # type: ignore[misc]
+            for listener in sockets or ()
+        ]
+
+    def _make_connection(self) -> ClientConnection:
+        connection = ClientConnection(self.config, self.server_state, dict(self.lifespan.state))
+        connection.is_crowded = self._is_crowded
+        return connection
+
+    def _is_crowded(self) -> bool:
+        connections = cast("set[ClientConnection]", self.server_state.connections)
+        return sum(each.waiting_since() is None for each in connections) >= self._limit - SPARE_CONNECTIONS
+
+    async def on_tick(self, counter: int) -> bool:
+        end_overdue(self.server_state.connections)
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
         """Take a signal. It is not raised again afterwards: the one who runs the server decides what it means."""
@@ -156,14 +171,30 @@ class ServiceServer(uvicorn.Server):
         self.should_exit = True
 
 
+def _engine_of(maze: Orchestrator) -> str | None:
+    """What the engine is; an upstream is asked, as it may be any of several."""
+    if maze.config.modal is None or maze.config.modal.dialect is not None:
+        return maze.backend_name
+    try:
+        ready = maze.health(Deadline(ASKING_SECS * 1000)).ready
+    except MazeError:
+        return None
+    return maze.backend_name if ready else None
+
+
 def run_service(
-    host: str, port: int, config: MazeConfig, settings: ServiceSettings, announce: Callable[[str, str], None]
+    host: str, port: int, config: MazeConfig, settings: ServiceSettings, announce: Callable[[str, str | None], None]
 ) -> signal.Signals | None:
-    """Offer the engine of `config` until a signal comes, which is returned; `announce` is told URL and engine."""
+    """Offer the engine of `config` until a signal comes, which is returned; `announce` is told URL and engine.
+
+    None stands for an upstream that does not say yet what it is.
+    """
+    raise_file_limit()
+    sys.setswitchinterval(SWITCH_SECS)
     with Orchestrator(config) as maze, listen(host, port) as listener:
         server = ServiceServer(create_app(maze, settings))
         address, bound_port = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
-        announce(f"http://{shown}:{bound_port}", maze.backend_name)
+        announce(f"http://{shown}:{bound_port}", _engine_of(maze))
         server.run([listener])
     return server.stopped_by

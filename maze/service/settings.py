@@ -13,6 +13,9 @@ class ServiceSettings:
 
     api_key: Secret = NO_SECRET
     """What clients must send as bearer token; empty: nothing is asked for."""
+    allow_hosts: tuple[str, ...] = ()
+    """Names, beside those of this machine itself, that a request may have in `Host`. Looked at where nothing is asked
+    for, and where there are any."""
     max_concurrent: int = 8
     """Generations under way at once: what the engine can do well."""
     max_queue: int = 64

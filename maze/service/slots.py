@@ -1,4 +1,4 @@
-"""A semaphore with a queue: who may use the engine now, who waits for a turn, and who is told to come again later.
+"""Who may use the engine now, and who waits for a turn.
 
 A slot is a thread, because a generation blocks one. It is taken until that thread is free again, so a stream that was
 cancelled holds its slot until the engine has let go of it.
@@ -7,19 +7,14 @@ cancelled holds its slot until the engine has let go of it.
 from __future__ import annotations
 
 import asyncio
-import math
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import TypeVar
 
 from maze.backends.base import Cancellation, Deadline, OnText
-from maze.errors import TimedOutError
 from maze.service.contract import Answer
-from maze.service.refusal import Refusal
-
-MAX_RETRY_AFTER_SECS = 60
+from maze.service.turns import Turns, until
 
 _Result = TypeVar("_Result")
 
@@ -28,52 +23,24 @@ class Slots:
     """`slots` generations at once and `places` that wait, first come first served. For one event loop."""
 
     def __init__(self, slots: int, places: int) -> None:
-        self._slots = slots
-        self._places = places
+        self._turns = Turns(slots, places, "generations")
         self._threads = ThreadPoolExecutor(slots, "maze-generate")
-        self.taken = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._mean_busy_secs = 1.0
+
+    @property
+    def taken(self) -> int:
+        return self._turns.taken
 
     @property
     def queued(self) -> int:
-        return len(self._waiting)
+        return self._turns.waiting
 
     async def acquire(self, cancellation: Cancellation, deadline: Deadline) -> None:
         """Take a slot, waiting for one; run() gives it back.
 
         Raises Refusal if too many wait already, CancelledError, and TimedOutError at the deadline.
         """
-        if self.taken < self._slots:
-            self.taken += 1
-            return
-        if len(self._waiting) >= self._places:
-            problem = f"{self.taken} generations are under way and {len(self._waiting)} wait; come again later"
-            headers = {"Retry-After": str(self._expected_wait_secs())}
-            raise Refusal(429, "rate_limited", problem, retryable=True, headers=headers)
-        loop = asyncio.get_running_loop()
-        turn: asyncio.Future[None] = loop.create_future()
-
-        def wake() -> None:
-            loop.call_soon_threadsafe(turn.cancel)
-
-        forget = cancellation.on_cancel(wake)
-        self._waiting.append(turn)
-        try:
-            async with asyncio.timeout(deadline.remaining_secs()):
-                await turn
-        except BaseException as error:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-            elif turn.done() and not turn.cancelled():
-                self._pass_on()  # the slot came while we were leaving
-            if isinstance(error, TimeoutError):
-                problem = f"no slot became free within {deadline.timeout_ms:.0f} ms; the service has too much to do"
-                raise TimedOutError(problem) from None
-            cancellation.raise_if_cancelled()
-            raise
-        finally:
-            forget()
+        async with until(cancellation, deadline):
+            await self._turns.take()
 
     def run(self, work: Callable[[], _Result]) -> asyncio.Future[_Result]:
         """Do `work` in a thread, in a slot that was acquired. The slot is free when it ends, whoever waits for it."""
@@ -82,8 +49,7 @@ class Slots:
         def release(done: asyncio.Future[_Result]) -> None:
             if not done.cancelled():
                 done.exception()  # taken note of, even if nobody waits any more
-            self._mean_busy_secs += 0.2 * (perf_counter() - started - self._mean_busy_secs)
-            self._pass_on()
+            self._turns.give_back(perf_counter() - started)
 
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)
         running.add_done_callback(release)
@@ -92,18 +58,6 @@ class Slots:
     def close(self) -> None:
         """Let the threads go."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def _pass_on(self) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self.taken -= 1
-
-    def _expected_wait_secs(self) -> int:
-        expected = self._mean_busy_secs * (len(self._waiting) + 1) / self._slots
-        return max(1, min(MAX_RETRY_AFTER_SECS, math.ceil(expected)))
 
 
 class Generation:

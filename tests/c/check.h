@@ -16,6 +16,13 @@
         }                                                                                                              \
     } while (0)
 
+/* The scenario cannot be played here: say why, which the test repeats. */
+#define SKIP(reason)                                                                                                   \
+    do {                                                                                                               \
+        puts(reason);                                                                                                  \
+        exit(77);                                                                                                      \
+    } while (0)
+
 /* Check status and a part of the error of a result, and free it. */
 static inline void check_fails_(GenerationResultFFI *result, MazeStatus status, const char *part, int line)
 {

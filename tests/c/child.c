@@ -330,6 +330,32 @@ static void it_is_gone_when_its_supervisor_is_killed(void)
     generate();
 }
 
+static void it_is_gone_after_sigkill_though_its_supervisor_is_stopped(void)
+{
+    set_mark();
+    int ready[2];
+    CHECK(pipe2(ready, O_CLOEXEC) == 0);
+    pid_t host = fork();
+    if (host == 0) {
+        generate();
+        CHECK(write(ready[1], "x", 1) == 1);
+        for (;;)
+            pause();
+    }
+    char byte;
+    CHECK(read(ready[0], &byte, 1) == 1);
+    pid_t supervisor = parent_of(engine_pid());
+    CHECK(supervisor > 1 && kill(supervisor, SIGSTOP) == 0 && kill(host, SIGKILL) == 0);
+    int status;
+    CHECK(waitpid(host, &status, 0) == host);
+    for (int waited = 0; engine_pid() != 0; waited++) {
+        CHECK(waited < 1000);
+        pause_ms(10);
+    }
+    CHECK(kill(supervisor, SIGCONT) == 0);
+    check_gone();
+}
+
 /* --------------------------------------------------------------------------------------------- the engine fails */
 
 static void one_that_is_killed_in_a_generation_is_told_and_replaced(void)
@@ -410,6 +436,34 @@ static void one_that_hangs_is_replaced(void)
     CHECK(engine_pid() != before);
 }
 
+static _Atomic(bool) storm_is_over;
+
+static void *storm(void *unused)
+{
+    for (uint32_t timeout_ms = 5; !atomic_load(&storm_is_over); timeout_ms = timeout_ms % 10 + 5) {
+        MazeOptionsFFI options = options_for(200, timeout_ms);
+        maze_free_result(maze_generate_with(&story, NULL, 0, &options));
+    }
+    return unused;
+}
+
+static void one_that_met_a_storm_of_short_deadlines_serves_at_once(void)
+{
+    set_mark();
+    generate();
+    pid_t before = engine_pid();
+    pthread_t threads[16];
+    for (size_t i = 0; i < 16; i++)
+        CHECK(pthread_create(&threads[i], NULL, storm, NULL) == 0);
+    sleep(10);
+    atomic_store(&storm_is_over, true);
+    for (size_t i = 0; i < 16; i++)
+        pthread_join(threads[i], NULL);
+    MazeOptionsFFI options = options_for(4, 10000);
+    CHECK_SUCCEEDS(maze_generate_with(&story, NULL, 0, &options));
+    CHECK(engine_pid() == before);
+}
+
 static void where_exec_is_forbidden_the_error_says_so(void)
 {
     struct sock_filter no_exec[] = {
@@ -433,8 +487,10 @@ SCENARIOS(SCENARIO(wait_and_sigchld_never_see_it), SCENARIO(it_has_none_of_the_f
           SCENARIO(it_is_gone_after__exit_while_it_loads), SCENARIO(it_is_gone_after_exec),
           SCENARIO(shutdown_ends_it_and_the_next_call_starts_another),
           SCENARIO(it_is_gone_when_its_supervisor_is_killed),
+          SCENARIO(it_is_gone_after_sigkill_though_its_supervisor_is_stopped),
           SCENARIO(one_that_is_killed_in_a_generation_is_told_and_replaced),
           SCENARIO(one_that_is_killed_between_calls_is_replaced_without_a_word),
           SCENARIO(it_starts_while_the_host_waits_for_its_clones),
           SCENARIO(the_limit_of_open_files_is_that_of_the_host), SCENARIO(one_that_hangs_is_replaced),
+          SCENARIO(one_that_met_a_storm_of_short_deadlines_serves_at_once),
           SCENARIO(where_exec_is_forbidden_the_error_says_so))

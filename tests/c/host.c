@@ -1,13 +1,15 @@
 /* What libmaze must leave as it was in the process that it lives in. */
-#define _GNU_SOURCE /* for feenableexcept() */
+#define _GNU_SOURCE /* for feenableexcept(), CLONE_NEWPID */
 #include "check.h"
 
 #include <errno.h>
 #include <fenv.h>
 #include <locale.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -193,7 +195,7 @@ static void a_child_after_the_start_gets_clear_errors(void)
 
 static void *keep_compiling(void *stop)
 {
-    while (!*(volatile bool *)stop) {
+    while (!*(_Atomic(bool) *)stop) {
         ConstraintIRFFI constraint = one_regex(&letters);
         maze_free_result(maze_compile_constraints(&constraint, 1, NULL, NULL));
     }
@@ -202,7 +204,7 @@ static void *keep_compiling(void *stop)
 
 static void children_do_not_hang_while_other_threads_call(void)
 {
-    volatile bool stop = false;
+    _Atomic(bool) stop = false;
     pthread_t threads[3];
     result_of_parent = maze_compile_constraints(NULL, 0, NULL, NULL);
     for (size_t i = 0; i < 3; i++)
@@ -212,6 +214,50 @@ static void children_do_not_hang_while_other_threads_call(void)
     stop = true;
     for (size_t i = 0; i < 3; i++)
         pthread_join(threads[i], NULL);
+}
+
+/* In a new namespace every first process has the pid 1; elsewhere, pids come around. */
+static pid_t fork_with_pid_1(void)
+{
+    pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+    if (pid < 0 && errno == EPERM)
+        SKIP("namespaces of processes are not permitted here");
+    CHECK(pid >= 0);
+    return pid;
+}
+
+static void fork_one_with_the_same_pid(void)
+{
+    result_of_parent = maze_compile_constraints(NULL, 0, NULL, NULL);
+    pid_t pid = fork_with_pid_1();
+    if (pid == 0) {
+        alarm(20);
+        CHECK(getpid() == 1);
+        every_call_fails();
+        pid_t grandchild = fork_with_pid_1();
+        if (grandchild == 0) {
+            CHECK(getpid() == 1);
+            every_call_fails();
+            exit(0);
+        }
+        int status;
+        CHECK(waitpid(grandchild, &status, 0) == grandchild && status == 0);
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    CHECK_SUCCEEDS(result_of_parent);
+    use_libmaze();
+    exit(0);
+}
+
+static void a_descendant_that_has_the_pid_of_the_first_gets_clear_errors(void)
+{
+    pid_t pid = fork_with_pid_1();
+    if (pid == 0)
+        fork_one_with_the_same_pid();
+    int status;
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
 static void a_child_before_the_start_works(void)
@@ -249,5 +295,6 @@ SCENARIOS(SCENARIO(the_locale_stays), SCENARIO(signal_handlers_and_masks_stay), 
           SCENARIO(folder_and_umask_stay), SCENARIO(errno_stays), SCENARIO(it_works_without_standard_streams),
           SCENARIO(nothing_is_written_to_a_protocol_on_stdout),
           SCENARIO(a_child_after_the_start_gets_clear_errors),
-          SCENARIO(children_do_not_hang_while_other_threads_call), SCENARIO(a_child_before_the_start_works),
+          SCENARIO(children_do_not_hang_while_other_threads_call),
+          SCENARIO(a_descendant_that_has_the_pid_of_the_first_gets_clear_errors), SCENARIO(a_child_before_the_start_works),
           SCENARIO(a_child_that_execs_works), SCENARIO(the_floating_point_environment_stays_and_changes_nothing))

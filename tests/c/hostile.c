@@ -75,6 +75,30 @@ static void sixty_four_threads_free_the_same_results(void)
     }
 }
 
+static void a_deadline_holds_while_constraints_are_compiled(void)
+{
+    enum { PATTERNS = 100, TIMEOUT_MS = 500 };
+    static char texts[PATTERNS][64];
+    const char *patterns[PATTERNS];
+    for (size_t i = 0; i < PATTERNS; i++) {
+        snprintf(texts[i], sizeof texts[i], "(a?b?c?){30}x%zu\\b(d?e?f?){30}\\b", i);
+        patterns[i] = texts[i];
+    }
+    ConstraintIRFFI slow = {
+        .magic = MAZE_CONSTRAINT_MAGIC, .regex_patterns = patterns, .regex_patterns_len = PATTERNS};
+    const IntentFFI intent = {.raw_input = "x"};
+    MazeOptionsFFI options = MAZE_OPTIONS_INIT;
+    options.timeout_ms = TIMEOUT_MS;
+    CHECK_SUCCEEDS(maze_compile_constraints(NULL, 0, NULL, NULL)); /* Python has started */
+    struct timespec begun, ended;
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    GenerationResultFFI *result = maze_generate_with(&intent, &slow, 1, &options);
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    CHECK_FAILS(result, MAZE_TIMED_OUT, "compiling the constraints was not finished within 500 ms; it was at constraints");
+    int64_t ms = (ended.tv_sec - begun.tv_sec) * 1000 + (ended.tv_nsec - begun.tv_nsec) / 1000000;
+    CHECK(ms >= TIMEOUT_MS && ms < TIMEOUT_MS + 500);
+}
+
 static void check_no_defect(GenerationResultFFI *result)
 {
     CHECK(result != NULL && result->success == (result->error == NULL));
@@ -336,6 +360,7 @@ SCENARIOS(SCENARIO(a_struct_is_read_no_further_than_its_size), SCENARIO(sixty_fo
           SCENARIO(starts_shutdowns_and_generations_may_storm), SCENARIO(locale_and_folder_may_change_meanwhile),
           SCENARIO(a_log_callback_may_fork), SCENARIO(a_log_callback_may_shut_down_the_call_that_logs),
           SCENARIO(results_may_overlap_the_intents), SCENARIO(exit_handlers_may_call),
+          SCENARIO(a_deadline_holds_while_constraints_are_compiled),
           SCENARIO(destructors_of_threads_may_call), SCENARIO(a_log_callback_may_exit_when_the_model_is_loaded),
           SCENARIO(a_log_callback_may_use_the_model_that_is_loaded),
           SCENARIO(a_log_callback_is_not_entered_again_by_a_thread_that_stands_in))

@@ -29,4 +29,13 @@ static void a_use_after_free(void)
     CHECK(*(const volatile char *)code != 'x');
 }
 
-SCENARIOS(SCENARIO(a_leak), SCENARIO(an_invalid_read), SCENARIO(a_use_after_free))
+static void a_result_that_is_not_freed(void)
+{
+    GenerationResultFFI *volatile lost = NULL;
+    for (int i = 0; i < 10; i++)
+        lost = maze_compile_constraints(NULL, 0, NULL, NULL);
+    CHECK(lost->success);
+}
+
+SCENARIOS(SCENARIO(a_leak), SCENARIO(an_invalid_read), SCENARIO(a_use_after_free),
+          SCENARIO(a_result_that_is_not_freed))

@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include <pthread.h>
+#include <stdint.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -62,6 +63,144 @@ static void freeing_twice_later_does_not_free_the_result_of_another(void)
     }
 }
 
+/* Results that need no Python: a hundred thousand of them take a moment. The error names the number. */
+static GenerationResultFFI *numbered_result(size_t number)
+{
+    MazeOptionsFFI options = MAZE_OPTIONS_INIT;
+    options.struct_size = 4097 + number; /* no header has such a size */
+    return maze_generate_with(NULL, NULL, 0, &options);
+}
+
+static bool is_numbered(const GenerationResultFFI *result, size_t number)
+{
+    char size[32];
+    snprintf(size, sizeof size, "%zu", 4097 + number);
+    return maze_result_status(result) == MAZE_INVALID_ARGUMENT && strcmp(maze_result_json(result), "{}") != 0 &&
+           strstr(result->error, size) != NULL;
+}
+
+static void a_second_free_however_late_frees_nobodys_result(void)
+{
+    static const size_t others[] = {256, 1000, 100000};
+    enum { LIVE = 300 };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        GenerationResultFFI *stale = numbered_result(0), *live[LIVE];
+        maze_free_result(stale);
+        for (size_t j = 0; j < others[i]; j++)
+            maze_free_result(numbered_result(j));
+        for (size_t j = 0; j < LIVE; j++) {
+            live[j] = numbered_result(j);
+            maze_free_result(stale);
+        }
+        CHECK(maze_result_status(stale) == MAZE_INVALID_ARGUMENT);
+        CHECK(strcmp(maze_result_json(stale), "{}") == 0);
+        for (size_t j = 0; j < LIVE; j++) {
+            CHECK(is_numbered(live[j], j));
+            maze_free_result(live[j]);
+        }
+    }
+}
+
+static int by_address(const void *one, const void *other)
+{
+    const uintptr_t left = *(const uintptr_t *)one, right = *(const uintptr_t *)other;
+    return (left > right) - (left < right);
+}
+
+static void no_address_is_a_result_twice(void)
+{
+    enum { MANY = 200000 };
+    static uintptr_t addresses[MANY];
+    for (size_t i = 0; i < MANY; i++) {
+        GenerationResultFFI *result = numbered_result(i);
+        addresses[i] = (uintptr_t)result;
+        maze_free_result(result);
+    }
+    qsort(addresses, MANY, sizeof addresses[0], by_address);
+    for (size_t i = 1; i < MANY; i++)
+        CHECK(addresses[i] != addresses[i - 1]);
+}
+
+static void a_freed_result_says_so_for_a_while(void)
+{
+    enum { WHILE = 20000 };
+    GenerationResultFFI *stale = numbered_result(0);
+    maze_free_result(stale);
+    for (size_t i = 0; i < WHILE; i++)
+        maze_free_result(numbered_result(i));
+    CHECK(!stale->success && stale->code[0] == '\0');
+    CHECK(strcmp(stale->error, "libmaze: this result was freed") == 0);
+}
+
+/* Resident memory and address space, in KiB. */
+static void measure_memory(long *resident, long *address_space)
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    CHECK(file != NULL && fscanf(file, "%ld %ld", address_space, resident) == 2);
+    fclose(file);
+    *resident *= sysconf(_SC_PAGESIZE) / 1024;
+    *address_space *= sysconf(_SC_PAGESIZE) / 1024;
+}
+
+static void freed_results_cost_no_memory_beside_some_that_stay(void)
+{
+    enum { MANY = 1000000, STAY = 10 };
+    GenerationResultFFI *stay[STAY];
+    long resident_before, space_before, resident, space;
+    for (size_t i = 0; i < 100000; i++)
+        maze_free_result(numbered_result(i));
+    measure_memory(&resident_before, &space_before);
+    for (size_t i = 0; i < MANY; i++) {
+        GenerationResultFFI *result = numbered_result(i);
+        if (i % (MANY / STAY) == 0)
+            stay[i / (MANY / STAY)] = result;
+        else
+            maze_free_result(result);
+    }
+    measure_memory(&resident, &space);
+    CHECK(resident - resident_before < 2048);
+    CHECK(space - space_before < 16384); /* a chunk of 1 MiB for each that stays, and some to spare */
+    for (size_t i = 0; i < STAY; i++) {
+        CHECK(is_numbered(stay[i], i * (MANY / STAY)));
+        maze_free_result(stay[i]);
+    }
+}
+
+static void *make_and_free_numbered(void *first)
+{
+    enum { ROUNDS = 20000, HELD = 64 };
+    GenerationResultFFI *held[HELD] = {0}, *stale = NULL;
+    size_t numbers[HELD], number = (size_t)(uintptr_t)first;
+    unsigned chance = (unsigned)number;
+    for (size_t i = 0; i < ROUNDS; i++, number++) {
+        size_t place = (size_t)rand_r(&chance) % HELD;
+        if (held[place] != NULL) {
+            CHECK(is_numbered(held[place], numbers[place]));
+            maze_free_result(held[place]);
+            if (rand_r(&chance) % 100 == 0)
+                stale = held[place];
+        }
+        maze_free_result(stale);
+        held[place] = numbered_result(number);
+        numbers[place] = number;
+    }
+    for (size_t place = 0; place < HELD; place++) {
+        CHECK(held[place] == NULL || is_numbered(held[place], numbers[place]));
+        maze_free_result(held[place]);
+    }
+    return NULL;
+}
+
+static void threads_that_free_twice_touch_no_results_of_others(void)
+{
+    enum { THREADS = 64 };
+    pthread_t threads[THREADS];
+    for (size_t i = 0; i < THREADS; i++)
+        CHECK(pthread_create(&threads[i], NULL, make_and_free_numbered, (void *)(i * 1000000)) == 0);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+}
+
 static void foreign_pointers_are_left_alone(void)
 {
     log_errors();
@@ -71,9 +210,14 @@ static void foreign_pointers_are_left_alone(void)
     maze_free_result((GenerationResultFFI *)(void *)0x10);
     maze_free_result((GenerationResultFFI *)(void *)((char *)result + 8));
     CHECK(errors_logged == 3);
+    for (size_t i = 1; i < 8192; i++) /* within it, behind it, and beyond where results may lie */
+        CHECK(maze_result_status((GenerationResultFFI *)(void *)((char *)result + i)) == MAZE_INVALID_ARGUMENT);
+    maze_free_result(result + 1);
+    maze_free_result((GenerationResultFFI *)UINTPTR_MAX);
+    CHECK(errors_logged == 5);
     CHECK(maze_result_status(result) == MAZE_OK);
     maze_free_result(result);
-    CHECK(errors_logged == 3);
+    CHECK(errors_logged == 5);
 }
 
 static void accessors_answer_for_what_is_no_result(void)
@@ -273,6 +417,9 @@ static void no_secret_is_in_a_result_or_a_log_line(void)
 
 SCENARIOS(SCENARIO(freeing_null_does_nothing), SCENARIO(freeing_twice_is_logged_and_does_nothing),
           SCENARIO(freeing_twice_later_does_not_free_the_result_of_another),
+          SCENARIO(a_second_free_however_late_frees_nobodys_result), SCENARIO(no_address_is_a_result_twice),
+          SCENARIO(a_freed_result_says_so_for_a_while), SCENARIO(freed_results_cost_no_memory_beside_some_that_stay),
+          SCENARIO(threads_that_free_twice_touch_no_results_of_others),
           SCENARIO(foreign_pointers_are_left_alone), SCENARIO(accessors_answer_for_what_is_no_result),
           SCENARIO(accessors_work_before_anything_started), SCENARIO(every_status_has_its_name),
           SCENARIO(another_thread_may_free), SCENARIO(results_outlive_shutdown),

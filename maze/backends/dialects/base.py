@@ -13,7 +13,15 @@ Event = dict[str, Any]
 
 
 class MalformedError(Exception):
-    """An answer is not what the protocol says; the message is the end of "the answer of <endpoint> is wrong: ..."."""
+    """An answer is not what the protocol says; `problem` is the end of "the answer of <endpoint> is wrong: ...".
+
+    What it quotes of the answer is `quoted`, for which {} stands in the problem: whoever shows it hides the keys in it.
+    """
+
+    def __init__(self, problem: str, quoted: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.quoted = quoted
 
 
 class Dialect(Protocol):
@@ -114,8 +122,8 @@ def finish_reason_of(value: object) -> str:
     """A finish reason that can be one of a finished text."""
     if value in (FINISHED_STOP, FINISHED_LENGTH):
         return str(value)
-    shown = repr(value)[:60] if isinstance(value, str) else _kind(value)
-    raise MalformedError(f"its finish reason is {shown}, neither 'stop' nor 'length'")
+    shown = "{}" if isinstance(value, str) else _kind(value)
+    raise MalformedError(f"its finish reason is {shown}, neither 'stop' nor 'length'", str(value))
 
 
 def _kind(value: object) -> str:

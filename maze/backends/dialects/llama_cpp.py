@@ -155,6 +155,7 @@ class _LlamaCppReader(AnswerReader):
         if stop:
             self._read_summary(event)
         elif "prompt_progress" not in event:
+            self.tokens_generated = count_of(event, "tokens_predicted")
             if self._mask is not None:
                 self._take_tokens(token_ids_of(event, "tokens"), self._mask)
             self._last_text = text
@@ -164,6 +165,7 @@ class _LlamaCppReader(AnswerReader):
     def _take_tokens(self, ids: list[int], mask: TokenMask) -> None:
         self._token_ids += (token for token in ids if token not in self._end_tokens or token in mask.forbidden)
         self._seen += len(ids)
+        self.tokens_generated = max(self.tokens_generated or 0, self._seen)
         if not (self._has_grammar and self._end_tokens):
             return
         for token in ids:

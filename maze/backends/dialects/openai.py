@@ -86,6 +86,9 @@ class OpenAiReader(AnswerReader):
         self._request = request
         self._tells_tokens = tells_tokens
         self._token_ids: list[int] = []
+        """Of the text."""
+        self._tokens_told = 0
+        """How many ids, with that of an end token."""
 
     def feed(self, event: Event) -> str:
         choices = event.get("choices")
@@ -97,7 +100,8 @@ class OpenAiReader(AnswerReader):
         if usage is not None:
             if type(usage) is not dict:
                 raise MalformedError("its field 'usage' is not an object")
-            self.tokens_generated = count_of(usage, "completion_tokens")
+            told = count_of(usage, "completion_tokens")
+            self.tokens_generated = self.tokens_generated if told is None else told
             self.prompt_tokens = count_of(usage, "prompt_tokens")
         if not choices:
             return ""
@@ -110,6 +114,8 @@ class OpenAiReader(AnswerReader):
         ids: list[int] = []
         if self._request.token_mask is not None and self._tells_tokens:
             ids = token_ids_of(choice, "token_ids")
+            self._tokens_told += len(ids)
+            self.tokens_generated = max(self.tokens_generated or 0, self._tokens_told)
         reason = choice.get("finish_reason")
         if reason is not None:
             self.finish_reason = finish_reason_of(reason)

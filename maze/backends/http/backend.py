@@ -21,7 +21,7 @@ from maze.backends.dialects.maze import MazeDialect
 from maze.backends.endpoints import Endpoint, Endpoints
 from maze.backends.http.client import Client
 from maze.backends.http.detect import DIALECTS, detect
-from maze.backends.http.failures import MAX_REASON_CHARACTERS, Failures, one_line
+from maze.backends.http.failures import Failures
 from maze.backends.http.generation import GenerationAttempt
 from maze.backends.http.limits import Call, Limits
 from maze.backends.http.redaction import Redaction
@@ -31,6 +31,8 @@ from maze.backends.http.transport import SocketTransport
 from maze.backends.semaphore import Semaphore
 from maze.config import ModalConfig
 from maze.errors import InvalidArgumentError, MazeError, TimedOutError
+from maze.memory import THREAD_BYTES, memory_for
+from maze.native_json import dumps
 from maze.threads import leave_signals_to_the_host
 
 _log = logging.getLogger(__name__)
@@ -114,7 +116,10 @@ class HttpBackend:
         asking = Cancellation()
         forget = self._closing.on_cancel(lambda: asking.cancel("cancelled: libmaze was shut down during the call"))
         endpoints = self._endpoints.all
-        with ThreadPoolExecutor(len(endpoints), "maze-ask", initializer=leave_signals_to_the_host) as pool:
+        with (
+            memory_for(len(endpoints) * THREAD_BYTES),
+            ThreadPoolExecutor(len(endpoints), "maze-ask", initializer=leave_signals_to_the_host) as pool,
+        ):
             try:
                 answers = list(pool.map(lambda endpoint: ask(endpoint, asking), endpoints))
             finally:
@@ -137,7 +142,7 @@ class HttpBackend:
             if model is None:
                 raise self._failures.unusable(f"{endpoint.url} lists no model; name one with MODAL_MODEL")
         try:
-            data = orjson.dumps(dialect.fields(request, model, endpoint.vocabulary))
+            data = dumps(dialect.fields(request, model, endpoint.vocabulary))
         except orjson.JSONEncodeError as error:
             raise InvalidArgumentError(f"the prompt, grammar or a stop text cannot be sent as JSON: {error}") from None
 
@@ -181,6 +186,5 @@ class HttpBackend:
             report["detail"] = str(failed)
         else:
             report["ready"] = True
-            told = self._redaction.text(one_line(answer.decode(errors="replace")))
-            report["detail"] = told[:MAX_REASON_CHARACTERS] or "ready"
+            report["detail"] = self._redaction.line(answer.decode(errors="replace")) or "ready"
         return report

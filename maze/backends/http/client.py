@@ -1,28 +1,36 @@
 """Sends requests to endpoints and follows redirects to the answer of status 200; everything else is a failed attempt.
 
-Errors of httpx are carried out of their `except` before ours is raised: as its context they would bring the request
-along, and with it the key.
+Errors of httpx, and of what an answer says, are carried out of their `except` before ours is raised: as its context
+they would bring the request along, or what the service said, and with it the key.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 
 import httpx
 import orjson
 
 from maze.backends.dialects.base import MalformedError
 from maze.backends.endpoints import Endpoint
+from maze.backends.http.answer_json import read_json
 from maze.backends.http.failures import Failures
 from maze.backends.http.limits import Call
 from maze.backends.http.redirect import RedirectedRequest
 from maze.backends.http.retry import FailedAttempt, retry_after_secs
 from maze.backends.http.route import Route
+from maze.json_text import TooDeepError
+from maze.memory import memory_for
 
 MAX_ERROR_BYTES = 65536
 """How much of an answer that is an error is read."""
 ERROR_BODY_SECS = 2.0
 """Longest silence within an answer that is an error."""
+ANSWER_STEP_BYTES = 2**20
+"""So much of an answer after the first, memory is asked for at once."""
+ANSWER_FACTOR = 16
+"""Bytes that each byte of an answer takes until its text is whole."""
 MAX_DESCRIPTION_BYTES = 4 * 2**20
 """Longest answer to a question about the service: models, version, health."""
 
@@ -38,7 +46,7 @@ class Client:
     def post(self, endpoint: Endpoint, path: str, body: bytes, call: Call) -> RedirectedRequest:
         """A request to be sent; `answer()` does it."""
         route = self._routes[endpoint.url]
-        return RedirectedRequest(route, route.post(path, body, call), call)
+        return RedirectedRequest(route, route.post(path, body, call), path, call)
 
     def answer(self, endpoint: Endpoint, asked: RedirectedRequest) -> httpx.Response:
         """Send a request and go where the answers lead; returns the answer of status 200, whose body is to be read."""
@@ -48,17 +56,20 @@ class Client:
             if status == 200:
                 return response
             if not asked.is_redirect(status):
-                raise self._refused(endpoint, response, asked.call)
+                raise self._refused(endpoint, response, asked)
             response.extensions["done"]()  # nobody reads the body of a redirect
             try:
                 asked.follow(response.headers.get("location", ""))
-            except MalformedError as error:
-                raise self.failures.bad(endpoint.url, error) from None
+            except MalformedError as caught:
+                problem = caught
+            else:
+                continue
+            raise self.failures.bad(endpoint.url, problem)
 
     def get(self, endpoint: Endpoint, path: str, call: Call) -> bytes:
         """GET something small."""
         route = self._routes[endpoint.url]
-        response = self.answer(endpoint, RedirectedRequest(route, route.get(path, call), call))
+        response = self.answer(endpoint, RedirectedRequest(route, route.get(path, call), path, call))
         try:
             content = b"".join(limited(body(response), MAX_DESCRIPTION_BYTES))
             response.extensions["done"]()
@@ -76,13 +87,15 @@ class Client:
         """GET something small that is JSON; None if the service has nothing at that path and may lack it."""
         try:
             content = self.get(endpoint, path, call)
-            return orjson.loads(content)
+            return read_json(content)
         except FailedAttempt as failed:
             if may_lack and failed.status in (404, 405):
                 return None
             raise
         except orjson.JSONDecodeError:
             kind = "an HTML page" if content.lstrip()[:1] == b"<" else "not JSON"
+        except TooDeepError as error:
+            kind = str(error)
         raise self.failures.bad(endpoint.url, f"what it has at {path} is {kind}; is this the URL of the service?")
 
     def close(self) -> None:
@@ -95,7 +108,8 @@ class Client:
             failure = caught
         raise self.failures.lost(endpoint.url, asked.call, failure)
 
-    def _refused(self, endpoint: Endpoint, response: httpx.Response, call: Call) -> FailedAttempt:
+    def _refused(self, endpoint: Endpoint, response: httpx.Response, asked: RedirectedRequest) -> FailedAttempt:
+        call = asked.call
         patience = call.silence_secs
         call.allow_silence(ERROR_BODY_SECS)
         told = b""
@@ -109,7 +123,9 @@ class Client:
             response.close()
             call.allow_silence(patience)
         call.raise_if_over()
-        return self.failures.refused(endpoint.url, response.status_code, told, retry_after_secs(response.headers))
+        headers = response.headers
+        leads_to = asked.shown_target(headers.get("location", ""))
+        return self.failures.refused(endpoint.url, response.status_code, told, retry_after_secs(headers), leads_to)
 
 
 def body(response: httpx.Response) -> Iterable[bytes]:
@@ -120,9 +136,13 @@ def body(response: httpx.Response) -> Iterable[bytes]:
 
 def limited(pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:
     """The same pieces. Raises MalformedError once they are over `limit` bytes together."""
-    received = 0
-    for piece in pieces:
-        received += len(piece)
-        if received > limit:
-            raise MalformedError(f"it is over {limit} bytes long")
-        yield piece
+    received = counted = 0
+    with ExitStack() as memory:
+        for piece in pieces:
+            received += len(piece)
+            if received > limit:
+                raise MalformedError(f"it is over {limit} bytes long")
+            if received > counted:
+                memory.enter_context(memory_for(ANSWER_FACTOR * ANSWER_STEP_BYTES if counted else 0))
+                counted += max(ANSWER_STEP_BYTES, len(piece))
+            yield piece

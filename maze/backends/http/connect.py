@@ -14,6 +14,9 @@ import httpx
 from maze.backends.base import Deadline
 from maze.backends.http.connection import Connection, TlsConnection, os_reason
 from maze.backends.http.limits import Call
+from maze.descriptors import off_the_standard_streams
+from maze.memory import THREAD_BYTES, memory_for
+from maze.scarcity import shortage
 from maze.threads import signals_left_to_the_host
 
 CONNECT_SECS = 5.0
@@ -35,7 +38,7 @@ def connect_tcp(host: str, port: int, tls: ssl.SSLContext | None, call: Call) ->
         if secs <= 0:
             break
         try:
-            connected = _connect(socket.socket(family, kind, protocol), address, secs, call)
+            connected = _connect(_socket(family, kind, protocol), address, secs, call)
         except OSError as error:
             failure = error
             if call.cancellation.cancelled:
@@ -53,7 +56,7 @@ def connect_unix(path: str, call: Call) -> Connection:
     limit = _limit(call)
     while True:
         try:
-            return Connection(_connect(socket.socket(socket.AF_UNIX), path, CONNECT_SECS, call))
+            return Connection(_connect(_socket(socket.AF_UNIX), path, CONNECT_SECS, call))
         except BlockingIOError:
             # A full queue is an error at once, where TCP waits; the queue of llama.cpp's server holds five.
             if time.monotonic() >= limit or call.cancellation.wait(_QUEUE_SECS):
@@ -68,7 +71,8 @@ def default_tls_context() -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=certifi.where())
         context.set_default_verify_paths()
     except OSError as error:
-        raise httpx.ConnectError(f"the certificates to trust cannot be read: {os_reason(error)}") from None
+        unreadable = f"the certificates to trust cannot be read: {os_reason(error)}"
+        raise shortage(error) or httpx.ConnectError(unreadable) from None
     context.set_alpn_protocols(["http/1.1"])
     return context
 
@@ -81,6 +85,14 @@ def _cannot_connect(failure: OSError | None) -> httpx.TransportError:
     if failure is None or isinstance(failure, TimeoutError):
         return httpx.ConnectTimeout("no connection in time")
     return httpx.ConnectError(os_reason(failure))
+
+
+def _socket(*what: int) -> socket.socket:
+    """A new socket. Raises OutOfMemoryError where the process may have no more open files."""
+    try:
+        return off_the_standard_streams(socket.socket(*what))
+    except OSError as error:
+        raise shortage(error) or error from None
 
 
 def _connect(connecting: socket.socket, address: _Address | str, secs: float, call: Call) -> socket.socket:
@@ -121,11 +133,11 @@ def _resolve(
         wake.clear()
         forget = call.cancellation.on_cancel(wake.set)
         try:
-            with signals_left_to_the_host():
+            with memory_for(THREAD_BYTES), signals_left_to_the_host():
                 threading.Thread(target=look_up, name="maze-resolve", daemon=True).start()
-        except RuntimeError:
+        except RuntimeError as error:
             forget()
-            raise httpx.ConnectError(f"the name {host!r} cannot be looked up: no thread can be started") from None
+            raise shortage(error) or error from None
         wake.wait(limit - time.monotonic())
         forget()
     if not answer:

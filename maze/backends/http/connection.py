@@ -47,6 +47,21 @@ class Connection:
     def close(self) -> None:
         self._socket.close()
 
+    def stop_sending(self) -> None:
+        """Tell the other side that nothing more comes, and see when it ends the connection."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def is_hung_up(self) -> bool:
+        """After stop_sending(): whether the other side has ended the connection, or shut() has."""
+        ended = select.poll()
+        ended.register(self._socket, 0)
+        return bool(ended.poll(0))
+
+    def fileno(self) -> int:
+        """For poll(); -1 when it is closed."""
+        return self._socket.fileno()
+
     def send(self, data: bytes, call: Call) -> None:
         """Send all of `data`."""
         rest = memoryview(data)

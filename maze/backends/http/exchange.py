@@ -34,13 +34,24 @@ _MEANINGS = {
 """By words in the errors of h11, which say more than one wants to show after a colon."""
 
 
+class NotHttpError(httpx.RemoteProtocolError):
+    """What came is not HTTP/1.1; `quoted` is what came, for which {} stands in the message, as in MalformedError."""
+
+    def __init__(self, problem: str, quoted: bytes) -> None:
+        super().__init__(problem)
+        self.quoted = quoted.decode(errors="replace")
+
+
 class Exchange(httpx.SyncByteStream):
     """One request and its answer, whose body is read by iterating; how its reader ends decides about the connection."""
 
-    def __init__(self, connection: Connection, call: Call, keep: Callable[[Exchange], None]) -> None:
+    def __init__(
+        self, connection: Connection, call: Call, keep: Callable[[Exchange], None], leave: Callable[[Connection], None]
+    ) -> None:
         self.connection = connection
         self._call = call
         self._keep = keep
+        self._leave = leave
         self._http = h11.Connection(h11.CLIENT, MAX_HEAD_BYTES)
         self._keeps_alive = False
         """Whether the connection can serve another request once the answer has ended."""
@@ -85,7 +96,7 @@ class Exchange(httpx.SyncByteStream):
         if keep and not self._call.cancellation.cancelled:
             self._keep(self)
         else:
-            self.connection.close()
+            self._leave(self.connection)
 
     def is_over(self) -> bool:
         """Whether nothing but the end of the answer has arrived since its reader had enough, and nobody has closed."""
@@ -136,7 +147,7 @@ class Exchange(httpx.SyncByteStream):
                 continue
             # What speaks another protocol is told at once, not when it falls silent.
             if not (arrived.startswith(b"HTTP/1.") or b"HTTP/1.".startswith(arrived)):
-                raise httpx.RemoteProtocolError(f"it is not HTTP/1.1: it begins with {arrived[:16]!r}")
+                raise NotHttpError("it is not HTTP/1.1: it begins with {}", arrived)
             if len(arrived) > MAX_HEAD_BYTES:
                 raise httpx.RemoteProtocolError(f"its header is over {MAX_HEAD_BYTES} bytes long")
             more = self.connection.receive(self._call)
@@ -158,7 +169,7 @@ class Exchange(httpx.SyncByteStream):
     def _parse_head(self, head: bytes) -> h11.Response | h11.InformationalResponse:
         status_line = _STATUS_LINE.match(head)
         if status_line is None:
-            raise httpx.RemoteProtocolError(f"its status line is malformed: {head[: head.find(10)][:60]!r}")
+            raise NotHttpError("its status line is malformed: {}", head[: head.find(10)])
         if not _FIELD_LINES.fullmatch(head, status_line.end()):
             raise httpx.RemoteProtocolError("its header is malformed")
         self._http.receive_data(head)

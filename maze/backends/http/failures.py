@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import httpx
-import orjson
 
 from maze.backends.dialects.base import Event, MalformedError
+from maze.backends.http.answer_json import read_json
 from maze.backends.http.connect import CONNECT_SECS
 from maze.backends.http.connection import TlsError
+from maze.backends.http.exchange import NotHttpError
 from maze.backends.http.limits import Call
 from maze.backends.http.redaction import Redaction
 from maze.backends.http.retry import Again, FailedAttempt
@@ -22,8 +23,8 @@ from maze.errors import (
     UnauthorizedError,
 )
 
-MAX_REASON_CHARACTERS = 500
-"""How much of an engine's own error text goes into ours."""
+MAX_REASONS = 3
+"""How many of the things that a service finds wrong at once are told."""
 
 _RETRYABLE = frozenset({408, 429, 502, 503, 504})
 _STATUS_OF_ERROR_TYPE = {
@@ -75,7 +76,10 @@ class Failures:
 
     def bad(self, url: str, problem: str | MalformedError | httpx.TransportError) -> FailedAttempt:
         """What becomes of an answer that is not what the protocol says."""
-        return FailedAttempt(BadResponseError(self.redaction.text(f"the answer of {url} is wrong: {problem}")))
+        said = str(problem)
+        if isinstance(problem, (MalformedError, NotHttpError)):
+            said = said.replace("{}", self.redaction.quoted(problem.quoted))
+        return FailedAttempt(BadResponseError(f"the answer of {url} is wrong: {said}"))
 
     def unusable(self, problem: str) -> FailedAttempt:
         """What becomes of an endpoint that is no service as it was configured."""
@@ -87,19 +91,22 @@ class Failures:
         details: Event = error if type(error) is dict else event
         status = details.get("code")
         if type(status) is not int or not 400 <= status <= 599:
-            status = _STATUS_OF_ERROR_TYPE.get(str(details.get("type")), 500)
-        return FailedAttempt(*self._meaning(url, status, _told_reason(event)), blames_endpoint=status >= 500)
+            kind = details.get("type")
+            status = _STATUS_OF_ERROR_TYPE.get(kind, 500) if type(kind) is str else 500
+        return FailedAttempt(*self._meaning(url, status, self._told_reason(event)), blames_endpoint=status >= 500)
 
-    def refused(self, url: str, status: int, body: bytes, retry_after: float | None) -> FailedAttempt:
-        """What becomes of an answer that is neither 200 nor a redirect that is followed."""
+    def refused(self, url: str, status: int, body: bytes, retry_after: float | None, leads_to: str) -> FailedAttempt:
+        """What becomes of an answer that is neither 200 nor a redirect that is followed.
+
+        `leads_to` is where a redirect goes; empty if it does not say, or the answer is none.
+        """
         blames = status >= 500 or (status == 429 and retry_after is not None)
-        error, again = self._meaning(url, status, _reason(body))
+        error, again = self._meaning(url, status, self._reason(body), leads_to)
         return FailedAttempt(error, again, status=status, retry_after=retry_after, blames_endpoint=blames)
 
-    def _meaning(self, url: str, status: int, reason: str) -> tuple[MazeError, Again]:
-        """The meaning of each HTTP status."""
-        said = self.redaction.text(reason)[:MAX_REASON_CHARACTERS]
-        said = f" ({status}): {said}" if said else f" ({status})"
+    def _meaning(self, url: str, status: int, reason: str, leads_to: str = "") -> tuple[MazeError, Again]:
+        """The meaning of each HTTP status. `reason` has no keys in it."""
+        said = f" ({status}): {reason}" if reason else f" ({status})"
         again = Again.YES if status in _RETRYABLE else Again.ONCE if status == 500 else Again.NEVER
         error: MazeError
         if status in (401, 403):
@@ -114,46 +121,60 @@ class Failures:
         elif status >= 400:
             error = RequestRejectedError(f"{url} refused the request{said}")
         elif status >= 300:
+            final = f"; it leads to {self.redaction.quoted(leads_to)}" if leads_to else ""
             error = RequestRejectedError(
                 f"{url} redirects the request elsewhere{said}; put the final URL of the service into MODAL_ENDPOINT"
+                f"{final}"
             )
         else:
             return self.bad(url, f"its status is {status}, and only 200 has an answer").error, again
         return error, again
 
+    def _reason(self, body: bytes) -> str:
+        """What the body of an error says, in any of the shapes that engines use."""
+        try:
+            told = read_json(body)
+        except ValueError:
+            text = body.decode(errors="replace")
+            return "an HTML page" if text.lstrip().startswith("<") else self.redaction.line(text)
+        return self._told_reason(told)
+
+    def _told_reason(self, told: object) -> str:
+        """`{"error": {"message"}}`, `{"error": "text"}`, `{"detail"}`, `{"object": "error", "message"}`, or a text."""
+        reasons: list[str] = []
+        left = [told]
+        while left and len(reasons) < MAX_REASONS:
+            told = left.pop()
+            if type(told) is dict:
+                if told.get("type") == "exceed_context_size_error":  # llama.cpp
+                    reasons.append(_over_context(told))
+                else:
+                    left.append(next((told[key] for key in ("error", "message", "detail", "msg") if told.get(key)), ""))
+            elif type(told) is list:  # what FastAPI finds wrong, item by item
+                left += told[MAX_REASONS - 1 :: -1]
+            elif type(told) is str and (reason := self.redaction.line(told)):
+                reasons.append(reason)
+        return "; ".join(reasons)
+
+
+def _over_context(told: Event) -> str:
+    prompt, context = told.get("n_prompt_tokens"), told.get("n_ctx")
+    if not type(prompt) is type(context) is int:
+        return "the prompt is longer than what the engine holds for prompt and answer; shorten the prompt"
+    return (
+        f"the prompt is {prompt} tokens long, but the engine holds {context} for prompt and answer; shorten the prompt"
+    )
+
+
+def error_of(data: bytes) -> Event:
+    """What an event says that is one of an error: an object, or a text."""
+    try:
+        said: object = read_json(data)
+    except ValueError:
+        said = data.decode(errors="replace")
+    return said if isinstance(said, dict) and is_error(said) else {"error": said}
+
 
 def is_error(event: Event) -> bool:
     """Whether an object within an answer of status 200 is an error."""
     return event.get("error") is not None or event.get("object") == "error"
-
-
-def one_line(text: str) -> str:
-    """What a service says, fit for a terminal: printable, in one line, and not long."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * MAX_REASON_CHARACTERS]).split())
-
-
-def _reason(body: bytes) -> str:
-    """What the body of an error says, in any of the shapes that engines use."""
-    try:
-        told = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        text = body.decode(errors="replace")
-        return "an HTML page" if text.lstrip().startswith("<") else one_line(text)
-    return _told_reason(told)
-
-
-def _told_reason(told: object) -> str:
-    """`{"error": {"message"}}`, `{"error": "text"}`, `{"detail"}`, `{"object": "error", "message"}`, or a text."""
-    while type(told) is dict:
-        if told.get("type") == "exceed_context_size_error":  # llama.cpp
-            return (
-                f"the prompt is {told.get('n_prompt_tokens')} tokens long, but the engine holds {told.get('n_ctx')} "
-                "for prompt and answer; shorten the prompt"
-            )
-        inner = next((told[key] for key in ("error", "message", "detail", "msg") if told.get(key)), None)
-        if inner is None:
-            return ""
-        told = inner
-    if type(told) is list:  # what FastAPI finds wrong, item by item
-        return "; ".join(filter(None, map(_told_reason, told[:3])))
-    return one_line(told) if type(told) is str else ""

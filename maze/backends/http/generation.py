@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
-from maze.backends.base import Completion, OnText, Request
+from maze.backends.base import FINISHED_STOP, Completion, OnText, Request
 from maze.backends.dialects.base import AnswerReader, Dialect, MalformedError
 from maze.backends.endpoints import Endpoint
 from maze.backends.http.client import Client, body, limited
-from maze.backends.http.failures import is_error
+from maze.backends.http.failures import error_of, is_error
 from maze.backends.http.limits import Call, Limits
 from maze.backends.http.retry import Again, FailedAttempt, pause_secs
-from maze.backends.http.sse import events, parsed
+from maze.backends.http.sse import DONE, events, parsed
+from maze.backends.stop_texts import StopTexts
+from maze.backends.token_limit import check_token_limit
 from maze.errors import CancelledError, MazeError
 
 _log = logging.getLogger(__name__)
@@ -36,6 +39,8 @@ class GenerationAttempt:
     on_text: OnText
     call: Call
     started: float = field(default_factory=time.monotonic)
+    text_bytes: int = 0
+    """Of the text that has arrived."""
 
     def run(self, path: str, data: bytes) -> Completion:
         """Send the request and read its answer, wherever it is to be had in the end."""
@@ -63,45 +68,59 @@ class GenerationAttempt:
             self.call.cancellation.raise_if_cancelled()
 
     def _read(self, response: httpx.Response) -> Completion:
-        """Read an answer of status 200 to its end, handing out its text, and look at the whole."""
-        call = self.call
-        reader = self.dialect.reader(self.request)
-        pieces: list[str] = []
+        """Read an answer of status 200 to its end, or to a stop text; hand out its text and look at the whole."""
+        call, request = self.call, self.request
+        reader = self.dialect.reader(request)
+        stops = StopTexts(request.stop)
+        arrived: list[str] = []
+        handed_out: list[str] = []
         first_text_ms: float | None = None
         failure: FailedAttempt | httpx.TransportError | MalformedError | None = None
         call.allow_silence(call.silence_secs)
         try:
             for piece in self._texts(response, reader):
-                call.raise_if_over()  # much may have arrived before
-                if first_text_ms is None:
-                    first_text_ms = (time.monotonic() - self.started) * 1000
-                pieces.append(piece)
-                if self.on_text(piece) is False:
-                    raise CancelledError("the caller ended the generation")
-                call.allow_silence(self.limits.gap_secs)
-            call.cancellation.raise_if_cancelled()
-            text = "".join(pieces)
-            reader.check(text)
-            response.extensions["done"]()
+                if piece:
+                    call.raise_if_over()  # much may have arrived before
+                    if first_text_ms is None:
+                        first_text_ms = (time.monotonic() - self.started) * 1000
+                    arrived.append(piece)
+                text = stops.take(piece)
+                if reader.finish_reason is not None:
+                    text += stops.rest()
+                if text:
+                    handed_out.append(text)
+                    if self.on_text(text) is False:
+                        raise CancelledError("the caller ended the generation")
+                if piece:
+                    call.allow_silence(self.limits.gap_secs)
+                # Only the end of an answer tells whether a mask was obeyed.
+                if stops.found and request.token_mask is None:
+                    break
+            else:
+                call.cancellation.raise_if_cancelled()
+                reader.check("".join(arrived))
+                response.extensions["done"]()
         except (FailedAttempt, httpx.TransportError, MalformedError) as caught:
             failure = caught
         except MazeError as error:
-            error.partial_text = "".join(pieces)
+            error.partial_text = "".join(handed_out) + stops.rest()
             raise
         finally:
             response.close()
 
         if failure is not None:
-            raise self._failed(failure, "".join(pieces))
-        assert reader.finish_reason is not None  # noqa: S101 - check() has looked
+            raise self._failed(failure, "".join(handed_out) + stops.rest())
+        finish_reason = FINISHED_STOP if stops.found else reader.finish_reason
+        assert finish_reason is not None  # noqa: S101 - check() has looked
         engine: dict[str, Any] = {"endpoint": self.endpoint.url, "dialect": self.dialect.name}
         if self.endpoint.version is not None:
             engine["version"] = self.endpoint.version
+        tokens = reader.tokens_generated
         return Completion(
-            text=text,
-            finish_reason=reader.finish_reason,
+            text="".join(handed_out),
+            finish_reason=finish_reason,
             # A service that does not count sends about a token with each event.
-            tokens_generated=len(pieces) if reader.tokens_generated is None else reader.tokens_generated,
+            tokens_generated=min(len(arrived), request.max_tokens) if tokens is None else tokens,
             model=self.client.failures.redaction.text(reader.model or self.model or ""),
             prompt_tokens=reader.prompt_tokens,
             first_token_ms=first_text_ms,
@@ -124,33 +143,41 @@ class GenerationAttempt:
         return failed
 
     def _texts(self, response: httpx.Response, reader: AnswerReader) -> Iterator[str]:
-        """The texts in an answer, as they arrive."""
+        """The text of each event of an answer, as it arrives; empty where an event has none."""
         content_type = response.headers.get("content-type", "")
         kind = content_type.lower()
         pieces = limited(body(response), self.limits.answer_bytes)
         if kind.startswith("application/json"):
-            answer = parsed(b"".join(pieces))
+            answer = parsed(b"".join(pieces).removeprefix(BOM_UTF8))
             if is_error(answer):
                 raise self.client.failures.told(self.endpoint.url, answer)
-            yield reader.feed_whole(answer)
+            text = reader.feed_whole(answer)
+            yield text
+            self._check_limit(reader, text)
             return
         if not kind.startswith("text/event-stream"):
-            raise MalformedError(f"it is {_described_type(content_type)}, not a stream of events")
-        for data in events(pieces):
-            if data == b"[DONE]":
+            raise _not_a_stream(content_type)
+        for sent in events(pieces):
+            if sent.data.strip() == DONE:
                 return
-            event = parsed(data)
+            event = error_of(sent.data) if sent.is_error else parsed(sent.data)
             if is_error(event):
                 raise self.client.failures.told(self.endpoint.url, event)
-            piece = reader.feed(event)
-            if piece:
-                yield piece
+            text = reader.feed(event)
+            self._check_limit(reader, text)
+            yield text
             if not self.dialect.ends_with_done and reader.finish_reason is not None:
                 return
         raise MalformedError("it ended without its last event" + (", [DONE]" if self.dialect.ends_with_done else ""))
 
+    def _check_limit(self, reader: AnswerReader, text: str) -> None:
+        self.text_bytes += len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+        check_token_limit(self.request.max_tokens, reader.tokens_generated, self.text_bytes)
 
-def _described_type(content_type: str) -> str:
+
+def _not_a_stream(content_type: str) -> MalformedError:
     if content_type.lower().startswith("text/html"):
-        return "an HTML page"
-    return f"of type {content_type[:60]!r}" if content_type else "of no stated type"
+        kind = "an HTML page"
+    else:
+        kind = "of type {}" if content_type else "of no stated type"
+    return MalformedError(f"it is {kind}, not a stream of events", content_type)

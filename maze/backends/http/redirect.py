@@ -1,4 +1,7 @@
-"""Redirects: Modal answers a request that takes long with 303 and the URL of its result, again and again."""
+"""Redirects: Modal answers a request that takes long with 303 and the URL of its result, again and again.
+
+The way to a result stays on the origins of the configured endpoints: what another host says is not of the service.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,13 @@ _STATUSES = frozenset({301, 302, 303, 307, 308})
 class RedirectedRequest:
     """A request on its way to its answer: at first as it was made, after a redirect a GET of the result."""
 
-    def __init__(self, route: Route, request: httpx.Request, call: Call) -> None:
+    def __init__(self, route: Route, request: httpx.Request, path: str, call: Call) -> None:
+        """`path` is what was asked for below the URL of the service."""
         self.route = route
         self.request = request
         self.call = call
         self.redirects = 0
-        self._with_keys = True
-        """Whether every URL so far was of the endpoint's origin; keys go nowhere else, nor back from there."""
+        self._path = path
 
     def is_redirect(self, status: int) -> bool:
         """Whether an answer of this status is followed. Only GETs are repeated elsewhere; 303 makes one of any."""
@@ -35,15 +38,37 @@ class RedirectedRequest:
         if self.redirects > MAX_REDIRECTS:
             raise MalformedError(f"it redirects more than {MAX_REDIRECTS} times")
         here = self.request.url
-        try:
-            there = here.join(location)
-            is_url = bool(location and there.scheme in ("http", "https") and there.host and not there.userinfo)
-        except (httpx.InvalidURL, ValueError):  # ValueError: host names that IDNA does not allow, broken IPv6 addresses
-            is_url = False
-        if not is_url:
+        there = self._joined(location)
+        if there is None:
             raise MalformedError("it redirects to something that is no URL")
         if here.scheme == "https" and there.scheme != "https":
-            raise MalformedError("it redirects from https to http, which is not followed")
-        self._with_keys = self._with_keys and self.route.is_own_origin(there)
-        self.request = self.route.get_redirected(there, self.call, with_keys=self._with_keys)
+            raise MalformedError(
+                f"it redirects from https to http, which is not followed: from {_shown_origin(here)} to {{}}",
+                _shown_origin(there),
+            )
+        if not self.route.may_lead_to(there):
+            raise MalformedError(
+                f"it redirects from {_shown_origin(here)} to another origin, which is not followed; if the service is "
+                "there, set MODAL_ENDPOINT to {}",
+                self.shown_target(location) if there.path.endswith(self._path) else _shown_origin(there),
+            )
+        self.request = self.route.get_redirected(there, self.call)
         self.call.allow_silence(self.call.silence_secs)
+
+    def shown_target(self, location: str) -> str:
+        """Where a redirect leads, to be shown: the URL of the service, if it is to what was asked for there."""
+        there = self._joined(location)
+        return "" if there is None else _shown_origin(there) + there.path.removesuffix(self._path)
+
+    def _joined(self, location: str) -> httpx.URL | None:
+        """The URL that a redirect leads to; None if that is none that can be asked."""
+        try:
+            there = self.request.url.join(location)
+            is_url = location and there.scheme in ("http", "https") and there.host and not there.userinfo
+        except (httpx.InvalidURL, ValueError):  # ValueError: host names that IDNA does not allow, broken IPv6 addresses
+            return None
+        return there if is_url else None
+
+
+def _shown_origin(url: httpx.URL) -> str:
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"

@@ -1,4 +1,7 @@
-"""The way to one endpoint: its URL, and the headers of its requests. Keys are sent to its origin and nowhere else."""
+"""The way to one endpoint: its URL, and the headers of its requests, keys among them.
+
+Requests go to the origins of the configured endpoints and nowhere else, also where an answer redirects.
+"""
 
 from __future__ import annotations
 
@@ -14,47 +17,64 @@ _PUBLIC_HEADERS = {
     "Accept": "text/event-stream, application/json",
     "Accept-Encoding": "identity",
 }
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+Origin = tuple[str, str, int]
+"""Scheme, host, port."""
 
 
 class Route:
     """Makes the requests for one endpoint; what they have in common is made once."""
 
     def __init__(self, endpoint_url: str, config: ModalConfig) -> None:
-        try:
-            self._base = httpx.URL(endpoint_url)
-        except (httpx.InvalidURL, ValueError) as error:  # ValueError: host names that IDNA does not allow
-            raise ConfigurationError(
-                f"an endpoint is not a URL that can be used: {error}; give one such as https://name--maze.modal.run"
-            ) from None
+        base = _url(endpoint_url)
+        # OpenAI-compatible products give their address with /v1, which our paths have where they need it.
+        self._root = endpoint_url.removesuffix("/v1") if base.path.endswith("/v1") else endpoint_url
         private = {
             "Authorization": config.api_key and f"Bearer {config.api_key.reveal()}",
             "Modal-Key": config.proxy_key.reveal(),
             "Modal-Secret": config.proxy_secret.reveal(),
         }
-        given = {name: value for name, value in private.items() if value}
-        self._headers = httpx.Headers(_host_header(self._base) | _PUBLIC_HEADERS | given)
+        self._common = _PUBLIC_HEADERS | {name: value for name, value in private.items() if value}
+        self._headers = httpx.Headers(_host_header(base) | self._common)
         self._post_headers = httpx.Headers([*self._headers.raw, (b"Content-Type", b"application/json")])
         self._urls: dict[str, httpx.URL] = {}
+        self._origins = {origin_of(_url(endpoint)) for endpoint in config.endpoints}
+        """Of all endpoints, which are given the same keys."""
 
     def post(self, path: str, body: bytes, call: Call) -> httpx.Request:
-        return _request("POST", self._url(path), self._post_headers, body, call)
+        return _request("POST", self._at(path), self._post_headers, body, call)
 
     def get(self, path: str, call: Call) -> httpx.Request:
-        return _request("GET", self._url(path), self._headers, b"", call)
+        return _request("GET", self._at(path), self._headers, b"", call)
 
-    def get_redirected(self, url: httpx.URL, call: Call, *, with_keys: bool) -> httpx.Request:
-        """A GET of what an answer redirected to."""
-        headers = self._headers if with_keys else httpx.Headers(_host_header(url) | _PUBLIC_HEADERS)
-        return _request("GET", url, headers, b"", call)
+    def get_redirected(self, url: httpx.URL, call: Call) -> httpx.Request:
+        """A GET of what an answer redirected to, which may_lead_to() allows."""
+        return _request("GET", url, httpx.Headers(_host_header(url) | self._common), b"", call)
 
-    def is_own_origin(self, url: httpx.URL) -> bool:
-        return _origin(url) == _origin(self._base)
+    def may_lead_to(self, url: httpx.URL) -> bool:
+        """Whether `url` is of the origin of a configured endpoint."""
+        return origin_of(url) in self._origins
 
-    def _url(self, path: str) -> httpx.URL:
+    def _at(self, path: str) -> httpx.URL:
         url = self._urls.get(path)
         if url is None:
-            url = self._urls[path] = httpx.URL(str(self._base).rstrip("/") + path)
+            url = self._urls[path] = httpx.URL(self._root.rstrip("/") + path)
         return url
+
+
+def origin_of(url: httpx.URL) -> Origin:
+    """Where a request to `url` goes."""
+    return url.scheme, url.raw_host.decode("ascii").lower(), url.port or _DEFAULT_PORTS[url.scheme]
+
+
+def _url(endpoint_url: str) -> httpx.URL:
+    try:
+        return httpx.URL(endpoint_url)
+    except (httpx.InvalidURL, ValueError) as error:  # ValueError: host names that IDNA does not allow
+        raise ConfigurationError(
+            f"an endpoint is not a URL that can be used: {error}; give one such as https://name--maze.modal.run"
+        ) from None
 
 
 def _request(method: str, url: httpx.URL, headers: httpx.Headers, body: bytes, call: Call) -> httpx.Request:
@@ -64,7 +84,3 @@ def _request(method: str, url: httpx.URL, headers: httpx.Headers, body: bytes, c
 
 def _host_header(url: httpx.URL) -> dict[str, str]:
     return {"Host": url.netloc.decode("ascii")}
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port  # httpx drops default ports

@@ -22,18 +22,15 @@ import httpx
 from maze.backends.http.connect import connect_tcp, connect_unix, default_tls_context
 from maze.backends.http.connection import Connection
 from maze.backends.http.exchange import Exchange
+from maze.backends.http.left_behind import LeftBehind
 from maze.backends.http.limits import Call
+from maze.backends.http.route import Origin, origin_of
 
 KEEP_ALIVE_SECS = 4.0
 """How long an idle connection is kept; vLLM and llama.cpp close theirs after 5 s."""
 MAX_IDLE_CONNECTIONS = 256
 """Idle connections kept for one origin, as many as calls may be under way. Those that expired are closed when the next
 connection is given back, so after a burst some stay open until the next call or close()."""
-
-Origin = tuple[str, str, int]
-"""Scheme, host, port."""
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +45,15 @@ class SocketTransport(httpx.BaseTransport):
     """Sends requests over plain and TLS sockets and keeps connections alive. Safe for use from many threads.
 
     With `uds`, the path of a Unix socket, everything goes there, without TLS; the host of a URL is then a mere name.
+    `most_left_behind` bounds how many answers there the server may still work at that nobody waits for any more.
     """
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None, uds: str | None = None) -> None:
+    def __init__(
+        self, *, tls: ssl.SSLContext | None = None, uds: str | None = None, most_left_behind: int | None = None
+    ) -> None:
         self._tls = tls
         self._uds = uds
+        self._left_behind = None if most_left_behind is None else LeftBehind(most_left_behind)
         self._lock = threading.Lock()
         self._idle: dict[Origin, list[_Idle]] = {}
         self._closed = False
@@ -64,8 +65,7 @@ class SocketTransport(httpx.BaseTransport):
         Without it, closing the answer closes the connection: that is how an engine learns that nobody listens.
         """
         call: Call = request.extensions["call"]
-        url = request.url
-        origin = (url.scheme, url.raw_host.decode("ascii"), url.port or _DEFAULT_PORTS[url.scheme])
+        origin = origin_of(request.url)
         idle = self._take_idle(origin)
         if idle is not None:
             try:
@@ -80,6 +80,8 @@ class SocketTransport(httpx.BaseTransport):
     def _connect(self, origin: Origin, call: Call) -> Connection:
         scheme, host, port = origin
         if self._uds is not None:
+            if self._left_behind is not None:
+                self._left_behind.wait(call)
             return connect_unix(self._uds, call)
         if scheme == "http":
             return connect_tcp(host, port, None, call)
@@ -88,7 +90,7 @@ class SocketTransport(httpx.BaseTransport):
         return connect_tcp(host, port, self._tls, call)
 
     def _ask(self, origin: Origin, connection: Connection, request: httpx.Request, call: Call) -> httpx.Response:
-        return Exchange(connection, call, partial(self._keep, origin)).ask(request)
+        return Exchange(connection, call, partial(self._keep, origin), self._leave).ask(request)
 
     def _take_idle(self, origin: Origin) -> Connection | None:
         while True:
@@ -114,6 +116,12 @@ class SocketTransport(httpx.BaseTransport):
         for old in surplus:
             old.last.connection.close()
 
+    def _leave(self, connection: Connection) -> None:
+        if self._left_behind is None:
+            connection.close()
+        else:
+            self._left_behind.add(connection)
+
     def close(self) -> None:
         """Close the idle connections, and those in use when their answer was read."""
         with self._lock:
@@ -122,3 +130,5 @@ class SocketTransport(httpx.BaseTransport):
             self._idle.clear()
         for each in idle:
             each.last.connection.close()
+        if self._left_behind is not None:
+            self._left_behind.close()

@@ -5,9 +5,10 @@ Everything here works with work lists and ends in time proportional to the size 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from maze.errors import ContradictionError
+from maze.grammar.budget import Budget, Construction
 from maze.grammar.cfg.model import Cfg, Nonterminal, Production, Terminal
 
 
@@ -56,7 +57,10 @@ class FirstFollow:
     terminal begins, `end` is the bit for the end of the whole text.
     """
 
-    def __init__(self, cfg: Cfg, beginnings: Mapping[Terminal, int], end: int = 0) -> None:
+    def __init__(
+        self, cfg: Cfg, beginnings: Mapping[Terminal, int], budget: Budget | Construction, *, end: int = 0
+    ) -> None:
+        budget.spend(3 * sum(1 + len(rhs) for productions in cfg.rules.values() for rhs in productions))
         self._cfg = cfg
         self._beginnings = beginnings
         self._empty = nullable(cfg.rules)
@@ -74,7 +78,7 @@ class FirstFollow:
                     begins.setdefault(symbol.name, set()).add(name)
                     if symbol.name not in self._empty:
                         break
-        _spread(self._first, begins)
+        _spread(self._first, begins, budget)
         for name, productions in cfg.rules.items():
             for production in productions:
                 at_end = True
@@ -84,7 +88,7 @@ class FirstFollow:
                         if at_end:
                             ends.setdefault(name, set()).add(symbol.name)
                     at_end = at_end and isinstance(symbol, Nonterminal) and symbol.name in self._empty
-        _spread(self._follow, ends)
+        _spread(self._follow, ends, budget)
         self.beginning = self._first[cfg.start] | (end if cfg.start in self._empty else 0)
         """What the whole text can begin with."""
 
@@ -114,12 +118,14 @@ class FirstFollow:
                 after = self._first[symbol.name]
 
 
-def _spread(sets: dict[str, int], to: Mapping[str, Iterable[str]]) -> None:
+def _spread(sets: dict[str, int], to: Mapping[str, Collection[str]], budget: Budget | Construction) -> None:
     """Add each set to those that it goes `to`, until nothing is new."""
     todo = list(sets)
     while todo:
         name = todo.pop()
-        for other in to.get(name, ()):
+        others = to.get(name, ())
+        budget.spend(1 + len(others) * (1 + sets[name].bit_length() // 1024))
+        for other in others:
             if sets[other] | sets[name] != sets[other]:
                 sets[other] |= sets[name]
                 todo.append(other)

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from maze.grammar.budget import Construction
 from maze.grammar.cfg.analysis import nullable, pruned
 from maze.grammar.cfg.model import Cfg, Nonterminal, Production, Symbol
 from maze.grammar.cfg.terminal_states import TerminalStates, states_of
-from maze.grammar.pattern.automaton import Budget
 from maze.grammar.pattern.code_points import Ranges, union
 from maze.grammar.pattern.derivative import Derivatives
 
@@ -38,7 +38,7 @@ class CannotFollowError(Exception):
 class Tables:
     """The grammar in numbers, without what describes no text."""
 
-    def __init__(self, cfg: Cfg, budget: Budget) -> None:
+    def __init__(self, cfg: Cfg, budget: Construction) -> None:
         self.cfg = pruned(cfg)
         self.names = list(self.cfg.rules)
         numbers = {name: number for number, name in enumerate(self.names)}
@@ -139,32 +139,32 @@ class Prediction:
         return union(*{states.next_characters(0) for _, states in self._terminals})
 
 
-def recognise(cfg: Cfg, text: str, budget: Budget) -> Recogniser:
+def recognise(cfg: Cfg, text: str, budget: Construction) -> Chart:
     """The state after reading `text` by a grammar, of which no terminal accepts nothing.
 
     Raises CannotFollowError and OverBudgetError.
     """
     tables = Tables(cfg, budget)
-    recogniser = Recogniser(tables, budget)
-    recogniser.read(text)
-    if not recogniser.is_alive:
+    chart = Chart(tables, budget)
+    chart.read(text)
+    if not chart.is_alive:
         # Somewhere a terminal took a way that leads to no text, which is not looked into at every character.
-        alive, dead = 0, recogniser.offset
+        alive, dead = 0, chart.offset
         while dead - alive > 1:
             middle = (alive + dead) // 2
-            at_middle = Recogniser(tables, budget)
+            at_middle = Chart(tables, budget)
             at_middle.read(text[:middle])
             alive, dead = (middle, dead) if at_middle.is_alive else (alive, middle)
         raise CannotFollowError(alive)
-    if recogniser.offset < len(text):
-        raise CannotFollowError(recogniser.offset)
-    return recogniser
+    if chart.offset < len(text):
+        raise CannotFollowError(chart.offset)
+    return chart
 
 
-class Recogniser:
+class Chart:
     """Reads a text by a grammar from its beginning on. The methods raise OverBudgetError."""
 
-    def __init__(self, tables: Tables, budget: Budget) -> None:
+    def __init__(self, tables: Tables, budget: Construction) -> None:
         self._budget = budget
         self.tables = tables
         self._predictions: list[Prediction | None] = []

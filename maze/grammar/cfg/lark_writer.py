@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 from maze.errors import LimitExceededError
+from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import chain_is_longer
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Production, Symbol, Terminal, one_of
 from maze.grammar.cfg.recursion import recursion_of, with_direct_recursion
@@ -27,12 +28,13 @@ _FOLD_FROM = 8
 """Alternatives of one literal each that are folded into one terminal from this number on."""
 
 
-def cfg_to_lark(cfg: Cfg) -> EngineGrammar:
+def cfg_to_lark(cfg: Cfg, budget: Budget) -> EngineGrammar:
     """The Lark rules that accept exactly the texts of a grammar.
 
     Raises LimitExceededError where llguidance could not work with them.
     """
-    return EngineGrammar(_Writer(with_direct_recursion(cfg)).write())
+    budget.spend(8 * sum(1 + len(rhs) for productions in cfg.rules.values() for rhs in productions))
+    return EngineGrammar(_Writer(with_direct_recursion(cfg), budget).write())
 
 
 class _Names:
@@ -57,8 +59,9 @@ class _Names:
 class _Writer:
     """Writes one grammar: rules as they come, direct recursion as repetition, patterns as named terminals."""
 
-    def __init__(self, cfg: Cfg) -> None:
+    def __init__(self, cfg: Cfg, budget: Budget) -> None:
         self._cfg = cfg
+        self._budget = budget
         names = _Names(("start",))
         self._rule_names = {name: names.new(name, upper=False) for name in cfg.rules}
         self._names = names
@@ -155,6 +158,7 @@ class _Writer:
             name = self._names.new(symbol.name, upper=True)
             self._terminal_names[symbol] = name
             self._terminals.append(f"{name}: {to_terminal(symbol.language)}\n")
+            self._budget.spend(len(self._terminals[-1]))
         return self._terminal_names[symbol]
 
 

@@ -10,9 +10,10 @@ from functools import reduce
 from itertools import product
 from operator import or_
 
+from maze.grammar.budget import Budget, Construction, OverBudgetError
 from maze.grammar.cfg.analysis import FirstFollow
 from maze.grammar.cfg.model import Cfg, Literal, Production, Symbol, Terminal, one_of
-from maze.grammar.pattern.automaton import Alphabet, Budget, OverBudgetError, Positions, bits
+from maze.grammar.pattern.automaton import Alphabet, Positions, bits
 from maze.grammar.pattern.tree import literal
 
 _MAX_TERMINALS = 150
@@ -24,7 +25,7 @@ _MAX_ROUNDS = 16
 """Rounds of splitting before all is split into characters, which ends it."""
 
 
-def split_literals(cfg: Cfg) -> Cfg:
+def split_literals(cfg: Cfg, budget: Budget) -> Cfg:
     """The same language, in which the longest match is always the right one.
 
     `cfg` has only Literal terminals, and classes of characters that occur in none of them.
@@ -32,9 +33,9 @@ def split_literals(cfg: Cfg) -> Cfg:
     Where a rule offers many texts they become one terminal, if that can be told to be safe; engines cannot bear
     thousands of alternatives. Of the other terminals none is the beginning of another.
     """
-    cfg = _with_choices(cfg)
+    cfg = _with_choices(cfg, budget)
     texts = _texts(cfg)
-    spelled = {text: tuple(map(Literal, pieces)) for text, pieces in _prefix_free(texts).items()}
+    spelled = {text: tuple(map(Literal, pieces)) for text, pieces in _prefix_free(texts, budget).items()}
 
     def respelled(production: Production) -> Production:
         symbols: list[Symbol] = []
@@ -52,7 +53,7 @@ def _texts(cfg: Cfg) -> set[str]:
     return {symbol.text for symbol in cfg.terminals() if isinstance(symbol, Literal)}
 
 
-def _with_choices(cfg: Cfg) -> Cfg:
+def _with_choices(cfg: Cfg, budget: Budget) -> Cfg:
     """The grammar with one terminal for each rule's many texts, where nothing that follows could go on with them."""
     many = {
         name: choice
@@ -76,7 +77,7 @@ def _with_choices(cfg: Cfg) -> Cfg:
     }
     for name, choice in many.items():
         masks[chosen[name]] = reduce(or_, (masks[Literal(text)] for text in choice))
-    after = FirstFollow(Cfg(cfg.start, candidate), masks).after_terminals()
+    after = FirstFollow(Cfg(cfg.start, candidate), masks, budget).after_terminals()
 
     # A text that begins another, or is in two choices, makes both choices doubtful.
     owners: dict[str, set[str | None]] = {text: {None} for text in _texts(Cfg(cfg.start, candidate))}
@@ -102,7 +103,7 @@ def _with_choices(cfg: Cfg) -> Cfg:
     )
 
 
-def _prefix_free(texts: set[str]) -> dict[str, list[str]]:
+def _prefix_free(texts: set[str], budget: Budget) -> dict[str, list[str]]:
     """Each text as pieces, so that of all pieces of all texts none is the beginning of another."""
     splits: dict[str, list[str]] = {}
     pieces = set(texts)
@@ -111,6 +112,7 @@ def _prefix_free(texts: set[str]) -> dict[str, list[str]]:
         shortest = None
         unsplit = set()
         rests = set()
+        budget.spend(sum(1 + len(piece) // 8 for piece in pieces))
         for piece in sorted(pieces):
             if shortest is None or not piece.startswith(shortest):
                 shortest = piece
@@ -141,26 +143,27 @@ def _expanded(text: str, splits: dict[str, list[str]]) -> list[str]:
     return found
 
 
-def terminals_that_go_on(cfg: Cfg) -> set[Terminal] | None:
+def terminals_that_go_on(cfg: Cfg, budget: Budget) -> set[Terminal] | None:
     """The terminals that a lexer can go on with where a text of the grammar ends one; None if it takes long to tell."""
     terminals = cfg.terminals()
     if len(terminals) > _MAX_TERMINALS:
         return None
     trees = {each: literal(each.text) if isinstance(each, Literal) else each.language for each in terminals}
-    alphabet, budget = Alphabet(trees.values()), Budget(_MAX_STEPS)
     try:
-        automata = {terminal: Positions(tree, alphabet, budget) for terminal, tree in trees.items()}
+        construction = budget.construction(_MAX_STEPS)
+        alphabet = Alphabet(trees.values(), construction)
+        automata = {terminal: Positions(tree, alphabet, construction) for terminal, tree in trees.items()}
         beginnings = {
             terminal: reduce(or_, (positions.groups[first] for first in bits(positions.first)), 0)
             for terminal, positions in automata.items()
         }
-        after = FirstFollow(cfg, beginnings).after_terminals()
+        after = FirstFollow(cfg, beginnings, construction).after_terminals()
         return {
             going_on
             for going_on, right in automata.items()
             if any(right.follow)
             and any(
-                after[ending] and _goes_on(left, right, after[ending], budget)
+                after[ending] and _goes_on(left, right, after[ending], construction)
                 for ending, left in automata.items()
                 if beginnings[ending] & beginnings[going_on]
             )
@@ -169,7 +172,7 @@ def terminals_that_go_on(cfg: Cfg) -> set[Terminal] | None:
         return None
 
 
-def _goes_on(left: Positions, right: Positions, after: int, budget: Budget) -> bool:
+def _goes_on(left: Positions, right: Positions, after: int, budget: Construction) -> bool:
     """Whether some text of `left` begins a text of `right` that goes on with a character of `after`."""
     todo = [(i, j) for i, j in product(bits(left.first), bits(right.first)) if left.groups[i] & right.groups[j]]
     seen = set(todo)

@@ -7,30 +7,17 @@ is narrowed to those of its texts that lead from p to q, where not all of them d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
+from maze.grammar.budget import Budget, Construction, OverBudgetError
 from maze.grammar.cfg.analysis import FirstFollow
-from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal
-from maze.grammar.pattern.automaton import DEAD, Alphabet, Budget, OverBudgetError, make_dfa, smallest, ways_between
+from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Terminal
+from maze.grammar.pattern.automaton import DEAD, Alphabet, make_dfa, smallest, ways_between
 from maze.grammar.pattern.tree import Node, both
 
 MAX_PRODUCTIONS = 10_000
 """Most productions of a product. As many make about 400 KB of Lark text, which llguidance compiles in 0.2 s."""
-
-
-def intersect_grammar(cfg: Cfg, language: Node) -> Cfg | None:
-    """The grammar of the texts of `cfg` that `language` accepts; None if there are none.
-
-    Raises OverBudgetError if it is too large or takes too long to make.
-    """
-    return _Product(cfg, language).run()
-
-
-def overlaps(cfg: Cfg, language: Node) -> bool:
-    """Whether some text of `cfg` is accepted by `language`. Raises OverBudgetError."""
-    return _Product(cfg, language).reaches_end()
-
 
 _Goal = tuple[str, int]
 """A rule, and the state before it."""
@@ -46,24 +33,48 @@ class _Placed:
 
 
 _Production = tuple[Nonterminal | _Placed, ...]
+_Drafted = tuple["Nonterminal | _Narrowed", ...]
 
 
-class _Product:
-    """One construction.
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """Where the texts of a terminal lead from one state of the language."""
+
+    ends: frozenset[int]
+    edges: dict[int, dict[int, int]]
+    """What its texts go through: by state, the next ones and the groups of characters that lead there, as bits."""
+    is_whole: bool
+    """No text of the terminal is lost on the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Narrowed:
+    """A terminal that is to be narrowed to those of its texts that lead from one state to another."""
+
+    placed: _Placed
+    before: int
+    after: int
+
+
+class Product:
+    """The texts of a grammar that a regular language accepts.
 
     The forward pass finds, for each rule and state before it, every state after it, as an Earley parser does with
-    positions in a text. Productions are numbered.
+    positions in a text. Productions are numbered. Terminals are narrowed last, when it is known that the product is
+    not too large.
     """
 
-    def __init__(self, cfg: Cfg, language: Node) -> None:
+    def __init__(self, cfg: Cfg, language: Node, budget: Budget) -> None:
+        """Raises OverBudgetError if it takes too long to find out which states the texts lead to."""
         self._cfg = cfg
-        self._budget = Budget()
+        self._budget = budget.construction()
         patterns = [terminal for terminal in cfg.terminals() if isinstance(terminal, Pattern)]
-        self._alphabet = Alphabet([language, *(pattern.language for pattern in patterns)])
-        self._budget.spend(self._alphabet.size * len(patterns))
+        self._alphabet = Alphabet([language, *(pattern.language for pattern in patterns)], self._budget)
         self._end_mark = 1 << self._alphabet.size
         self._dfa = smallest(make_dfa(language, self._alphabet, self._budget), self._budget)
         self._terminals = {pattern: make_dfa(pattern.language, self._alphabet, self._budget) for pattern in patterns}
+        self._moves = self._dfa.moves()
+        self._moves_of = {pattern: dfa.moves() for pattern, dfa in self._terminals.items()}
         self._rules = self._placed()
         self._productions: list[_Production] = []
         self._numbers: dict[str, range] = {}
@@ -71,16 +82,18 @@ class _Product:
             self._numbers[name] = range(len(self._productions), len(self._productions) + len(productions))
             self._productions.extend(productions)
         self._representatives: dict[int, tuple[int, ...]] = {}
-        self._ends: dict[tuple[_Placed, int], dict[int, Terminal]] = {}
+        self._reached: dict[tuple[Pattern, int], _Reached] = {}
+        self._ends: dict[tuple[_Placed, int], frozenset[int]] = {}
         self._narrowed_patterns: dict[tuple[Pattern, int, frozenset[int]], Pattern] = {}
         self._results: dict[_Goal, dict[int, None]] = {}
+        self._forward()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no text of the grammar is accepted."""
+        return not any(state in self._dfa.accepting for state in self._results[self._cfg.start, 0])
 
     # -------------------------------------------------------------------------------------------- forward
-
-    def reaches_end(self) -> bool:
-        """Whether any text of the grammar is accepted."""
-        self._forward()
-        return any(state in self._dfa.accepting for state in self._results[self._cfg.start, 0])
 
     def _forward(self) -> None:
         if self._dfa.is_empty:
@@ -134,8 +147,9 @@ class _Product:
     def _placed(self) -> dict[str, tuple[_Production, ...]]:
         """The rules, with each terminal knowing what can follow it where it stands."""
         cfg = self._cfg
-        self._budget.spend(2 * sum(1 + len(rhs) for productions in cfg.rules.values() for rhs in productions))
-        sets = FirstFollow(cfg, {terminal: self._first(terminal) for terminal in cfg.terminals()}, self._end_mark)
+        sets = FirstFollow(
+            cfg, {terminal: self._first(terminal) for terminal in cfg.terminals()}, self._budget, end=self._end_mark
+        )
         return {
             name: tuple(
                 tuple(
@@ -171,75 +185,96 @@ class _Product:
 
     # -------------------------------------------------------------------------------------------- terminals
 
-    def _ends_of(self, placed: _Placed, state: int) -> dict[int, Terminal]:
-        """The states that a terminal leads to from `state`, and for each the terminal narrowed to the texts that do."""
+    def _ends_of(self, placed: _Placed, state: int) -> frozenset[int]:
+        """The states that a terminal leads to from `state`."""
         key = (placed, state)
         if key not in self._ends:
-            self._ends[key] = (
-                self._ends_of_literal(placed.terminal, placed.following, state)
-                if isinstance(placed.terminal, Literal)
-                else self._ends_of_pattern(placed.terminal, placed.following, state)
-            )
+            if isinstance(placed.terminal, Literal):
+                ends = self._ends_of_literal(placed.terminal, state)
+            else:
+                ends = self._reached_by(placed.terminal, state).ends
+            self._ends[key] = frozenset(self._representative(end, placed.following) for end in ends)
         return self._ends[key]
 
-    def _ends_of_literal(self, literal: Literal, following: int, state: int) -> dict[int, Terminal]:
+    def _ends_of_literal(self, literal: Literal, state: int) -> Iterable[int]:
         self._budget.spend(len(literal.text))
         for character in literal.text:
             state = self._dfa.next[state][self._alphabet.group_of(character)]
             if state == DEAD:
-                return {}
-        return {self._representative(state, following): literal}
+                return ()
+        return (state,)
 
-    def _ends_of_pattern(self, pattern: Pattern, following: int, start: int) -> dict[int, Terminal]:
+    def _reached_by(self, pattern: Pattern, start: int) -> _Reached:
         """Walks the terminal's automaton and the language's side by side."""
-        terminal = self._terminals[pattern]
+        key = (pattern, start)
+        if key in self._reached:
+            return self._reached[key]
+        accepting, moves = self._terminals[pattern].accepting, self._moves_of[pattern]
         found = {(0, start)}
         pending = [(0, start)]
         edges: dict[int, dict[int, int]] = {}
-        all_survive = True
+        is_whole = True
         while pending:
             inner, outer = pending.pop()
-            for group, inner_next in enumerate(terminal.next[inner]):
-                self._budget.spend(1)
-                if inner_next == DEAD:
-                    continue
-                outer_next = self._dfa.next[outer][group]
-                if outer_next == DEAD:
-                    all_survive = False  # Every state of an automaton leads to a text, and this one is lost.
-                    continue
-                targets = edges.setdefault(outer, {})
-                targets[outer_next] = targets.get(outer_next, 0) | 1 << group
-                if (inner_next, outer_next) not in found:
-                    found.add((inner_next, outer_next))
-                    pending.append((inner_next, outer_next))
+            leaving = self._moves[outer]
+            self._budget.spend(1 + len(moves[inner]) * len(leaving))
+            targets = edges.setdefault(outer, {})
+            for inner_next, offered in moves[inner].items():
+                lost = offered
+                for outer_next, taken in leaving.items():
+                    groups = offered & taken
+                    if not groups:
+                        continue
+                    lost ^= groups
+                    targets[outer_next] = targets.get(outer_next, 0) | groups
+                    if (inner_next, outer_next) not in found:
+                        found.add((inner_next, outer_next))
+                        pending.append((inner_next, outer_next))
+                # Every state of an automaton leads to a text, and with these characters one is lost.
+                is_whole = is_whole and not lost
         # No terminal accepts the empty text, so that the pair at the start is no end.
-        ends: dict[int, set[int]] = {}
-        for inner, outer in found:
-            if inner in terminal.accepting:
-                ends.setdefault(self._representative(outer, following), set()).add(outer)
-        if all_survive and len(ends) == 1:
-            return dict.fromkeys(ends, pattern)
-        return {end: self._narrowed(pattern, start, ends[end], edges) for end in sorted(ends)}
+        ends = frozenset(outer for inner, outer in found if inner in accepting)
+        self._reached[key] = _Reached(ends, edges, is_whole)
+        return self._reached[key]
 
-    def _narrowed(self, pattern: Pattern, start: int, ends: set[int], edges: dict[int, dict[int, int]]) -> Pattern:
-        key = (pattern, start, frozenset(ends))
+    def _narrow(self, wanted: _Narrowed) -> Terminal:
+        """The terminal with only the texts that lead from the one state to the other."""
+        terminal, following = wanted.placed.terminal, wanted.placed.following
+        if isinstance(terminal, Literal):
+            return terminal
+        reached = self._reached_by(terminal, wanted.before)
+        if reached.is_whole and len(self._ends_of(wanted.placed, wanted.before)) == 1:
+            return terminal
+        ends = frozenset(end for end in reached.ends if self._representative(end, following) == wanted.after)
+        key = (terminal, wanted.before, ends)
         if key not in self._narrowed_patterns:
-            ways = ways_between(start, ends, edges, self._alphabet, self._budget)
-            name = f"{pattern.name}[{start},{','.join(map(str, sorted(ends)))}]"
-            self._narrowed_patterns[key] = Pattern(name, both(pattern.language, ways))
+            ways = ways_between(wanted.before, ends, reached.edges, self._alphabet, self._budget)
+            name = f"{terminal.name}[{wanted.before},{','.join(map(str, sorted(ends)))}]"
+            self._narrowed_patterns[key] = Pattern(name, both(terminal.language, ways))
         return self._narrowed_patterns[key]
 
     # -------------------------------------------------------------------------------------------- backward
 
-    def run(self) -> Cfg | None:
-        """The product itself, or None if it has no text."""
-        self._forward()
+    def grammar(self) -> Cfg | None:
+        """The product as a grammar; None if it has no text. Raises OverBudgetError if it is too large."""
         ends = [state for state in sorted(self._results[self._cfg.start, 0]) if state in self._dfa.accepting]
         if not ends:
             return None
-        return _Builder(self._cfg.start, self._rules, self._budget, self._steps, self._ends_of).build(ends)
+        builder = _Builder(self._cfg.start, self._rules, self._budget, self._steps)
+        start = builder.build(ends)
+        terminals = {wanted: self._narrow(wanted) for wanted in builder.terminals}
+        rules = {
+            name: tuple(
+                dict.fromkeys(
+                    tuple(symbol if isinstance(symbol, Nonterminal) else terminals[symbol] for symbol in production)
+                    for production in productions
+                )
+            )
+            for name, productions in builder.rules.items()
+        }
+        return Cfg(start, rules)
 
-    def _steps(self, symbol: Nonterminal | _Placed, before: int) -> Iterable[int]:
+    def _steps(self, symbol: Nonterminal | _Placed, before: int) -> Collection[int]:
         """States that `symbol` leads to."""
         if isinstance(symbol, Nonterminal):
             return self._results.get((symbol.name, before), {})
@@ -271,21 +306,23 @@ class _Builder:
         self,
         start: str,
         rules: dict[str, tuple[_Production, ...]],
-        budget: Budget,
-        steps: Callable[[Nonterminal | _Placed, int], Iterable[int]],
-        ends_of: Callable[[_Placed, int], dict[int, Terminal]],
+        budget: Construction,
+        steps: Callable[[Nonterminal | _Placed, int], Collection[int]],
     ) -> None:
         self._start = start
         self._given = rules
         self._budget = budget
         self._steps = steps
-        self._ends_of = ends_of
-        self._rules: dict[str, tuple[Production, ...]] = {}
+        self.rules: dict[str, list[_Drafted]] = {}
+        """The rules that are needed, with their terminals still to be narrowed."""
+        self.terminals: dict[_Narrowed, None] = {}
+        """All of those."""
         self._number_of_productions = 0
         self._pending: list[tuple[str, int, int] | _Rest] = []
         self._asked: set[str] = set()
 
-    def build(self, ends: list[int]) -> Cfg:
+    def build(self, ends: list[int]) -> str:
+        """Make the rules, and return the name of the first."""
         start = self._nonterminal(self._start, 0, ends[0]).name
         if len(ends) > 1:
             start = f"{self._start}[]"
@@ -296,13 +333,13 @@ class _Builder:
                 self._add_rule(task.name, self._productions_of(task))
                 continue
             rule, before, after = task
-            productions: list[Production] = []
+            productions: list[_Drafted] = []
             for index, production in enumerate(self._given[rule]):
                 alive = self._alive(production, before, after)
                 if alive is not None:
                     productions.extend(self._productions_of(_Rest(rule, index, production, 0, before, alive)))
             self._add_rule(_name(rule, before, after), productions)
-        return Cfg(start, self._rules)
+        return start
 
     def _nonterminal(self, rule: str, before: int, after: int) -> Nonterminal:
         name = _name(rule, before, after)
@@ -317,16 +354,18 @@ class _Builder:
             self._pending.append(rest)
         return Nonterminal(rest.name)
 
-    def _symbol(self, symbol: Nonterminal | _Placed, before: int, after: int) -> Symbol:
+    def _symbol(self, symbol: Nonterminal | _Placed, before: int, after: int) -> Nonterminal | _Narrowed:
         if isinstance(symbol, Nonterminal):
             return self._nonterminal(symbol.name, before, after)
-        return self._ends_of(symbol, before)[after]
+        narrowed = _Narrowed(symbol, before, after)
+        self.terminals[narrowed] = None
+        return narrowed
 
-    def _add_rule(self, name: str, productions: list[Production]) -> None:
+    def _add_rule(self, name: str, productions: list[_Drafted]) -> None:
         self._number_of_productions += len(productions)
         if self._number_of_productions > MAX_PRODUCTIONS:
             raise OverBudgetError
-        self._rules[name] = tuple(dict.fromkeys(productions))
+        self.rules[name] = productions
 
     def _alive(self, production: _Production, before: int, after: int) -> tuple[frozenset[int], ...] | None:
         """For each place in a production the states that lie on a way from `before` to `after`; None if none does."""
@@ -341,13 +380,13 @@ class _Builder:
             alive.append(frozenset(state for state in layer if not alive[-1].isdisjoint(self._steps(symbol, state))))
         return tuple(reversed(alive))
 
-    def _productions_of(self, rest: _Rest) -> list[Production]:
+    def _productions_of(self, rest: _Rest) -> list[_Drafted]:
         """The ways through the rest of a production.
 
         Where several states can stand between two symbols, what follows becomes a rule of its own: the number of
         productions would multiply otherwise.
         """
-        symbols: list[Symbol] = []
+        symbols: list[Nonterminal | _Narrowed] = []
         place, state = rest.place, rest.state
         while place < len(rest.production):
             symbol = rest.production[place]
@@ -363,7 +402,7 @@ class _Builder:
             place, state = place + 1, targets[0]
         return [tuple(symbols)]
 
-    def _tail(self, rest: _Rest) -> tuple[Symbol, ...]:
+    def _tail(self, rest: _Rest) -> _Drafted:
         return (self._rest_rule(rest),) if rest.place < len(rest.production) else ()
 
 

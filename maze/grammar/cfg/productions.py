@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from maze.grammar.budget import Budget
 from maze.grammar.cfg.longest_match import split_literals, terminals_that_go_on
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Terminal
 from maze.grammar.pattern.code_points import characters, intersection, is_single, union
@@ -30,27 +31,29 @@ from maze.grammar.pattern.tree import (
 
 _MAX_POSITIONS = 300
 """Characters and classes in one terminal, repetitions written out; what is longer is taken apart."""
+_MAX_HEIGHT = 100
+"""Nodes one below the other in one terminal, as work on expressions is recursive; what is higher is taken apart."""
 _MAX_ROUNDS = 40
 """Rounds of taking apart what is unsafe, before all is taken apart into texts and single classes."""
 
 
-def to_cfg(start: str, rules: Mapping[str, Node]) -> Cfg:
+def to_cfg(start: str, rules: Mapping[str, Node], budget: Budget) -> Cfg:
     """A grammar with the language of the rules, safe for a lexer that takes the longest match.
 
     The trees hold nonterminals, which are all defined, and no intersections or complements around them.
     """
-    facts = _Facts(rules)
+    facts = _Facts(rules, budget)
     taken_apart: set[Node] = set()
     for _ in range(_MAX_ROUNDS):
-        builder = _Builder(facts, taken_apart)
+        builder = _Builder(facts, taken_apart, budget)
         cfg = builder.build(start)
-        unsafe = terminals_that_go_on(cfg)
+        unsafe = terminals_that_go_on(cfg, budget)
         if unsafe is None:
             break
         if not unsafe:
             return cfg
         taken_apart.update(*(builder.made_of[terminal] for terminal in unsafe))
-    return _by_characters(start, facts)
+    return _by_characters(start, facts, budget)
 
 
 def parts_of(*nodes: Node) -> Iterator[Node]:
@@ -65,9 +68,12 @@ def parts_of(*nodes: Node) -> Iterator[Node]:
 class _Facts:
     """What the builder asks about rules: which of their parts can be one terminal, and of what."""
 
-    def __init__(self, rules: Mapping[str, Node]) -> None:
+    def __init__(self, rules: Mapping[str, Node], budget: Budget) -> None:
         self.rules = rules
+        self._budget = budget
         self._positions: dict[Node, int] = {}
+        self._heights: dict[str, int] = {}
+        """By rule, as far as it refers to no recursive one: nodes one below the other, rules written out."""
         self._terminals: dict[Node, Node | None] = {}
         waiting: dict[str, list[str]] = {}
         missing: dict[str, int] = {}
@@ -76,10 +82,12 @@ class _Facts:
             missing[name] = len(needed)
             for other in needed:
                 waiting.setdefault(other, []).append(name)
+            budget.spend(1 + len(needed))
         todo = [name for name, count in missing.items() if count == 0]
         while todo:
             name = todo.pop()
             self._positions[Nonterminal(name)] = self.positions(rules[name])
+            self._heights[name] = self._height(rules[name])
             for user in waiting.get(name, ()):
                 missing[user] -= 1
                 if missing[user] == 0:
@@ -104,17 +112,30 @@ class _Facts:
                 return self.positions(item) * max(low, high or 1)
         return _MAX_POSITIONS + 1  # no text at all, or a rule that refers to itself
 
+    def _height(self, node: Node) -> int:
+        """Nodes one below the other with rules written out; over the limit also if they cannot be."""
+        height = below = 0
+        level = [node]
+        while level:
+            height += 1
+            names = [part.name for part in level if isinstance(part, Nonterminal)]
+            below = max(below, *(height - 1 + self._heights.get(name, _MAX_HEIGHT + 1) for name in names), 0)
+            level = [child for part in level for child in children(part)]
+        return min(max(height, below), _MAX_HEIGHT + 1)
+
     def as_terminal(self, node: Node) -> Node | None:
-        """The tree without nonterminals, if it can be one terminal of bearable length with at least one character."""
+        """The tree without nonterminals, if it can be one terminal of bearable size with at least one character."""
         if node not in self._terminals:
-            whole = self._written_out(node) if 1 <= self.positions(node) <= _MAX_POSITIONS else EMPTY
+            fits = 1 <= self.positions(node) <= _MAX_POSITIONS and self._height(node) <= _MAX_HEIGHT
+            whole = self._written_out(node) if fits else EMPTY
             self._terminals[node] = None if nullable(whole) else whole
         return self._terminals[node]
 
     def _written_out(self, node: Node) -> Node:
+        self._budget.spend(1)
+        while isinstance(node, Nonterminal):
+            node = self.rules[node.name]
         match node:
-            case Nonterminal(name):
-                return self._written_out(self.rules[name])
             case Cat(items):
                 return cat(*map(self._written_out, items))
             case Alt(items):
@@ -127,13 +148,18 @@ class _Facts:
 class _Builder:
     """Builds a grammar in which every tree is one terminal that can be one and is not to be taken apart."""
 
-    def __init__(self, facts: _Facts, taken_apart: Collection[Node], *, by_characters: bool = False) -> None:
+    def __init__(
+        self, facts: _Facts, taken_apart: Collection[Node], budget: Budget, *, by_characters: bool = False
+    ) -> None:
         self._facts = facts
+        self._budget = budget
         self._taken_apart = taken_apart
         self._by_characters = by_characters
         self._rules: dict[str, tuple[Production, ...]] = {}
         self._helpers: dict[Node, Nonterminal] = {}
         self._todo: list[str] = []
+        self._parts_to_do: list[tuple[Nonterminal, Node]] = []
+        """Parts of the rule that is being built whose productions are still to be made."""
         self._name = ""
         self._parts = 0
         self.made_of: dict[Terminal, set[Node]] = {}
@@ -145,6 +171,9 @@ class _Builder:
             self._name = self._todo.pop()
             self._parts = 0
             self._rules[self._name] = tuple(self._productions(self._facts.rules[self._name]))
+            while self._parts_to_do:
+                part, node = self._parts_to_do.pop()
+                self._rules[part.name] = tuple(self._productions(node))
         return Cfg(start, self._rules)
 
     def _reference(self, name: str) -> Nonterminal:
@@ -180,6 +209,7 @@ class _Builder:
 
     def _productions(self, node: Node) -> list[Production]:
         """Productions that together describe the tree."""
+        self._budget.spend(1 + len(children(node)))
         terminal = self._terminal(node)
         if terminal is not None:
             return [(terminal,)]
@@ -228,8 +258,8 @@ class _Builder:
             (production,) = self._productions(node)
             return production
         if node not in self._helpers:
-            helper = self._helpers[node] = self._part()
-            self._rules[helper.name] = tuple(self._productions(node))
+            self._helpers[node] = self._part()
+            self._parts_to_do.append((self._helpers[node], node))
         return (self._helpers[node],)
 
     def _repetition(self, node: Repeat) -> list[Production]:
@@ -256,9 +286,9 @@ class _Builder:
         return [(*self._symbols(repeat(item, low, low)), *self._symbols(rest))]
 
 
-def _by_characters(start: str, facts: _Facts) -> Cfg:
+def _by_characters(start: str, facts: _Facts, budget: Budget) -> Cfg:
     """A grammar of texts and single classes of characters, where nothing is left to chance."""
     parts = set(parts_of(*facts.rules.values()))
     classes = union(*(part.ranges for part in parts if isinstance(part, Chars) and not is_single(part.ranges)))
     apart = {part for part in parts if isinstance(part, Literal) and intersection(characters(part.text), classes)}
-    return split_literals(_Builder(facts, apart, by_characters=True).build(start))
+    return split_literals(_Builder(facts, apart, budget, by_characters=True).build(start), budget)

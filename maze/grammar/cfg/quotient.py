@@ -6,16 +6,16 @@ is taken for granted, as everywhere.
 
 from __future__ import annotations
 
+from maze.grammar.budget import Construction
 from maze.grammar.cfg.analysis import reachable
-from maze.grammar.cfg.earley import CannotFollowError, Goal, Recogniser, recognise
+from maze.grammar.cfg.earley import CannotFollowError, Chart, Goal, recognise
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal
-from maze.grammar.pattern.automaton import Budget
 from maze.grammar.pattern.reversal import reversed_expression
 
 __all__ = ["CannotFollowError", "between", "left_quotient", "rest_of", "right_quotient"]
 
 
-def left_quotient(cfg: Cfg, prefix: str, budget: Budget) -> Cfg:
+def left_quotient(cfg: Cfg, prefix: str, budget: Construction) -> Cfg:
     """The texts that make a text of the grammar when they come after `prefix`; safe for a longest-match lexer.
 
     Raises CannotFollowError if there are none, and OverBudgetError.
@@ -23,7 +23,7 @@ def left_quotient(cfg: Cfg, prefix: str, budget: Budget) -> Cfg:
     return rest_of(recognise(cfg, prefix, budget))
 
 
-def right_quotient(cfg: Cfg, suffix: str, budget: Budget) -> Cfg:
+def right_quotient(cfg: Cfg, suffix: str, budget: Construction) -> Cfg:
     """The texts that make a text of the grammar when `suffix` comes after them; safe for a longest-match lexer.
 
     Raises CannotFollowError if there are none, its offset that of the last character that is not before the rest of
@@ -35,7 +35,7 @@ def right_quotient(cfg: Cfg, suffix: str, budget: Budget) -> Cfg:
         raise CannotFollowError(len(suffix) - 1 - error.offset) from None
 
 
-def between(cfg: Cfg, prefix: str, suffix: str, budget: Budget) -> Cfg:
+def between(cfg: Cfg, prefix: str, suffix: str, budget: Construction) -> Cfg:
     """The texts that make a text of the grammar when they stand between `prefix` and `suffix`.
 
     Raises as left_quotient() and right_quotient(): for `suffix` if none of the texts that begin with `prefix` ends so.
@@ -43,35 +43,35 @@ def between(cfg: Cfg, prefix: str, suffix: str, budget: Budget) -> Cfg:
     return right_quotient(left_quotient(cfg, prefix, budget), suffix, budget)
 
 
-def rest_of(recogniser: Recogniser) -> Cfg:
+def rest_of(chart: Chart) -> Cfg:
     """What may come after the text that has been read: what is left of the rules that it has begun, and all rules."""
-    tables = recogniser.tables
-    if recogniser.offset == 0:
+    tables = chart.tables
+    if chart.offset == 0:
         return tables.cfg
     start: Goal = (tables.start, 0)
     rests: dict[Goal, dict[Production, None]] = {start: {}}
     todo = [start]
 
     def add(goal: Goal, production: Production) -> None:
-        goal = recogniser.outermost(goal)
+        goal = chart.outermost(goal)
         if goal not in rests:
             rests[goal] = {}
             todo.append(goal)
         rests[goal][production] = None
 
     # A rest that may be empty is one way to go on already, so that it is not skipped as well.
-    inside, may_end = recogniser.finish(recogniser.arrived, skip_empty=False)
+    inside, may_end = chart.finish(chart.arrived, skip_empty=False)
     if may_end:
         rests[start][()] = None
     for slot, began in inside:
         add((tables.rule[slot], began), tables.rest(slot))
-    for (slot, began, state), states in recogniser.begun.items():
+    for (slot, began, state), states in chart.begun.items():
         if (terminal := states.rest(state)) is not None:
             add((tables.rule[slot], began), (terminal, *tables.rest(slot + 1)))
     names = _RestNames(tables.names)
     while todo:
         goal = todo.pop()
-        for slot, began in recogniser.waiters(goal):
+        for slot, began in chart.waiters(goal):
             add((tables.rule[slot], began), (Nonterminal(names[goal]), *tables.rest(slot)))
     begun = {names[goal]: tuple(productions) for goal, productions in rests.items()}
     rules = {**_without_units(names[start], begun), **tables.cfg.rules}
@@ -126,7 +126,7 @@ def _without_units(start: str, rules: dict[str, tuple[Production, ...]]) -> dict
     }
 
 
-def _reversed(cfg: Cfg, budget: Budget) -> Cfg:
+def _reversed(cfg: Cfg, budget: Construction) -> Cfg:
     """The texts of the grammar, each written backwards."""
     terminals: dict[Terminal, Terminal] = {
         terminal: Literal(terminal.text[::-1])

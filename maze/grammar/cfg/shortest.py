@@ -9,13 +9,13 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass
 
+from maze.grammar.budget import Construction
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Production, Symbol, Terminal
-from maze.grammar.pattern.automaton import Budget
 from maze.grammar.pattern.derivative import without_empty
 from maze.grammar.pattern.shortest import Cost, cost_of, least_length, shortest_of
 
 
-def shortest_text(cfg: Cfg, budget: Budget) -> str | None:
+def shortest_text(cfg: Cfg, budget: Construction) -> str | None:
     """The shortest text of the grammar; None if it has none. Raises OverBudgetError."""
     return ShortestTexts(cfg, budget).of(cfg.start)
 
@@ -41,7 +41,7 @@ class ShortestTexts:
     settled rule gets cheaper.
     """
 
-    def __init__(self, cfg: Cfg, budget: Budget) -> None:
+    def __init__(self, cfg: Cfg, budget: Construction) -> None:
         self._budget = budget
         self._costs: dict[str, Cost] = {}
         self._chosen: dict[str, Production] = {}

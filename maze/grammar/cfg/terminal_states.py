@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from maze.grammar.budget import Construction
 from maze.grammar.cfg.model import Literal, Pattern, Terminal
-from maze.grammar.pattern.automaton import Alphabet, Budget
+from maze.grammar.pattern.automaton import Alphabet
 from maze.grammar.pattern.code_points import Ranges, single
 from maze.grammar.pattern.derivative import Derivatives, first_characters, without_empty
 from maze.grammar.pattern.shortest import first_characters_by_trial, shortest_of
@@ -36,7 +37,7 @@ class TerminalStates(ABC):
         """What is left of the texts that are not at their end, in a state that may go on; None if none is left."""
 
 
-def states_of(terminal: Terminal, derivatives: Derivatives, budget: Budget) -> TerminalStates:
+def states_of(terminal: Terminal, derivatives: Derivatives, budget: Construction) -> TerminalStates:
     """The states of a terminal that accepts something."""
     if isinstance(terminal, Literal):
         return _OfText(terminal.text)
@@ -70,14 +71,15 @@ class _OfText(TerminalStates):
 class _CharactersAlike(dict[str, str]):
     """For each character the first one asked for of those that an expression does not tell from it."""
 
-    def __init__(self, expression: Node) -> None:
+    def __init__(self, expression: Node, budget: Construction) -> None:
         self._expression = expression
+        self._budget = budget
         self._alphabet: Alphabet | None = None
         self._firsts: dict[int, str] = {}
 
     def __missing__(self, character: str) -> str:
         if self._alphabet is None:
-            self._alphabet = Alphabet([self._expression])
+            self._alphabet = Alphabet([self._expression], self._budget)
         first = self[character] = self._firsts.setdefault(self._alphabet.group_of(character), character)
         return first
 
@@ -85,7 +87,7 @@ class _CharactersAlike(dict[str, str]):
 class _OfExpression(TerminalStates):
     """A state is a derivative."""
 
-    def __init__(self, pattern: Pattern, derivatives: Derivatives, budget: Budget) -> None:
+    def __init__(self, pattern: Pattern, derivatives: Derivatives, budget: Construction) -> None:
         self._name = pattern.name
         self._derivatives = derivatives
         self._budget = budget
@@ -94,7 +96,7 @@ class _OfExpression(TerminalStates):
         self._numbers: dict[Node, int] = {pattern.language: 0}
         self._steps: dict[tuple[int, str], int | None] = {}
         self._rests: dict[int, Terminal | None] = {}
-        self._alike = _CharactersAlike(pattern.language)
+        self._alike = _CharactersAlike(pattern.language, budget)
         self._is_plain = is_plain(pattern.language)
         """An expression of this kind that accepts nothing shows it by its form."""
 

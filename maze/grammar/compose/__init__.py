@@ -12,6 +12,7 @@ from dataclasses import replace
 from time import perf_counter
 
 from maze.errors import MazeError
+from maze.grammar.budget import Budget
 from maze.grammar.compose.contradictions import refuse_contradictions
 from maze.grammar.compose.enforcement import enforce, joint_check_of
 from maze.grammar.compose.reading import Reading
@@ -25,31 +26,34 @@ def compile_constraints(
     constraints: Sequence[ConstraintIR],
     language: str | None = None,
     on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR,
+    budget: Budget | None = None,
 ) -> CompiledConstraints:
-    """Compile an array of constraints for an output in `language`.
+    """Compile an array of constraints for an output in `language`, within a budget that may have a deadline.
 
     Raises InvalidConstraintError, UnsupportedConstraintError (unless `on_unenforceable` is REPORT), ContradictionError,
-    LimitExceededError; each names the constraint by its place in the array, and by its label where it has one.
+    LimitExceededError, TimedOutError; each names the constraint by its place in the array, and by its label where it
+    has one.
     """
     started = perf_counter()
+    allowed = budget or Budget()
     try:
         if not constraints:
-            compiled = _compile((), language, on_unenforceable)
+            compiled = _compile((), language, on_unenforceable, allowed)
         else:
-            compiled = run_with_big_stack(lambda: _compile(constraints, language, on_unenforceable))
+            compiled = run_with_big_stack(lambda: _compile(constraints, language, on_unenforceable, allowed))
     except MazeError as error:
         raise type(error)(with_labels(str(error), constraints)) from None
     return replace(compiled, compile_time_ms=(perf_counter() - started) * 1000)
 
 
 def _compile(
-    constraints: Sequence[ConstraintIR], language: str | None, on_unenforceable: OnUnenforceable
+    constraints: Sequence[ConstraintIR], language: str | None, on_unenforceable: OnUnenforceable, budget: Budget
 ) -> CompiledConstraints:
-    read = Reading(constraints, language, on_unenforceable)
+    read = Reading(constraints, language, on_unenforceable, budget)
     groups = (read.schemas.values(), read.grammars.values(), read.patterns.values())
     mask = combine_masks(read.masks)
-    found = refuse_contradictions(*groups)
-    grammar = enforce(*groups)
+    found = refuse_contradictions(*groups, budget)
+    grammar = enforce(*groups, budget)
     digest = digest_of(grammar, mask)
     parts = tuple(part.finished() for part in read.parts)
     warnings = tuple(dict.fromkeys((*read.warnings, *found)))
@@ -57,7 +61,7 @@ def _compile(
         grammar=grammar,
         token_mask=mask,
         parts=parts,
-        joint_check=joint_check_of(read.patterns.values()),
+        joint_check=joint_check_of(read.patterns.values(), budget),
         warnings=warnings,
         digest=digest,
         report_json=report_of(mask, parts, warnings, digest),

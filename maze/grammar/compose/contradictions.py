@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from maze.errors import ContradictionError
-from maze.grammar.cfg.model import Cfg
-from maze.grammar.cfg.product import overlaps
-from maze.grammar.compose.groups import GrammarGroup, Group, PatternGroup, SchemaGroup, grammar_of
-from maze.grammar.llguidance import OWN_LIMITS, GuidanceError, Outcome, check_grammar
-from maze.grammar.pattern.automaton import OverBudgetError, is_empty
-from maze.grammar.pattern.parser import MAX_CONJUNCTS
-from maze.grammar.pattern.tree import NOTHING, Node, both, conjuncts, is_plain
+from maze.grammar.budget import Budget, OverBudgetError
+from maze.grammar.cfg.product import Product
+from maze.grammar.compose.groups import (
+    GrammarGroup,
+    Group,
+    PatternGroup,
+    SchemaGroup,
+    grammar_of,
+)
+from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, Outcome, check_grammar
+from maze.grammar.pattern.automaton import is_empty
+from maze.grammar.pattern.bearable import is_bearable_for_llguidance
+from maze.grammar.pattern.tree import NOTHING, Node, both, is_plain
 from maze.grammar.schema.json_shape import texts_of_type
 
 MAX_TRIED_ALONE = 8
@@ -23,25 +29,34 @@ MAX_NAMED_IN_CONFLICT = 20
 
 
 def refuse_contradictions(
-    schemas: Collection[SchemaGroup], grammars: Collection[GrammarGroup], patterns: Collection[PatternGroup]
+    schemas: Collection[SchemaGroup],
+    grammars: Collection[GrammarGroup],
+    patterns: Collection[PatternGroup],
+    budget: Budget,
 ) -> list[str]:
     """Raise ContradictionError where two or more parts exclude each other. Returns what callers should be warned of."""
     warnings = []
     for pattern in patterns:
-        if _is_empty(pattern.language):
+        budget.where = pattern.path
+        if _is_empty(pattern.language, budget):
             raise ContradictionError(f"{pattern.path}: no text matches the pattern; change or drop it")
     regular = [_Regular(group, group.language) for group in patterns]
     regular += [_Regular(group, texts_of_type(group.lowered.schema)) for group in schemas]
     regular.sort(key=lambda each: each.group.rank)
-    if _is_empty(_language(regular)):
-        _refuse_together(_smallest_conflict(regular, lambda some: _is_empty(_language(some))))
+    budget.where = shown_paths([each.group for each in regular])
+
+    def have_nothing_in_common(some: Sequence[_Regular]) -> bool:
+        return _is_empty(_language(some), budget)
+
+    if have_nothing_in_common(regular):
+        _refuse_together(_smallest_conflict(regular, have_nothing_in_common))
     for grammar in sorted(grammars, key=lambda group: group.rank):
-        cfg = grammar.cfg
-        if grammar.leaves_no_names:
+        budget.where = shown_paths([grammar, *(each.group for each in regular)])
+        if grammar.leaves_no_names(budget):
             paths = ", ".join(sorted(naming.path for naming in grammar.naming.values()))
             warnings.append(f"{paths}: no name satisfies all; {grammar.path} is left with texts without names")
-        if cfg is not None and regular:
-            _refuse_conflict_with_grammar(grammar, cfg, regular)
+        if grammar.cfg(budget) is not None and regular:
+            _refuse_conflict_with_grammar(grammar, regular, budget)
     return warnings
 
 
@@ -57,34 +72,34 @@ def _language(regular: Iterable[_Regular]) -> Node:
     return both(*(each.language for each in sorted(regular, key=lambda each: each.group.text)))
 
 
-def _is_empty(language: Node) -> bool:
+def _is_empty(language: Node, budget: Budget) -> bool:
     """Whether no text is in the language; False also where that is too much work to find out."""
     if is_plain(language):
         return language == NOTHING
     try:
-        return is_empty(language)
+        return is_empty(language, budget)
     except OverBudgetError:
-        if conjuncts(language) > MAX_CONJUNCTS:
+        if not budget.has_optional_steps or not is_bearable_for_llguidance(language, budget):
             return False
         try:
-            check_grammar(grammar_of(language), OWN_LIMITS)
+            check_grammar(grammar_of(language), budget, CAREFUL_LIMITS)
         except GuidanceError as error:
             return error.outcome is Outcome.EMPTY
         return False
 
 
-def _refuse_conflict_with_grammar(grammar: GrammarGroup, cfg: Cfg, regular: list[_Regular]) -> None:
+def _refuse_conflict_with_grammar(grammar: GrammarGroup, regular: list[_Regular], budget: Budget) -> None:
+    def product(some: Sequence[_Regular]) -> Product | None:
+        return grammar.product(_language(some), budget)
+
     def conflicts(some: Sequence[_Regular]) -> bool:
-        try:
-            return not overlaps(cfg, _language(some))
-        except OverBudgetError:
-            return False
+        return (found := product(some)) is not None and found.is_empty
 
     if conflicts(regular):
         _refuse_together([grammar, *_smallest_conflict(regular, conflicts)])
-    for each in regular[:MAX_TRIED_ALONE]:
-        # All of them at once can be over a budget that one alone is not.
-        if len(regular) > 1 and conflicts([each]):
+    # All of them at once can be over a budget that one alone is not.
+    for each in regular[:MAX_TRIED_ALONE] if len(regular) > 1 and product(regular) is None else ():
+        if conflicts([each]):
             _refuse_together([grammar, each.group])
 
 
@@ -99,9 +114,14 @@ def _smallest_conflict(regular: list[_Regular], conflicts: Callable[[Sequence[_R
 
 
 def _refuse_together(groups: Sequence[Group]) -> NoReturn:
-    shown = " and ".join(group.path for group in groups[:MAX_NAMED_IN_CONFLICT])
-    more = f" and {len(groups) - MAX_NAMED_IN_CONFLICT} more" if len(groups) > MAX_NAMED_IN_CONFLICT else ""
     raise ContradictionError(
-        f"{shown}{more} contradict each other: no text satisfies {'both' if len(groups) == 2 else 'all'}; "
+        f"{shown_paths(groups)} contradict each other: no text satisfies {'both' if len(groups) == 2 else 'all'}; "
         "change or drop one of them"
     )
+
+
+def shown_paths(groups: Sequence[Group]) -> str:
+    """The paths of groups for an error text, the first of them if they are many."""
+    shown = " and ".join(group.path for group in groups[:MAX_NAMED_IN_CONFLICT])
+    more = f" and {len(groups) - MAX_NAMED_IN_CONFLICT} more" if len(groups) > MAX_NAMED_IN_CONFLICT else ""
+    return f"{shown}{more}"

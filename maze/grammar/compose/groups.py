@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 
 from maze.errors import ContradictionError, InternalError, LimitExceededError
+from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.analysis import pruned
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, LoweredGrammar
+from maze.grammar.cfg.product import Product
 from maze.grammar.naming import apply_naming, has_names
 from maze.grammar.pattern.printer import to_terminal
 from maze.grammar.pattern.tree import Node
@@ -88,23 +90,39 @@ class GrammarGroup(Group):
     describes_names: dict[str, bool] = field(default_factory=dict)
     """What was found out about patterns that may describe them, by their text."""
 
-    @property
-    def cfg(self) -> Cfg | None:
+    _named: Cfg | None = None
+    _products: dict[Node, Product | None] = field(default_factory=dict)
+
+    def cfg(self, budget: Budget) -> Cfg | None:
         """The grammar with its names as the naming patterns want them; None for Lark text, which is not taken apart."""
         if self.lowered.cfg is None or not self.naming:
             return self.lowered.cfg
-        namings = [group for _, group in sorted(self.naming.items())]
-        paths = ", ".join([self.path, *(group.path for group in namings)])
-        named = pruned(apply_naming(self.lowered, [group.language for group in namings], paths))
-        if not named.rules[named.start]:
-            raise ContradictionError(f"no text has names as {paths} together want them; change or drop one of them")
-        return named
+        if self._named is None:
+            namings = [group for _, group in sorted(self.naming.items())]
+            paths = ", ".join([self.path, *(group.path for group in namings)])
+            named = pruned(apply_naming(self.lowered, [group.language for group in namings], paths, budget))
+            if not named.rules[named.start]:
+                raise ContradictionError(f"no text has names as {paths} together want them; change or drop one of them")
+            self._named = named
+        return self._named
 
-    @property
-    def leaves_no_names(self) -> bool:
+    def product(self, language: Node, budget: Budget) -> Product | None:
+        """What the grammar has in common with a language; None if that is too much work to find out, or for Lark text.
+
+        Kept: whether there is anything is asked first, and which texts later.
+        """
+        if language not in self._products:
+            cfg = self.cfg(budget)
+            try:
+                self._products[language] = None if cfg is None else Product(cfg, language, budget)
+            except OverBudgetError:
+                self._products[language] = None
+        return self._products[language]
+
+    def leaves_no_names(self, budget: Budget) -> bool:
         """Whether the naming patterns together leave no name at all, so that only texts without names remain."""
         languages = [group.language for group in self.naming.values()]
-        return bool(languages) and not has_names(self.lowered, languages, self.path)
+        return bool(languages) and not has_names(self.lowered, languages, self.path, budget)
 
 
 def grammar_of(language: Node) -> EngineGrammar:
@@ -112,13 +130,13 @@ def grammar_of(language: Node) -> EngineGrammar:
     return EngineGrammar(f"start: OUTPUT\nOUTPUT: {to_terminal(language)}\n")
 
 
-def lark_of(lowered: LoweredGrammar, path: str) -> EngineGrammar:
+def lark_of(lowered: LoweredGrammar, path: str, budget: Budget) -> EngineGrammar:
     """The rules of a grammar as it was read; `path` is what a LimitExceededError calls it."""
     if lowered.cfg is None:
         if lowered.lark is None:
             raise InternalError(f"{path}: the grammar was read as nothing at all")
         return lowered.lark
     try:
-        return cfg_to_lark(lowered.cfg)
+        return cfg_to_lark(lowered.cfg, budget)
     except LimitExceededError as error:
         raise LimitExceededError(f"{path}: {error}") from None

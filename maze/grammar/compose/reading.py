@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from maze.errors import LimitExceededError, UnsupportedConstraintError
+from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.compose.groups import GrammarGroup, Part, PatternGroup, SchemaGroup, grammar_of, lark_of
 from maze.grammar.llguidance import engine_text
@@ -34,10 +35,15 @@ class Reading:
     """The parts of one array of constraints, and the groups that they make."""
 
     def __init__(
-        self, constraints: Sequence[ConstraintIR], language: str | None, on_unenforceable: OnUnenforceable
+        self,
+        constraints: Sequence[ConstraintIR],
+        language: str | None,
+        on_unenforceable: OnUnenforceable,
+        budget: Budget,
     ) -> None:
         """Raises InvalidConstraintError, UnsupportedConstraintError unless that is to be reported, and more."""
         self._language = language
+        self._budget = budget
         self._on_unenforceable = on_unenforceable
         self.parts: list[Part] = []
         self.warnings: dict[str, None] = {}
@@ -47,7 +53,7 @@ class Reading:
         self.masks: list[MaskPart] = []
         self._languages: dict[str, Node] = {}
         """What patterns that were read mean, by their text: Braid repeats them."""
-        _check_amount(constraints)
+        budget.spend(_check_amount(constraints) // 4)
         for index, constraint in enumerate(constraints):
             self._read(index, constraint)
 
@@ -55,6 +61,8 @@ class Reading:
         def part(kind: ConstraintKind, where: str) -> Part:
             made = Part(f"constraints[{index}].{where}", constraint.name, kind, constraint.priority)
             self.parts.append(made)
+            self._budget.where = made.path
+            self._budget.spend(20)
             return made
 
         grammar: GrammarGroup | None = None
@@ -86,7 +94,7 @@ class Reading:
             return None
 
     def _read_schema(self, part: Part, text: str) -> None:
-        lowered = self._lowered(part, lambda: lower_schema(text, part.path))
+        lowered = self._lowered(part, lambda: lower_schema(text, part.path, self._budget))
         if lowered is None:
             return
         self.warnings.update(dict.fromkeys(lowered.warnings))
@@ -101,11 +109,11 @@ class Reading:
         ).parts.append(part)
 
     def _read_grammar(self, part: Part, text: str) -> GrammarGroup | None:
-        lowered = self._lowered(part, lambda: lower_grammar(text, self._language, part.path))
+        lowered = self._lowered(part, lambda: lower_grammar(text, self._language, part.path, self._budget))
         if lowered is None:
             return None
         self.warnings.update(dict.fromkeys(lowered.warnings))
-        part.check_grammar = lark_of(lowered, part.path)
+        part.check_grammar = lark_of(lowered, part.path, self._budget)
         canonical = engine_text(part.check_grammar)
         group = self.grammars.setdefault(canonical, GrammarGroup(ConstraintKind.GRAMMAR, canonical, lowered=lowered))
         group.parts.append(part)
@@ -113,7 +121,9 @@ class Reading:
 
     def _read_pattern(self, part: Part, text: str, grammar: GrammarGroup | None) -> None:
         part.pattern = text if len(text) <= MAX_SHOWN_PATTERN else f"{text[:MAX_SHOWN_PATTERN]}..."
-        language = self._languages.get(text) or self._lowered(part, lambda: parse_pattern(text, part.path))
+        language = self._languages.get(text) or self._lowered(
+            part, lambda: parse_pattern(text, part.path, self._budget)
+        )
         if language is None:
             return
         self._languages[text] = language
@@ -123,28 +133,28 @@ class Reading:
             if canonical in grammar.naming:
                 part.check_grammar = grammar.naming[canonical].parts[0].check_grammar
             else:
-                named = self._lowered(part, lambda: apply_naming(grammar.lowered, [language], part.path))
+                named = self._lowered(part, lambda: apply_naming(grammar.lowered, [language], part.path, self._budget))
                 if named is None:
                     return
-                part.check_grammar = cfg_to_lark(named)
+                part.check_grammar = cfg_to_lark(named, self._budget)
             grammar.naming.setdefault(canonical, new).parts.append(part)
             return
         part.check_grammar = grammar_of(language)
         self.patterns.setdefault(canonical, new).parts.append(part)
 
-    @staticmethod
-    def _describes_names(grammar: GrammarGroup, language: Node, canonical: str, path: str) -> bool:
+    def _describes_names(self, grammar: GrammarGroup, language: Node, canonical: str, path: str) -> bool:
         if canonical not in grammar.describes_names and may_describe_names(grammar.lowered, language):
             if len(grammar.describes_names) == MAX_NAMING_PATTERNS:
                 raise LimitExceededError(
                     f"{path}: over {MAX_NAMING_PATTERNS} different patterns may describe the names in {grammar.path}; "
                     "give fewer"
                 )
-            grammar.describes_names[canonical] = describes_names(grammar.lowered, language)
+            grammar.describes_names[canonical] = describes_names(grammar.lowered, language, self._budget)
         return grammar.describes_names.get(canonical, False)
 
 
-def _check_amount(constraints: Sequence[ConstraintIR]) -> None:
+def _check_amount(constraints: Sequence[ConstraintIR]) -> int:
+    """The characters of all constraints. Raises LimitExceededError for too many parts or patterns."""
     number = sum(
         len(constraint.regex_patterns)
         + (constraint.json_schema is not None)
@@ -162,3 +172,4 @@ def _check_amount(constraints: Sequence[ConstraintIR]) -> None:
         raise LimitExceededError(
             f"the constraints have {number} parts (schemas, grammars, patterns, masks); at most {MAX_PARTS} are taken"
         )
+    return characters + sum(len(each.json_schema or "") + len(each.grammar or "") for each in constraints)

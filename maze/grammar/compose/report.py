@@ -6,10 +6,9 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 
-import orjson
-
 from maze.grammar.compose.contradictions import MAX_NAMED_IN_CONFLICT
 from maze.grammar.llguidance import engine_text
+from maze.native_json import dumps
 from maze.types import ConstraintIR, ConstraintPart, EngineGrammar, TokenMask
 
 MAX_LABEL_CHARACTERS = 80
@@ -43,12 +42,12 @@ def _mask_object(mask: TokenMask | None) -> dict[str, list[int] | None] | None:
 def digest_of(grammar: EngineGrammar | None, mask: TokenMask | None) -> str:
     """`sha256:<hex>`, the same for equal constraints."""
     text = None if grammar is None else engine_text(grammar)
-    return "sha256:" + hashlib.sha256(orjson.dumps([text, _mask_object(mask)])).hexdigest()
+    return "sha256:" + hashlib.sha256(dumps([text, _mask_object(mask)])).hexdigest()
 
 
 def report_of(mask: TokenMask | None, parts: Iterable[ConstraintPart], warnings: tuple[str, ...], digest: str) -> bytes:
     """CompiledConstraints.report_json."""
-    return orjson.dumps(
+    return dumps(
         {
             "token_mask": _mask_object(mask),
             "constraints": [{field: getattr(part, field) for field in _REPORTED_FIELDS} for part in parts],

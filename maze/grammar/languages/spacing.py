@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from maze.errors import LimitExceededError
+from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import FirstFollow, pruned
 from maze.grammar.cfg.model import Cfg, Nonterminal, Pattern, Production, Symbol, Terminal
 from maze.grammar.languages.language import Comments, Language, Newlines, printable
@@ -252,12 +253,12 @@ class _Automaton:
     gap_at_end: Mapping[int, Gap]
 
 
-def _automaton(cfg: Cfg, language: Language) -> _Automaton:
+def _automaton(cfg: Cfg, language: Language, budget: Budget) -> _Automaton:
     tokens = cfg.terminals()
     shapes = list(dict.fromkeys(_shape(token) for token in tokens))
     number = {shape: index for index, shape in enumerate(shapes)}
     bit = {token: number[_shape(token)] for token in tokens}
-    neighbours, begin = _neighbours(cfg, bit, len(shapes))
+    neighbours, begin = _neighbours(cfg, bit, len(shapes), budget)
 
     # Shapes share a state unless a token that can really follow both would need different gaps.
     end = len(shapes)
@@ -286,12 +287,12 @@ def _automaton(cfg: Cfg, language: Language) -> _Automaton:
     )
 
 
-def _neighbours(cfg: Cfg, bit: Mapping[Terminal, int], end: int) -> tuple[list[int], list[int]]:
+def _neighbours(cfg: Cfg, bit: Mapping[Terminal, int], end: int, budget: Budget) -> tuple[list[int], list[int]]:
     """For each kind of token the kinds (as bits; bit `end` is the end of the text) that can follow it somewhere.
 
     Also the kinds with which the text can begin.
     """
-    sets = FirstFollow(cfg, {token: 1 << index for token, index in bit.items()}, 1 << end)
+    sets = FirstFollow(cfg, {token: 1 << index for token, index in bit.items()}, budget, end=1 << end)
     following = [0] * end
     for token, mask in sets.after_terminals().items():
         following[bit[token]] |= mask
@@ -301,14 +302,14 @@ def _neighbours(cfg: Cfg, bit: Mapping[Terminal, int], end: int) -> tuple[list[i
 # ------------------------------------------------------------------------------------------------ the product
 
 
-def with_gaps(cfg: Cfg, language: Language, path: str) -> Cfg:
+def with_gaps(cfg: Cfg, language: Language, path: str, budget: Budget) -> Cfg:
     """The grammar over characters that a grammar over tokens describes in a language.
 
     `cfg` must have no unproductive rules. Raises LimitExceededError if the product would take more than
     MAX_SPACING_STEPS steps.
     """
-    automaton = _automaton(cfg, language)
-    exits = _exits(cfg, automaton, path)
+    automaton = _automaton(cfg, language, budget)
+    exits = _exits(cfg, automaton, path, budget)
 
     copies: dict[str, int] = {}
     for name, _ in exits:
@@ -328,6 +329,7 @@ def with_gaps(cfg: Cfg, language: Language, path: str) -> Cfg:
     def spell(name: str, index: int, dot: int, state: int, after: int) -> list[Production]:
         """What the symbols of a production from `dot` on become on the way from `state` to `after`."""
         production = cfg.rules[name][index]
+        budget.spend(1 + len(production) - dot)
         symbols: list[Symbol] = []
         while dot < len(production):
             symbol = production[dot]
@@ -388,7 +390,7 @@ def _opening(language: Language) -> Production:
     return (Nonterminal(_OPENING_RULE),) if language.opening else ()
 
 
-def _exits(cfg: Cfg, automaton: _Automaton, path: str) -> dict[tuple[str, int], list[int]]:
+def _exits(cfg: Cfg, automaton: _Automaton, path: str, budget: Budget) -> dict[tuple[str, int], list[int]]:
     """For each rule and state before it that can occur: the states in which its texts can end."""
     exits: dict[tuple[str, int], list[int]] = {(cfg.start, 0): []}
     waiting: dict[tuple[str, int], list[tuple[str, int, int, int]]] = {}
@@ -399,6 +401,7 @@ def _exits(cfg: Cfg, automaton: _Automaton, path: str) -> dict[tuple[str, int], 
         if item in seen:
             continue
         seen.add(item)
+        budget.spend(2)
         if len(seen) > MAX_SPACING_STEPS:
             raise LimitExceededError(
                 f"{path} needs more than {MAX_SPACING_STEPS:,} steps, which is the limit, to place white space between "

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NoReturn
 
+from maze.grammar.budget import Budget
 from maze.grammar.pattern.code_points import ANY, Ranges, complement, contains, intersection
 from maze.grammar.pattern.source import Source
 from maze.grammar.pattern.tree import (
@@ -36,13 +37,13 @@ MAX_RESOLVING_STEPS = 100_000
 """Most steps of resolving the assertions of one pattern; about 0.5 s."""
 
 
-def resolve(tree: Node, source: Source, *, left_open: bool, right_open: bool) -> Node:
+def resolve(tree: Node, source: Source, budget: Budget, *, left_open: bool, right_open: bool) -> Node:
     """The texts that a tree with assertions describes, as a tree without; on an open side anything may stand beside it.
 
     Raises UnsupportedConstraintError for what cannot be resolved exactly, LimitExceededError where there are too many
     assertions.
     """
-    return _Resolver(source, left_open=left_open, right_open=right_open).resolve(tree)
+    return _Resolver(source, budget, left_open=left_open, right_open=right_open).resolve(tree)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,9 @@ class _Resolver:
     place of one that looks ahead.
     """
 
-    def __init__(self, source: Source, *, left_open: bool, right_open: bool) -> None:
+    def __init__(self, source: Source, budget: Budget, *, left_open: bool, right_open: bool) -> None:
         self._source = source
+        self._budget = budget
         self._left_open = left_open
         self._right_open = right_open
         self._paths = 0
@@ -100,6 +102,7 @@ class _Resolver:
 
     def _count(self) -> None:
         self._paths += 1
+        self._budget.spend(20)
         if self._paths > MAX_PATHS:
             self._source.too_large(
                 f"anchors, \\b and look-around make over {MAX_PATHS} cases of the pattern {self._source.shown}; "
@@ -125,6 +128,7 @@ class _Resolver:
                 return found
             case Cat(items):
                 product: list[list[_Step]] = [[]]
+                self._budget.spend(len(items))
                 for has_assertions, run in groupby(items, _has_assertions):
                     for item_ways in map(self._ways, run if has_assertions else (cat(*run),)):
                         product = [[*way, *item_way] for way in product for item_way in item_ways]
@@ -152,37 +156,49 @@ class _Resolver:
             if look.negated:
                 side = Neighbour(complement(look.item.ranges), end=True)
             return _Condition(look.ahead, side, ANYTHING, look.position)
-        language = resolve(look.item, self._source, left_open=not look.ahead, right_open=look.ahead)
+        language = resolve(look.item, self._source, self._budget, left_open=not look.ahead, right_open=look.ahead)
         return _Condition(look.ahead, None, negation(language) if look.negated else language, look.position)
 
     def _solve(self, segments: list[Node], conditions: list[tuple[_Condition, ...]]) -> Node:
         """Texts that are the segments in a row and meet the conditions; `conditions[i]` stands after `segments[i]`."""
-        for place, there in enumerate(conditions):
-            for condition in there:
-                if condition.side is not None:
-                    return self._solve_side(segments, conditions, place, condition)
-        return self._solve_languages(segments, conditions)
+        solutions = []
+        pending = [(segments, conditions)]
+        while pending:
+            segments, conditions = pending.pop()
+            found = next(
+                (
+                    (place, condition, condition.side)
+                    for place, there in enumerate(conditions)
+                    for condition in there
+                    if condition.side is not None
+                ),
+                None,
+            )
+            if found is None:
+                solutions.append(self._solve_languages(segments, conditions))
+            else:
+                pending += reversed(self._cases(segments, conditions, *found))
+        return alt(*solutions)
 
-    def _solve_side(
+    def _cases(
         self,
         segments: list[Node],
         conditions: list[tuple[_Condition, ...]],
         place: int,
         condition: _Condition,
-    ) -> Node:
-        side = condition.side
-        if side is None:
-            raise AssertionError(condition)
+        side: Neighbour,
+    ) -> list[tuple[list[Node], list[tuple[_Condition, ...]]]]:
+        """The ways to meet a condition on one character, as segments and the conditions that are left."""
         rest = conditions.copy()
         rest[place] = tuple(other for other in rest[place] if other is not condition)
         beside = place + 1 if condition.ahead else place
         segment = segments[beside]
-        solutions = []
+        cases = []
 
         filled = self._restricted(segment, side.chars, last=not condition.ahead)
         if filled != NOTHING:
             self._count()
-            solutions.append(self._solve([*segments[:beside], filled, *segments[beside + 1 :]], rest))
+            cases.append(([*segments[:beside], filled, *segments[beside + 1 :]], rest))
 
         if nullable(segment):
             self._count()
@@ -192,18 +208,18 @@ class _Resolver:
                 if not known:
                     self._refuse("an assertion that looks out of the look-around it stands in", condition.position)
                 if side.end:
-                    solutions.append(self._solve([*segments[:beside], EMPTY, *segments[beside + 1 :]], rest))
+                    cases.append(([*segments[:beside], EMPTY, *segments[beside + 1 :]], rest))
             else:
                 # The segment is empty, so its two places are one, and the condition meets the next segment.
                 first = min(place, place + 1 if condition.ahead else place - 1)
                 joined = (*conditions[first], *conditions[first + 1])
-                solutions.append(
-                    self._solve(
+                cases.append(
+                    (
                         [*segments[:beside], *segments[beside + 1 :]],
                         [*conditions[:first], joined, *conditions[first + 2 :]],
                     )
                 )
-        return alt(*solutions)
+        return cases
 
     def _restricted(self, node: Node, chars: Ranges, *, last: bool) -> Node:
         """Non-empty texts of an assertion-free tree whose last (or first) character is in the set."""
@@ -221,6 +237,7 @@ class _Resolver:
                 ordered = list(items if last else reversed(items))
                 while ordered:
                     self._steps += len(ordered)
+                    self._budget.spend(5 * len(ordered))
                     if self._steps > MAX_RESOLVING_STEPS:
                         self._source.too_large(
                             f"the pattern {self._source.shown} is too large for its anchors, \\b and look-around; "

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
+from maze.grammar.budget import MAX_CONSTRUCTION_STEPS, Budget, Construction, OverBudgetError
 from maze.grammar.pattern.code_points import ANY, LAST_CODE_POINT, Ranges, intersection, single, union
 from maze.grammar.pattern.tree import (
     EMPTY,
@@ -34,51 +35,39 @@ from maze.grammar.pattern.tree import (
 
 MAX_STATES = 2_000
 """Most states of an automaton."""
-MAX_STEPS = 3_000_000
-"""Most steps of one construction, products included; about a second."""
 MAX_EXPRESSION_SIZE = 1_000
 """Largest expression that an automaton is turned back into, as size_of() counts."""
 
 DEAD = -1
 
 
-class OverBudgetError(Exception):
-    """A construction needs more than the budget; the caller falls back to checking."""
-
-
-class Budget:
-    """Steps that are left for a construction."""
-
-    def __init__(self, steps: int = MAX_STEPS) -> None:
-        self._left = steps
-
-    def spend(self, steps: int) -> None:
-        self._left -= steps
-        if self._left < 0:
-            raise OverBudgetError
-
-
 class Alphabet:
     """The characters in as few groups as a number of expressions can tell apart, in a fixed order."""
 
-    def __init__(self, nodes: Iterable[Node]) -> None:
+    def __init__(self, nodes: Iterable[Node], budget: Construction) -> None:
+        """Raises OverBudgetError."""
         sets: dict[Ranges, int] = {}
         pending = list(nodes)
         while pending:
+            budget.spend(1)
             match node := pending.pop():
                 case Chars(ranges):
                     sets.setdefault(ranges, len(sets))
                 case Literal(text):
+                    budget.spend(len(text))
                     for character in text:
                         sets.setdefault(single(ord(character)), len(sets))
                 case Machine(edges, _):
                     for row in edges:
+                        budget.spend(len(row))
                         for ranges, _ in row:
                             sets.setdefault(ranges, len(sets))
                 case _:
                     pending.extend(children(node))
         toggles: dict[int, int] = {}
+        words = 1 + len(sets) // 64  # in each of the numbers whose bits stand for the sets
         for ranges, number in sets.items():
+            budget.spend(len(ranges) * words)
             for low, high in ranges:
                 toggles[low] = toggles.get(low, 0) ^ (1 << number)
                 toggles[high + 1] = toggles.get(high + 1, 0) ^ (1 << number)
@@ -88,6 +77,8 @@ class Alphabet:
         groups: dict[int, int] = {}
         self._groups = [groups.setdefault(members := members ^ toggles[start], len(groups)) for start in self._starts]
         self.size = len(groups)
+        budget.spend(len(self._starts) * words + len(sets) * len(groups) // 8)
+        self._ranges: dict[int, Ranges] = {}
         self._masks = {
             ranges: sum(1 << group for signature, group in groups.items() if signature >> number & 1)
             for ranges, number in sets.items()
@@ -101,17 +92,20 @@ class Alphabet:
         """The groups that make up a set of one of the expressions, as bits."""
         return self._masks[ranges]
 
-    def ranges_of(self, mask: int) -> Ranges:
+    def ranges_of(self, mask: int, budget: Construction) -> Ranges:
         """The characters of the groups in `mask`."""
-        ends = [*self._starts[1:], LAST_CODE_POINT + 1]
-        found = union(
-            tuple(
-                (start, end - 1)
-                for start, end, group in zip(self._starts, ends, self._groups, strict=True)
-                if mask >> group & 1 and start < end
+        if mask not in self._ranges:
+            budget.spend(len(self._starts))
+            ends = [*self._starts[1:], LAST_CODE_POINT + 1]
+            found = union(
+                tuple(
+                    (start, end - 1)
+                    for start, end, group in zip(self._starts, ends, self._groups, strict=True)
+                    if mask >> group & 1 and start < end
+                )
             )
-        )
-        return intersection(found, ANY)
+            self._ranges[mask] = intersection(found, ANY)
+        return self._ranges[mask]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +123,19 @@ class Dfa:
     def is_empty(self) -> bool:
         return not self.accepting
 
+    def moves(self) -> list[dict[int, int]]:
+        """By state: the next states, and for each the groups of characters that lead there, as bits."""
+        found: list[dict[int, int]] = []
+        for row in self.next:
+            targets: dict[int, int] = {}
+            for group, target in enumerate(row):
+                if target != DEAD:
+                    targets[target] = targets.get(target, 0) | 1 << group
+            found.append(targets)
+        return found
 
-def make_dfa(node: Node, alphabet: Alphabet, budget: Budget) -> Dfa:
+
+def make_dfa(node: Node, alphabet: Alphabet, budget: Construction) -> Dfa:
     """An automaton for an expression; the expression must be one of those that the alphabet was made for.
 
     Raises OverBudgetError.
@@ -146,7 +151,7 @@ def make_dfa(node: Node, alphabet: Alphabet, budget: Budget) -> Dfa:
     return Positions(node, alphabet, budget).determinise()
 
 
-def smallest(dfa: Dfa, budget: Budget) -> Dfa:
+def smallest(dfa: Dfa, budget: Construction) -> Dfa:
     """The automaton with the fewest states for the same texts, by Hopcroft's algorithm. Raises OverBudgetError."""
     size, groups = len(dfa.next), len(dfa.next[0])
     budget.spend(size * groups)
@@ -205,7 +210,7 @@ class Positions:
     Sets of positions are bits. Raises OverBudgetError when it is made.
     """
 
-    def __init__(self, node: Node, alphabet: Alphabet, budget: Budget, most: int = MAX_STATES) -> None:
+    def __init__(self, node: Node, alphabet: Alphabet, budget: Construction, most: int = MAX_STATES) -> None:
         self._most = most
         self._alphabet = alphabet
         self._budget = budget
@@ -317,11 +322,8 @@ class Positions:
         """A finished automaton as positions: one for each pair of states with a way between them."""
         leaving: list[int] = []
         entering: dict[int, int] = {}
-        for row in dfa.next:
-            masks: dict[int, int] = {}
-            for group, target in enumerate(row):
-                if target != DEAD:
-                    masks[target] = masks.get(target, 0) | 1 << group
+        self._budget.spend(len(dfa.next) * self._alphabet.size)
+        for masks in dfa.moves():
             out = 0
             for target, mask in masks.items():
                 position = self._add(mask).first
@@ -343,7 +345,7 @@ def bits(mask: int) -> Iterable[int]:
         mask ^= low
 
 
-def _intersection(left: Dfa, right: Dfa, budget: Budget) -> Dfa:
+def _intersection(left: Dfa, right: Dfa, budget: Construction) -> Dfa:
     """An automaton for the texts that both accept."""
     numbers = {(0, 0): 0}
     pending = [(0, 0)]
@@ -356,8 +358,8 @@ def _intersection(left: Dfa, right: Dfa, budget: Budget) -> Dfa:
             accepting.add(done)
         done += 1
         row = []
+        budget.spend(len(left.next[pair[0]]))
         for reached in zip(left.next[pair[0]], right.next[pair[1]], strict=True):
-            budget.spend(1)
             if DEAD in reached:
                 row.append(DEAD)
                 continue
@@ -371,7 +373,7 @@ def _intersection(left: Dfa, right: Dfa, budget: Budget) -> Dfa:
     return _trimmed(table, accepting, budget)
 
 
-def _of_machine(machine: Machine, alphabet: Alphabet, budget: Budget) -> Dfa:
+def _of_machine(machine: Machine, alphabet: Alphabet, budget: Construction) -> Dfa:
     table = []
     for row in machine.edges:
         budget.spend(alphabet.size)
@@ -383,14 +385,15 @@ def _of_machine(machine: Machine, alphabet: Alphabet, budget: Budget) -> Dfa:
     return _trimmed(table, set(machine.accepting), budget)
 
 
-def _complement(dfa: Dfa, alphabet: Alphabet, budget: Budget) -> Dfa:
+def _complement(dfa: Dfa, alphabet: Alphabet, budget: Construction) -> Dfa:
     everything = len(dfa.next)
+    budget.spend(len(dfa.next) * alphabet.size)
     table = [[everything if target == DEAD else target for target in row] for row in dfa.next]
     table.append([everything] * alphabet.size)
     return _trimmed(table, set(range(len(table))) - dfa.accepting, budget)
 
 
-def _trimmed(table: list[list[int]], accepting: set[int], budget: Budget, *, start: int = 0) -> Dfa:
+def _trimmed(table: list[list[int]], accepting: set[int], budget: Construction, *, start: int = 0) -> Dfa:
     """The automaton without the states that lead to no text; numbered in the order they are met."""
     groups = len(table[0])
     budget.spend(len(table) * groups)
@@ -424,27 +427,22 @@ def _trimmed(table: list[list[int]], accepting: set[int], budget: Budget, *, sta
 # ------------------------------------------------------------------------------------------------ questions, ways back
 
 
-def is_empty(node: Node) -> bool:
+def is_empty(node: Node, budget: Budget) -> bool:
     """Whether no text is accepted. Raises OverBudgetError."""
-    return make_dfa(node, Alphabet([node]), Budget()).is_empty
+    construction = budget.construction()
+    return make_dfa(node, Alphabet([node], construction), construction).is_empty
 
 
-def without_intersections(node: Node, budget: Budget | None = None) -> Node:
+def without_intersections(node: Node, budget: Budget, steps: int = MAX_CONSTRUCTION_STEPS) -> Node:
     """An equal expression without Both, Not and Machine. Raises OverBudgetError."""
-    budget = budget or Budget()
-    alphabet = Alphabet([node])
-    dfa = smallest(make_dfa(node, alphabet, budget), budget)
-    edges: dict[int, dict[int, int]] = {}
-    for state, row in enumerate(dfa.next):
-        for group, target in enumerate(row):
-            if target != DEAD:
-                targets = edges.setdefault(state, {})
-                targets[target] = targets.get(target, 0) | 1 << group
-    return ways_between(0, dfa.accepting, edges, alphabet, budget)
+    construction = budget.construction(steps)
+    alphabet = Alphabet([node], construction)
+    dfa = smallest(make_dfa(node, alphabet, construction), construction)
+    return ways_between(0, dfa.accepting, dict(enumerate(dfa.moves())), alphabet, construction)
 
 
 def ways_between(
-    start: int, ends: Iterable[int], edges: dict[int, dict[int, int]], alphabet: Alphabet, budget: Budget
+    start: int, ends: Iterable[int], edges: dict[int, dict[int, int]], alphabet: Alphabet, budget: Construction
 ) -> Node:
     """The texts that lead from `start` to one of `ends` over `edges` (source, target, groups), by state elimination.
 
@@ -452,7 +450,7 @@ def ways_between(
     """
     first, last = -1, -2
     ways: dict[int, dict[int, Node]] = {
-        source: {target: Chars(alphabet.ranges_of(mask)) for target, mask in targets.items()}
+        source: {target: Chars(alphabet.ranges_of(mask, budget)) for target, mask in targets.items()}
         for source, targets in edges.items()
     }
     ways[first] = {start: EMPTY}

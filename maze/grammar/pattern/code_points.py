@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -109,13 +110,15 @@ def _canonical(code_point: int) -> int:
 
 
 @lru_cache(maxsize=1)
-def _case_variants() -> dict[int, tuple[int, ...]]:
-    """Canonical form to all code points that share it, where there is more than one."""
+def _case_variants() -> tuple[list[int], list[tuple[int, ...]]]:
+    """The letters with another case in their order, and for each all that are the same where case is ignored."""
     variants: dict[int, list[int]] = {}
     for code_point in range(_LAST_CASED):
         if not 0xD800 <= code_point <= 0xDFFF:
             variants.setdefault(_canonical(code_point), []).append(code_point)
-    return {canonical: tuple(members) for canonical, members in variants.items() if len(members) > 1}
+    cased = {member: tuple(members) for members in variants.values() if len(members) > 1 for member in members}
+    letters = sorted(cased)
+    return letters, [cased[letter] for letter in letters]
 
 
 @lru_cache(maxsize=256)
@@ -128,10 +131,11 @@ def ignoring_case(ranges: Ranges) -> Ranges:
     ]
     folded = union(ranges, *ascii_letters)
     if ranges and ranges[-1][1] >= 0x80:
+        letters, variants = _case_variants()
         others = [
             single(member)
-            for members in _case_variants().values()
-            if any(contains(ranges, member) for member in members)
+            for low, high in ranges
+            for members in variants[bisect_left(letters, low) : bisect_right(letters, high)]
             for member in members
         ]
         folded = union(folded, *others)

@@ -5,7 +5,7 @@ They keep the form of the expression, so that a counted repetition stays counted
 
 from __future__ import annotations
 
-from maze.grammar.pattern.automaton import Budget
+from maze.grammar.budget import Construction
 from maze.grammar.pattern.code_points import Ranges, contains, single, union
 from maze.grammar.pattern.tree import (
     EMPTY,
@@ -35,7 +35,7 @@ class Derivatives:
     The methods raise OverBudgetError.
     """
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Construction) -> None:
         self._budget = budget
         self._known: dict[tuple[int, str], tuple[Node, Node]] = {}
         """By identity, as looking up a large expression costs as much as deriving it; the first node keeps it valid."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from maze.grammar.budget import Budget
 from maze.grammar.pattern.assertions import resolve
 from maze.grammar.pattern.code_points import ANY, DIGIT, WORD, Ranges, characters, complement, union
 from maze.grammar.pattern.parser import MAX_CONJUNCTS, MAX_PATTERN_CHARACTERS, PatternParser
@@ -21,12 +22,14 @@ _SPACE = union(characters("\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000
 CLASS_ESCAPES: Mapping[str, Ranges] = {"d": DIGIT, "w": WORD, "s": _SPACE}
 
 
-def parse_ecmascript(regex: str, path: str) -> Node:
+def parse_ecmascript(regex: str, path: str, budget: Budget) -> Node:
     """The texts in which a pattern of a JSON Schema is found. Raises as parse_pattern()."""
     source = Source(regex, path)
     if len(regex) > MAX_PATTERN_CHARACTERS:
         source.too_large(f"the pattern has {len(regex)} characters; at most {MAX_PATTERN_CHARACTERS} are taken")
-    language = resolve(_EcmascriptParser(regex, source).parse(), source, left_open=True, right_open=True)
+    budget.spend(20 + 3 * len(regex))
+    tree = _EcmascriptParser(regex, source, budget).parse()
+    language = resolve(tree, source, budget, left_open=True, right_open=True)
     if conjuncts(language) > MAX_CONJUNCTS:
         source.too_large(f"the pattern {source.shown} has over {MAX_CONJUNCTS} look-arounds that must hold together")
     return language

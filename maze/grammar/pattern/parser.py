@@ -31,6 +31,7 @@ from functools import lru_cache
 from typing import NoReturn
 
 from maze.errors import InvalidConstraintError
+from maze.grammar.budget import Budget
 from maze.grammar.pattern.assertions import resolve
 from maze.grammar.pattern.code_points import (
     ANY,
@@ -77,7 +78,7 @@ MAX_CONJUNCTS = 12
 limit of its own stops it; of 12, less than 0.1 s."""
 
 
-def parse_pattern(text: str, path: str) -> Node:
+def parse_pattern(text: str, path: str, budget: Budget) -> Node:
     """The whole outputs that satisfy a pattern as Braid and other callers send it.
 
     Raises InvalidConstraintError for a broken pattern, UnsupportedConstraintError for what cannot be said exactly as a
@@ -86,9 +87,12 @@ def parse_pattern(text: str, path: str) -> Node:
     source = Source(text, path)
     if len(text) > MAX_PATTERN_CHARACTERS:
         source.too_large(f"the pattern has {len(text)} characters; at most {MAX_PATTERN_CHARACTERS} are taken")
+    budget.spend(20 + 3 * len(text))
     body, offset, flags = _split_flags(source)
     source = Source(text, path, offset)
-    language = resolve(PatternParser(body, source, flags).parse(), source, left_open=True, right_open=True)
+    language = resolve(
+        PatternParser(body, source, budget, flags).parse(), source, budget, left_open=True, right_open=True
+    )
     if conjuncts(language) > MAX_CONJUNCTS:
         source.too_large(
             f"the pattern has over {MAX_CONJUNCTS} look-arounds that must hold together: {source.shown}; "
@@ -100,8 +104,8 @@ def parse_pattern(text: str, path: str) -> Node:
 @lru_cache(maxsize=256)
 def parse_whole(regex: str) -> Node:
     """Read a regular expression of our own that describes whole texts as it stands, such as that of a terminal."""
-    source = Source(regex, "a terminal")
-    return resolve(PatternParser(regex, source).parse(), source, left_open=False, right_open=False)
+    source, budget = Source(regex, "a terminal"), Budget()
+    return resolve(PatternParser(regex, source, budget).parse(), source, budget, left_open=False, right_open=False)
 
 
 _IGNORED_FLAGS = frozenset("guy")
@@ -144,7 +148,8 @@ class PatternParser:
 
     class_escapes: Mapping[str, Ranges] = {"d": DIGIT, "w": WORD, "s": SPACE}
 
-    def __init__(self, body: str, source: Source, flags: frozenset[str] = frozenset()) -> None:
+    def __init__(self, body: str, source: Source, budget: Budget, flags: frozenset[str] = frozenset()) -> None:
+        self._budget = budget
         self._body = body
         self._source = source
         self._at = 0
@@ -271,13 +276,20 @@ class PatternParser:
     def _dot(self) -> Ranges:
         return ANY if "s" in self._flags else NOT_LINE_FEED
 
-    @staticmethod
-    def _weighed(ranges: Ranges) -> tuple[Chars, int]:
+    def _weighed(self, ranges: Ranges) -> tuple[Chars, int]:
         """A set of characters, and its size: one with many ranges is as much work as many small ones."""
+        self._budget.spend(len(ranges))
         return Chars(ranges), 1 + len(ranges) // 16
 
     def _chars(self, ranges: Ranges) -> Chars:
-        return Chars(ignoring_case(ranges) if "i" in self._flags else ranges)
+        return Chars(self._folded(ranges))
+
+    def _folded(self, ranges: Ranges) -> Ranges:
+        """The set, with the other cases of its letters where case is ignored."""
+        if "i" not in self._flags:
+            return ranges
+        self._budget.spend(10 if ranges and ranges[-1][1] < 0x80 else 50 + 2 * len(ranges))
+        return ignoring_case(ranges)
 
     def _group(self, at: int) -> tuple[Node | None, int]:
         look: tuple[bool, bool] | None = None
@@ -411,7 +423,7 @@ class PatternParser:
             self._source.invalid("\\p needs a property in braces", at)
         self._at = found.end()
         name = found[3] or found[2]
-        ranges = ANY if name == "Any" else code_points_of(name)
+        ranges = ANY if name == "Any" else code_points_of(name, self._budget)
         if ranges is None:
             self._source.unsupported(
                 f"Unicode property {name!r}",
@@ -451,8 +463,7 @@ class PatternParser:
                 members.extend((characters("-"), last))
             members.append(member)
         ranges = union(*members)
-        if "i" in self._flags:
-            ranges = ignoring_case(ranges)
+        ranges = self._folded(ranges)
         return complement(ranges) if negated else ranges
 
     def _named_class(self, at: int) -> Ranges | None:

@@ -45,7 +45,7 @@ def _terminal(node: Node, *, nested: bool) -> str:
                     parts.append(_terminal(item, nested=True))
             text = " ".join(parts)
         case Alt(items):
-            text = " | ".join(_terminal(item, nested=True) for item in items)
+            text = " | ".join([_terminal(item, nested=True) for item in items])
         case Both(items):
             accepted = [_terminal(item, nested=True) for item in items if not isinstance(item, Not)]
             refused = [f"~{_terminal(item.item, nested=True)}" for item in items if isinstance(item, Not)]
@@ -68,7 +68,7 @@ def _regex(node: Node) -> str:
         case Literal(text):
             return text.translate(_SPELLING)
         case Cat(items):
-            return "".join(f"(?:{_regex(item)})" if isinstance(item, Alt) else _regex(item) for item in items)
+            return "".join([f"(?:{_regex(item)})" if isinstance(item, Alt) else _regex(item) for item in items])
         case Alt(items):
             return "|".join(map(_regex, items))
         case Repeat(item, low, high):

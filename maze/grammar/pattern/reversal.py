@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
-from maze.grammar.pattern.automaton import Alphabet, Budget, bits
+from maze.grammar.budget import Construction
+from maze.grammar.pattern.automaton import Alphabet, bits
 from maze.grammar.pattern.code_points import Ranges
 from maze.grammar.pattern.tree import (
     NOTHING,
@@ -27,7 +28,7 @@ from maze.grammar.pattern.tree import (
 )
 
 
-def reversed_expression(node: Node, budget: Budget) -> Node:
+def reversed_expression(node: Node, budget: Construction) -> Node:
     """The texts of the expression, each written backwards. Raises OverBudgetError."""
     match node:
         case Chars():
@@ -49,9 +50,9 @@ def reversed_expression(node: Node, budget: Budget) -> Node:
     raise AssertionError(node)
 
 
-def _reversed_machine(machine: Machine, budget: Budget) -> Node:
+def _reversed_machine(machine: Machine, budget: Construction) -> Node:
     """All edges turned round, and made deterministic: a state is the set of states it may be read from, as bits."""
-    alphabet = Alphabet([machine])
+    alphabet = Alphabet([machine], budget)
     sources: list[list[int]] = [[0] * alphabet.size for _ in machine.edges]
     for source, row in enumerate(machine.edges):
         for ranges, target in row:
@@ -76,5 +77,5 @@ def _reversed_machine(machine: Machine, budget: Budget) -> Node:
                 numbers[reached] = len(order)
                 order.append(reached)
             groups_to[numbers[reached]] = groups_to.get(numbers[reached], 0) | 1 << group
-        rows.append(tuple((alphabet.ranges_of(mask), target) for target, mask in groups_to.items()))
+        rows.append(tuple((alphabet.ranges_of(mask, budget), target) for target, mask in groups_to.items()))
     return Machine(tuple(rows), frozenset(number for states, number in numbers.items() if states & 1))

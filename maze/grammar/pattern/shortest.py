@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 from typing import TypeAlias
 
-from maze.grammar.pattern.automaton import DEAD, Alphabet, Budget, make_dfa
+from maze.grammar.budget import Construction
+from maze.grammar.pattern.automaton import DEAD, Alphabet, make_dfa
 from maze.grammar.pattern.code_points import Ranges, intersection, union
 from maze.grammar.pattern.derivative import Derivatives
 from maze.grammar.pattern.tree import (
@@ -40,7 +41,7 @@ def cost_of(text: str) -> Cost:
     return len(text), sum(not character.isprintable() for character in text)
 
 
-def shortest_of(node: Node, budget: Budget) -> str | None:
+def shortest_of(node: Node, budget: Construction) -> str | None:
     """The shortest text of an expression; None if it has none. Raises OverBudgetError."""
     match node:
         case Chars(ranges):
@@ -63,23 +64,23 @@ def shortest_of(node: Node, budget: Budget) -> str | None:
     raise AssertionError(node)
 
 
-def first_characters_by_trial(node: Node, derivatives: Derivatives, budget: Budget) -> Ranges:
+def first_characters_by_trial(node: Node, derivatives: Derivatives, budget: Construction) -> Ranges:
     """What the texts of any expression begin with. Raises OverBudgetError."""
-    alphabet = Alphabet([node])
+    alphabet = Alphabet([node], budget)
     return union(
         *(
-            alphabet.ranges_of(1 << group)
-            for group, character in _representatives(alphabet).items()
+            alphabet.ranges_of(1 << group, budget)
+            for group, character in _representatives(alphabet, budget).items()
             if shortest_of(derivatives.of(node, character), budget) is not None
         )
     )
 
 
-def _by_automaton(node: Node, budget: Budget) -> str | None:
+def _by_automaton(node: Node, budget: Construction) -> str | None:
     """Dijkstra's algorithm over the finished automaton: an expression with a large one in it is slow to derive."""
-    alphabet = Alphabet([node])
+    alphabet = Alphabet([node], budget)
     dfa = make_dfa(node, alphabet, budget)
-    characters = _representatives(alphabet)
+    characters = _representatives(alphabet, budget)
     heap: list[tuple[Cost, int, str]] = [((0, 0), 0, "")]
     settled: set[int] = set()
     while heap:
@@ -97,10 +98,10 @@ def _by_automaton(node: Node, budget: Budget) -> str | None:
     return None
 
 
-def _by_derivatives(node: Node, budget: Budget) -> str | None:
+def _by_derivatives(node: Node, budget: Construction) -> str | None:
     """A* over the derivatives, of which a long counted repetition has too many to make them all."""
     derivatives = Derivatives(budget)
-    characters = list(_representatives(Alphabet([node])).values())
+    characters = list(_representatives(Alphabet([node], budget), budget).values())
     heap: list[tuple[Cost, int, int, str, Node]] = [((least_length(node), 0), 0, 0, "", node)]
     settled: set[Node] = set()
     number = 0
@@ -142,9 +143,9 @@ def least_length(node: Node) -> int:
     return 0
 
 
-def _representatives(alphabet: Alphabet) -> dict[int, str]:
+def _representatives(alphabet: Alphabet, budget: Construction) -> dict[int, str]:
     """A character of each group that has one."""
-    sets = {group: alphabet.ranges_of(1 << group) for group in range(alphabet.size)}
+    sets = {group: alphabet.ranges_of(1 << group, budget) for group in range(alphabet.size)}
     return {group: _preferred(ranges) for group, ranges in sets.items() if ranges}
 
 

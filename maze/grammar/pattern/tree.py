@@ -6,10 +6,43 @@ and several are a Literal, what says nothing is left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from maze.grammar.pattern.code_points import ANY, Ranges, characters, is_single, single, union
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Branching:
+    """Compares trees without recursion, as two that are written alike may be deeper than Python's stack allows."""
+
+    _hash: int = field(init=False, repr=False)
+    """Kept: made anew each time, it would cost as much as the tree is large."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((type(self), _beside_children(self), children(self))))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        pending: list[tuple[object, object]] = [(self, other)]
+        while pending:
+            left, right = pending.pop()
+            if left is right:
+                continue
+            if type(left) is not type(right):
+                return False
+            if not isinstance(left, Cat | Alt | Both | Repeat | Not | Lookaround):
+                if left != right:
+                    return False
+                continue
+            if not isinstance(right, type(left)) or _beside_children(left) != _beside_children(right):
+                return False
+            if len(children(left)) != len(children(right)):
+                return False
+            pending += zip(children(left), children(right), strict=True)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +59,22 @@ class Literal:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cat:
+@dataclass(frozen=True, slots=True, eq=False)
+class Cat(_Branching):
     """One after the other; with no items, the empty text."""
 
     items: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Alt:
+@dataclass(frozen=True, slots=True, eq=False)
+class Alt(_Branching):
     """One of several, at least two."""
 
     items: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
+@dataclass(frozen=True, slots=True, eq=False)
+class Repeat(_Branching):
     """`low` to `high` times; `high` None is without end."""
 
     item: Node
@@ -49,15 +82,15 @@ class Repeat:
     high: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Both:
+@dataclass(frozen=True, slots=True, eq=False)
+class Both(_Branching):
     """Texts that all items accept, at least two."""
 
     items: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+@dataclass(frozen=True, slots=True, eq=False)
+class Not(_Branching):
     """Texts that the item does not accept."""
 
     item: Node
@@ -95,8 +128,8 @@ class Boundary:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lookaround:
+@dataclass(frozen=True, slots=True, eq=False)
+class Lookaround(_Branching):
     """A condition on the text before or after a position. Only while parsing."""
 
     ahead: bool
@@ -106,6 +139,27 @@ class Lookaround:
 
 
 Node = Chars | Literal | Cat | Alt | Repeat | Both | Not | Machine | Nonterminal | Boundary | Lookaround
+
+
+def children(node: object) -> tuple[Node, ...]:
+    """The nodes right below a node."""
+    match node:
+        case Cat(items) | Alt(items) | Both(items):
+            return items
+        case Repeat(item, _, _) | Not(item) | Lookaround(_, _, item, _):
+            return (item,)
+    return ()
+
+
+def _beside_children(node: object) -> tuple[int | None, ...]:
+    """What tells a node that branches from others of its type, but for its children themselves."""
+    match node:
+        case Repeat(_, low, high):
+            return low, high
+        case Lookaround(ahead, negated, _, position):
+            return ahead, negated, position
+    return ()
+
 
 EMPTY = Cat(())
 NOTHING = Chars(())
@@ -218,16 +272,6 @@ def repeat(item: Node, low: int, high: int | None) -> Node:
     return Repeat(item, low, high)
 
 
-def children(node: Node) -> tuple[Node, ...]:
-    """The nodes right below a node."""
-    match node:
-        case Cat(items) | Alt(items) | Both(items):
-            return items
-        case Repeat(item, _, _) | Not(item) | Lookaround(_, _, item, _):
-            return (item,)
-    return ()
-
-
 def nullable(node: Node) -> bool:
     """Whether the empty text is accepted."""
     match node:
@@ -253,6 +297,18 @@ def size_of(node: Node) -> int:
     if isinstance(node, Machine):
         return sum(1 + sum(len(ranges) for ranges, _ in row) for row in node.edges)
     return 1 + (len(node.text) if isinstance(node, Literal) else sum(map(size_of, children(node))))
+
+
+def positions_of(node: Node) -> int:
+    """Characters and classes in the expression, with its repetitions written out."""
+    match node:
+        case Chars():
+            return 1
+        case Literal(text):
+            return len(text)
+        case Repeat(item, low, high):
+            return positions_of(item) * max(low, high or 1)
+    return sum(map(positions_of, children(node)))
 
 
 def characters_of(node: Node) -> Ranges:

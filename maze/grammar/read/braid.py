@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from maze.errors import InvalidConstraintError, LimitExceededError
+from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import NAMES_IN_A_WARNING, unreachable_warnings, without_dead_rules
 from maze.grammar.cfg.longest_match import split_literals
 from maze.grammar.cfg.model import Cfg, Literal, LoweredGrammar, Nonterminal, Production, Symbol
@@ -26,13 +27,14 @@ _CLASS_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 _LOOKS_LIKE_A_RULE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
 
 
-def lower_braid(text: str, language: str | None, path: str) -> LoweredGrammar:
+def lower_braid(text: str, language: str | None, path: str, budget: Budget) -> LoweredGrammar:
     """Lower Braid's JSON to a grammar over characters.
 
     A grammar with token classes is about the tokens of `language`, and white space and comments may stand between all
     its tokens; a grammar of literal texts alone is taken to the letter.
     """
     start, rules = _read(text, path)
+    budget.spend(6 * sum(1 + len(rhs) for productions in rules.values() for rhs in productions))
     warnings: list[str] = []
     rules = _read_statement_as_alternatives(start, rules, path, warnings)
     classes = _token_classes(rules, path)
@@ -57,12 +59,12 @@ def lower_braid(text: str, language: str | None, path: str) -> LoweredGrammar:
     }
     warnings += [*found, *unreachable_warnings(start, references, path)]
     if tokens is None:
-        return LoweredGrammar(split_literals(cfg), warnings=tuple(warnings))
+        return LoweredGrammar(split_literals(cfg, budget), warnings=tuple(warnings))
     used = cfg.terminals()
     for name, note in tokens.notes.items():
         if tokens.tokens[name] in used:
             warnings.append(f"{path}: {tokens.name}: {note}")
-    spaced = with_gaps(cfg, tokens, path)
+    spaced = with_gaps(cfg, tokens, path, budget)
     identifiers = frozenset((tokens.identifier,)) if tokens.identifier in used else frozenset()
     return LoweredGrammar(spaced, warnings=tuple(warnings), identifier_terminals=identifiers)
 

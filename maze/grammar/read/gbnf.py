@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from maze.errors import InvalidConstraintError, LimitExceededError
+from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import unreachable_warnings, without_dead_rules
 from maze.grammar.cfg.model import LoweredGrammar
 from maze.grammar.cfg.productions import to_cfg
@@ -24,9 +25,9 @@ _HEX_DIGITS = {"x": 2, "u": 4, "U": 8}
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 
-def lower_gbnf(text: str, path: str) -> LoweredGrammar:
+def lower_gbnf(text: str, path: str, budget: Budget) -> LoweredGrammar:
     """Lower GBNF text whose first rule to be used is `root`."""
-    reader = _Reader(text, path)
+    reader = _Reader(text, path, budget)
     rules = reader.read()
     if "root" not in rules:
         raise InvalidConstraintError(f"{path} was taken for GBNF, but has no rule root; a GBNF grammar begins at root")
@@ -34,7 +35,7 @@ def lower_gbnf(text: str, path: str) -> LoweredGrammar:
         for name, place in references.items():
             if name not in rules:
                 reader.fail(place, f"the rule {name!r} is not defined")
-    cfg, warnings = without_dead_rules(to_cfg("root", rules), path, rules)
+    cfg, warnings = without_dead_rules(to_cfg("root", rules, budget), path, rules)
     return LoweredGrammar(cfg, warnings=(*warnings, *unreachable_warnings("root", reader.references, path)))
 
 
@@ -44,6 +45,7 @@ class _Reader:
 
     text: str
     path: str
+    budget: Budget
     at: int = 0
     references: dict[str, dict[str, int]] = field(default_factory=dict)
     """By rule: the names of the rules that it refers to, each with the place where it first does."""
@@ -128,7 +130,9 @@ class _Reader:
             character = self.peek()
             if not character or character in "|)\r\n":
                 break
+            begin = self.at
             items.append(self.repeated(self.item(depth)))
+            self.budget.spend(2 + (self.at - begin) // 4)
         return cat(*items)
 
     def item(self, depth: int) -> Node:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from maze.errors import InvalidConstraintError, LimitExceededError
+from maze.grammar.budget import Budget
 from maze.grammar.cfg.model import LoweredGrammar
 from maze.grammar.read.braid import lower_braid
 from maze.grammar.read.gbnf import lower_gbnf
@@ -19,7 +20,7 @@ _LARK_START = re.compile(r"^[ \t]*[?!]?start[ \t]*(?:\.-?\d+)?[ \t]*(?:\[[^\]\n]
 _LARK_RULE = re.compile(r"^[ \t]*[?!]?[A-Za-z_]\w*[ \t]*(?:\.-?\d+)?[ \t]*(?:\[[^\]\n]*\])?[ \t]*:(?!:=)", re.MULTILINE)
 
 
-def lower_grammar(text: str, language: str | None, path: str) -> LoweredGrammar:
+def lower_grammar(text: str, language: str | None, path: str, budget: Budget) -> LoweredGrammar:
     """Read Braid's JSON grammar, GBNF or Lark text.
 
     `language` gives the token classes of Braid's grammar their tokens and is not looked at otherwise; `path` is what
@@ -32,18 +33,19 @@ def lower_grammar(text: str, language: str | None, path: str) -> LoweredGrammar:
         raise LimitExceededError(
             f"{path} has {len(text):,} characters; the limit is {MAX_GRAMMAR_CHARACTERS:,}. Give a smaller grammar"
         )
+    budget.spend(len(text) // 4)
     try:
         text.encode()
     except UnicodeEncodeError:
         raise InvalidConstraintError(f"{path} holds half of a surrogate pair, which is no character") from None
     if text.lstrip().startswith("{"):
-        return lower_braid(text, language, path)
+        return lower_braid(text, language, path, budget)
     if text.lstrip().startswith("%llguidance"):
-        return lower_lark(text, path)
+        return lower_lark(text, path, budget)
     if _GBNF_ROOT.search(text) or (_GBNF_RULE.search(text) and not _LARK_START.search(text)):
-        return lower_gbnf(text, path)
+        return lower_gbnf(text, path, budget)
     if _LARK_START.search(text) or _LARK_RULE.search(text):
-        return lower_lark(text, path)
+        return lower_lark(text, path, budget)
     raise InvalidConstraintError(
         f"{path} is none of the grammars that are known: Braid's JSON (it begins with '{{'), GBNF (it has a rule "
         "'root ::= ...'), Lark (it has a rule 'start: ...')"

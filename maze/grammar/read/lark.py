@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from maze.errors import ContradictionError, InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
+from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import chain_is_longer
 from maze.grammar.cfg.lark_writer import MAX_DEPTH
 from maze.grammar.cfg.model import LoweredGrammar
-from maze.grammar.llguidance import ENGINE_LIMITS, OPTIONS, GuidanceError, Matcher, Outcome
+from maze.grammar.llguidance import CAREFUL_LIMITS, ENGINE_LIMITS, OPTIONS, GuidanceError, Matcher, Outcome
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.schema.lower import lower_schema
 from maze.types import EngineGrammar
@@ -41,7 +42,7 @@ _TOKEN = re.compile(
 )
 
 
-def lower_lark(text: str, path: str) -> LoweredGrammar:
+def lower_lark(text: str, path: str, budget: Budget) -> LoweredGrammar:
     """Check Lark text with a rule `start`.
 
     Raises InvalidConstraintError with line and column in the caller's text, UnsupportedConstraintError for special
@@ -51,7 +52,7 @@ def lower_lark(text: str, path: str) -> LoweredGrammar:
         raise LimitExceededError(
             f"{path} has {len(text):,} characters of Lark text; the limit is {MAX_LARK_CHARACTERS:,}"
         )
-    scanned = _scan(text, path)
+    scanned = _scan(text, path, budget)
     references = scanned.references
     if "start" not in references:
         raise InvalidConstraintError(f"{path} was taken for Lark text, but has no rule start; Lark text begins there")
@@ -59,7 +60,8 @@ def lower_lark(text: str, path: str) -> LoweredGrammar:
         raise LimitExceededError(
             f"{path}: the rules refer to each other in a chain of over {MAX_DEPTH:,}, the limit; make the chain shorter"
         )
-    if _most_conjuncts(references, scanned.conjunctions) > MAX_CONJUNCTS:
+    conjuncts = _most_conjuncts(references, scanned.conjunctions)
+    if conjuncts > MAX_CONJUNCTS:
         raise LimitExceededError(
             f"{path}: a terminal is an intersection of over {MAX_CONJUNCTS} others, the limit; use fewer `&`"
         )
@@ -68,7 +70,7 @@ def lower_lark(text: str, path: str) -> LoweredGrammar:
     blank = next(number for number, line in enumerate(lines) if line.strip())
     grammar = EngineGrammar("\n".join(lines[blank:]), tuple(sorted(scanned.options)))
     try:
-        Matcher(grammar, ENGINE_LIMITS)
+        Matcher.within(budget, grammar, CAREFUL_LIMITS if conjuncts > 1 else ENGINE_LIMITS)
     except GuidanceError as error:
         if error.outcome in (Outcome.TOO_HARD, Outcome.FAILED):
             raise error.for_caller(path, InvalidConstraintError) from None
@@ -92,7 +94,7 @@ class _Scanned:
     warnings: list[str] = field(default_factory=list)
 
 
-def _scan(text: str, path: str) -> _Scanned:
+def _scan(text: str, path: str, budget: Budget) -> _Scanned:
     """Read Lark text roughly. Refuses what engines may not know."""
     scanned = _Scanned()
     references, conjunctions = scanned.references, scanned.conjunctions
@@ -102,6 +104,7 @@ def _scan(text: str, path: str) -> _Scanned:
     is_first = True
     while found := _TOKEN.match(text, at):
         at = found.end()
+        budget.spend(2)
         match found.lastgroup:
             case "special":
                 _fail(
@@ -119,7 +122,7 @@ def _scan(text: str, path: str) -> _Scanned:
             case "json" if found[0] == "%lark":
                 _fail(text, path, found.start(), "%lark is not known to every engine; write its rules out")
             case "json" if found[0] == "%json":
-                at = _after_schema(text, at, path, scanned.warnings)
+                at = _after_schema(text, at, path, scanned.warnings, budget)
             case "json":
                 at = _read_options(text, found.start(), at, path, scanned.options)
                 before = text[written : found.start()]
@@ -171,18 +174,24 @@ def _most_conjuncts(references: dict[str, list[str]], conjunctions: Counter[str]
     Only what `start` leads to is looked at, whose chains are known to be short.
     """
     most: dict[str, int] = {}
+    under_way: set[str] = set()
+    pending = ["start"]
+    while pending:
+        name = pending.pop()
+        if name in most:
+            continue
+        if name not in under_way:
+            under_way.add(name)
+            pending.append(name)  # again, after those that it refers to
+            pending += (other for other in references[name] if other not in under_way)
+            continue
+        # llguidance refuses terminals that refer to themselves
+        used = [most.get(other, 0) for other in references[name]]
+        most[name] = conjunctions[name] + (sum(used) if name.isupper() else max(used, default=0))
+    return most["start"] + 1
 
-    def of(name: str) -> int:
-        if name not in most:
-            most[name] = 0  # llguidance refuses terminals that refer to themselves
-            used = [of(other) for other in references[name]]
-            most[name] = conjunctions[name] + (sum(used) if name.isupper() else max(used, default=0))
-        return most[name]
 
-    return of("start") + 1
-
-
-def _after_schema(text: str, at: int, path: str, warnings: list[str]) -> int:
+def _after_schema(text: str, at: int, path: str, warnings: list[str], budget: Budget) -> int:
     """The place after the JSON Schema of a `%json`; where there is no JSON, llguidance says so.
 
     The schema goes to engines as it stands, and nothing but llguidance checks it: so it must be within our limits, and
@@ -194,7 +203,7 @@ def _after_schema(text: str, at: int, path: str, warnings: list[str]) -> int:
     schema, begin, end = found
     where = f"{path} (the schema on line {text.count(chr(10), 0, begin) + 1})"
     with suppress(ContradictionError):  # there may be other alternatives
-        lowered = lower_schema(text[begin:end], where)
+        lowered = lower_schema(text[begin:end], where, budget)
         if isinstance(schema, dict) and ("schema_type" in schema or "additional_properties" in schema):
             raise UnsupportedConstraintError(f"{where} is in Braid's shape; write `type` and `additionalProperties`")
         if not lowered.fully_enforced:

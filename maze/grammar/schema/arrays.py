@@ -21,6 +21,8 @@ from maze.grammar.schema.conditions import (
 
 MAX_DISTINCT = 8
 """Most values that are told apart where no two items may be equal: there is a rule for each set of them."""
+MAX_WAYS = 64
+"""Most ways in which one item may satisfy some of the conditions that are counted."""
 MAX_PREFIX = 1_000
 """Most items that have a condition of their own, and most that are counted one by one."""
 
@@ -88,6 +90,7 @@ def shape_of(atoms: Sequence[Atom], conditions: Conditions) -> Shape | None:
     length = max((item.first if item.end is None else item.end for item in all_of), default=0)
     prefix = []
     for index in range(length):
+        conditions.budget.spend(len(all_of))
         here = [item.condition for item in all_of if item.first <= index and (item.end is None or index < item.end)]
         condition = conditions.every(here)
         if condition == NEVER:
@@ -274,6 +277,9 @@ class ArrayRules:
                 )
                 split.append((fails, (*counted, (low, high))))
             ways = split
+            self._conditions.spend(len(ways))
+            if len(ways) > MAX_WAYS:
+                raise TooManyError
         for way, counted in ways:
             if way != NEVER:
                 productions.append((*comma, self._value(way), self._state(index + 1, counted)))

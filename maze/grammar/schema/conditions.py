@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+from maze.grammar.budget import Budget
 from maze.grammar.pattern.tree import Node, negation
 
 
@@ -160,10 +161,20 @@ Formula = Atom | Meaning | OneOf | Unless | Every | Some
 class Conditions:
     """All conditions of one compilation."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
         self._formulas: list[Formula] = [Every(()), Some(())]
         self._numbers: dict[Formula, Condition] = {Every(()): ALWAYS, Some(()): NEVER}
         self._negated: dict[Condition, Condition] = {ALWAYS: NEVER, NEVER: ALWAYS}
+
+    def spend(self, steps: int) -> None:
+        """Count steps of taking a condition apart.
+
+        Raises TooManyError where none are left for what can be done without.
+        """
+        self.budget.spend(steps)
+        if not self.budget.has_optional_steps:
+            raise TooManyError
 
     def __getitem__(self, condition: Condition) -> Formula:
         return self._formulas[condition]
@@ -190,10 +201,12 @@ class Conditions:
         """Flat, in the order given, without duplicates."""
         flat: dict[Condition, None] = {}
         for condition in conditions:
+            self.budget.spend(1)
             if condition == absorbing:
                 return absorbing
             formula = self._formulas[condition]
             if condition != neutral:
+                self.budget.spend(len(formula.conditions) if isinstance(formula, join) else 0)
                 flat.update(dict.fromkeys(formula.conditions if isinstance(formula, join) else (condition,)))
         if len(flat) < 2:
             return next(iter(flat), neutral)
@@ -218,6 +231,7 @@ class Conditions:
 
     def _negation(self, condition: Condition) -> Condition:
         formula = self._formulas[condition]
+        self.budget.spend(2)
         match formula:
             case IsKind(kind):
                 return self.is_kind(*(other for other in Kind if other is not kind))
@@ -231,6 +245,7 @@ class Conditions:
                 return self.every(map(self.negated, conditions))
             case OneOf(conditions, note):
                 contrary = [self.negated(each) for each in conditions]
+                self.budget.spend(len(conditions) ** 2)
                 pairs = [
                     self.every((left, right))
                     for index, left in enumerate(conditions)
@@ -265,6 +280,7 @@ def atoms_in_order(conditions: Conditions, condition: Condition) -> Iterator[Ato
     """The atoms of a condition without meanings, in the order of the schema."""
     pending = [condition]
     while pending:
+        conditions.budget.spend(1)
         formula = conditions[pending.pop()]
         if isinstance(formula, Every | Some | OneOf):
             pending.extend(reversed(formula.conditions))

@@ -8,7 +8,6 @@ from math import inf
 
 from maze.grammar.pattern.tree import ANYTHING, NOTHING, Node, alt, literal
 from maze.grammar.schema.conditions import ALWAYS, NEVER, Condition, Conditions, Kind, Member
-from maze.grammar.schema.patterns import pattern_language
 from maze.grammar.schema.references import Place, References
 from maze.json_text import JsonValue
 
@@ -34,11 +33,16 @@ class Evaluation:
     """Goes through the schemas that apply to one value."""
 
     def __init__(
-        self, conditions: Conditions, references: References, condition_of: Callable[[Place], Condition]
+        self,
+        conditions: Conditions,
+        references: References,
+        condition_of: Callable[[Place], Condition],
+        pattern_language: Callable[[str], Node | None],
     ) -> None:
         self._conditions = conditions
         self._references = references
         self._condition_of = condition_of
+        self._pattern_language = pattern_language
 
     def looks_of(self, place: Place, kind: Kind) -> list[Look] | None:
         """What the schema at a place looks at, its `unevaluated...` left aside; None if that cannot be told."""
@@ -49,6 +53,7 @@ class Evaluation:
 
     def _looks(self, place: Place, kind: Kind, *, outermost: bool = False) -> Iterator[Look]:
         schema = place.schema
+        self._conditions.budget.spend(10)
         if not isinstance(schema, dict):
             return
         unevaluated = "unevaluatedProperties" if kind is Kind.OBJECT else "unevaluatedItems"
@@ -57,12 +62,11 @@ class Evaluation:
         yield from self._of_properties(schema) if kind is Kind.OBJECT else self._of_items(place)
         yield from self._in_place(place, kind)
 
-    @staticmethod
-    def _of_properties(schema: dict[str, JsonValue]) -> Iterator[Look]:
+    def _of_properties(self, schema: dict[str, JsonValue]) -> Iterator[Look]:
         if "additionalProperties" in schema:
             yield Look(ALWAYS, names=ANYTHING)
             return
-        patterns = [pattern_language(pattern) for pattern in schema.get("patternProperties", {})]
+        patterns = [self._pattern_language(pattern) for pattern in schema.get("patternProperties", {})]
         if None in patterns:
             raise _UnknownError
         names = alt(*map(literal, schema.get("properties", {})), *(each for each in patterns if each is not None))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from maze.errors import ContradictionError
+from maze.grammar.budget import Budget
 from maze.grammar.cfg.model import Cfg
 from maze.grammar.schema.conditions import NEVER, Kind
 from maze.grammar.schema.meaning import Meanings, Note
@@ -18,7 +19,7 @@ from maze.grammar.schema.reading import check_sizes, in_its_draft, parse_schema,
 from maze.grammar.schema.references import References
 from maze.grammar.schema.satisfiable import Satisfiable
 from maze.grammar.schema.value_rules import rules_of
-from maze.json_text import JsonValue, listed
+from maze.json_text import JsonValue, listed, shown
 from maze.threads import run_with_big_stack
 
 
@@ -58,31 +59,32 @@ class CombinedSchemas:
 
     cfg: Cfg
     reasons: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
-def lower_schema(text: str, path: str) -> LoweredSchema:
+def lower_schema(text: str, path: str, budget: Budget) -> LoweredSchema:
     """Read one schema, plain or in Braid's shape; `path` is what errors call it.
 
     Raises InvalidConstraintError for text that is not JSON or not a schema, UnsupportedConstraintError for what can be
     neither enforced nor checked (references that lead outside, an unknown `$schema`), ContradictionError for a schema
     that no text satisfies, LimitExceededError.
     """
-    return run_with_big_stack(lambda: _lower(text, path))
+    return run_with_big_stack(lambda: _lower(text, path, budget))
 
 
-def combine_schemas(schemas: Sequence[LoweredSchema]) -> CombinedSchemas:
+def combine_schemas(schemas: Sequence[LoweredSchema], budget: Budget) -> CombinedSchemas:
     """One grammar of the values that satisfy all of `schemas`; their order and duplicates change nothing.
 
     Raises ContradictionError naming the paths if no value satisfies them together.
     """
-    return run_with_big_stack(lambda: _combine(schemas))
+    return run_with_big_stack(lambda: _combine(schemas, budget))
 
 
-def only_types(schemas: Sequence[LoweredSchema]) -> CombinedSchemas:
+def only_types(schemas: Sequence[LoweredSchema], budget: Budget) -> CombinedSchemas:
     """A grammar of all values of the types that the schemas allow, where an engine could not work with more."""
 
     def make() -> CombinedSchemas:
-        meanings = Meanings()
+        meanings = Meanings(budget)
         documents = [lowered.references for lowered in schemas if lowered.references is not None]
         condition = meanings.conditions.every(map(meanings.of_document, documents))
         satisfiable = Satisfiable(meanings)
@@ -93,33 +95,43 @@ def only_types(schemas: Sequence[LoweredSchema]) -> CombinedSchemas:
     return run_with_big_stack(make)
 
 
-def _lower(text: str, path: str) -> LoweredSchema:
+def _lower(text: str, path: str, budget: Budget) -> LoweredSchema:
+    budget.spend(100 + len(text) // 2)
     schema, check_schema, vacuous = parse_schema(text, path)
     if vacuous:
         return LoweredSchema(path, schema, check_schema, None, None)
     unknown = unknown_keywords(schema, path)
     check_sizes(schema, path)
-    check_schema, references, warnings = in_its_draft(schema, check_schema, path)
-    combined = _of_documents([references], path)
+    check_schema, references, warnings = in_its_draft(schema, check_schema, path, budget)
+    combined = _of_documents([references], path, budget)
     return LoweredSchema(
-        path, references.root.schema, check_schema, references, combined.cfg, combined.reasons, warnings + unknown
+        path,
+        references.root.schema,
+        check_schema,
+        references,
+        combined.cfg,
+        combined.reasons,
+        warnings + combined.warnings + unknown,
     )
 
 
-def _combine(schemas: Sequence[LoweredSchema]) -> CombinedSchemas:
+def _combine(schemas: Sequence[LoweredSchema], budget: Budget) -> CombinedSchemas:
     by_text = {lowered.check_schema: lowered for lowered in schemas}
     distinct = [by_text[text] for text in sorted(by_text)]
     documents = [lowered.references for lowered in distinct if lowered.references is not None]
-    return _of_documents(documents, " and ".join(lowered.path for lowered in schemas))
+    return _of_documents(documents, " and ".join(lowered.path for lowered in schemas), budget)
 
 
-def _of_documents(documents: Sequence[References], paths: str) -> CombinedSchemas:
-    meanings = Meanings()
+def _of_documents(documents: Sequence[References], paths: str, budget: Budget) -> CombinedSchemas:
+    meanings = Meanings(budget)
     condition = meanings.conditions.every(map(meanings.of_document, documents))
     made = rules_of(condition, meanings)
     if not made.cfg.rules[made.cfg.start]:
         raise ContradictionError(f"{paths}: no text satisfies this; change or drop what excludes the rest")
-    return CombinedSchemas(made.cfg, _reasons([meanings.notes[note] for note in made.notes]))
+    formats = listed([shown(name) for name in meanings.unknown_formats])
+    warning = f"{paths} has formats that its draft does not know and that say nothing: {formats}"
+    reasons = _reasons([meanings.notes[note] for note in made.notes])
+    return CombinedSchemas(made.cfg, reasons, (warning,) if meanings.unknown_formats else ())
 
 
 def _reasons(notes: Sequence[Note]) -> tuple[str, ...]:

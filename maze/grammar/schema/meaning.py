@@ -8,8 +8,10 @@ from decimal import Decimal
 from itertools import combinations
 from math import inf
 
+from maze.grammar.budget import Budget
 from maze.grammar.pattern.code_points import ANY
-from maze.grammar.pattern.tree import ANYTHING, Chars, Node, alt, literal, negation, repeat
+from maze.grammar.pattern.questions import Questions
+from maze.grammar.pattern.tree import Chars, Node, alt, literal, negation, repeat
 from maze.grammar.schema import numbers
 from maze.grammar.schema.conditions import (
     ALWAYS,
@@ -30,7 +32,7 @@ from maze.grammar.schema.conditions import (
     Unsure,
 )
 from maze.grammar.schema.evaluation import Evaluation, Look
-from maze.grammar.schema.formats import language_of_format
+from maze.grammar.schema.format_languages import is_known, language_of_format
 from maze.grammar.schema.patterns import pattern_language
 from maze.grammar.schema.references import Place, References
 from maze.json_text import JsonValue, escaped
@@ -61,14 +63,20 @@ class Note:
 class Meanings:
     """The conditions of the schemas of some documents, each made when it is first asked for."""
 
-    def __init__(self) -> None:
-        self.conditions = Conditions()
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.questions = Questions(budget)
+        self.conditions = Conditions(budget)
         self.notes: list[Note] = []
         self._numbers: dict[int, int] = {}
         self._schemas: list[_Schema] = []
         self._made: dict[int, Condition] = {}
         self._notes_on: dict[tuple[Condition, str], int] = {}
         self._pointers: dict[Condition, str] = {}
+        self.unknown_formats: dict[str, None] = {}
+        """Names of formats that say nothing."""
+        self._patterns: dict[str, Node | None] = {}
+        self._multiples: dict[Decimal, Node | None] = {}
 
     def of_document(self, references: References) -> Condition:
         """What the root of a document says."""
@@ -85,7 +93,20 @@ class Meanings:
             condition = self.conditions.negated(found) if meaning.negated else found
         return condition
 
+    def pattern_language(self, pattern: str) -> Node | None:
+        """The texts in which a pattern is found; None where no automaton decides that, or it is too large."""
+        if pattern not in self._patterns:
+            self._patterns[pattern] = pattern_language(pattern, self.budget)
+        return self._patterns[pattern]
+
+    def multiples_of(self, divisor: Decimal) -> Node | None:
+        """The texts of the numbers that a positive divisor divides; None if it has too many remainders or digits."""
+        if divisor not in self._multiples:
+            self._multiples[divisor] = numbers.multiples_of(divisor, self.budget)
+        return self._multiples[divisor]
+
     def _of_place(self, references: References, place: Place, pointer: str) -> Condition:
+        self.budget.spend(10)
         schema = place.schema
         if not isinstance(schema, dict):
             return NEVER if schema is False else ALWAYS
@@ -178,6 +199,7 @@ class _Schema:
         return self.conditions.is_kind(*_KINDS[name])
 
     def _one_of_values(self, values: list[JsonValue]) -> Condition:
+        self._meanings.budget.spend(10 * len(values))
         texts = [literal(value) for value in values if isinstance(value, str)]
         others = [self._value(value) for value in values if not isinstance(value, str)]
         found = self.conditions.some(others)
@@ -232,7 +254,7 @@ class _Schema:
                 else:
                     yield self._unsure(Kind.NUMBER, keyword, "a bound of many digits", f"{pointer}/{keyword}")
         if "multipleOf" in schema:
-            multiples = numbers.multiples_of(Decimal(schema["multipleOf"]))
+            multiples = self._meanings.multiples_of(Decimal(schema["multipleOf"]))
             if multiples is None:
                 yield self._unsure(Kind.NUMBER, "multipleOf", "a multiple", f"{pointer}/multipleOf")
             else:
@@ -244,17 +266,20 @@ class _Schema:
         if low or high is not None:
             yield self.conditions.of(Text(Kind.STRING, repeat(Chars(ANY), low, None if high is None else int(high))))
         if "pattern" in schema:
-            language = pattern_language(schema["pattern"])
+            language = self._meanings.pattern_language(schema["pattern"])
             if language is None:
                 yield self._unsure(Kind.STRING, "pattern", "a pattern that no automaton decides", f"{pointer}/pattern")
             else:
                 yield self.conditions.of(Text(Kind.STRING, language))
         if "format" in schema:
-            language = language_of_format(schema["format"], self._draft)
-            if language is None:
-                yield self._unsure(Kind.STRING, "format", f"format {schema['format']}", f"{pointer}/format")
-            elif language != ANYTHING:
-                yield self.conditions.of(Text(Kind.STRING, language))
+            name = schema["format"]
+            found = language_of_format(name, self._draft)
+            if not is_known(name):
+                self._meanings.unknown_formats[name] = None
+            elif found is None:
+                yield self._unsure(Kind.STRING, "format", f"format {name}", f"{pointer}/format")
+            else:
+                yield self.conditions.of(Text(Kind.STRING, found.offered, found.outside))
 
     def _arrays_of(self, place: Place, pointer: str) -> Iterator[Condition]:
         schema, of = place.schema, self.conditions.of
@@ -297,7 +322,7 @@ class _Schema:
             yield self._present(name)
         known: Node | None = alt(*map(literal, properties))
         for pattern, child in schema.get("patternProperties", {}).items():
-            language = pattern_language(pattern)
+            language = self._meanings.pattern_language(pattern)
             where = f"{pointer}/patternProperties/{escaped(pattern)}"
             if language is None:
                 known = None
@@ -334,9 +359,12 @@ class _Schema:
         condition = self._child(place.schema[keyword], place, f"{pointer}/{keyword}")
         if condition == ALWAYS:
             return ALWAYS
-        looks = Evaluation(self.conditions, self._references, lambda inner: self._of_place(inner, pointer)).looks_of(
-            place, kind
-        )
+        looks = Evaluation(
+            self.conditions,
+            self._references,
+            lambda inner: self._of_place(inner, pointer),
+            self._meanings.pattern_language,
+        ).looks_of(place, kind)
         if looks is None or len(optional := [look for look in looks if look.condition != ALWAYS]) > MAX_EVALUATING:
             return self._unsure(kind, keyword, f"`{keyword}`", f"{pointer}/{keyword}")
         ways = []

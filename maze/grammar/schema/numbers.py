@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import cache
 
+from maze.grammar.budget import Budget, Construction, OverBudgetError
 from maze.grammar.pattern.code_points import characters
 from maze.grammar.pattern.machine import as_machine
 from maze.grammar.pattern.parser import parse_whole
@@ -35,6 +35,8 @@ _MAGNITUDE = cat(_WHOLE, _FRACTION)
 ALL_NUMBERS = parse_whole(r"(0|[1-9][0-9]*)(\.[0-9]+)?|-(0\.0*[1-9][0-9]*|[1-9][0-9]*(\.[0-9]+)?)")
 INTEGERS = parse_whole("0|-?[1-9][0-9]*")
 """Without a point: every integer can be written so."""
+SHORTEST = alt(INTEGERS, parse_whole(r"-?(0|[1-9][0-9]*)\.[0-9]*[1-9]"))
+"""Each number once."""
 NOT_INTEGERS = parse_whole(r"-?(0|[1-9][0-9]*)\.[0-9]*[1-9][0-9]*")
 
 
@@ -165,8 +167,7 @@ def at_most(value: Decimal) -> Node:
     return alt(below(value), equal_to(value))
 
 
-@cache
-def multiples_of(divisor: Decimal) -> Node | None:
+def multiples_of(divisor: Decimal, budget: Budget) -> Node | None:
     """The texts of the numbers that a positive divisor divides; None if it has too many remainders or digits."""
     if not is_bearable(divisor):
         return None
@@ -175,7 +176,11 @@ def multiples_of(divisor: Decimal) -> Node | None:
     places, zeros = max(0, -int(power)), max(0, int(power))
     if modulus * (places + 1) > MAX_REMAINDERS:
         return None
-    multiples = as_machine(_Division(modulus, places).machine())
+    try:
+        construction = budget.construction()
+        multiples = as_machine(_Division(modulus, places).machine(construction), construction)
+    except OverBudgetError:
+        return None
     if zeros:
         whole = both(INTEGERS, negation(literal("0")), multiples)
         return alt(_ZERO, cat(whole, repeat(literal("0"), zeros, zeros), _NO_FRACTION))
@@ -202,12 +207,13 @@ class _Division:
         self._modulus = modulus
         self._places = places
 
-    def machine(self) -> Machine:
+    def machine(self, budget: Construction) -> Machine:
         numbers = {_Read("start"): 0}
         pending = [*numbers]
         edges = []
         accepting = set()
         for read in pending:
+            budget.spend(30)
             if read.kind in ("zero", "whole", "fraction") and not read.is_minus_zero and not self._missing(read):
                 accepting.add(numbers[read])
             by_target: dict[int, list[str]] = {}

@@ -125,6 +125,7 @@ class ObjectRules:
         while self._pending:
             if len(self._states) > MAX_STATES:
                 raise TooManyError
+            self._objects.spend(4)
             key = self._pending.pop()
             self._rules[self._states[key].name] = tuple(self._after(*key))
         return ((Literal("{"), inner, Literal("}")),)

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from maze.grammar.pattern.lazy import accepts
 from maze.grammar.pattern.tree import ANYTHING, Node, alt, both, literal, negation
 from maze.grammar.schema.conditions import (
     ALWAYS,
     NEVER,
     Condition,
-    Conditions,
     Every,
     Member,
     Names,
@@ -27,6 +25,7 @@ from maze.grammar.schema.conditions import (
     atoms_in_order,
 )
 from maze.grammar.schema.emptiness import has_no_text
+from maze.grammar.schema.meaning import Meanings
 
 MAX_CELLS = 64
 """Most ways in which patterns of names overlap in one object."""
@@ -66,7 +65,7 @@ class Objects:
     def __init__(
         self,
         condition: Condition,
-        conditions: Conditions,
+        meanings: Meanings,
         strings: Callable[[Condition], tuple[Node, tuple[int, ...]]],
         has_no_value: Callable[[Condition], bool],
     ) -> None:
@@ -74,7 +73,8 @@ class Objects:
 
         Raises TooManyError, OverBudgetError.
         """
-        self._conditions = conditions
+        self._conditions = conditions = meanings.conditions
+        self._questions = meanings.questions
         self._strings = strings
         self._has_no_value = has_no_value
         self.notes: set[int] = set()
@@ -109,7 +109,10 @@ class Objects:
                 name,
                 name in required,
                 conditions.every(
-                    (*alone.get(name, ()), *(each.condition for each in general if accepts(each.names, name)))
+                    (
+                        *alone.get(name, ()),
+                        *(each.condition for each in general if self._questions.accepts(each.names, name)),
+                    )
                 ),
             )
             for name in names
@@ -117,6 +120,13 @@ class Objects:
         self.others = self._cells(general)
         self._about: dict[tuple[int, Name | OtherNames], bool] = {}
         self._steps: dict[tuple[Condition, object], Condition] = {}
+
+    def _on_name(self, name: str, general: Sequence[Member]) -> Iterator[Condition]:
+        return (member.condition for member in general if self._questions.accepts(member.names, name))
+
+    def spend(self, steps: int) -> None:
+        """Count steps. Raises TooManyError."""
+        self._conditions.spend(steps)
 
     def _prepared(self, condition: Condition) -> Condition:
         """The formula without what a grammar cannot tell, and with conditions on names as languages."""
@@ -156,15 +166,19 @@ class Objects:
             if is_general and member.condition == ALWAYS:
                 continue
             for cell in cells:
+                self._conditions.spend(10)
                 condition = self._conditions.every((cell.condition, member.condition)) if is_general else cell.condition
-                if condition != NEVER and not has_no_text(within := both(cell.language, member.names)):
+                if condition != NEVER and not self._has_no_text(within := both(cell.language, member.names)):
                     split.append(OtherNames(within, condition))
-                if not has_no_text(outside := both(cell.language, negation(member.names))):
+                if not self._has_no_text(outside := both(cell.language, negation(member.names))):
                     split.append(OtherNames(outside, cell.condition))
             cells = split
             if len(cells) > MAX_CELLS:
                 raise TooManyError
         return cells
+
+    def _has_no_text(self, language: Node) -> bool:
+        return has_no_text(language, self._questions, self._conditions.budget)
 
     # ------------------------------------------------------------------------------------------- steps
 
@@ -206,9 +220,9 @@ class Objects:
         found = self._about.get(key)
         if found is None:
             if isinstance(which, Name):
-                found = accepts(atom.names, which.text)
+                found = self._questions.accepts(atom.names, which.text)
             else:  # which lies within or outside of every language
-                found = not has_no_text(both(which.language, atom.names))
+                found = not self._has_no_text(both(which.language, atom.names))
             self._about[key] = found
         return found
 
@@ -220,6 +234,7 @@ class Objects:
                 continue
             longer = []
             for so_far, holding in choices:
+                self._conditions.spend(2)
                 met = self._conditions.every((so_far, atom.condition))
                 if met == so_far:
                     longer.append((so_far, holding | {atom}))
@@ -254,6 +269,7 @@ class Objects:
 
     def _step(self, formula: Condition, key: object, become: Callable[[Member | Size], Condition]) -> Condition:
         conditions = self._conditions
+        conditions.budget.spend(1)
         match conditions[formula]:
             case Every(parts):
                 found = self._steps.get((formula, key))

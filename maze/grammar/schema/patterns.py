@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from maze.errors import MazeError
-from maze.grammar.pattern.parser import parse_ecmascript
+from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
+from maze.grammar.budget import MAX_COMPILATION_STEPS, Budget
+from maze.grammar.pattern.ecmascript import parse_ecmascript
 from maze.grammar.pattern.tree import Node
 
 
-@lru_cache(maxsize=1024)
-def pattern_language(pattern: str) -> Node | None:
+def pattern_language(pattern: str, budget: Budget) -> Node | None:
     """The texts in which the pattern is found; None where no automaton decides that, or it is too large."""
     try:
-        return parse_ecmascript(pattern, "the pattern")
-    except MazeError:
+        return parse_ecmascript(pattern, "the pattern", budget)
+    except LimitExceededError:
+        if budget.spent > MAX_COMPILATION_STEPS:
+            raise
+        return None
+    except (InvalidConstraintError, UnsupportedConstraintError):
         return None

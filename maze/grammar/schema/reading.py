@@ -5,14 +5,19 @@ from __future__ import annotations
 import jsonschema_rs
 
 from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
+from maze.grammar.budget import Budget
 from maze.grammar.schema.drafts import draft_of, guessed_drafts, spell_uris
-from maze.grammar.schema.keywords import KNOWN_KEYWORDS, walk
+from maze.grammar.schema.keywords import KNOWN_KEYWORDS, subschemas, walk
 from maze.grammar.schema.references import References
+from maze.grammar.schema.regex_cost import regex_steps
 from maze.grammar.schema.validator import make_validator
 from maze.json_text import JsonTextError, JsonValue, TooDeepError, dump, escaped, listed, parse
 
 MAX_SCHEMA_BYTES = 2 * 1024 * 1024
 """Longest schema text; 2 MiB take about a second to compile."""
+MAX_POINTER_CHARACTERS = 30_000_000
+"""Most characters of the JSON pointers to all keywords together: jsonschema_rs keeps each, twice; a name of 1 MB above
+30,000 others would take 60 GB."""
 MAX_DEPTH = 64
 """Deepest nesting of objects and arrays in a schema; vLLM refuses more, and deeper ones overflow small stacks."""
 MAX_ENUM_VALUES = 50_000
@@ -115,7 +120,7 @@ def _listed(schema: dict[str, JsonValue], keyword: str) -> list[JsonValue]:
     return [item for item in value if isinstance(item, str) or keyword == "enum"] if isinstance(value, list) else []
 
 
-def in_its_draft(schema: JsonValue, text: str, path: str) -> tuple[str, References, tuple[str, ...]]:
+def in_its_draft(schema: JsonValue, text: str, path: str, budget: Budget) -> tuple[str, References, tuple[str, ...]]:
     """The text, references and warnings of a schema, read in its own draft or in an older one.
 
     It is an older one if the schema names none and is valid, and heeded, only there. URIs in `schema` are spelled as
@@ -124,9 +129,9 @@ def in_its_draft(schema: JsonValue, text: str, path: str) -> tuple[str, Referenc
     if spell_uris(schema, path):
         text = dump(schema)
     references = References(schema, draft_of(schema, path), path)
-    references.check()
+    references.check(budget)
     try:
-        make_validator(text)
+        _try(schema, text, path, budget)
     except jsonschema_rs.ValidationError as error:
         failure = error
     except (jsonschema_rs.ReferencingError, ValueError) as error:
@@ -136,13 +141,34 @@ def in_its_draft(schema: JsonValue, text: str, path: str) -> tuple[str, Referenc
     for uri in guessed_drafts(schema):
         older = {"$schema": uri, **schema}
         try:
-            make_validator(dump(older))
+            _try(older, dump(older), path, budget)
         except ValueError:
             continue
         warning = f"{path} is no valid 2020-12 schema; it is read as {uri}. Give it a $schema"
         return dump(older), References(older, draft_of(older, path), path), (warning,)
     pointer = "#" + "".join(f"/{escaped(str(step))}" for step in failure.instance_path)
     raise InvalidConstraintError(f"{path} is not a valid JSON Schema at {pointer}: {_first_line(failure)}")
+
+
+def _try(schema: JsonValue, text: str, path: str, budget: Budget) -> None:
+    """Make a validator; raises what make_validator() does."""
+    if (characters := _pointer_characters(schema)) > MAX_POINTER_CHARACTERS:
+        raise LimitExceededError(
+            f"{path}: the JSON pointers to its keywords have {characters:,} characters together; at most "
+            f"{MAX_POINTER_CHARACTERS:,} are taken. Give shorter names to what holds much"
+        )
+    with budget.native(len(text) // 4 + regex_steps(schema)):
+        make_validator(text)
+
+
+def _pointer_characters(root: JsonValue) -> int:
+    total = 0
+    pending = [(0, root)]
+    while pending:
+        length, schema = pending.pop()
+        total += length * len(schema) if isinstance(schema, dict) else 0
+        pending += [(length + sum(1 + len(step) for step in way), child) for way, child in subschemas(schema)]
+    return total
 
 
 def _first_line(error: Exception) -> str:

@@ -13,6 +13,7 @@ from referencing import Anchor, Registry, Resource, Specification
 from referencing.exceptions import InvalidAnchor, NoSuchAnchor, PointerToNowhere, Unresolvable
 
 from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
+from maze.grammar.budget import Budget
 from maze.grammar.schema.keywords import DEFINITIONS, IN_PLACE, subschemas, walk
 from maze.json_text import JsonValue, shown
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_REFERENCE_CHAIN = 128
 """Most references that lead one to the next on one value; checking a value goes through them on the caller's stack."""
+MAX_SCHEMA_CHAIN = 500
+"""Most schemas one inside the other, references followed; the rules that are made of them are as deep."""
 MAX_WAYS = 10_000_000
 """Most times that one value may have to be looked at; jsonschema_rs looks at 20 million a second."""
 
@@ -132,16 +135,17 @@ class References:
             return Place(child, place.resolver)
         return Place(child, place.resolver.in_subresource(self._resource(child)))
 
-    def check(self) -> None:
+    def check(self, budget: Budget) -> None:
         """Raise for a reference that leads nowhere, a circle that says nothing, and for too many ways through."""
         referring = [place for place in self._places() if isinstance(place.schema.get("$ref"), str)]
         for place in referring:
+            budget.spend(20)
             self.target(place)
         for place in referring:
             if place.schema is not self.root.schema:
                 self._refuse_circles(place)
         self._refuse_circles(self.root)
-        self._refuse_many_ways()
+        self._refuse_many_ways(budget)
 
     def _places(self) -> Iterator[Place]:
         pending = [self.root]
@@ -159,13 +163,23 @@ class References:
                     f"{shown(place.schema.get('$ref', children[0].schema.get('$ref')))}"
                 )
 
-    def _refuse_many_ways(self) -> None:
-        """Bound the work of jsonschema_rs, which remembers verdicts for circles but not for ways that meet again."""
+    def _refuse_many_ways(self, budget: Budget) -> None:
+        """Bound depth, and the work of jsonschema_rs, which remembers verdicts for circles but not for ways that meet again."""
         ways: dict[int, int] = {}
         chains: dict[int, int] = {}
-        for place, _, _ in _walk(
+        depths: dict[int, int] = {}
+        for place, children, returns in _walk(
             self.root, lambda place: [*self._in_place(place), *(child for _, child in self._below(place))], set()
         ):
+            budget.spend(2)
+            if returns:
+                continue
+            depths[id(place.schema)] = depth = 1 + max((depths.get(id(each.schema), 0) for each in children), default=0)
+            if depth > MAX_SCHEMA_CHAIN:
+                raise LimitExceededError(
+                    f"{self.path} has over {MAX_SCHEMA_CHAIN} schemas one inside the other, references followed; "
+                    f"{MAX_SCHEMA_CHAIN} are allowed"
+                )
             chain = max((chains.get(id(child.schema), 0) for child in self._in_place(place)), default=0)
             chains[id(place.schema)] = chain = chain + ("$ref" in place.schema)
             if chain > MAX_REFERENCE_CHAIN:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TypeAlias
 
-from maze.grammar.pattern.automaton import OverBudgetError
-from maze.grammar.pattern.lazy import is_nothing, texts_of
+from maze.grammar.budget import OverBudgetError
 from maze.grammar.pattern.tree import ANYTHING, Node, alt, both, literal
 from maze.grammar.schema import arrays, numbers
 from maze.grammar.schema.conditions import (
@@ -70,6 +69,7 @@ class Satisfiable:
 
     def _restriction(self, condition: Condition, kind: Kind) -> Condition:
         formula = self._conditions[condition]
+        self._conditions.budget.spend(3)
         match formula:
             case Every(conditions):
                 return self._conditions.every(self.of_kind(each, kind) for each in conditions)
@@ -136,6 +136,7 @@ class Satisfiable:
         meeting: list[list[Condition]] = [[] for _ in conditions]
         for left, first in enumerate(conditions):
             for right in range(left):
+                self._conditions.spend(1)
                 if not self._is_empty(every((conditions[right], first)), kind, 0):
                     meeting[left].append(conditions[right])
                     meeting[right].append(first)
@@ -151,9 +152,11 @@ class Satisfiable:
             case Every(conditions):
                 return self._joined_terms(conditions, kind)
             case Some(conditions):
-                found = dict.fromkeys(term for each in conditions for term in self.terms(each, kind))
-                if len(found) > MAX_TERMS:
-                    raise TooManyError
+                found: dict[Term, None] = {}
+                for each in conditions:
+                    found.update(dict.fromkeys(self.terms(each, kind)))
+                    if len(found) > MAX_TERMS:
+                        raise TooManyError
                 return list(found)
             case OneOf(conditions):
                 return self.terms(self._exactly_one(conditions, kind), kind)
@@ -168,6 +171,7 @@ class Satisfiable:
             ways = self.terms(each, kind)
             joined: list[dict[Atom, None]] = []
             for term in terms:
+                self._conditions.spend(sum(1 + len(term) + len(way) for way in ways))
                 joined.extend({**term, **dict.fromkeys(way)} for way in ways)
                 if len(joined) > MAX_TERMS:
                     raise TooManyError
@@ -177,7 +181,7 @@ class Satisfiable:
     def objects(self, condition: Condition) -> Objects:
         """A formula on objects, name by name. Raises TooManyError, OverBudgetError."""
         formula = self._without_one_of(condition, Kind.OBJECT)
-        return Objects(formula, self._conditions, self._strings, lambda each: self._has_no_value(each, 1))
+        return Objects(formula, self._meanings, self._strings, lambda each: self._has_no_value(each, 1))
 
     def _without_one_of(self, condition: Condition, kind: Kind) -> Condition:
         """The same formula, with alternatives that exclude each other."""
@@ -210,7 +214,7 @@ class Satisfiable:
                 return None
             language, notes = self.language(of_kind, kind)
             one_each = both(language, numbers.SHORTEST) if kind is Kind.NUMBER else language
-            texts = texts_of(one_each, most)
+            texts = self._meanings.questions.texts_of(one_each, most)
             if texts is None or notes:
                 return None
             for text in texts:
@@ -239,7 +243,7 @@ class Satisfiable:
         if kind in WORDS:
             return False
         if kind in (Kind.NUMBER, Kind.STRING):
-            return is_nothing(self.language(condition, kind)[0]) is True
+            return self._meanings.questions.is_nothing(self.language(condition, kind)[0]) is True
         if kind is Kind.OBJECT:
             return self._no_object(self.objects(condition), depth + 1)
         for term in self.terms(condition, kind):
@@ -256,6 +260,7 @@ class Satisfiable:
         seen = set(pending)
         while pending:
             index, formula = pending.pop()
+            self._conditions.spend(1)
             reached: list[tuple[int, Condition]] = []
             if index < len(objects.names):
                 name = objects.names[index]

@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 import jsonschema_rs
 
 from maze.grammar.schema.exact_patterns import with_exact_patterns
+from maze.memory import memory_for
 
 MAX_BACKTRACKING = 50_000
 """Steps back that a pattern with look-around or backreferences may take on one text: about 2 ms."""
+VALIDATOR_FACTOR = 256
+"""Bytes that a validator takes for each character of its schema; many small patterns take 230."""
 
 
 def make_validator(schema: str, formats: Mapping[str, Callable[[str], bool]] | None = None) -> jsonschema_rs.Validator:
@@ -36,9 +39,10 @@ def _built(
     engine: jsonschema_rs.RegexOptions | jsonschema_rs.FancyRegexOptions,
 ) -> jsonschema_rs.Validator:
     try:
-        return jsonschema_rs.validator_for(
-            schema, validate_formats=True, formats=dict(formats), offline=True, pattern_options=engine
-        )
+        with memory_for(VALIDATOR_FACTOR * len(schema)):
+            return jsonschema_rs.validator_for(
+                schema, validate_formats=True, formats=dict(formats), offline=True, pattern_options=engine
+            )
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # which has no name to import, and is no Exception
             raise

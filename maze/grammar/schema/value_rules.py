@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from maze.grammar.budget import OverBudgetError
 from maze.grammar.cfg.analysis import pruned
-from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production
-from maze.grammar.pattern.automaton import OverBudgetError, without_intersections
+from maze.grammar.cfg.automaton_rules import as_rules
+from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol
+from maze.grammar.pattern.automaton import without_intersections
+from maze.grammar.pattern.machine import plain_expression
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
-from maze.grammar.pattern.tree import conjuncts
+from maze.grammar.pattern.tree import Node, conjuncts, has_machine
 from maze.grammar.schema import arrays
 from maze.grammar.schema.conditions import (
     ALWAYS,
@@ -26,6 +29,8 @@ from maze.grammar.schema.meaning import Meanings
 from maze.grammar.schema.object_rules import ObjectRules
 from maze.grammar.schema.satisfiable import WORDS, Satisfiable, Term
 from maze.grammar.schema.strings import quoted_language
+
+_NUMBER = "number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class _Writing:
     def __init__(self, meanings: Meanings) -> None:
         self._meanings = meanings
         self._conditions = meanings.conditions
+        self._budget = meanings.budget
         self._satisfiable = Satisfiable(meanings)
         self._of_kind = self._satisfiable.of_kind
         self._rules: dict[str, tuple[Production, ...]] = {}
@@ -55,6 +61,8 @@ class _Writing:
         self._notes: dict[str, set[int]] = {}
         """By the name of the rule of a value."""
         self._count = 0
+        self._numbers: dict[Node, Nonterminal] = {}
+        self._has_numbers_in_rules = False
 
     def run(self, condition: Condition) -> ValueRules:
         start = self._value(condition)
@@ -62,7 +70,10 @@ class _Writing:
             pending = self._pending.pop()
             name = self._values[pending].name
             notes = self._notes[name] = set()
+            self._budget.spend(20)
             self._rules[name] = self._productions(pending, notes)
+        if self._has_numbers_in_rules:
+            self._put_numbers_in_rules()
         cfg = pruned(Cfg(start.name, self._rules))
         return ValueRules(cfg, tuple(sorted(set().union(*(self._notes.get(name, ()) for name in cfg.rules)))))
 
@@ -136,22 +147,51 @@ class _Writing:
             notes.update(wider)
             if conjuncts(language) > MAX_CONJUNCTS:
                 try:
-                    language = without_intersections(language)
+                    language = without_intersections(language, self._budget)
                 except OverBudgetError:
                     what = f"what is one of over {MAX_CONJUNCTS} patterns for one value"
                     notes.add(self._meanings.note_on(condition, what))
                     language, _ = self._satisfiable.language(ALWAYS, kind)
-            if has_no_text(language):
+            if has_no_text(language, self._meanings.questions, self._budget):
                 return ()
-            if kind is Kind.NUMBER:
-                return ((Pattern("number", language),),)
-            return ((Pattern("string", quoted_language(language)),),)
+            return ((self._number(language) if kind is Kind.NUMBER else self._string(language),),)
         if kind is Kind.ARRAY:
             return self._arrays(self._satisfiable.terms(condition, kind), notes)
         objects = self._satisfiable.objects(condition)
         productions = ObjectRules(objects, self._value, self._new_rule, self._rules).productions()
         notes |= objects.notes
         return productions
+
+    def _string(self, language: Node) -> Symbol:
+        return Pattern("string", quoted_language(language))
+
+    def _number(self, language: Node) -> Symbol:
+        """A terminal or, where it would be too large an expression, rules with one state each."""
+        expression = plain_expression(language, self._budget) if has_machine(language) else language
+        if expression is not None:
+            return Pattern(_NUMBER, expression)
+        self._has_numbers_in_rules = True
+        return self._number_in_rules(language)
+
+    def _number_in_rules(self, language: Node) -> Nonterminal:
+        if language not in self._numbers:
+            name = self._new_rule()
+            self._rules.update(as_rules(language, name, self._budget.construction()))
+            self._numbers[language] = Nonterminal(name)
+        return self._numbers[language]
+
+    def _put_numbers_in_rules(self) -> None:
+        """Write all numbers so: beside a rule that begins with a character, a terminal would take more of the text."""
+        for name, productions in list(self._rules.items()):
+            self._rules[name] = tuple(
+                tuple(
+                    self._number_in_rules(symbol.language)
+                    if isinstance(symbol, Pattern) and symbol.name == _NUMBER
+                    else symbol
+                    for symbol in production
+                )
+                for production in productions
+            )
 
     def _arrays(self, terms: Sequence[Term], notes: set[int]) -> tuple[Production, ...]:
         productions: list[Production] = []

@@ -1,0 +1,98 @@
+"""What the workers make of the constraints of strangers, kept for the next request; and the check of a text."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from maze.backends.base import Cancellation, Deadline
+from maze.cache import DEFAULT_MAX_BYTES, size_of
+from maze.config import MazeConfig
+from maze.grammar import compile_constraints
+from maze.service.contract import GenerateRequest
+from maze.service.turns import until
+from maze.service.worker import CheckTask, Compiled, CompileTask
+from maze.service.workers import Workers
+from maze.store import BoundedStore
+from maze.types import CompiledConstraints, ValidationResult
+
+_Key: TypeAlias = tuple[str, str | None]
+"""The constraints as the client wrote them, and the language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Compiled constraints, and the answer of the worker that holds them, for the worker that checks a text."""
+
+    constraints: CompiledConstraints
+    answer: bytes
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    task: asyncio.Task[Prepared]
+    waiting: int = 0
+
+
+class Compiler:
+    """Compiles once for all who wait for the same constraints, and checks texts. For one event loop."""
+
+    def __init__(self, workers: Workers, config: MazeConfig) -> None:
+        self._workers = workers
+        self._loop = asyncio.get_running_loop()
+        entries = config.cache_size_limit if config.enable_cache else 0
+        self._kept: BoundedStore[Prepared] = BoundedStore(DEFAULT_MAX_BYTES, entries)
+        self._under_way: dict[_Key, _UnderWay] = {}
+        self._unconstrained = Prepared(compile_constraints(()), b"")
+
+    async def prepare(
+        self, request: GenerateRequest, cancellation: Cancellation, deadline: Deadline
+    ) -> tuple[Prepared, bool]:
+        """The constraints of a request, and whether they were compiled already. Raises MazeError and Refusal.
+
+        Work that nobody waits for any more is ended.
+        """
+        if not request.constraints:
+            return self._unconstrained, True
+        key = request.constraints_key, request.intent.language
+        kept = self._kept.get(key)
+        if kept is not None:
+            return kept, True
+        under_way = self._under_way.get(key)
+        first = under_way is None
+        if under_way is None:
+            under_way = self._under_way[key] = _UnderWay(asyncio.create_task(self._compile(key, request)))
+            under_way.task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        under_way.waiting += 1
+        try:
+            async with until(cancellation, deadline):
+                return await asyncio.shield(under_way.task), not first
+        finally:
+            under_way.waiting -= 1
+            if under_way.waiting == 0:
+                under_way.task.cancel()
+                del self._under_way[key]
+
+    async def _compile(self, key: _Key, request: GenerateRequest) -> Prepared:
+        task = CompileTask(request.constraints, request.intent.language)
+        compiled: Compiled
+        compiled, answer = await self._workers.run(task, "compiling the constraints")
+        prepared = Prepared(compiled.constraints, answer)
+        self._kept.put(key, prepared, size_of(key) + compiled.size + len(answer))
+        return prepared
+
+    def check(
+        self, text: bytes, prepared: Prepared, cancellation: Cancellation, deadline: Deadline
+    ) -> ValidationResult:
+        """Check a text, from another thread than that of the event loop. Raises MazeError."""
+        task = self._check(text, prepared, cancellation, deadline)
+        return asyncio.run_coroutine_threadsafe(task, self._loop).result()
+
+    async def _check(
+        self, text: bytes, prepared: Prepared, cancellation: Cancellation, deadline: Deadline
+    ) -> ValidationResult:
+        found: ValidationResult
+        async with until(cancellation, deadline):
+            found, _ = await self._workers.run(CheckTask(text, prepared.answer), "checking the text", urgent=True)
+        return found
