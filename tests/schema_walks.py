@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from llguidance import LLMatcher, LLTokenizer
 
 from maze.check.validation import validate
+from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.llguidance import engine_text
 from maze.grammar.schema.lower import LoweredSchema
@@ -36,7 +37,7 @@ def constraints_of(lowered: LoweredSchema) -> CompiledConstraints:
 def grammar_text(lowered: LoweredSchema) -> str:
     """The grammar of a schema as engines read it."""
     assert lowered.cfg is not None
-    return engine_text(cfg_to_lark(lowered.cfg))
+    return engine_text(cfg_to_lark(lowered.cfg, Budget()))
 
 
 def checked_by_us(text: str, lowered: LoweredSchema) -> bool:

@@ -27,8 +27,8 @@ from maze.errors import LimitExceededError, MazeError, Status
 from maze.grammar.cfg.lark_writer import MAX_DEPTH as MAX_RULE_CHAIN
 from maze.grammar.pattern.parser import MAX_GROUP_DEPTH
 from maze.grammar.read.gbnf import MAX_NESTING
-from maze.grammar.schema.enforceable import MAX_REFERENCE_CHAIN, MAX_SCHEMA_CHAIN
 from maze.grammar.schema.reading import MAX_DEPTH as MAX_SCHEMA_DEPTH
+from maze.grammar.schema.references import MAX_REFERENCE_CHAIN, MAX_SCHEMA_CHAIN
 from maze.orchestrator import Orchestrator
 from maze.service.contract import MAX_BODY_DEPTH
 from maze.types import ConstraintIR
@@ -115,7 +115,7 @@ def _call_from_c(cases: dict[str, tuple[str, str]], folder: Path) -> None:
         (ConstraintIR(grammar=BRAID["left recursion"](1_000)), MAX_RULE_CHAIN),
         (ConstraintIR(regex_patterns=(REGEX["groups"](MAX_GROUP_DEPTH + 1),)), MAX_GROUP_DEPTH),
         (ConstraintIR(json_schema=SCHEMA["items"](MAX_SCHEMA_DEPTH + 1)), MAX_SCHEMA_DEPTH),
-        (ConstraintIR(json_schema=SCHEMA["references in members"](1_000)), MAX_REFERENCE_CHAIN),
+        (ConstraintIR(json_schema=SCHEMA["references in members"](1_000)), MAX_SCHEMA_CHAIN),
         (ConstraintIR(json_schema=SCHEMA["references in deep items"](100)), MAX_SCHEMA_CHAIN),
     ],
 )

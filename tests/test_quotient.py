@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_cfg import GRAMMARS, LONGEST, WORDS, texts_of, words_of
 
-from maze.grammar.cfg.analysis import pruned
+from maze.grammar.budget import Budget, Construction, OverBudgetError
 from maze.grammar.cfg.diagram import diagram_of
 from maze.grammar.cfg.earley import CannotFollowError, recognise
 from maze.grammar.cfg.lark_writer import cfg_to_lark
@@ -18,17 +18,21 @@ from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern
 from maze.grammar.cfg.quotient import between, left_quotient, right_quotient
 from maze.grammar.cfg.shortest import ShortestTexts, shortest_text
 from maze.grammar.llguidance import Matcher
-from maze.grammar.pattern.automaton import Alphabet, Budget, OverBudgetError, make_dfa
+from maze.grammar.pattern.automaton import Alphabet, make_dfa
 from maze.grammar.pattern.code_points import Ranges, contains
 from maze.grammar.pattern.derivative import Derivatives, first_characters, without_empty
 from maze.grammar.pattern.parser import parse_whole
 from maze.grammar.pattern.reversal import reversed_expression
 from maze.grammar.pattern.tree import Chars, Machine, Node, Repeat, alt, both, cat, is_plain, literal, negation, repeat
 from maze.grammar.read.grammar_text import lower_grammar
-from maze.grammar.schema.lowering import lower
-from maze.grammar.schema.reading import in_its_draft, parse_schema
+from maze.grammar.schema.lower import lower_schema
 from maze.json_text import JsonValue
 from maze.threads import run_with_big_stack
+
+
+def work() -> Construction:
+    return Budget().construction()
+
 
 # ------------------------------------------------------------------------------------------------ expressions
 
@@ -73,7 +77,7 @@ _EXPRESSIONS: st.SearchStrategy[Node] = st.recursive(
 @given(_EXPRESSIONS, st.sampled_from("abc"))
 def test_a_derivative_has_the_texts_that_go_on_from_the_character(node: Node, character: str) -> None:
     wanted = {word[1:] for word in words_of(node) if word.startswith(character)}
-    assert {word for word in words_of(Derivatives(Budget()).of(node, character)) if len(word) < LONGEST} == wanted
+    assert {word for word in words_of(Derivatives(work()).of(node, character)) if len(word) < LONGEST} == wanted
 
 
 @settings(max_examples=100, deadline=None)
@@ -85,20 +89,20 @@ def test_without_empty_takes_the_empty_text_alone(node: Node) -> None:
 @settings(max_examples=100, deadline=None)
 @given(_EXPRESSIONS)
 def test_a_reversed_expression_has_the_texts_backwards(node: Node) -> None:
-    assert words_of(reversed_expression(node, Budget())) == {word[::-1] for word in words_of(node)}
+    assert words_of(reversed_expression(node, work())) == {word[::-1] for word in words_of(node)}
 
 
 @settings(max_examples=100, deadline=None)
 @given(_EXPRESSIONS.filter(is_plain))
 def test_the_first_characters_of_an_expression_are_those_of_its_texts(node: Node) -> None:
-    alphabet = Alphabet([node, Chars(_ranges("abc"))])
-    first = make_dfa(node, alphabet, Budget()).next[0]
+    alphabet = Alphabet([node, Chars(_ranges("abc"))], work())
+    first = make_dfa(node, alphabet, work()).next[0]
     for character in "abc":
         assert contains(first_characters(node), ord(character)) is (first[alphabet.group_of(character)] >= 0)
 
 
 def test_a_counted_repetition_stays_counted() -> None:
-    assert Derivatives(Budget()).of(parse_whole("[a-z]{10,2000}"), "x") == parse_whole("[a-z]{9,1999}")
+    assert Derivatives(work()).of(parse_whole("[a-z]{10,2000}"), "x") == parse_whole("[a-z]{9,1999}")
     assert isinstance(without_empty(parse_whole("[a-z]{0,2000}")), Repeat)
 
 
@@ -107,10 +111,10 @@ def test_a_counted_repetition_stays_counted() -> None:
 _TEXTS = st.text("abc", max_size=3)
 
 
-def cannot_follow(quotient: Callable[[Cfg, str, Budget], Cfg], cfg: Cfg, text: str) -> int | None:
+def cannot_follow(quotient: Callable[[Cfg, str, Construction], Cfg], cfg: Cfg, text: str) -> int | None:
     """The offset at which there is no quotient; None if there is one."""
     try:
-        quotient(cfg, text, Budget())
+        quotient(cfg, text, work())
     except CannotFollowError as error:
         return error.offset
     return None
@@ -129,7 +133,7 @@ def test_a_left_quotient_has_exactly_the_texts_that_go_on_from_the_prefix(cfg: C
         assert not any(text.startswith(prefix[: cannot + 1]) for text in texts)
         assert cannot == 0 or cannot_follow(left_quotient, cfg, prefix[:cannot]) is None
         return
-    found = texts_of(left_quotient(cfg, prefix, Budget()))
+    found = texts_of(left_quotient(cfg, prefix, work()))
     wanted = {text.removeprefix(prefix) for text in texts if text.startswith(prefix)}
     assert _of_at_most(LONGEST - len(prefix), found) == wanted
 
@@ -144,7 +148,7 @@ def test_a_right_quotient_has_exactly_the_texts_that_the_suffix_ends(cfg: Cfg, s
         rest = suffix[cannot + 1 :]
         assert rest == "" or cannot_follow(right_quotient, cfg, rest) is None
         return
-    found = texts_of(right_quotient(cfg, suffix, Budget()))
+    found = texts_of(right_quotient(cfg, suffix, work()))
     wanted = {text.removesuffix(suffix) for text in texts if text.endswith(suffix)}
     assert _of_at_most(LONGEST - len(suffix), found) == wanted
 
@@ -158,7 +162,7 @@ def test_what_stands_between_two_texts_is_exactly_what_makes_a_text_of_the_gramm
     texts = texts_of(cfg)
     wanted = {word for word in WORDS if len(word) <= rest and before + word + after in texts}
     try:
-        found = _of_at_most(rest, texts_of(between(cfg, before, after, Budget())))
+        found = _of_at_most(rest, texts_of(between(cfg, before, after, work())))
     except CannotFollowError:
         found = set()
     assert found == wanted
@@ -168,7 +172,7 @@ def test_what_stands_between_two_texts_is_exactly_what_makes_a_text_of_the_gramm
 @given(GRAMMARS, _TEXTS)
 def test_the_next_characters_are_those_that_some_text_goes_on_with(cfg: Cfg, prefix: str) -> None:
     try:
-        recogniser = recognise(cfg, prefix, Budget())
+        recogniser = recognise(cfg, prefix, work())
     except CannotFollowError:
         return
     assert recogniser.may_end is (prefix in texts_of(cfg))
@@ -181,7 +185,7 @@ def test_the_next_characters_are_those_that_some_text_goes_on_with(cfg: Cfg, pre
 @settings(max_examples=100, deadline=None)
 @given(GRAMMARS)
 def test_the_shortest_text_of_each_rule_is_the_shortest(cfg: Cfg) -> None:
-    shortest = ShortestTexts(cfg, Budget())
+    shortest = ShortestTexts(cfg, work())
     for name in cfg.rules:
         texts = texts_of(Cfg(name, cfg.rules))
         found = shortest.of(name)
@@ -196,7 +200,7 @@ def test_the_shortest_text_is_printable_where_there_is_a_choice() -> None:
     control = Pattern("CONTROL", parse_whole(r"[\x00-\x7f]"))
     two = Pattern("TWO", parse_whole(r"\x00|é"))
     cfg = Cfg("S", {"S": ((Literal("\n"), Nonterminal("A")), (control, two)), "A": ((Literal("\x01"),), (two,))})
-    assert shortest_text(cfg, Budget()) == "aé"
+    assert shortest_text(cfg, work()) == "aé"
 
 
 def _times(count: int, node: Node) -> Node:
@@ -206,22 +210,22 @@ def _times(count: int, node: Node) -> Node:
 def test_a_shortest_text_that_is_too_long_is_not_written_down() -> None:
     rules = {f"r{number}": ((Nonterminal(f"r{number + 1}"),) * 2,) for number in range(60)}
     with pytest.raises(OverBudgetError):
-        shortest_text(Cfg("r0", {**rules, "r60": ((Literal("x"),),)}), Budget())
+        shortest_text(Cfg("r0", {**rules, "r60": ((Literal("x"),),)}), work())
     with pytest.raises(OverBudgetError):
         shortest_text(
-            Cfg("S", {"S": ((Pattern("P", _times(1_000, _times(1_000, _times(1_000, literal("x"))))),),)}), Budget()
+            Cfg("S", {"S": ((Pattern("P", _times(1_000, _times(1_000, _times(1_000, literal("x"))))),),)}), work()
         )
 
 
 def test_a_quotient_of_a_quotient_keeps_its_rules_apart() -> None:
     cfg = Cfg("S", {"S": ((Literal("("), Nonterminal("S"), Literal(")")), (Pattern("N", parse_whole("[0-9]+")),))})
-    whole = left_quotient(cfg, "((((12", Budget())
-    in_steps = left_quotient(left_quotient(left_quotient(cfg, "((", Budget()), "((1", Budget()), "2", Budget())
+    whole = left_quotient(cfg, "((((12", work())
+    in_steps = left_quotient(left_quotient(left_quotient(cfg, "((", work()), "((1", work()), "2", work())
     for quotient in (whole, in_steps):
         for ending, may_end in {"": False, "))))": True, "3))))": True}.items():
-            assert recognise(quotient, ending, Budget()).may_end is may_end
+            assert recognise(quotient, ending, work()).may_end is may_end
     with pytest.raises(CannotFollowError) as raised:
-        left_quotient(in_steps, "3)))))", Budget())
+        left_quotient(in_steps, "3)))))", work())
     assert raised.value.offset == 5
 
 
@@ -264,20 +268,20 @@ _SCHEMAS: list[JsonValue] = [
 
 
 def _lowered(schema: JsonValue) -> Cfg:
-    parsed, content_type, _ = parse_schema(json.dumps(schema), "s")
-    _, references, _ = in_its_draft(parsed, content_type, "s")
-    return pruned(lower(references).cfg)
+    cfg = lower_schema(json.dumps(schema), "s", Budget()).cfg
+    assert cfg is not None
+    return cfg
 
 
 def _braid(name: str, language: str) -> Cfg:
     sample = json.loads((Path(__file__).parent / "data" / "braid" / f"{name}.json").read_text())
-    cfg = lower_grammar(sample["grammar"], language, "p").cfg
+    cfg = lower_grammar(sample["grammar"], language, "p", Budget()).cfg
     assert cfg is not None
     return cfg
 
 
 def _gbnf(text: str) -> Cfg:
-    cfg = lower_grammar(text, None, "p").cfg
+    cfg = lower_grammar(text, None, "p", Budget()).cfg
     assert cfg is not None
     return cfg
 
@@ -317,15 +321,15 @@ def test_after_any_beginning_an_engine_sees_the_quotient_as_it_sees_the_whole_gr
 
 
 def _compare_on_walks(cfg: Cfg) -> None:
-    begin = Matcher(cfg_to_lark(cfg))
+    begin = Matcher(cfg_to_lark(cfg, Budget()))
     chance = random.Random(1)
     for length in (1, 2, 5, 20, 90, 400):
         whole = begin.copy()
         prefix = _walk(whole, chance, length)
-        quotient = left_quotient(cfg, prefix, Budget())
-        rest = Matcher(cfg_to_lark(quotient))
+        quotient = left_quotient(cfg, prefix, work())
+        rest = Matcher(cfg_to_lark(quotient, Budget()))
 
-        ending = shortest_text(quotient, Budget())
+        ending = shortest_text(quotient, work())
         assert ending is not None
         for reader in (whole, rest):
             assert _reads(reader.copy(), ending), (prefix, ending)
@@ -345,32 +349,32 @@ def test_what_an_engine_fills_in_makes_a_text_of_the_grammar(make: Callable[[], 
 
 
 def _fill_in(cfg: Cfg) -> None:
-    whole = Matcher(cfg_to_lark(cfg))
+    whole = Matcher(cfg_to_lark(cfg, Budget()))
     chance = random.Random(2)
     for length in (3, 30, 200):
         text = _walk(whole.copy(), chance, length)
-        text += shortest_text(left_quotient(cfg, text, Budget()), Budget()) or ""
+        text += shortest_text(left_quotient(cfg, text, work()), work()) or ""
         begin = chance.randrange(len(text) + 1)
         end = chance.randrange(begin, len(text) + 1)
-        rest = between(cfg, text[:begin], text[end:], Budget())
-        matcher = Matcher(cfg_to_lark(rest))
+        rest = between(cfg, text[:begin], text[end:], work())
+        matcher = Matcher(cfg_to_lark(rest, Budget()))
         assert _reads(matcher.copy(), text[begin:end]), (text[:begin], text[begin:end], text[end:])
         filled = _walk(matcher, chance, 40)
-        filled += shortest_text(left_quotient(rest, filled, Budget()), Budget()) or ""
+        filled += shortest_text(left_quotient(rest, filled, work()), work()) or ""
         assert _reads(whole.copy(), text[:begin] + filled + text[end:]), (text[:begin], filled, text[end:])
 
 
 def test_a_long_right_recursion_is_read_in_time_in_proportion_to_its_length() -> None:
     item = Pattern("WORD", parse_whole("[a-z]+,"))
     cfg = Cfg("list", {"list": ((item,), (item, Nonterminal("list")))})
-    left_quotient(cfg, "word," * 20_000, Budget())
+    left_quotient(cfg, "word," * 20_000, work())
 
 
 def test_a_counted_terminal_is_left_with_its_count() -> None:
     cfg = _gbnf('root ::= "<" [a-z]{2,2000} ">"')
-    quotient = left_quotient(cfg, "<" + "x" * 1_500, Budget())
-    assert shortest_text(quotient, Budget()) == ">"
-    assert recognise(quotient, "y" * 500 + ">", Budget()).may_end
+    quotient = left_quotient(cfg, "<" + "x" * 1_500, work())
+    assert shortest_text(quotient, work()) == ">"
+    assert recognise(quotient, "y" * 500 + ">", work()).may_end
     assert cannot_follow(left_quotient, quotient, "y" * 501) == 500
 
 

@@ -21,6 +21,7 @@ from maze.errors import (
     MazeError,
     UnsupportedConstraintError,
 )
+
 MAX_ENUM_VALUES = MAX_OPTIONAL_PROPERTIES = MAX_PATTERN_PROPERTIES = MAX_REFERENCE_CHAIN = 100
 from maze.grammar.schema.lower import LoweredSchema, combine_schemas, lower_schema
 from maze.grammar.schema.reading import MAX_DEPTH, MAX_SCHEMA_BYTES

@@ -11,10 +11,10 @@ import jsonschema_rs
 import pytest
 
 from maze.check.format_assertion import ASSERTED_FORMATS
+from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, Literal, Pattern, Production, Symbol
 from maze.grammar.llguidance import ENGINE_LIMITS, check_grammar, is_bearable
-from maze.grammar.pattern.automaton import Budget
 from maze.grammar.pattern.recogniser import Recogniser
 from maze.grammar.pattern.tree import ANYTHING, NOTHING, Node, both
 from maze.grammar.schema.format_languages import CHECKED_FORMATS, FormatLanguage, is_known, language_of_format
@@ -36,7 +36,7 @@ REGULAR = sorted({name.split()[0] for name in CASES} - CHECKED_FORMATS)
 
 @lru_cache(maxsize=256)
 def recogniser(language: Node) -> Recogniser:
-    return Recogniser(language)
+    return Recogniser(language, Budget().construction())
 
 
 def accepts(language: Node, text: str) -> bool:
@@ -44,7 +44,7 @@ def accepts(language: Node, text: str) -> bool:
 
 
 def is_nothing(language: Node) -> bool:
-    return recogniser(language).shortest(Budget()) is None
+    return recogniser(language).shortest(Budget().construction()) is None
 
 
 def language_of(name: str, draft: int = 2020) -> FormatLanguage:
@@ -231,9 +231,9 @@ def test_an_engine_bears_several_in_one_schema(name: str) -> None:
         string = Pattern("string", quoted_language(contents))
         items: list[Symbol] = [string, Literal(",")]
         production: Production = (Literal("["), *items * times, Literal("0]"))
-        rules = cfg_to_lark(Cfg("start", {"start": (production,)}))
-        check_grammar(rules, ENGINE_LIMITS)
-        assert is_bearable(rules)
+        rules = cfg_to_lark(Cfg("start", {"start": (production,)}), Budget())
+        check_grammar(rules, Budget(), ENGINE_LIMITS)
+        assert is_bearable(rules, Budget())
 
 
 def test_formats_can_be_combined() -> None:

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import pytest
 
+from maze.grammar.budget import Budget
 from maze.grammar.cfg.automaton_rules import as_rules
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Production
@@ -84,7 +85,7 @@ def random_number(chance: random.Random) -> str:
 
 @lru_cache(maxsize=256)
 def recogniser(language: Node) -> Recogniser:
-    return Recogniser(language)
+    return Recogniser(language, Budget().construction())
 
 
 def accepts(language: Node, text: str) -> bool:
@@ -119,7 +120,7 @@ def test_a_bound_divides_the_numbers_at_its_last_digit(
 @pytest.mark.parametrize("divisor", DIVISORS)
 def test_multiples_are_those_that_leave_no_remainder(divisor: str) -> None:
     value = Decimal(divisor)
-    language = multiples_of(value)
+    language = multiples_of(value, Budget())
     assert language is not None
     chance = random.Random(divisor)
     multiples = [
@@ -134,14 +135,14 @@ def test_multiples_are_those_that_leave_no_remainder(divisor: str) -> None:
 
 @pytest.mark.parametrize("divisor", ["123456789", "1e500", "1e-500", "0.000123457"])
 def test_too_many_remainders_are_left_to_the_check(divisor: str) -> None:
-    assert multiples_of(Decimal(divisor)) is None
+    assert multiples_of(Decimal(divisor), Budget()) is None
 
 
 @pytest.mark.parametrize("text", ["-0", "-0.0", "-0.00", "00", "01", "-01", "1.", ".5", "+1", "1e3", "", "-", "0.-1"])
 def test_no_number_is_written_oddly(text: str) -> None:
     assert not accepts(ALL_NUMBERS, text)
     for divisor in ("1", "0.01", "7", "0.5", "60"):
-        multiples = multiples_of(Decimal(divisor))
+        multiples = multiples_of(Decimal(divisor), Budget())
         assert multiples is not None
         assert not accepts(multiples, text), divisor
 
@@ -167,9 +168,9 @@ def test_a_bound_of_very_many_digits_is_left_to_the_check() -> None:
         ({"minimum": 9007199254740993}, at_least(Decimal(9007199254740993))),
         ({"exclusiveMaximum": 0.1}, below(Decimal("0.1"))),
         ({"const": 123456789012345678}, equal_to(Decimal(123456789012345678))),
-        ({"multipleOf": 0.01}, multiples_of(Decimal("0.01"))),
-        ({"multipleOf": 2.5}, multiples_of(Decimal("2.5"))),
-        ({"multipleOf": 7}, multiples_of(Decimal(7))),
+        ({"multipleOf": 0.01}, multiples_of(Decimal("0.01"), Budget())),
+        ({"multipleOf": 2.5}, multiples_of(Decimal("2.5"), Budget())),
+        ({"multipleOf": 7}, multiples_of(Decimal(7), Budget())),
     ],
     ids=str,
 )
@@ -185,10 +186,10 @@ def test_the_check_agrees(schema: dict[str, float], language: Node) -> None:
 
 def test_the_smallest_automaton_has_the_same_texts() -> None:
     language = both(ALL_NUMBERS, above(Decimal("-0.25")), at_most(Decimal("17.5")))
-    machine = as_machine(language)
+    machine = as_machine(language, Budget().construction())
     assert isinstance(machine, Machine)
-    assert as_machine(machine) == machine
-    plain = plain_expression(language)
+    assert as_machine(machine, Budget().construction()) == machine
+    plain = plain_expression(language, Budget())
     assert plain is not None
     chance = random.Random(3)
     for text in (
@@ -200,20 +201,22 @@ def test_the_smallest_automaton_has_the_same_texts() -> None:
 
 
 def test_a_large_automaton_is_no_plain_expression() -> None:
-    multiples = multiples_of(Decimal(365))
+    multiples = multiples_of(Decimal(365), Budget())
     assert multiples is not None
-    assert plain_expression(multiples) is None
+    assert plain_expression(multiples, Budget()) is None
 
 
 @pytest.mark.parametrize("divisor", ["7", "60", "365", "1024", "2.5", "0.01"])
 def test_rules_of_an_automaton_have_its_texts_and_engines_bear_them(divisor: str) -> None:
-    language = multiples_of(Decimal(divisor))
+    language = multiples_of(Decimal(divisor), Budget())
     assert language is not None
     number = Nonterminal("number")
     list_of_two: Production = (Literal("["), number, Literal(","), number, Literal("]"))
-    rules = cfg_to_lark(Cfg("start", {"start": (list_of_two,), **as_rules(language, "number")}))
-    check_grammar(rules, ENGINE_LIMITS)
-    assert engine_bears(rules)
+    rules = cfg_to_lark(
+        Cfg("start", {"start": (list_of_two,), **as_rules(language, "number", Budget().construction())}), Budget()
+    )
+    check_grammar(rules, Budget(), ENGINE_LIMITS)
+    assert engine_bears(rules, Budget())
     matcher = Matcher(rules)
     chance = random.Random(divisor)
     for _ in range(40):
@@ -223,8 +226,8 @@ def test_rules_of_an_automaton_have_its_texts_and_engines_bear_them(divisor: str
 
 
 def test_a_language_of_one_text_is_one_rule_a_character() -> None:
-    assert as_rules(parse_whole("ab"), "n") == {
+    assert as_rules(parse_whole("ab"), "n", Budget().construction()) == {
         "n": ((Literal("a"), Nonterminal("n [state 1]")),),
         "n [state 1]": ((Literal("b"),),),
     }
-    assert as_rules(parse_whole("a?"), "n") == {"n": ((), (Literal("a"),))}
+    assert as_rules(parse_whole("a?"), "n", Budget().construction()) == {"n": ((), (Literal("a"),))}

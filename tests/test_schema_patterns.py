@@ -13,7 +13,7 @@ import pytest
 
 from maze.check.explanation import diagnose
 from maze.errors import MazeError, UnsupportedConstraintError
-from maze.grammar.pattern.automaton import OverBudgetError
+from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.pattern.ecmascript import parse_ecmascript
 from maze.grammar.pattern.recogniser import Recogniser
 from maze.grammar.schema.exact_patterns import exact_pattern, with_exact_patterns
@@ -21,6 +21,12 @@ from maze.grammar.schema.validator import make_validator
 from maze.json_text import JsonValue
 
 CORPUS = Path(__file__).parent / "data/schemas/corpus.json.xz"
+
+
+def recogniser(pattern: str) -> Recogniser:
+    budget = Budget()
+    return Recogniser(parse_ecmascript(pattern, "a pattern", budget), budget.construction())
+
 
 MEANINGS = [
     (r"^.$", "a\x85\U0001f600", "\n\r\u2028\u2029"),
@@ -60,7 +66,7 @@ MEANINGS = [
 
 @pytest.mark.parametrize(("pattern", "matching", "others"), MEANINGS, ids=[each[0] for each in MEANINGS])
 def test_a_pattern_means_what_ecmascript_says(pattern: str, matching: str, others: str) -> None:
-    ours, check = Recogniser(parse_ecmascript(pattern, "a pattern")), make_validator(json.dumps({"pattern": pattern}))
+    ours, check = recogniser(pattern), make_validator(json.dumps({"pattern": pattern}))
     for texts, matches in ((matching, True), (others, False)):
         for text in texts:
             assert ours.accepts(text) is matches, text
@@ -103,7 +109,7 @@ def test_a_pattern_means_what_ecmascript_says(pattern: str, matching: str, other
     ],
 )
 def test_a_text_is_searched_for_a_pattern(pattern: str, text: str, matches: bool) -> None:
-    assert Recogniser(parse_ecmascript(pattern, "a pattern")).accepts(text) is matches
+    assert recogniser(pattern).accepts(text) is matches
     assert make_validator(json.dumps({"pattern": pattern})).is_valid(text) is matches
 
 
@@ -112,7 +118,7 @@ def test_a_text_is_searched_for_a_pattern(pattern: str, text: str, matches: bool
 )
 def test_what_is_not_regular_or_not_ecmascript_is_left_to_the_check(pattern: str) -> None:
     with pytest.raises(UnsupportedConstraintError, match="pattern at #"):
-        parse_ecmascript(pattern, "pattern at #")
+        parse_ecmascript(pattern, "pattern at #", Budget())
 
 
 def patterns_in(value: JsonValue) -> Iterator[str]:
@@ -153,7 +159,7 @@ def test_patterns_that_people_write_mean_the_same_to_the_check() -> None:
     assert len(patterns) > 100
     for pattern in chance.sample(patterns, 250):
         try:
-            ours = Recogniser(parse_ecmascript(pattern, "a pattern"))
+            ours = recogniser(pattern)
         except (MazeError, OverBudgetError):
             left += 1
             continue

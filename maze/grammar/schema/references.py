@@ -164,7 +164,7 @@ class References:
                 )
 
     def _refuse_many_ways(self, budget: Budget) -> None:
-        """Bound depth, and the work of jsonschema_rs, which remembers verdicts for circles but not for ways that meet again."""
+        """Bound depth and work: jsonschema_rs remembers verdicts for circles but not for ways that meet again."""
         ways: dict[int, int] = {}
         chains: dict[int, int] = {}
         depths: dict[int, int] = {}

@@ -10,6 +10,7 @@ from maze.grammar.cfg.analysis import pruned
 from maze.grammar.cfg.automaton_rules import as_rules
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol
 from maze.grammar.pattern.automaton import without_intersections
+from maze.grammar.pattern.bearable import is_bearable_for_llguidance
 from maze.grammar.pattern.machine import plain_expression
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.pattern.tree import Node, conjuncts, has_machine
@@ -145,11 +146,13 @@ class _Writing:
         if kind in (Kind.NUMBER, Kind.STRING):
             language, wider = self._satisfiable.language(condition, kind)
             notes.update(wider)
-            if conjuncts(language) > MAX_CONJUNCTS:
+            if not is_bearable_for_llguidance(language, self._budget):
                 try:
                     language = without_intersections(language, self._budget)
                 except OverBudgetError:
-                    what = f"what is one of over {MAX_CONJUNCTS} patterns for one value"
+                    many = conjuncts(language) > MAX_CONJUNCTS
+                    number = f"over {MAX_CONJUNCTS}" if many else "some large"
+                    what = f"what is one of {number} patterns for one value"
                     notes.add(self._meanings.note_on(condition, what))
                     language, _ = self._satisfiable.language(ALWAYS, kind)
             if has_no_text(language, self._meanings.questions, self._budget):
