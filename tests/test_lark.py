@@ -6,11 +6,13 @@ import time
 
 import pytest
 
-from maze.errors import InvalidConstraintError, LimitExceededError
+from maze.config import MazeConfig
+from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.llguidance import engine_text
 from maze.grammar.read.grammar_text import lower_grammar
+from maze.orchestrator import Orchestrator
 from maze.types import ConstraintIR, EngineGrammar
 
 PATH = "constraints[0].grammar"
@@ -109,8 +111,32 @@ def test_lines_are_those_of_the_caller_wherever_a_header_stands(before: str, lin
         lowered(f"{before}start: x\n")
 
 
+def accepts(rules: str, text: str) -> bool:
+    return Orchestrator(MazeConfig()).validate(text, [ConstraintIR(grammar=rules)]).all_satisfied
+
+
+def test_a_schema_in_a_rule_is_written_as_rules_that_every_engine_reads_alike() -> None:
+    rules = (
+        'start: "x" %json {"const": 1.5,\n"type": "number"} json\n  | %json {"type":"array",\n"items":{"enum":["é"]}}\n'
+    )
+    rules += 'json: "y"\nJSON: "z"\n'
+    assert "%json" not in lowered(rules).rules
+    for text, is_one in (("x1.5y", True), ('["é"]', True), ("x1y", False), ('["\\u00e9"]', False), ("xjson", False)):
+        assert accepts(rules, text) is is_one, text
+
+
+def test_lines_behind_a_schema_keep_their_numbers() -> None:
+    with pytest.raises(InvalidConstraintError, match=r'line 5, column 4: unknown name: "z"'):
+        lowered('start: %json {\n"type":\n"integer"} x\n  | x\nx: y z\ny: "a"\n')
+
+
+def test_what_is_skipped_everywhere_cannot_stand_beside_a_schema() -> None:
+    with pytest.raises(UnsupportedConstraintError, match="%ignore, which would hold within its %json"):
+        lowered('start: %json {"type":"integer"}\n%ignore " "\n')
+
+
 def test_a_schema_that_no_text_satisfies_is_an_error_of_its_place_as_there_may_be_other_ways() -> None:
-    with pytest.raises(InvalidConstraintError, match=r"line 1, column 8: Unsatisfiable schema"):
+    with pytest.raises(InvalidConstraintError, match=r"line 1, column 14: no value satisfies the schema"):
         lowered('start: "a" | %json {"enum": []}\n')
 
 

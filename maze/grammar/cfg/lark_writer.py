@@ -33,15 +33,23 @@ def cfg_to_lark(cfg: Cfg, budget: Budget) -> EngineGrammar:
 
     Raises LimitExceededError where llguidance could not work with them.
     """
+    return EngineGrammar(rules_within(cfg, "start", Names(("start",)), budget))
+
+
+def rules_within(cfg: Cfg, start: str, names: Names, budget: Budget) -> str:
+    """Lark rules for a text that has others beside them, and has the names that are taken: `start` is all of them.
+
+    Raises as cfg_to_lark().
+    """
     budget.spend(8 * sum(1 + len(rhs) for productions in cfg.rules.values() for rhs in productions))
-    return EngineGrammar(_Writer(with_direct_recursion(cfg), budget).write())
+    return _Writer(with_direct_recursion(cfg), start, names, budget).write()
 
 
-class _Names:
+class Names:
     """Valid Lark names, one for each thing, that still remind of the caller's."""
 
-    def __init__(self, reserved: Iterable[str]) -> None:
-        self._taken = set(reserved)
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._taken = set(taken)
         self._next: dict[str, int] = {}
 
     def new(self, wanted: str, *, upper: bool) -> str:
@@ -59,10 +67,10 @@ class _Names:
 class _Writer:
     """Writes one grammar: rules as they come, direct recursion as repetition, patterns as named terminals."""
 
-    def __init__(self, cfg: Cfg, budget: Budget) -> None:
+    def __init__(self, cfg: Cfg, start: str, names: Names, budget: Budget) -> None:
         self._cfg = cfg
+        self._start = start
         self._budget = budget
-        names = _Names(("start",))
         self._rule_names = {name: names.new(name, upper=False) for name in cfg.rules}
         self._names = names
         self._terminal_names: dict[Terminal, str] = {}
@@ -82,7 +90,7 @@ class _Writer:
                 f"the rules of the grammar refer to each other in a chain of over {MAX_DEPTH:,}, which is the limit; "
                 "make the chain shorter"
             )
-        return f"start: {start}\n" + "".join(self._rules) + "".join(self._terminals)
+        return f"{self._start}: {start}\n" + "".join(self._rules) + "".join(self._terminals)
 
     def _write_rule(self, name: str, productions: tuple[Production, ...]) -> None:
         """One rule; recursion at the ends of its productions becomes repetition, which engines read in one step."""

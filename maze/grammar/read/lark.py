@@ -1,8 +1,9 @@
-"""Lark text of callers: checked by llguidance, and its rules passed through unchanged.
+"""Lark text of callers: checked by llguidance, and its rules passed through unchanged but for the schemas in them.
 
 Engines carry different versions of llguidance. What the oldest of them (1.0.1, in llama.cpp) does not know is refused
 here, with its place, and not by the engine later: `~ n..m`, `%lark`, and hexadecimal escapes in texts. Special tokens
-(`<name>`, `<[12]>`) are refused too: they depend on the model's vocabulary, and no finished text shows them.
+(`<name>`, `<[12]>`) are refused too: they depend on the model's vocabulary, and no finished text shows them. In place
+of a `%json` stand the rules of its schema, which are the same in every engine.
 """
 
 from __future__ import annotations
@@ -10,14 +11,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from maze.errors import ContradictionError, InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import chain_is_longer
-from maze.grammar.cfg.lark_writer import MAX_DEPTH
+from maze.grammar.cfg.lark_writer import MAX_DEPTH, Names, rules_within
 from maze.grammar.cfg.model import LoweredGrammar
 from maze.grammar.llguidance import CAREFUL_LIMITS, ENGINE_LIMITS, OPTIONS, GuidanceError, Matcher, Outcome
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
@@ -65,7 +65,7 @@ def lower_lark(text: str, path: str, budget: Budget) -> LoweredGrammar:
         raise LimitExceededError(
             f"{path}: a terminal is an intersection of over {MAX_CONJUNCTS} others, the limit; use fewer `&`"
         )
-    rules = "".join(scanned.pieces)
+    rules = "".join((*scanned.pieces, *scanned.schemas))
     lines = rules.split("\n")
     blank = next(number for number, line in enumerate(lines) if line.strip())
     grammar = EngineGrammar("\n".join(lines[blank:]), tuple(sorted(scanned.options)))
@@ -91,6 +91,10 @@ class _Scanned:
     """Those that the caller's headers switch on."""
     pieces: list[str] = field(default_factory=list)
     """The text without what its headers say, line for line."""
+    schemas: list[str] = field(default_factory=list)
+    """The rules of the schemas in the text."""
+    ignores: bool = False
+    """Whether some texts are skipped between terminals."""
     warnings: list[str] = field(default_factory=list)
 
 
@@ -100,7 +104,8 @@ def _scan(text: str, path: str, budget: Budget) -> _Scanned:
     references, conjunctions = scanned.references, scanned.conjunctions
     name = ""
     current: list[str] = []
-    at = written = 0
+    names = Names(re.findall(r"\w+", text))
+    at = written = missing_lines = 0
     is_first = True
     while found := _TOKEN.match(text, at):
         at = found.end()
@@ -122,7 +127,20 @@ def _scan(text: str, path: str, budget: Budget) -> _Scanned:
             case "json" if found[0] == "%lark":
                 _fail(text, path, found.start(), "%lark is not known to every engine; write its rules out")
             case "json" if found[0] == "%json":
-                at = _after_schema(text, at, path, scanned.warnings, budget)
+                if (schema := _read_json(text, at, json.JSONDecoder())) is not None:
+                    name_of_schema, rules = _rules_of_schema(
+                        text, found.start(), schema, path, names, scanned.warnings, budget
+                    )
+                    scanned.pieces += text[written : found.start()], name_of_schema
+                    scanned.schemas.append(rules)
+                    missing_lines += text.count("\n", at, schema[2])
+                    at = written = schema[2]
+            case "directive" if found[0] == "%ignore":
+                scanned.ignores = True
+            case "other" if found[0] == "\n" and missing_lines:
+                # What comes behind a schema keeps its line, for errors.
+                scanned.pieces += text[written:at], "\n" * missing_lines
+                written, missing_lines = at, 0
             case "json":
                 at = _read_options(text, found.start(), at, path, scanned.options)
                 before = text[written : found.start()]
@@ -147,9 +165,13 @@ def _scan(text: str, path: str, budget: Budget) -> _Scanned:
                 current.append(found["name"])
             case "other" if found[0] == "&":
                 conjunctions[name] += 1
-    scanned.pieces.append(text[written:])
-    for name, names in references.items():
-        references[name] = [other for other in dict.fromkeys(names) if other in references]
+    scanned.pieces.append(text[written:] + "\n" * (1 + missing_lines) if scanned.schemas else text[written:])
+    if scanned.schemas and scanned.ignores:
+        raise UnsupportedConstraintError(
+            f"{path} has %ignore, which would hold within its %json too; write out where something may be skipped"
+        )
+    for name, others in references.items():
+        references[name] = [other for other in dict.fromkeys(others) if other in references]
     return scanned
 
 
@@ -191,27 +213,31 @@ def _most_conjuncts(references: dict[str, list[str]], conjunctions: Counter[str]
     return most["start"] + 1
 
 
-def _after_schema(text: str, at: int, path: str, warnings: list[str], budget: Budget) -> int:
-    """The place after the JSON Schema of a `%json`; where there is no JSON, llguidance says so.
+def _rules_of_schema(
+    text: str, place: int, found: tuple[Any, int, int], path: str, names: Names, warnings: list[str], budget: Budget
+) -> tuple[str, str]:
+    """A name for the schema of the `%json` at `place`, and its rules.
 
-    The schema goes to engines as it stands, and nothing but llguidance checks it: so it must be within our limits, and
-    be one that llguidance enforces to the letter.
+    It must be one that is enforced to the letter, as nothing checks it.
     """
-    found = _read_json(text, at, json.JSONDecoder())
-    if found is None:
-        return at
     schema, begin, end = found
     where = f"{path} (the schema on line {text.count(chr(10), 0, begin) + 1})"
-    with suppress(ContradictionError):  # there may be other alternatives
+    try:
         lowered = lower_schema(text[begin:end], where, budget)
-        if isinstance(schema, dict) and ("schema_type" in schema or "additional_properties" in schema):
-            raise UnsupportedConstraintError(f"{where} is in Braid's shape; write `type` and `additionalProperties`")
-        if not lowered.fully_enforced:
-            raise UnsupportedConstraintError(
-                f"{where} cannot be enforced within Lark text: {'; '.join(lowered.reasons)}; give it as json_schema"
-            )
-        warnings.extend(lowered.warnings)
-    return end
+    except ContradictionError:
+        _fail(text, path, place, "no value satisfies the schema; leave it out")  # there may be other alternatives
+    if isinstance(schema, dict) and ("schema_type" in schema or "additional_properties" in schema):
+        raise UnsupportedConstraintError(f"{where} is in Braid's shape; write `type` and `additionalProperties`")
+    if lowered.cfg is None or not lowered.fully_enforced:
+        raise UnsupportedConstraintError(
+            f"{where} cannot be enforced within Lark text: {'; '.join(lowered.reasons)}; give it as json_schema"
+        )
+    warnings.extend(lowered.warnings)
+    name = names.new("json", upper=False)
+    try:
+        return name, rules_within(lowered.cfg, name, names, budget)
+    except LimitExceededError as error:
+        raise LimitExceededError(f"{where}: {error}") from None
 
 
 def _read_json(text: str, at: int, decoder: json.JSONDecoder) -> tuple[Any, int, int] | None:
