@@ -13,7 +13,7 @@ from maze.check.validation import validate
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.llguidance import engine_text
-from maze.grammar.schema.lower import LoweredSchema
+from maze.grammar.schema.lower import CombinedSchemas, LoweredSchema
 from maze.json_text import JsonValue
 from maze.threads import run_with_big_stack
 from maze.types import CompiledConstraints, ConstraintKind, ConstraintPart, Handling
@@ -34,7 +34,7 @@ def constraints_of(lowered: LoweredSchema) -> CompiledConstraints:
     return CompiledConstraints(grammar=None, token_mask=None, parts=(part,))
 
 
-def grammar_text(lowered: LoweredSchema) -> str:
+def grammar_text(lowered: LoweredSchema | CombinedSchemas) -> str:
     """The grammar of a schema as engines read it."""
     assert lowered.cfg is not None
     return engine_text(cfg_to_lark(lowered.cfg, Budget()))

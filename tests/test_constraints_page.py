@@ -9,14 +9,14 @@ from pathlib import Path
 from types import ModuleType
 
 from grammar_texts import LANGUAGES
+from maze.grammar.schema.enforceable import CHECKED_KEYWORDS
+from maze.grammar.schema.formats import ENFORCED_FORMATS
 
 import maze.check
 import maze.grammar
 from maze.config import DEFAULT_CACHE_SIZE_LIMIT
 from maze.grammar.languages import spacing
 from maze.grammar.languages.language import TOKEN_CLASSES
-from maze.grammar.schema.enforceable import CHECKED_KEYWORDS
-from maze.grammar.schema.formats import ENFORCED_FORMATS
 from maze.threads import STACK_BYTES
 
 PAGE = (Path(__file__).parent.parent / "docs" / "constraints.md").read_text()

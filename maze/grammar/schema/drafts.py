@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from maze.errors import UnsupportedConstraintError
-from maze.grammar.schema.keywords import SINCE_DRAFT, walk
+from maze.grammar.schema.keywords import SINCE_DRAFT, UNTIL_DRAFT, walk
 from maze.json_text import JsonValue, shown
 
 _DRAFT_URIS = {
@@ -39,6 +39,23 @@ def draft_of(schema: JsonValue, path: str) -> int:
             "use draft-04, draft-06, draft-07, 2019-09 or 2020-12"
         )
     return int(named.group(1) or _LATEST_DRAFT)
+
+
+def own_draft_of(resource: dict[str, JsonValue], around: int) -> int:
+    """The draft of a resource inside a document; one whose `$schema` is not known is read as what is around it."""
+    uri = resource.get("$schema")
+    named = _DRAFT_URI.fullmatch(uri) if isinstance(uri, str) else None
+    return around if named is None else int(named.group(1) or _LATEST_DRAFT)
+
+
+def name_of(draft: int) -> str:
+    """What people call a draft: `draft-07`, `2019-09`."""
+    return {2019: "2019-09", 2020: "2020-12"}.get(draft, f"draft-0{draft}")
+
+
+def is_silent(keyword: str, draft: int) -> bool:
+    """Whether a keyword that restricts in some drafts says nothing in this one."""
+    return SINCE_DRAFT.get(keyword, 0) > draft or UNTIL_DRAFT.get(keyword, draft) < draft
 
 
 def spell_uris(schema: JsonValue, path: str) -> bool:

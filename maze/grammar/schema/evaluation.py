@@ -74,7 +74,7 @@ class Evaluation:
             yield Look(ALWAYS, names=names)
 
     def _of_items(self, place: Place) -> Iterator[Look]:
-        schema, draft = place.schema, self._references.draft
+        schema, draft = place.schema, place.draft
         if draft < 2020 and isinstance(schema.get("items"), list):
             yield Look(ALWAYS, items=inf if "additionalItems" in schema else len(schema["items"]))
         elif "items" in schema:

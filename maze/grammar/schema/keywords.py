@@ -40,6 +40,8 @@ SINCE_DRAFT = {
     **dict.fromkeys(("$dynamicRef", "prefixItems"), 2020),
 }
 """Keywords that restrict, and the draft that brought them; to an older one they say nothing."""
+UNTIL_DRAFT = dict.fromkeys(("additionalItems", "$recursiveRef"), 2019)
+"""Keywords that restrict, and the last draft that has them."""
 
 
 def subschemas(schema: JsonValue) -> Iterator[tuple[tuple[str, ...], JsonValue]]:

@@ -15,7 +15,7 @@ from maze.grammar.budget import Budget
 from maze.grammar.cfg.model import Cfg
 from maze.grammar.schema.conditions import NEVER, Kind
 from maze.grammar.schema.meaning import Meanings, Note
-from maze.grammar.schema.reading import check_sizes, in_its_draft, parse_schema, unknown_keywords
+from maze.grammar.schema.reading import check_sizes, in_its_draft, parse_schema, silent_keywords, unknown_keywords
 from maze.grammar.schema.references import References
 from maze.grammar.schema.satisfiable import Satisfiable
 from maze.grammar.schema.value_rules import rules_of
@@ -111,13 +111,15 @@ def _lower(text: str, path: str, budget: Budget) -> LoweredSchema:
         references,
         combined.cfg,
         combined.reasons,
-        warnings + combined.warnings + unknown,
+        warnings + combined.warnings + silent_keywords(references, path) + unknown,
     )
 
 
 def _combine(schemas: Sequence[LoweredSchema], budget: Budget) -> CombinedSchemas:
     by_text = {lowered.check_schema: lowered for lowered in schemas}
     distinct = [by_text[text] for text in sorted(by_text)]
+    if len(distinct) == 1 and distinct[0].cfg is not None:
+        return CombinedSchemas(distinct[0].cfg, distinct[0].reasons)
     documents = [lowered.references for lowered in distinct if lowered.references is not None]
     return _of_documents(documents, " and ".join(lowered.path for lowered in schemas), budget)
 

@@ -137,7 +137,7 @@ class _Schema:
         self._meanings = meanings
         self.conditions = meanings.conditions
         self._references = references
-        self._draft = references.draft
+        self._draft = place.draft
         self._place = place
         self.pointer = pointer
 

@@ -6,7 +6,7 @@ import jsonschema_rs
 
 from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
 from maze.grammar.budget import Budget
-from maze.grammar.schema.drafts import draft_of, guessed_drafts, spell_uris
+from maze.grammar.schema.drafts import draft_of, guessed_drafts, is_silent, name_of, spell_uris
 from maze.grammar.schema.keywords import KNOWN_KEYWORDS, subschemas, walk
 from maze.grammar.schema.references import References
 from maze.grammar.schema.regex_cost import regex_steps
@@ -90,6 +90,20 @@ def unknown_keywords(root: JsonValue, path: str) -> tuple[str, ...]:
             f"{path} has no keyword of JSON Schema, so it says nothing: {listed(unknown)}{wrapped}"
         )
     return (f"{path} has keywords that are not JSON Schema's and say nothing: {listed(unknown)}",) if unknown else ()
+
+
+def silent_keywords(references: References, path: str) -> tuple[str, ...]:
+    """Warnings about keywords that restrict in other drafts, and say nothing in the one that a schema is written in."""
+    silent: dict[int, list[str]] = {}
+    for pointer, schema in walk(references.root.schema):
+        draft = references.draft_at(schema)
+        for keyword in schema:
+            if is_silent(keyword, draft):
+                silent.setdefault(draft, []).append(f"{pointer}/{escaped(keyword)}")
+    return tuple(
+        f"{path} has keywords that {name_of(draft)} does not know and that say nothing: {listed(pointers)}"
+        for draft, pointers in silent.items()
+    )
 
 
 def check_sizes(root: JsonValue, path: str) -> None:

@@ -14,6 +14,7 @@ from referencing.exceptions import InvalidAnchor, NoSuchAnchor, PointerToNowhere
 
 from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
 from maze.grammar.budget import Budget
+from maze.grammar.schema.drafts import own_draft_of
 from maze.grammar.schema.keywords import DEFINITIONS, IN_PLACE, subschemas, walk
 from maze.json_text import JsonValue, shown
 
@@ -51,6 +52,7 @@ class Place:
 
     schema: JsonValue
     resolver: Resolver[_Contents]
+    draft: int
 
 
 class References:
@@ -58,6 +60,7 @@ class References:
 
     def __init__(self, root: JsonValue, draft: int, path: str) -> None:
         self.draft = draft
+        """That of the root."""
         self.path = path
         self._id_keyword = "id" if draft == 4 else "$id"
         self._targets: dict[int, Place] = {}
@@ -71,7 +74,7 @@ class References:
         )
         resource = self._resource(root)
         registry: Registry[_Contents] = Registry().with_resource("", resource).crawl()
-        self.root = Place(root, registry.resolver().in_subresource(resource))
+        self.root = Place(root, registry.resolver().in_subresource(resource), draft)
 
     def _resource(self, schema: JsonValue) -> Resource[_Contents]:
         return self._specification.create_resource(_Contents(schema))
@@ -109,7 +112,20 @@ class References:
                 f"{self.path} refers to {shown(reference)}, which is not part of it; nothing is fetched: "
                 "put the schema under $defs and refer to it there"
             ) from None
-        return Place(found.contents.value, found.resolver)
+        schema = found.contents.value
+        return Place(schema, found.resolver, self.draft_at(schema))
+
+    def draft_at(self, schema: JsonValue) -> int:
+        """The draft that a schema inside the document is written in."""
+        return self._drafts.get(id(schema), self.draft)
+
+    @cached_property
+    def _drafts(self) -> dict[int, int]:
+        """By identity, where there is more than one draft in the document: those of all schemas."""
+        places = list(self._places())
+        if not any("$schema" in place.schema for place in places[1:]):
+            return {}
+        return {id(place.schema): place.draft for place in places}
 
     def dynamic_target(self, place: Place) -> Place | None:
         """What a `$dynamicRef` or `$recursiveRef` leads to, where that is the same whatever the way to it was."""
@@ -132,8 +148,9 @@ class References:
     def inside(self, child: JsonValue, place: Place) -> Place:
         """A direct part of the schema at `place`."""
         if not isinstance(child, dict) or self._id_keyword not in child:
-            return Place(child, place.resolver)
-        return Place(child, place.resolver.in_subresource(self._resource(child)))
+            return Place(child, place.resolver, place.draft)
+        resolver = place.resolver.in_subresource(self._resource(child))
+        return Place(child, resolver, own_draft_of(child, place.draft))
 
     def check(self, budget: Budget) -> None:
         """Raise for a reference that leads nowhere, a circle that says nothing, and for too many ways through."""
@@ -207,14 +224,14 @@ class References:
             target = self.target(place)
             if isinstance(target.schema, dict):
                 found.append(target)
-            if self.draft <= 7:
+            if place.draft <= 7:
                 return found
         found += [self.inside(child, place) for (keyword, *_), child in subschemas(schema) if keyword in IN_PLACE]
         return found
 
     def _below(self, place: Place) -> Iterator[tuple[str, Place]]:
         """Schemas that apply to a part of the value, with the name of the part; `*` for any name and for every item."""
-        if "$ref" in place.schema and self.draft <= 7:
+        if "$ref" in place.schema and place.draft <= 7:
             return
         for (keyword, *step), child in subschemas(place.schema):
             if keyword not in IN_PLACE and keyword not in DEFINITIONS:
