@@ -12,7 +12,8 @@ import pytest
 from maze.check.validation import validate
 from maze.errors import MazeError
 from maze.grammar import compile_constraints
-from maze.types import ConstraintIR
+from maze.grammar.llguidance import Matcher
+from maze.types import ConstraintIR, Handling
 
 CASES = Path(__file__).parent / "data" / "cases" / "holding.jsonl"
 """A line each: `kind` and `constraint`, a `text`, and what is `expected`: a verdict, or the class of an error."""
@@ -52,3 +53,24 @@ def test_a_verdict_that_was_right_stays_so(kind: str, constraint: Any, texts: li
         satisfied = {text: validate((text or "").encode(), compiled).all_satisfied for text, _ in texts}
         verdicts = [(text, "satisfied" if satisfied[text] else "violated") for text, _ in texts]
     assert verdicts == texts
+
+
+SCHEMAS = CASES.with_name("schemas.jsonl")
+"""A line each: a `schema`, its `handling`, and a `text` as engines would write it, which is `satisfied` or `violated`."""
+
+
+@pytest.mark.parametrize("case", [json.loads(line) for line in SCHEMAS.read_bytes().splitlines()])
+def test_what_a_grammar_of_a_schema_once_let_through_or_could_not_write_is_right(case: Any) -> None:  # noqa: ANN401
+    constraints = [ConstraintIR(json_schema=json.dumps(case["schema"]))]
+    if case["text"] is None:
+        with pytest.raises(MazeError) as raised:
+            compile_constraints(constraints)
+        assert type(raised.value).__name__ == case["expected"]
+        return
+    compiled = compile_constraints(constraints)
+    text, is_right = case["text"].encode(), case["expected"] == "satisfied"
+    assert compiled.parts[0].handling.value == case["handling"]
+    assert validate(text, compiled).all_satisfied is is_right
+    assert compiled.grammar is not None
+    if compiled.parts[0].handling is Handling.ENFORCED:
+        assert Matcher(compiled.grammar).accepts(text) is is_right
