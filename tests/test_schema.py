@@ -323,6 +323,13 @@ def test_a_value_that_never_ends_is_not_begun() -> None:
     assert matcher.try_consume_tokens(list(b'{"a"')) < 4
 
 
+def test_a_schema_that_is_nothing_but_its_own_root_again_may_stand_anywhere_below_it() -> None:
+    for again in ({"allOf": [{"$ref": "#"}]}, {"anyOf": [{"$ref": "#"}]}, {"oneOf": [{"$ref": "#"}]}):
+        schema = lowered({"type": "object", "properties": {"a": {"type": "null"}}, "additionalProperties": again})
+        assert accepts(schema, '{"a":null,"b":{"b":{}}}')
+        assert not accepts(schema, '{"b":{"a":1}}')
+
+
 def test_the_callers_own_x_guidance_cannot_loosen_the_grammar() -> None:
     schema = lowered({"x-guidance": {"lenient": True, "whitespace_flexible": True}, "type": "array"})
     assert not accepts(schema, "[ ]")
@@ -415,16 +422,27 @@ def test_what_is_over_a_limit_is_refused_with_the_limit(text: str, limit: int) -
         lower_schema(text, PATH, Budget())
 
 
-def test_products_of_alternatives_are_followed_or_left_to_the_check_and_do_not_take_hours() -> None:
-    branches = [
+def _alternatives(number: int) -> list[JsonValue]:
+    return [
         {"anyOf": [{"properties": {f"p{i}": {"type": "string"}}}, {"properties": {f"q{i}": {"type": "null"}}}]}
-        for i in range(15)
+        for i in range(number)
     ]
+
+
+def test_products_of_alternatives_are_followed_where_each_is_decided_soon() -> None:
+    result = lowered({"allOf": _alternatives(15)})
+    assert result.fully_enforced
+    assert accepts(result, '{"p3":"x","q3":1}')
+    assert not accepts(result, '{"p3":1,"q3":1}')
+
+
+def test_products_of_alternatives_that_stay_open_are_left_to_the_check_before_they_take_hours() -> None:
     budget = Budget()
-    result = lower_schema(json.dumps({"allOf": branches}), PATH, budget)
+    in_order = {"properties": {f"{letter}{i}": {} for letter in "pq" for i in range(15)}}
+    result = lower_schema(json.dumps({"allOf": [in_order, *_alternatives(15)]}), PATH, budget)
     assert budget.spent < MAX_OPTIONAL_STEPS
     assert not result.fully_enforced
-    assert accepts(result, '{"p3":"x"}')
+    assert accepts(result, '{"p3":"x","q3":1}')
     assert not checked_by_us('{"p3":1,"q3":1}', result)
 
 

@@ -47,6 +47,8 @@ _KINDS = {
 }
 
 
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+
 MAX_EVALUATING = 6
 """Most alternatives on which it depends what `unevaluatedProperties` or `unevaluatedItems` is about."""
 
@@ -85,13 +87,18 @@ class Meanings:
     def resolved(self, condition: Condition) -> Condition:
         """The condition itself, or what the schema says that it stands for."""
         while isinstance(meaning := self.conditions[condition], Meaning):
-            found = self._made.get(meaning.schema)
-            if found is None:
-                schema = self._schemas[meaning.schema]
-                found = self._made[meaning.schema] = schema.condition()
-                self._pointers.setdefault(found, schema.pointer)
+            found = self.read(meaning)
             condition = self.conditions.negated(found) if meaning.negated else found
         return condition
+
+    def read(self, meaning: Meaning) -> Condition:
+        """What the keywords of the schema say; it may be what another one says, which is then left as it is."""
+        found = self._made.get(meaning.schema)
+        if found is None:
+            schema = self._schemas[meaning.schema]
+            found = self._made[meaning.schema] = schema.condition()
+            self._pointers.setdefault(found, schema.pointer)
+        return found
 
     def pattern_language(self, pattern: str) -> Node | None:
         """The texts in which a pattern is found; None where no automaton decides that, or it is too large."""
@@ -154,9 +161,9 @@ class _Schema:
         condition.
         """
         condition = self._of_place(self._references.inside(child, place), pointer)
-        if isinstance(child, dict) and child.keys().isdisjoint(("$ref", "$dynamicRef", "$recursiveRef")):
-            return self._meanings.resolved(condition)
-        return condition
+        meaning = self.conditions[condition]
+        is_reference = isinstance(child, dict) and not child.keys().isdisjoint(_REFERENCES)
+        return self._meanings.read(meaning) if isinstance(meaning, Meaning) and not is_reference else condition
 
     def _unsure(self, kind: Kind, keyword: str, what: str, pointer: str) -> Condition:
         return self.conditions.of(Unsure(kind, self.note(keyword, what, pointer)))
