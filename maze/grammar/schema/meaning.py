@@ -12,6 +12,7 @@ from maze.grammar.budget import Budget
 from maze.grammar.pattern.code_points import ANY
 from maze.grammar.pattern.questions import Questions
 from maze.grammar.pattern.tree import Chars, Node, alt, literal, negation, repeat
+from maze.grammar.pattern.tree import conditions as parts_of
 from maze.grammar.schema import numbers
 from maze.grammar.schema.conditions import (
     ALWAYS,
@@ -75,6 +76,8 @@ class Meanings:
         self._made: dict[int, Condition] = {}
         self._notes_on: dict[tuple[Condition, str], int] = {}
         self._pointers: dict[Condition, str] = {}
+        self.parts_of_formats: set[Node] = set()
+        """What the languages of formats that were met are intersections of."""
         self.unknown_formats: dict[str, None] = {}
         """Names of formats that say nothing."""
         self._patterns: dict[str, Node | None] = {}
@@ -286,6 +289,7 @@ class _Schema:
             elif found is None:
                 yield self._unsure(Kind.STRING, "format", f"format {name}", f"{pointer}/format")
             else:
+                self._meanings.parts_of_formats.update(parts_of(found.offered) + parts_of(found.outside))
                 yield self.conditions.of(Text(Kind.STRING, found.offered, found.outside))
 
     def _arrays_of(self, place: Place, pointer: str) -> Iterator[Condition]:

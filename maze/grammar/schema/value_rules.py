@@ -13,7 +13,8 @@ from maze.grammar.pattern.automaton import without_intersections
 from maze.grammar.pattern.bearable import is_bearable_for_llguidance
 from maze.grammar.pattern.machine import plain_expression
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
-from maze.grammar.pattern.tree import Node, conjuncts, has_machine
+from maze.grammar.pattern.tree import Alt, Node, both, conjuncts, has_machine
+from maze.grammar.pattern.tree import conditions as parts_of
 from maze.grammar.schema import arrays
 from maze.grammar.schema.conditions import (
     ALWAYS,
@@ -146,7 +147,7 @@ class _Writing:
         if kind in (Kind.NUMBER, Kind.STRING):
             language, wider = self._satisfiable.language(condition, kind)
             notes.update(wider)
-            if not is_bearable_for_llguidance(language, self._budget):
+            if not self._is_bearable(language):
                 try:
                     language = without_intersections(language, self._budget)
                 except OverBudgetError:
@@ -164,6 +165,15 @@ class _Writing:
         productions = ObjectRules(objects, self._value, self._new_rule, self._rules).productions()
         notes |= objects.notes
         return productions
+
+    def _is_bearable(self, language: Node) -> bool:
+        """Whether llguidance can be given a language. Formats are large, but known to be no trouble to it."""
+        if conjuncts(language) > MAX_CONJUNCTS:
+            return False
+        if isinstance(language, Alt):
+            return all(map(self._is_bearable, language.items))
+        foreign = [item for item in parts_of(language) if item not in self._meanings.parts_of_formats]
+        return is_bearable_for_llguidance(both(*foreign), self._budget)
 
     def _string(self, language: Node) -> Symbol:
         return Pattern("string", quoted_language(language))
