@@ -154,10 +154,11 @@ class References:
 
     def check(self, budget: Budget) -> None:
         """Raise for a reference that leads nowhere, a circle that says nothing, and for too many ways through."""
-        referring = [place for place in self._places() if isinstance(place.schema.get("$ref"), str)]
+        referring = [place for place in self._places() if isinstance(_reference_in(place.schema), str)]
         for place in referring:
             budget.spend(20)
-            self.target(place)
+            if isinstance(place.schema.get("$ref"), str):
+                self.target(place)
         for place in referring:
             if place.schema is not self.root.schema:
                 self._refuse_circles(place)
@@ -177,7 +178,7 @@ class References:
             if returns:
                 raise InvalidConstraintError(
                     f"{self.path} has a reference that leads back to itself and says nothing on the way: "
-                    f"{shown(place.schema.get('$ref', children[0].schema.get('$ref')))}"
+                    f"{shown(_reference_in(place.schema) or _reference_in(children[0].schema))}"
                 )
 
     def _refuse_many_ways(self, budget: Budget) -> None:
@@ -226,8 +227,14 @@ class References:
                 found.append(target)
             if place.draft <= 7:
                 return found
+        if (dynamic := self._dynamic(place)) is not None and isinstance(dynamic.schema, dict):
+            found.append(dynamic)
         found += [self.inside(child, place) for (keyword, *_), child in subschemas(schema) if keyword in IN_PLACE]
         return found
+
+    def _dynamic(self, place: Place) -> Place | None:
+        keyword = {2019: "$recursiveRef", 2020: "$dynamicRef"}.get(place.draft)
+        return self.dynamic_target(place) if isinstance(place.schema.get(keyword), str) else None
 
     def _below(self, place: Place) -> Iterator[tuple[str, Place]]:
         """Schemas that apply to a part of the value, with the name of the part; `*` for any name and for every item."""
@@ -236,6 +243,10 @@ class References:
         for (keyword, *step), child in subschemas(place.schema):
             if keyword not in IN_PLACE and keyword not in DEFINITIONS:
                 yield f".{step[0]}" if keyword == "properties" else "*", self.inside(child, place)
+
+
+def _reference_in(schema: dict[str, JsonValue]) -> JsonValue:
+    return next((schema[keyword] for keyword in ("$ref", "$dynamicRef", "$recursiveRef") if keyword in schema), None)
 
 
 def _walk(
