@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from llguidance import LLMatcher, LLTokenizer
 
 from maze.check.validation import validate
+from maze.errors import LimitExceededError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.llguidance import engine_text
@@ -45,8 +46,15 @@ def checked_by_us(text: str, lowered: LoweredSchema) -> bool:
 
 
 def random_text(lowered: LoweredSchema, chance: random.Random, most_bytes: int) -> str | None:
-    """A text that the grammar of a schema produces; None if the walk did not end within a few times `most_bytes`."""
-    matcher = run_with_big_stack(lambda: LLMatcher(_TOKENIZER, grammar_text(lowered), log_level=0))
+    """A text that the grammar of a schema produces.
+
+    None if the walk did not end within a few times `most_bytes`, or the grammar is too large for engines, which get
+    one of types only then.
+    """
+    try:
+        matcher = run_with_big_stack(lambda: LLMatcher(_TOKENIZER, grammar_text(lowered), log_level=0))
+    except LimitExceededError:
+        return None
     assert not matcher.is_error(), matcher.get_error()
     text = bytearray()
     while not matcher.is_stopped():

@@ -56,7 +56,8 @@ def test_a_verdict_that_was_right_stays_so(kind: str, constraint: Any, texts: li
 
 
 SCHEMAS = CASES.with_name("schemas.jsonl")
-"""A line each: a `schema`, its `handling`, and a `text` as engines would write it, which is `satisfied` or `violated`."""
+"""A line each: a `schema`, its `handling`, a `text` as engines would write it, and whether that is `expected` to be
+`satisfied` or `violated`; or the class of an error."""
 
 
 @pytest.mark.parametrize("case", [json.loads(line) for line in SCHEMAS.read_bytes().splitlines()])

@@ -443,7 +443,7 @@ def test_products_of_alternatives_are_followed_where_each_is_decided_soon() -> N
 
 def test_products_of_alternatives_that_stay_open_are_left_to_the_check_before_they_take_hours() -> None:
     budget = Budget()
-    in_order = {"properties": {f"{letter}{i}": {} for letter in "pq" for i in range(15)}}
+    in_order: JsonValue = {"properties": {f"{letter}{i}": {} for letter in "pq" for i in range(15)}}
     result = lower_schema(json.dumps({"allOf": [in_order, *_alternatives(15)]}), PATH, budget)
     assert budget.spent < MAX_OPTIONAL_STEPS
     assert not result.fully_enforced
