@@ -181,7 +181,7 @@ def test_a_chain_of_definitions_is_looked_at_once() -> None:
     links = {f"d{n}": {"properties": {"n": {"$ref": f"#/$defs/d{n + 1}"}}, "required": ["n"]} for n in range(5_000)}
     chain = schema_of({}, **{"$defs": {**links, "d5000": {}}, "$ref": "#/$defs/d0"})
     begun = time.process_time()
-    with pytest.raises(LimitExceededError, match="a chain of 5001 references"):
+    with pytest.raises(LimitExceededError, match="over 500 schemas one inside the other"):
         compile_constraints([chain])
     assert time.process_time() - begun < 20
 

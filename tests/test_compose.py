@@ -125,17 +125,39 @@ def test_lark_text_is_enforced_and_patterns_beside_it_are_checked() -> None:
     assert list(handlings(result).values()) == ["enforced", "checked"]
 
 
-@pytest.mark.parametrize(
-    ("schema_priority", "enforced"), [(9, "json_schema"), (5, "json_schema"), (1, "regex_patterns[0]")]
-)
+@pytest.mark.parametrize(("schema_priority", "enforced"), [(9, "json_schema"), (5, "json_schema"), (1, "grammar")])
 def test_of_what_cannot_be_intersected_the_higher_priority_is_enforced(schema_priority: int, enforced: str) -> None:
     schema = IR(json_schema='{"type":"string"}', priority=schema_priority)
-    pattern = IR(regex_patterns=("[a-z]{3}",), priority=5)
-    for constraints in ((schema, pattern), (pattern, schema)):
+    grammar = IR(grammar='root ::= "\\"" [a-z]{3} "\\""', priority=5)
+    for constraints in ((schema, grammar), (grammar, schema)):
         result = compiled(*constraints)
         assert [part.path.split(".")[1] for part in result.parts if part.handling is Handling.ENFORCED] == [enforced]
         (other,) = [part for part in result.parts if part.handling is Handling.CHECKED]
         assert "cannot be intersected" in other.reason
+
+
+@pytest.mark.parametrize("schema_priority", [9, 5, 1])
+def test_a_schema_and_patterns_are_enforced_together(schema_priority: int) -> None:
+    schema = IR(json_schema='{"properties":{"a":{"type":"string"}},"required":["a"]}', priority=schema_priority)
+    patterns = IR(regex_patterns=(r"^\{[^x]*\}$", "(?i)abc"), priority=5)
+    one, other = compiled(schema, patterns), compiled(patterns, schema)
+    assert one.digest == other.digest
+    assert set(handlings(one).values()) == {"enforced"}
+    for text, is_one in (
+        ('{"a":"-ABC-"}', True),
+        ('{"a":"ab"}', False),
+        ('{"a":"abcx"}', False),
+        ('{"b":"abc"}', False),
+    ):
+        assert accepts(grammar_of(one), text) is is_one, text
+
+
+def test_a_pattern_that_no_usual_spelling_of_a_schema_matches_is_checked() -> None:
+    result = compiled(
+        IR(json_schema='{"type":"object","properties":{"a":{}},"required":["a"]}', regex_patterns=("\n",))
+    )
+    assert list(handlings(result).values()) == ["enforced", "checked"]
+    assert "no text in the usual spelling" in result.parts[1].reason
 
 
 def test_of_two_grammars_one_is_enforced_and_the_other_checked() -> None:

@@ -48,6 +48,8 @@ def enforce(
         return _enforce_schemas(ranked_schemas, ranked_patterns, budget)
     if isinstance(first, GrammarGroup):
         return _enforce_grammar(first, ranked_patterns, budget)
+    if ranked_schemas and _schemas_bear(ranked_schemas, ranked_patterns[:1], budget):
+        return _enforce_schemas(ranked_schemas, ranked_patterns, budget)
     best_grammar = min(grammars, key=_rank, default=None)
     if best_grammar is not None and _product(best_grammar, ranked_patterns[:1], budget) is not None:
         return _enforce_grammar(best_grammar, ranked_patterns, budget)
@@ -66,6 +68,12 @@ def joint_check_of(patterns: Collection[PatternGroup], budget: Budget) -> JointC
 
 def _rank(group: Group) -> tuple[int, int, str]:
     return group.rank
+
+
+def _schemas_bear(groups: list[SchemaGroup], patterns: list[PatternGroup], budget: Budget) -> bool:
+    """Whether all schemas can be enforced together with the patterns."""
+    combined = combine_schemas([group.lowered for group in groups], budget)
+    return _product_of(combined.cfg, patterns, budget) is not None
 
 
 def _enforce_schemas(groups: list[SchemaGroup], patterns: list[PatternGroup], budget: Budget) -> EngineGrammar:

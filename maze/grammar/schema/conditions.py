@@ -64,7 +64,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class PropertyNames:
     """Every name of an object satisfies a condition on strings; or, if `some`, one at least does."""
 
     condition: Condition
@@ -154,7 +154,7 @@ class Some:
     conditions: tuple[Condition, ...]
 
 
-Atom = IsKind | Text | Member | Names | Size | Item | Matching | Unique | Unsure
+Atom = IsKind | Text | Member | PropertyNames | Size | Item | Matching | Unique | Unsure
 Formula = Atom | Meaning | OneOf | Unless | Every | Some
 
 
@@ -259,8 +259,8 @@ class Conditions:
                 return self.unless(kind, self.of(Text(kind, others, None if contrary is None else language)))
             case Member(name, names, inner, some):
                 return self.unless(Kind.OBJECT, self.of(Member(name, names, self.negated(inner), not some)))
-            case Names(inner, some):
-                return self.unless(Kind.OBJECT, self.of(Names(self.negated(inner), not some)))
+            case PropertyNames(inner, some):
+                return self.unless(Kind.OBJECT, self.of(PropertyNames(self.negated(inner), not some)))
             case Item(first, end, inner, some):
                 return self.unless(Kind.ARRAY, self.of(Item(first, end, self.negated(inner), not some)))
             case Unique(holds, note):

@@ -14,7 +14,7 @@ from maze.errors import ContradictionError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.model import Cfg
 from maze.grammar.schema.conditions import NEVER, Kind
-from maze.grammar.schema.meaning import Meanings, Note
+from maze.grammar.schema.meaning import CheckNote, Meanings
 from maze.grammar.schema.reading import check_sizes, in_its_draft, parse_schema, silent_keywords, unknown_keywords
 from maze.grammar.schema.references import References
 from maze.grammar.schema.satisfiable import Satisfiable
@@ -101,8 +101,8 @@ def _lower(text: str, path: str, budget: Budget) -> LoweredSchema:
     if vacuous:
         return LoweredSchema(path, schema, check_schema, None, None)
     unknown = unknown_keywords(schema, path)
-    check_sizes(schema, path)
     check_schema, references, warnings = in_its_draft(schema, check_schema, path, budget)
+    check_sizes(schema, path)
     combined = _of_documents([references], path, budget)
     return LoweredSchema(
         path,
@@ -136,7 +136,7 @@ def _of_documents(documents: Sequence[References], paths: str, budget: Budget) -
     return CombinedSchemas(made.cfg, reasons, (warning,) if meanings.unknown_formats else ())
 
 
-def _reasons(notes: Sequence[Note]) -> tuple[str, ...]:
+def _reasons(notes: Sequence[CheckNote]) -> tuple[str, ...]:
     pointers: dict[tuple[str, str], list[str]] = {}
     for note in notes:
         pointers.setdefault((note.keyword, note.what), []).append(note.pointer)

@@ -25,8 +25,8 @@ from maze.grammar.schema.conditions import (
     Matching,
     Meaning,
     Member,
-    Names,
     OneOf,
+    PropertyNames,
     Size,
     Text,
     Unique,
@@ -55,7 +55,7 @@ MAX_EVALUATING = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class CheckNote:
     """Something that is left to the check."""
 
     keyword: str
@@ -70,7 +70,7 @@ class Meanings:
         self.budget = budget
         self.questions = Questions(budget)
         self.conditions = Conditions(budget)
-        self.notes: list[Note] = []
+        self.notes: list[CheckNote] = []
         self._numbers: dict[int, int] = {}
         self._schemas: list[_Schema] = []
         self._made: dict[int, Condition] = {}
@@ -129,7 +129,7 @@ class Meanings:
         return self.conditions.of(Meaning(number, negated=False))
 
     def note(self, keyword: str, what: str, pointer: str) -> int:
-        self.notes.append(Note(keyword, what, pointer))
+        self.notes.append(CheckNote(keyword, what, pointer))
         return len(self.notes) - 1
 
     def note_on(self, condition: Condition, what: str) -> int:
@@ -351,7 +351,7 @@ class _Schema:
         if "propertyNames" in schema and self._draft >= 6:
             names = self._child(schema["propertyNames"], place, f"{pointer}/propertyNames")
             if names != ALWAYS:
-                yield of(Names(names, some=False))
+                yield of(PropertyNames(names, some=False))
         low, high = int(schema.get("minProperties", 0)), schema.get("maxProperties")
         if low or high is not None:
             note = self.note("minProperties", "the number of properties", f"{pointer}/minProperties")

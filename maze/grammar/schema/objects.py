@@ -16,8 +16,8 @@ from maze.grammar.schema.conditions import (
     Condition,
     Every,
     Member,
-    Names,
     OneOf,
+    PropertyNames,
     Size,
     Some,
     TooManyError,
@@ -141,7 +141,7 @@ class Objects:
                 return ALWAYS
             case Size(_, _, _, note):
                 self._counting_notes.add(note)
-            case Names(inner, some):
+            case PropertyNames(inner, some):
                 language, notes = self._strings(inner)
                 self.notes.update(notes)
                 if some:

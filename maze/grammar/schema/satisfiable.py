@@ -21,8 +21,8 @@ from maze.grammar.schema.conditions import (
     Matching,
     Meaning,
     Member,
-    Names,
     OneOf,
+    PropertyNames,
     Size,
     Some,
     Text,
@@ -83,7 +83,7 @@ class Satisfiable:
                 return ALWAYS if wanted is kind else NEVER
             case Unsure(wanted) | Text(wanted) | Size(wanted):
                 return condition if wanted is kind else NEVER
-            case Member() | Names():
+            case Member() | PropertyNames():
                 return condition if kind is Kind.OBJECT else NEVER
             case Item() | Matching() | Unique():
                 return condition if kind is Kind.ARRAY else NEVER
