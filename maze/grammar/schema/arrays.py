@@ -21,7 +21,7 @@ from maze.grammar.schema.conditions import (
 
 MAX_DISTINCT = 8
 """Most values that are told apart where no two items may be equal: there is a rule for each set of them."""
-MAX_WAYS = 64
+MAX_CHOICES = 64
 """Most ways in which one item may satisfy some of the conditions that are counted."""
 MAX_PREFIX = 1_000
 """Most items that have a condition of their own, and most that are counted one by one."""
@@ -278,7 +278,7 @@ class ArrayRules:
                 split.append((fails, (*counted, (low, high))))
             ways = split
             self._conditions.spend(len(ways))
-            if len(ways) > MAX_WAYS:
+            if len(ways) > MAX_CHOICES:
                 raise TooManyError
         for way, counted in ways:
             if way != NEVER:

@@ -34,7 +34,7 @@ CHECKED_FORMATS = frozenset(("regex", "idn-email", "idn-hostname"))
 
 def is_known(name: str) -> bool:
     """Whether a format is one of JSON Schema's; all others say nothing."""
-    return name in _LANGUAGES or name in CHECKED_FORMATS
+    return name in KNOWN_FORMATS
 
 
 @cache
@@ -183,3 +183,6 @@ _LANGUAGES: dict[str, Callable[[], FormatLanguage]] = {
     "uri-template": _regular(_TEMPLATE),
     "uuid": _regular("[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"),
 }
+
+KNOWN_FORMATS = CHECKED_FORMATS | _LANGUAGES.keys()
+"""Those of JSON Schema."""

@@ -29,7 +29,7 @@ from maze.grammar.schema.meaning import Meanings
 
 MAX_CELLS = 64
 """Most ways in which patterns of names overlap in one object."""
-MAX_WAYS = 64
+MAX_CHOICES = 64
 """Most ways in which one value may satisfy some of the conditions that are about it."""
 
 
@@ -243,7 +243,7 @@ class Objects:
                 if met != NEVER and not (self._has_no_value(met)):
                     longer.append((met, holding | {atom}))
             choices = longer
-            if len(choices) > MAX_WAYS:
+            if len(choices) > MAX_CHOICES:
                 raise TooManyError
         return choices
 
