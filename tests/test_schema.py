@@ -308,6 +308,16 @@ def test_what_no_grammar_enforces_is_named_and_decided_by_the_check(
     assert not checked_by_us(f'{{"p":{refused}}}', result)
 
 
+def test_a_name_that_comes_twice_does_not_undo_what_is_said_to_be_enforced() -> None:
+    one_of_many = {"type": "object", "not": {"additionalProperties": {"type": "string"}}}
+    result = lowered({"type": "array", "items": one_of_many})
+    assert result.reasons == ("that no name comes twice is checked on the finished text only: schema at #/items",)
+    assert accepts(result, '[{"a":1,"a":"x"}]')
+    assert not checked_by_us('[{"a":1,"a":"x"}]', result)
+    assert lowered({"type": "object", "not": {"properties": {"a": {"type": "string"}}}}).fully_enforced
+    assert lowered({"type": "object", "not": {"propertyNames": {"maxLength": 1}}}).fully_enforced
+
+
 @pytest.mark.parametrize(
     "schema",
     [False, {"enum": []}, {"type": "string", "const": 1}, {"not": {}}, {"type": "integer", "minimum": 2, "maximum": 1}],

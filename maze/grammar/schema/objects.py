@@ -13,6 +13,7 @@ from maze.grammar.pattern.tree import ANYTHING, Node, alt, both, literal, negati
 from maze.grammar.schema.conditions import (
     ALWAYS,
     NEVER,
+    Atom,
     Condition,
     Every,
     Member,
@@ -57,6 +58,10 @@ class Way:
 
     condition: Condition
     rest: Condition
+
+
+def _is_of_some_name(atom: Atom) -> bool:
+    return isinstance(atom, Member) and atom.name is None and atom.some and atom.condition != ALWAYS
 
 
 class Objects:
@@ -118,6 +123,8 @@ class Objects:
             for name in names
         ]
         self.others = self._cells(general)
+        self.repetition_matters = any(map(_is_of_some_name, atoms_in_order(conditions, self.formula)))
+        """Whether another property of the same name, which holds instead for some readers, may undo what one does."""
         self._about: dict[tuple[int, Name | OtherNames], bool] = {}
         self._steps: dict[tuple[Condition, object], Condition] = {}
 

@@ -109,7 +109,7 @@ class _Writing:
             found: set[int] = set()
             wider = widen(condition, found)
             try:
-                productions = self._exact_productions(wider, kind, found)
+                productions = self._exact_productions(wider, kind, found, whole)
             except (TooManyError, OverBudgetError):
                 continue
             if widen == self._without_alternatives:
@@ -117,7 +117,7 @@ class _Writing:
             notes |= found
             return productions
         notes.add(self._meanings.note_on(whole, f"all but its type, of an {kind.value},"))
-        return self._exact_productions(ALWAYS, kind, set())
+        return self._exact_productions(ALWAYS, kind, set(), whole)
 
     def _as_it_is(self, condition: Condition, _notes: set[int]) -> Condition:
         return condition
@@ -141,7 +141,9 @@ class _Writing:
         parts = formula.conditions if isinstance(formula, Every) else (condition,)
         return self._conditions.every(part for part in parts if not isinstance(self._conditions[part], Some | OneOf))
 
-    def _exact_productions(self, condition: Condition, kind: Kind, notes: set[int]) -> tuple[Production, ...]:
+    def _exact_productions(
+        self, condition: Condition, kind: Kind, notes: set[int], whole: Condition
+    ) -> tuple[Production, ...]:
         if kind in WORDS:
             return ((Literal(WORDS[kind]),),)
         if kind in (Kind.NUMBER, Kind.STRING):
@@ -154,7 +156,7 @@ class _Writing:
                     many = conjuncts(language) > MAX_CONJUNCTS
                     number = f"over {MAX_CONJUNCTS}" if many else "some large"
                     what = f"what is one of {number} patterns for one value"
-                    notes.add(self._meanings.note_on(condition, what))
+                    notes.add(self._meanings.note_on(whole, what))
                     language, _ = self._satisfiable.language(ALWAYS, kind)
             if has_no_text(language, self._meanings.questions, self._budget):
                 return ()
@@ -164,6 +166,8 @@ class _Writing:
         objects = self._satisfiable.objects(condition)
         productions = ObjectRules(objects, self._value, self._new_rule, self._rules).productions()
         notes |= objects.notes
+        if objects.repetition_matters:
+            notes.add(self._meanings.note_on(whole, "that no name comes twice"))
         return productions
 
     def _is_bearable(self, language: Node) -> bool:
