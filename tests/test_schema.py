@@ -262,6 +262,8 @@ def test_numbers_beyond_every_float_are_left_to_the_check(keyword: str, wrong: s
         ({"prefixItems": [{}], "unevaluatedItems": False}, "[1]", "[1,2]"),
         ({"oneOf": [{"type": "string"}, {"maxLength": 1}]}, '"xy"', '"x"'),
         ({"oneOf": [{"required": ["a"]}, {"required": ["b"]}]}, '{"a":1}', '{"a":1,"b":1}'),
+        ({"oneOf": [{"dependentRequired": {"b": ["c"]}}, {"not": {"const": 1}}]}, '{"b":1}', '{"b":1,"c":1}'),
+        ({"oneOf": [{}, {"properties": {"a": {"type": "null"}}}]}, '{"a":1}', '{"a":null}'),
         ({"oneOf": [{"multipleOf": 2}, {"multipleOf": 3}]}, "4", "6"),
         ({"type": "array", "items": {"enum": [1, 2, 3]}, "uniqueItems": True}, "[2,1]", "[2,2]"),
         ({"type": "string", "pattern": "^(?!x)"}, '"y"', '"x"'),

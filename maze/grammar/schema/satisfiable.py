@@ -76,7 +76,7 @@ class Satisfiable:
             case Some(conditions):
                 return self._conditions.some(self.of_kind(each, kind) for each in conditions)
             case OneOf(conditions, note):
-                return self._one_of([self.of_kind(each, kind) for each in conditions], note)
+                return self._one_of([self.of_kind(each, kind) for each in conditions], kind, note)
             case Unless(wanted, inner):
                 return self.of_kind(inner, kind) if wanted is kind else ALWAYS
             case IsKind(wanted):
@@ -89,7 +89,7 @@ class Satisfiable:
                 return condition if kind is Kind.ARRAY else NEVER
         raise AssertionError(formula)
 
-    def _one_of(self, conditions: Sequence[Condition], note: int) -> Condition:
+    def _one_of(self, conditions: Sequence[Condition], kind: Kind, note: int) -> Condition:
         possible = [condition for condition in conditions if condition != NEVER]
         if len(possible) < 2:
             return possible[0] if possible else NEVER
@@ -98,7 +98,7 @@ class Satisfiable:
             return NEVER
         if always:
             return self._conditions.every(
-                self._conditions.negated(condition) for condition in possible if condition != ALWAYS
+                self.of_kind(self._conditions.negated(condition), kind) for condition in possible if condition != ALWAYS
             )
         return self._conditions.of(OneOf(tuple(possible), note))
 
