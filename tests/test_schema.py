@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from llguidance import LLMatcher, LLTokenizer
 from schema_walks import checked_by_us, grammar_text, independent_value, mutations, random_text
 
+from benchmarks.schema_texts import can_write
 from maze.errors import (
     ContradictionError,
     InvalidConstraintError,
@@ -22,6 +23,7 @@ from maze.errors import (
     UnsupportedConstraintError,
 )
 from maze.grammar.budget import MAX_OPTIONAL_STEPS, Budget
+from maze.grammar.llguidance import Matcher
 from maze.grammar.schema.lower import CombinedSchemas, LoweredSchema, combine_schemas, lower_schema
 from maze.grammar.schema.reading import (
     MAX_DEPTH,
@@ -32,6 +34,7 @@ from maze.grammar.schema.reading import (
 )
 from maze.grammar.schema.references import MAX_SCHEMA_CHAIN
 from maze.json_text import JsonValue
+from maze.types import EngineGrammar
 
 BRAID = Path(__file__).parent / "data" / "braid"
 PATH = "constraints[2].json_schema"
@@ -541,6 +544,98 @@ def test_texts_of_the_grammar_satisfy_the_schema_and_what_breaks_it_is_refused(s
             breaks = True
         if breaks:
             assert not checked_by_us(mutated, result), mutated
+
+
+few_names = st.sampled_from(["a", "b", "c"])
+few = st.sampled_from(
+    [
+        {},
+        {"type": "string"},
+        {"type": "integer"},
+        {"type": "null"},
+        {"const": 1},
+        {"enum": ["x", 2]},
+        {"minimum": 1},
+        {"type": "number", "multipleOf": 1.5},
+        {"maxLength": 1},
+        {"type": "string", "pattern": "^x"},
+    ]
+)
+"""Few, so that they overlap in every way."""
+
+
+def _keywords(inner: st.SearchStrategy[JsonValue]) -> st.SearchStrategy[JsonValue]:
+    pair = st.lists(inner, min_size=2, max_size=3)
+    named = st.dictionaries(few_names, inner, min_size=1, max_size=2)
+    name_patterns = st.sampled_from(["^a", "b$", "^.$"])
+    objects = {
+        "properties": named,
+        "required": st.lists(few_names, min_size=1, max_size=2, unique=True),
+        "additionalProperties": inner,
+        "patternProperties": st.dictionaries(name_patterns, inner, min_size=1, max_size=1),
+        "propertyNames": st.builds(lambda pattern: {"pattern": pattern}, name_patterns),
+        "dependentRequired": st.dictionaries(few_names, st.lists(few_names, max_size=1), max_size=1),
+        "dependentSchemas": st.dictionaries(few_names, inner, max_size=1),
+        "minProperties": st.integers(0, 2),
+        "maxProperties": st.integers(1, 3),
+        "unevaluatedProperties": st.just(False) | few,
+    }
+    arrays = {
+        "prefixItems": st.lists(inner, min_size=1, max_size=2),
+        "items": inner,
+        "contains": inner,
+        "maxContains": st.integers(1, 2),
+        "minItems": st.integers(0, 2),
+        "maxItems": st.integers(2, 3),
+        "uniqueItems": st.booleans(),
+        "unevaluatedItems": st.just(False) | few,
+    }
+
+    def some_of(kind: str, keywords: dict[str, st.SearchStrategy[JsonValue]]) -> st.SearchStrategy[JsonValue]:
+        chosen = st.lists(st.sampled_from(sorted(keywords)), min_size=1, max_size=3, unique=True)
+        given_ = chosen.flatmap(lambda names: st.fixed_dictionaries({name: keywords[name] for name in names}))
+        return given_ | given_.map(lambda schema: {"type": kind, **schema})
+
+    return st.one_of(
+        some_of("object", objects),
+        some_of("array", arrays),
+        st.builds(lambda schema: {"not": schema}, inner),
+        st.builds(lambda keyword, branches: {keyword: branches}, st.sampled_from(["allOf", "anyOf", "oneOf"]), pair),
+        st.fixed_dictionaries({"if": inner, "then": inner}, optional={"else": inner}),
+    )
+
+
+combined_schemas = st.recursive(few, _keywords, max_leaves=6)
+small_values = st.recursive(
+    st.sampled_from([None, True, 0, 1, 2, 3, -1, 1.5, 4.5, "", "x", "xy", "ab"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(few_names | st.sampled_from(["ab", "zz"]), inner, max_size=3)
+    ),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(schema=combined_schemas, values=st.lists(small_values, min_size=12, max_size=12), seed=st.integers(0, 2**32))
+def test_a_grammar_has_all_values_that_the_check_takes_and_no_other_where_all_is_enforced(
+    schema: JsonValue, values: list[JsonValue], seed: int
+) -> None:
+    independent = Draft202012Validator(schema)
+    try:
+        result = lowered(schema)
+    except ContradictionError:
+        assert not [value for value in values if independent.is_valid(value)]
+        return
+    matcher = Matcher(EngineGrammar(grammar_text(result).partition("\n")[2]))
+    for value in values:
+        is_valid = checked_by_us(json.dumps(value), result)
+        is_written = can_write(matcher, value)
+        assert is_valid is independent.is_valid(value), value
+        assert is_written or not is_valid, value
+        assert is_valid or not is_written or not result.fully_enforced, value
+    text = random_text(result, random.Random(seed), most_bytes=60)
+    if text is not None and result.fully_enforced:
+        assert checked_by_us(text, result), text
 
 
 def test_keywords_that_no_draft_knows_are_named_with_their_pointers() -> None:
