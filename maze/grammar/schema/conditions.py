@@ -14,6 +14,10 @@ from maze.grammar.budget import Budget
 from maze.grammar.pattern.tree import Node, negation
 
 
+MAX_ATTEMPT_STEPS = 500_000
+"""Most steps of an attempt to write one kind of values exactly; about 1 s."""
+
+
 class TooManyError(Exception):
     """A condition has too many ways to be satisfied; the caller gives something up."""
 
@@ -163,17 +167,19 @@ class Conditions:
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
+        self._gives_up_at = 0
         self._formulas: list[Formula] = [Every(()), Some(())]
         self._numbers: dict[Formula, Condition] = {Every(()): ALWAYS, Some(()): NEVER}
         self._negated: dict[Condition, Condition] = {ALWAYS: NEVER, NEVER: ALWAYS}
 
-    def spend(self, steps: int) -> None:
-        """Count steps of taking a condition apart.
+    def begin_attempt(self) -> None:
+        """From now on take MAX_ATTEMPT_STEPS at most to take a condition apart."""
+        self._gives_up_at = self.budget.spent + MAX_ATTEMPT_STEPS
 
-        Raises TooManyError where none are left for what can be done without.
-        """
+    def spend(self, steps: int) -> None:
+        """Count steps of an attempt, which can be done without. Raises TooManyError where none are left."""
         self.budget.spend(steps)
-        if not self.budget.has_optional_steps:
+        if self.budget.spent > self._gives_up_at or not self.budget.has_optional_steps:
             raise TooManyError
 
     def __getitem__(self, condition: Condition) -> Formula:

@@ -108,6 +108,7 @@ class _Writing:
         for widen in (self._as_it_is, self._without_exclusions, self._without_alternatives):
             found: set[int] = set()
             wider = widen(condition, found)
+            self._conditions.begin_attempt()
             try:
                 productions = self._exact_productions(wider, kind, found, whole)
             except (TooManyError, OverBudgetError):
