@@ -13,7 +13,6 @@ from enum import Enum
 from maze.grammar.budget import Budget
 from maze.grammar.pattern.tree import Node, negation
 
-
 MAX_ATTEMPT_STEPS = 500_000
 """Most steps of an attempt to write one kind of values exactly; about 1 s."""
 
