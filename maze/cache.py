@@ -56,10 +56,12 @@ class ConstraintCache:
         key: Hashable,
         compile: Callable[[Budget], CompiledConstraints],  # noqa: A002 - it is the verb of this project
         deadline: Deadline | None = None,
+        *,
+        at_once: bool = False,
     ) -> tuple[CompiledConstraints, bool]:
         """The constraints under `key`, and whether they were there; if not, `compile` makes them.
 
-        Raises what `compile` raises, and TimedOutError at the deadline; the compilation goes on as long as another call
+        `at_once`: there is nothing to do that would need a turn in line, nor a thread with a deep stack. Raises what `compile` raises, and TimedOutError at the deadline; the compilation goes on as long as another call
         waits for it.
         """
         while True:
@@ -69,7 +71,7 @@ class ConstraintCache:
                     self._hits += 1
                     return kept, True
                 # A compilation that asks again must not wait, neither for itself nor for one that is behind it in line.
-                if on_big_stack():
+                if at_once or on_big_stack():
                     self._misses += 1
                     break
                 ends_at = math.inf if deadline is None else deadline.at
@@ -97,7 +99,10 @@ class ConstraintCache:
                 with self._lock:
                     self._hits += 1
             return compiled, not is_new
-        return compile(Budget()), False
+        compiled = compile(Budget())
+        if at_once and self._enabled:
+            self._kept.put(key, compiled, size_of(key) + size_of(compiled))
+        return compiled, False
 
     def _start(self, key: Hashable, flight: _Flight, compile: Callable[[Budget], CompiledConstraints]) -> None:  # noqa: A002
         def task(quick: bool) -> CompiledConstraints:

@@ -231,7 +231,9 @@ class Orchestrator:
             with memory_for(COMPILING_FACTOR * sum(map(_characters_of, given))):
                 return compile_constraints(given, language, on_unenforceable, budget)
 
-        return self._cache.get_or_compile((constraints_key, language, on_unenforceable), compile_now, deadline)
+        return self._cache.get_or_compile(
+            (constraints_key, language, on_unenforceable), compile_now, deadline, at_once=not constraints_key
+        )
 
     def validate(
         self,
