@@ -61,7 +61,9 @@ class ConstraintCache:
     ) -> tuple[CompiledConstraints, bool]:
         """The constraints under `key`, and whether they were there; if not, `compile` makes them.
 
-        `at_once`: there is nothing to do that would need a turn in line, nor a thread with a deep stack. Raises what `compile` raises, and TimedOutError at the deadline; the compilation goes on as long as another call
+        `at_once`: there is nothing to do that would need a turn in line, nor a thread with a deep stack.
+
+        Raises what `compile` raises, and TimedOutError at the deadline; the compilation goes on as long as another call
         waits for it.
         """
         while True:
@@ -106,7 +108,6 @@ class ConstraintCache:
 
     def _start(self, key: Hashable, flight: _Flight, compile: Callable[[Budget], CompiledConstraints]) -> None:  # noqa: A002
         def task(quick: bool) -> CompiledConstraints:
-            compiled = None
             try:
                 flight.budget.begin(quick=quick)
                 compiled = compile(flight.budget)
@@ -118,10 +119,14 @@ class ConstraintCache:
             self._finish(key, flight, compiled)
             return compiled
 
+        def forget_failure(future: Future[CompiledConstraints]) -> None:
+            if future.exception() is not None:
+                self._finish(key, flight, None)
+
+        flight.future.add_done_callback(forget_failure)  # where there was no thread for the task either
         try:
             take_turn(task, flight.future)
-        except MemoryError as error:
-            self._finish(key, flight, None)
+        except Exception as error:  # noqa: BLE001 - no thread; whoever waits must hear of it
             flight.future.set_exception(error)
 
     def _finish(self, key: Hashable, flight: _Flight, compiled: CompiledConstraints | None) -> None:
