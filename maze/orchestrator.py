@@ -319,7 +319,7 @@ class Orchestrator:
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
-            raise CancelledError("cancelled: this Orchestrator is closed; make a new one")
+            raise CancelledError("cancelled: libmaze was shut down (or this Orchestrator closed: make a new one)")
 
     def _engine(self) -> Backend:
         self._refuse_in_forked_child()
