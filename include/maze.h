@@ -9,8 +9,9 @@
  * Lifecycle.  No call is required before maze_generate(): the first call
  *   starts an embedded Python interpreter (tens of milliseconds) and reads the
  *   configuration from the environment.  maze_init() sets it from the program
- *   instead.  maze_shutdown() ends every generation under way and drops the engine;
- *   a call after it starts anew.  Nothing has to be called before exit().
+ *   instead.  maze_shutdown() ends every generation under way and drops the
+ *   engine; a call after it starts anew.  Nothing has to be called before
+ *   exit().
  *
  * Ownership.  The caller owns everything it passes in and may free it as soon
  *   as the call returns.  The library owns every GenerationResultFFI and all
@@ -50,8 +51,8 @@
  *   long as that looks up a name: close them before, or between calls.)
  *
  * Fork.  After the first call, a descendant made by fork() without exec() gets
- *   a MAZE_FORKED error from every function, also if it has got the same pid.  A fork before the first call, and
- *   fork followed by exec, are fine.
+ *   a MAZE_FORKED error from every function, also if it has got the same pid.
+ *   A fork before the first call, and fork followed by exec, are fine.
  *
  * Signals, locale, environment, stdout.  libmaze never changes or uses them.
  *   A call, its callbacks included, has the default floating-point

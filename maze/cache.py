@@ -124,10 +124,7 @@ class ConstraintCache:
                 self._finish(key, flight, None)
 
         flight.future.add_done_callback(forget_failure)  # where there was no thread for the task either
-        try:
-            take_turn(task, flight.future)
-        except Exception as error:  # noqa: BLE001 - no thread; whoever waits must hear of it
-            flight.future.set_exception(error)
+        take_turn(task, flight.future)
 
     def _finish(self, key: Hashable, flight: _Flight, compiled: CompiledConstraints | None) -> None:
         size = size_of(key) + size_of(compiled)

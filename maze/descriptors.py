@@ -26,11 +26,7 @@ def hold_the_standard_streams() -> None:
 
     As maze/abi/descriptors.c does when a call begins; for what opens by itself later in a call, such as the resolver.
     """
-    for number in range(_FIRST_FREE):
-        with contextlib.suppress(OSError):  # without descriptors, whoever opens will tell
-            try:
-                fcntl.fcntl(number, fcntl.F_GETFD)
-            except OSError:
-                opened = os.open("/", os.O_PATH | os.O_CLOEXEC)
-                if opened >= _FIRST_FREE:
-                    os.close(opened)  # another thread was faster
+    with contextlib.suppress(OSError):  # without descriptors, whoever opens will tell
+        while (opened := os.open("/", os.O_PATH | os.O_CLOEXEC)) < _FIRST_FREE:
+            pass  # each is the lowest that is free
+        os.close(opened)
