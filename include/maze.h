@@ -9,8 +9,9 @@
  * Lifecycle.  No call is required before maze_generate(): the first call
  *   starts an embedded Python interpreter (tens of milliseconds) and reads the
  *   configuration from the environment.  maze_init() sets it from the program
- *   instead.  maze_shutdown() ends every call under way and drops the engine;
- *   a call after it starts anew.  Nothing has to be called before exit().
+ *   instead.  maze_shutdown() ends every generation under way and drops the
+ *   engine; a call after it starts anew.  Nothing has to be called before
+ *   exit().
  *
  * Ownership.  The caller owns everything it passes in and may free it as soon
  *   as the call returns.  The library owns every GenerationResultFFI and all
@@ -46,10 +47,12 @@
  *   can be neither read nor written, as if it were closed still, so that the
  *   host's output cannot end up on a connection.  The host's next open() does
  *   not return that number then; dup2() onto it is the way, and is left alone.
+ *   (One that is closed while a call is under way may be the resolver's for as
+ *   long as that looks up a name: close them before, or between calls.)
  *
  * Fork.  After the first call, a descendant made by fork() without exec() gets
- *   a MAZE_FORKED error from every function, also if it has got the same pid.  A fork before the first call, and
- *   fork followed by exec, are fine.
+ *   a MAZE_FORKED error from every function, also if it has got the same pid.
+ *   A fork before the first call, and fork followed by exec, are fine.
  *
  * Signals, locale, environment, stdout.  libmaze never changes or uses them.
  *   A call, its callbacks included, has the default floating-point
@@ -470,8 +473,9 @@ MAZE_API const char *maze_status_name(MazeStatus status);
 MAZE_API GenerationResultFFI *maze_init(const MazeConfigFFI *config);
 
 /**
- * End every call under way with MAZE_CANCELLED, drop the engine, the cache and
- * the configuration. Results stay valid. The next call starts anew. A no-op
+ * End every generation under way with MAZE_CANCELLED, drop the engine, the
+ * cache and the configuration. Constraints being compiled and texts being
+ * checked are finished. Results stay valid. The next call starts anew. A no-op
  * if nothing was started.
  */
 MAZE_API void maze_shutdown(void);

@@ -56,8 +56,12 @@ class ConstraintCache:
         key: Hashable,
         compile: Callable[[Budget], CompiledConstraints],  # noqa: A002 - it is the verb of this project
         deadline: Deadline | None = None,
+        *,
+        at_once: bool = False,
     ) -> tuple[CompiledConstraints, bool]:
         """The constraints under `key`, and whether they were there; if not, `compile` makes them.
+
+        `at_once`: there is nothing to do that would need a turn in line, nor a thread with a deep stack.
 
         Raises what `compile` raises, and TimedOutError at the deadline; the compilation goes on as long as another call
         waits for it.
@@ -69,7 +73,7 @@ class ConstraintCache:
                     self._hits += 1
                     return kept, True
                 # A compilation that asks again must not wait, neither for itself nor for one that is behind it in line.
-                if on_big_stack():
+                if at_once or on_big_stack():
                     self._misses += 1
                     break
                 ends_at = math.inf if deadline is None else deadline.at
@@ -97,11 +101,13 @@ class ConstraintCache:
                 with self._lock:
                     self._hits += 1
             return compiled, not is_new
-        return compile(Budget()), False
+        compiled = compile(Budget())
+        if at_once and self._enabled:
+            self._kept.put(key, compiled, size_of(key) + size_of(compiled))
+        return compiled, False
 
     def _start(self, key: Hashable, flight: _Flight, compile: Callable[[Budget], CompiledConstraints]) -> None:  # noqa: A002
         def task(quick: bool) -> CompiledConstraints:
-            compiled = None
             try:
                 flight.budget.begin(quick=quick)
                 compiled = compile(flight.budget)
@@ -113,11 +119,12 @@ class ConstraintCache:
             self._finish(key, flight, compiled)
             return compiled
 
-        try:
-            take_turn(task, flight.future)
-        except MemoryError as error:
-            self._finish(key, flight, None)
-            flight.future.set_exception(error)
+        def forget_failure(future: Future[CompiledConstraints]) -> None:
+            if future.exception() is not None:
+                self._finish(key, flight, None)
+
+        flight.future.add_done_callback(forget_failure)  # where there was no thread for the task either
+        take_turn(task, flight.future)
 
     def _finish(self, key: Hashable, flight: _Flight, compiled: CompiledConstraints | None) -> None:
         size = size_of(key) + size_of(compiled)

@@ -63,8 +63,9 @@ _log = logging.getLogger(__name__)
 Constraints = Sequence[ConstraintIR] | Callable[[], Sequence[ConstraintIR]]
 """The constraints, or what makes them: called only if they are not in the cache under their key."""
 
-Check = Callable[[bytes, CompiledConstraints], ValidationResult]
-"""Decides whether a finished text satisfies its constraints, as validate() does; raises MazeError if it cannot."""
+Check = Callable[[bytes, CompiledConstraints, float], ValidationResult]
+"""Decides whether a finished text satisfies its constraints, as validate() does, by a time of time.monotonic(); raises
+MazeError if it cannot."""
 
 _DEFAULT_OPTIONS = GenerationOptions()
 
@@ -231,7 +232,9 @@ class Orchestrator:
             with memory_for(COMPILING_FACTOR * sum(map(_characters_of, given))):
                 return compile_constraints(given, language, on_unenforceable, budget)
 
-        return self._cache.get_or_compile((constraints_key, language, on_unenforceable), compile_now, deadline)
+        return self._cache.get_or_compile(
+            (constraints_key, language, on_unenforceable), compile_now, deadline, at_once=not constraints_key
+        )
 
     def validate(
         self,
@@ -316,7 +319,7 @@ class Orchestrator:
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
-            raise CancelledError("cancelled: this Orchestrator is closed; make a new one")
+            raise CancelledError("cancelled: libmaze was shut down (or this Orchestrator closed: make a new one)")
 
     def _engine(self) -> Backend:
         self._refuse_in_forked_child()
@@ -392,7 +395,7 @@ def _check(
     Raises BadResponseError for what is no text.
     """
     try:
-        validation = check(completion.text.encode(), compiled)
+        validation = check(completion.text.encode(), compiled, request.deadline.at)
     except UnicodeEncodeError as error:
         problem = f"the text of the engine holds a lone surrogate, U+{ord(error.object[error.start]):04X}"
         raise BadResponseError(problem, partial_text=completion.text) from None
@@ -409,7 +412,8 @@ def _failure(
     if violated is None:
         return validation_error(validation)
     if completion.finish_reason == FINISHED_LENGTH:
-        return _hopeless(completion.text, compiled, validation) or TruncatedError(
+        hopeless = None if request.deadline.expired() else _hopeless(completion.text, compiled, validation)
+        return hopeless or TruncatedError(
             f"the text was cut off after {completion.tokens_generated} tokens before it was complete: "
             f"{describe_violation(violated)}; raise max_tokens (it was {request.max_tokens}), or use a model with a "
             "longer context"

@@ -74,7 +74,10 @@ class _Workers:
         self._unfinished = 0
 
     def put(self, task: Callable[[], None]) -> None:
-        """Have `task`, which raises nothing, called. Raises MemoryError if there is no thread and none can be had."""
+        """Have `task`, which raises nothing, called.
+
+        Raises MemoryError or OutOfMemoryError if there is no thread and none can be had.
+        """
         with self._lock:
             if self._unfinished >= self._threads and self._threads < self._most:
                 self._start_thread()
@@ -98,8 +101,10 @@ class _Workers:
 
     def _work(self, started: threading.Event) -> None:
         _inside.is_worker = True
-        bytes(_FIRST_ALLOCATION)
-        started.set()
+        try:
+            bytes(_FIRST_ALLOCATION)
+        finally:
+            started.set()
         while True:
             self._run_next_task()  # a function of its own, so that nothing of a finished task is kept alive here
 
@@ -155,23 +160,26 @@ def take_turn(task: Callable[[bool], _Result], future: Future[_Result]) -> None:
     a row, and so would everything else that waits for the interpreter. `task(True)` is called in a line of its own and
     must raise TakesLongError soon if it is one of them; then `task(False)` is called when its turn has come.
 
-    Raises MemoryError if no thread can be started.
+    Where no thread can be started, `future` gets MemoryError or OutOfMemoryError.
     """
+
+    def put(line: _Workers, begin: Callable[[], None]) -> None:
+        try:
+            line.put(begin)
+        except Exception as error:  # noqa: BLE001 - no thread; whoever waits must hear of it
+            future.set_exception(error)
 
     def begin() -> None:
         try:
             result = task(True)
         except TakesLongError:
-            try:
-                _lines.long.put(lambda: _complete(future, lambda: task(False)))
-            except MemoryError as error:
-                future.set_exception(error)
+            put(_lines.long, lambda: _complete(future, lambda: task(False)))
         except BaseException as error:  # noqa: BLE001 - carried to the caller
             future.set_exception(error)
         else:
             future.set_result(result)
 
-    _lines.quick.put(begin)
+    put(_lines.quick, begin)
 
 
 def _complete(future: Future[_Result], function: Callable[[], _Result]) -> None:

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from http_calls import close_backends
 
@@ -13,6 +14,10 @@ from maze.cli import main
 from maze.config import ENVIRONMENT_VARIABLES
 from maze.engine import EmbeddedEngine
 from maze.log import configure_logging
+
+# A machine under load is no finding.
+hypothesis.settings.register_profile("without a clock", deadline=None)
+hypothesis.settings.load_profile("without a clock")
 
 
 @pytest.fixture(scope="session")

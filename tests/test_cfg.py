@@ -134,7 +134,7 @@ _REGEXES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(GRAMMARS, _REGEXES)
 def test_the_product_has_exactly_the_texts_of_both(cfg: Cfg, regex: str) -> None:
     language = parse_pattern(regex, "p", Budget())

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,8 +16,8 @@ from llguidance import LLMatcher, LLTokenizer
 from schema_walks import constraints_of
 
 import maze.check.validation
-from maze.check.validation import MAX_TEXT_BYTES, validate
-from maze.errors import ContradictionError, LimitExceededError
+from maze.check.validation import MAX_CHECK_SECS, MAX_TEXT_BYTES, validate
+from maze.errors import ContradictionError, LimitExceededError, TimedOutError
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.schema.lower import lower_schema
@@ -346,3 +347,11 @@ def test_more_callers_than_big_stacks_all_get_their_turn() -> None:
     with ThreadPoolExecutor(32) as callers:
         results = callers.map(lambda number: run_with_big_stack(lambda: number * 2), range(500))
         assert list(results) == [number * 2 for number in range(500)]
+
+
+def test_a_check_ends_at_the_deadline_of_its_call() -> None:
+    compiled = compile_constraints((ConstraintIR(regex_patterns=("^(a|aa|aaa)*b?$",)),))
+    started = time.monotonic()
+    with pytest.raises(TimedOutError, match=r"the text was not checked in time; it was at constraints\[0\]"):
+        validate(b"a" * 8_000_000, compiled, ends_at=started + 0.3)
+    assert time.monotonic() - started < MAX_CHECK_SECS

@@ -322,7 +322,7 @@ def _outcome(constraints: list[ConstraintIR]) -> CompiledConstraints | None:
         return None
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(_ARRAYS, st.randoms(use_true_random=False))
 def test_texts_of_the_grammar_satisfy_every_enforced_part_by_independent_checkers(
     constraints: list[ConstraintIR], chance: random.Random
@@ -352,7 +352,7 @@ def _matches_grammar(grammar: str, text: str) -> bool:
     return re.search(regex, text) is not None
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(_ARRAYS, st.randoms(use_true_random=False))
 def test_order_and_duplicates_change_nothing(constraints: list[ConstraintIR], chance: random.Random) -> None:
     first = _outcome(constraints)
@@ -366,7 +366,7 @@ def test_order_and_duplicates_change_nothing(constraints: list[ConstraintIR], ch
     assert second.grammar == first.grammar
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_ARRAYS, st.text(alphabet='abc"', max_size=6))
 def test_each_check_grammar_accepts_exactly_the_texts_of_its_part(constraints: list[ConstraintIR], text: str) -> None:
     result = _outcome(constraints)

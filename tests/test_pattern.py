@@ -268,7 +268,7 @@ _PATTERNS = st.one_of(
 _TEXTS = st.lists(st.text(alphabet="ab_1 c\né", max_size=7), min_size=1, max_size=12)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(_PATTERNS, _TEXTS)
 def test_verdicts_agree_with_the_regex_module(pattern: str, texts: list[str]) -> None:
     try:
@@ -287,7 +287,7 @@ def test_verdicts_agree_with_the_regex_module(pattern: str, texts: list[str]) ->
     assert [accepts(grammar, text) for text in texts] == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_PATTERNS, _PATTERNS, _TEXTS)
 def test_intersection_complement_and_the_way_back_from_an_automaton_are_exact(
     first: str, second: str, texts: list[str]

@@ -73,26 +73,26 @@ _EXPRESSIONS: st.SearchStrategy[Node] = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_EXPRESSIONS, st.sampled_from("abc"))
 def test_a_derivative_has_the_texts_that_go_on_from_the_character(node: Node, character: str) -> None:
     wanted = {word[1:] for word in words_of(node) if word.startswith(character)}
     assert {word for word in words_of(Derivatives(work()).of(node, character)) if len(word) < LONGEST} == wanted
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_EXPRESSIONS)
 def test_without_empty_takes_the_empty_text_alone(node: Node) -> None:
     assert words_of(without_empty(node)) == words_of(node) - {""}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_EXPRESSIONS)
 def test_a_reversed_expression_has_the_texts_backwards(node: Node) -> None:
     assert words_of(reversed_expression(node, work())) == {word[::-1] for word in words_of(node)}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_EXPRESSIONS.filter(is_plain))
 def test_the_first_characters_of_an_expression_are_those_of_its_texts(node: Node) -> None:
     alphabet = Alphabet([node, Chars(_ranges("abc"))], work())
@@ -124,7 +124,7 @@ def _of_at_most(length: int, texts: set[str]) -> set[str]:
     return {text for text in texts if len(text) <= length}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(GRAMMARS, _TEXTS)
 def test_a_left_quotient_has_exactly_the_texts_that_go_on_from_the_prefix(cfg: Cfg, prefix: str) -> None:
     texts = texts_of(cfg)
@@ -138,7 +138,7 @@ def test_a_left_quotient_has_exactly_the_texts_that_go_on_from_the_prefix(cfg: C
     assert _of_at_most(LONGEST - len(prefix), found) == wanted
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(GRAMMARS, _TEXTS)
 def test_a_right_quotient_has_exactly_the_texts_that_the_suffix_ends(cfg: Cfg, suffix: str) -> None:
     texts = texts_of(cfg)
@@ -153,7 +153,7 @@ def test_a_right_quotient_has_exactly_the_texts_that_the_suffix_ends(cfg: Cfg, s
     assert _of_at_most(LONGEST - len(suffix), found) == wanted
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(GRAMMARS, st.text("abc", max_size=2), st.text("abc", max_size=2))
 def test_what_stands_between_two_texts_is_exactly_what_makes_a_text_of_the_grammar(
     cfg: Cfg, before: str, after: str
@@ -168,7 +168,7 @@ def test_what_stands_between_two_texts_is_exactly_what_makes_a_text_of_the_gramm
     assert found == wanted
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(GRAMMARS, _TEXTS)
 def test_the_next_characters_are_those_that_some_text_goes_on_with(cfg: Cfg, prefix: str) -> None:
     try:
@@ -182,7 +182,7 @@ def test_the_next_characters_are_those_that_some_text_goes_on_with(cfg: Cfg, pre
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(GRAMMARS)
 def test_the_shortest_text_of_each_rule_is_the_shortest(cfg: Cfg) -> None:
     shortest = ShortestTexts(cfg, work())

@@ -80,7 +80,7 @@ def small_grammars(draw: st.DrawFn) -> dict[str, list[list[str]]]:
     return {name: draw(st.lists(st.lists(symbol, max_size=3), min_size=1, max_size=4)) for name in names}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     small_grammars(), st.lists(st.text("abc", max_size=7), min_size=8, max_size=8), st.randoms(use_true_random=False)
 )
@@ -433,7 +433,7 @@ def _gbnf_derives(rules: Mapping[str, GbnfNode], text: str) -> bool:
         spans |= found
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.fixed_dictionaries({name: st.recursive(_leaves(), _inner, max_leaves=6) for name in ("root", "x")}),
     st.lists(st.text("abc", max_size=6), min_size=8, max_size=8),

@@ -519,7 +519,7 @@ schemas = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(schema=schemas, seed=st.integers(0, 2**32))
 def test_texts_of_the_grammar_satisfy_the_schema_and_what_breaks_it_is_refused(schema: JsonValue, seed: int) -> None:
     chance = random.Random(seed)

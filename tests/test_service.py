@@ -206,12 +206,18 @@ def picky_service() -> Iterator[tuple[RunningService, ScriptedBackend]]:
         yield service, backend
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff", b'{"prompt":"\\ud800"}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        *((body, "invalid_argument") for body in (b"", b"{", b"[]", b'"x"', b"\xff", b'{"prompt":"\\ud800"}')),
+        (b"[" * 100_000, "limit_exceeded"),
+    ],
+)
 def test_a_body_that_is_no_json_object_is_refused(
-    body: bytes, picky_service: tuple[RunningService, ScriptedBackend]
+    body: bytes, code: str, picky_service: tuple[RunningService, ScriptedBackend]
 ) -> None:
     response = post_bytes(picky_service[0], body)
-    assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_argument")
+    assert (response.status_code, response.json()["error"]["code"]) == (400, code)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@
 
 /* Hosts may use the bits above for marks of their own, and kernels give such addresses out only if asked. */
 #define ADDRESSES_END ((uintptr_t)1 << 47)
+/* What stays free above a chunk that was mapped upwards: a stack grows down, to 8 MiB as a rule. */
+#define STACK_ROOM ((size_t)256 << 20)
 
 /*
  * Each chunk between two that were unmapped is a mapping of its own, of which a process may have 65,530. From so many
@@ -84,10 +86,33 @@ static char *map_at(uintptr_t wanted)
     return NULL;
 }
 
-/* Map memory outside of all that was mapped before: as near as others leave room. NULL if there is none. */
+/* Map memory above all that was mapped before, and leave room for a stack there to grow; as map_chunk(). */
+static char *map_above(void)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+    for (uintptr_t distance = 0; end + distance + CHUNK_BYTES + STACK_ROOM <= ADDRESSES_END;
+         distance = distance == 0 ? CHUNK_BYTES : distance * 2) {
+        char *wanted = (char *)(end + distance);
+        char *start = mmap(wanted, CHUNK_BYTES + STACK_ROOM, PROT_NONE, flags, -1, 0);
+        if (start == MAP_FAILED)
+            continue;
+        munmap(start + CHUNK_BYTES, STACK_ROOM);
+        if (start == wanted && mprotect(start, CHUNK_BYTES, PROT_READ | PROT_WRITE) == 0) {
+            end = (uintptr_t)start + CHUNK_BYTES;
+            return start;
+        }
+        munmap(start, CHUNK_BYTES);
+    }
+    return NULL;
+}
+
+/*
+ * Map memory outside of all that was mapped before: below it, as near as others leave room, and only where there is none
+ * (as under valgrind) above. NULL if there is none at all.
+ */
 static char *map_chunk(void)
 {
-    if (end == 0) {
+    if (lowest == 0) {
         char *start = mmap(NULL, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (start == MAP_FAILED)
             return NULL;
@@ -95,20 +120,14 @@ static char *map_chunk(void)
         end = lowest + CHUNK_BYTES;
         return start;
     }
-    for (uintptr_t distance = CHUNK_BYTES; distance < ADDRESSES_END; distance *= 2) {
-        char *start = lowest > distance ? map_at(lowest - distance) : NULL;
+    for (uintptr_t distance = CHUNK_BYTES; distance < lowest; distance *= 2) {
+        char *start = map_at(lowest - distance);
         if (start != NULL) {
             lowest = (uintptr_t)start;
             return start;
         }
-        uintptr_t above = end + distance - CHUNK_BYTES;
-        start = above + CHUNK_BYTES <= ADDRESSES_END ? map_at(above) : NULL;
-        if (start != NULL) {
-            end = above + CHUNK_BYTES;
-            return start;
-        }
     }
-    return NULL;
+    return map_above();
 }
 
 /* A chunk of which nothing was given out. NULL without memory. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define MIB ((size_t)1 << 20)
+#define REASON_BYTES 256
 
 /* What a call takes besides what grows with its input: 13 MiB were measured for the first over HTTP, with its imports. */
 #define CALL_BYTES (32 * MIB)
@@ -75,13 +76,13 @@ static Room find_room(void)
     return room;
 }
 
-/* Called under the lock. True if `needed` bytes are left; else `text` says so. */
-static bool is_left(size_t needed, char *text, size_t text_size)
+/* Called under the lock. True if `needed` bytes are left; else `text`, of REASON_BYTES, says so. */
+static bool is_left(size_t needed, char *text)
 {
     Room room = find_room();
     if (room.left >= needed)
         return true;
-    snprintf(text, text_size,
+    snprintf(text, REASON_BYTES,
              "out of memory, threads or open files: %zu MiB are needed for this and for the calls under way, and %zu "
              "MiB are left under the limit of the process (%s); raise the limit, or free memory",
              needed / MIB, room.left / MIB, room.limit);
@@ -112,23 +113,20 @@ static void give_lock_back(Host host)
 bool memory_is_left(MemoryNeed need, EmbedProblem *problem)
 {
     static _Thread_local bool has_called;
-    static const char prefix[] = "libmaze: ";
-    memcpy(problem->text, prefix, sizeof prefix);
-    problem->status = MAZE_OUT_OF_MEMORY;
-    char *text = problem->text + sizeof prefix - 1;
+    char text[REASON_BYTES];
     Host host = take_lock();
     size_t needed = GIVE_BACK_BYTES;
     if (need != MEMORY_TO_GIVE_BACK)
         needed = CALL_BYTES + set_aside + (has_called ? 0 : NEW_THREAD_BYTES) +
                  (need == MEMORY_TO_START ? START_BYTES : 0);
-    bool left = is_left(needed, text, sizeof problem->text - sizeof prefix + 1);
+    bool left = is_left(needed, text);
     if (left && !has_called && need != MEMORY_TO_GIVE_BACK) {
         void *volatile first = malloc(1); /* now, while nobody else counts on what glibc maps for it */
         free(first);
         has_called = true;
     }
     give_lock_back(host);
-    return left;
+    return left || embed_fail(problem, MAZE_OUT_OF_MEMORY, "%s", text);
 }
 
 bool host_memory_is_limited(void)
@@ -138,9 +136,9 @@ bool host_memory_is_limited(void)
 
 const char *host_set_memory_aside(size_t bytes)
 {
-    static _Thread_local char text[256];
+    static _Thread_local char text[REASON_BYTES];
     Host host = take_lock();
-    bool left = is_left(CALL_BYTES + set_aside + bytes, text, sizeof text);
+    bool left = is_left(CALL_BYTES + set_aside + bytes, text);
     if (left)
         set_aside += bytes;
     give_lock_back(host);

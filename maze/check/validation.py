@@ -5,6 +5,7 @@ What cannot be decided within the limits is an error: no text is taken for right
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,13 @@ from typing import TypeVar
 from maze.check import Violation
 from maze.check.grammar_check import grammar_violation
 from maze.check.json_check import JsonCheck
-from maze.errors import ConstraintViolatedError, LimitExceededError, MazeError, UnsupportedConstraintError
+from maze.errors import (
+    ConstraintViolatedError,
+    LimitExceededError,
+    MazeError,
+    TimedOutError,
+    UnsupportedConstraintError,
+)
 from maze.types import (
     CompiledConstraints,
     ConstraintOutcome,
@@ -30,15 +37,16 @@ MAX_CHECK_SECS = 10.0
 """Longest time for all parts together; llguidance takes 0.6 s for 1 MB of an ordinary grammar."""
 
 
-def validate(text: bytes, compiled: CompiledConstraints) -> ValidationResult:
+def validate(text: bytes, compiled: CompiledConstraints, ends_at: float = math.inf) -> ValidationResult:
     """Decide for every part of `compiled` whether `text` satisfies it.
 
     `satisfied` is None where a text cannot tell: vacuous and unenforceable parts, token masks. Raises
-    LimitExceededError if the text is too long or too deep, or a part takes too much work.
+    LimitExceededError if the text is too long or too deep, or a part takes too much work, and TimedOutError where it is
+    not done at `ends_at`, a time of time.monotonic().
     """
     if len(text) > MAX_TEXT_BYTES:
         raise LimitExceededError(f"the text has {len(text)} bytes; at most {MAX_TEXT_BYTES} are checked")
-    check = _Check(text)
+    check = _Check(text, ends_at)
     if compiled.joint_check is not None:
         check.try_together(compiled.joint_check)
     outcomes = tuple(_outcome(part, check) for part in compiled.parts)
@@ -105,9 +113,10 @@ _Key = TypeVar("_Key", str, EngineGrammar)
 class _Check:
     """One text and the time there is to check it. Parts that are equal are decided once."""
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, ends_at: float) -> None:
         self.text = text
-        self._deadline = time.monotonic() + MAX_CHECK_SECS
+        self._limit_at = time.monotonic() + MAX_CHECK_SECS
+        self._ends_at = ends_at
         self._decided: dict[str | EngineGrammar, Violation | None] = {}
         self._json = JsonCheck(text)
 
@@ -135,7 +144,10 @@ class _Check:
         return violation
 
     def _in_time(self, path: str) -> None:
-        if time.monotonic() > self._deadline:
+        now = time.monotonic()
+        if now > self._ends_at:
+            raise TimedOutError(f"the text was not checked in time; it was at {path}; raise timeout_ms, or simplify it")
+        if now > self._limit_at:
             raise LimitExceededError(
                 f"checking the text against {path} takes over {MAX_CHECK_SECS:g} s; shorten or simplify them"
             )

@@ -241,9 +241,9 @@ class Service:
         deadline = Deadline(self.settings.request_timeout_secs * 1000)
         cancellation = Cancellation()
 
-        def check(text: bytes, compiled: CompiledConstraints) -> ValidationResult:
+        def check(text: bytes, compiled: CompiledConstraints, ends_at: float) -> ValidationResult:
             if not compiled.parts:
-                return validate(text, compiled)
+                return validate(text, compiled, ends_at)
             return self._compiler.check(text, prepared, cancellation, deadline)
 
         def work(on_text: OnText) -> Answer:

@@ -30,7 +30,7 @@ static void compile(void)
 static void generate(void)
 {
     MazeOptionsFFI options = MAZE_OPTIONS_INIT;
-    options.max_tokens = 4;
+    options.max_tokens = 8;
     check_works(maze_generate_with(&story, NULL, 0, &options));
 }
 
@@ -129,7 +129,7 @@ static void they_may_be_closed_in_a_callback(void)
 {
     bool closed = false;
     MazeOptionsFFI options = MAZE_OPTIONS_INIT;
-    options.max_tokens = 4;
+    options.max_tokens = 8;
     check_works(maze_generate_stream(&story, NULL, 0, &options, close_them, &closed));
     CHECK_QUIETLY(closed);
     check_all_held();
@@ -248,7 +248,7 @@ static void none_of_ours_is_inherited_by_programs_of_the_host(void)
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, look_always, NULL) == 0);
     MazeOptionsFFI options = MAZE_OPTIONS_INIT;
-    options.max_tokens = 4;
+    options.max_tokens = 8;
     for (int i = 0; i < 2; i++) {
         compile();
         use_engine();

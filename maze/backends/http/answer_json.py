@@ -7,7 +7,7 @@ import orjson
 from maze.json_text import TooDeepError, depth_of
 from maze.native_json import loads
 
-MAX_ANSWER_DEPTH = 100
+MAX_ANSWER_DEPTH = 500
 """Deepest nesting of objects and arrays in what a service says; what engines say is nested less than 10 deep."""
 
 

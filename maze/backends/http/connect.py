@@ -14,7 +14,7 @@ import httpx
 from maze.backends.base import Deadline
 from maze.backends.http.connection import Connection, TlsConnection, os_reason
 from maze.backends.http.limits import Call
-from maze.descriptors import off_the_standard_streams
+from maze.descriptors import hold_the_standard_streams, off_the_standard_streams
 from maze.memory import THREAD_BYTES, memory_for
 from maze.scarcity import shortage
 from maze.threads import signals_left_to_the_host
@@ -121,6 +121,7 @@ def _resolve(
     wake = threading.Event()
 
     def look_up(flags: int = 0) -> None:
+        hold_the_standard_streams()
         try:
             answer.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags))
         except (OSError, UnicodeError) as error:

@@ -15,6 +15,7 @@ import orjson
 from maze.backends.dialects.base import Event, MalformedError
 from maze.backends.http.answer_json import read_json
 from maze.json_text import TooDeepError
+from maze.native_json import loads
 
 DONE = b"[DONE]"
 """The data that ends a stream."""
@@ -106,7 +107,7 @@ def parsed(data: bytes) -> Event:
 
 def _is_json(data: bytes) -> bool:
     try:
-        orjson.loads(data)
+        loads(data)
     except orjson.JSONDecodeError:
         return False
     return True
