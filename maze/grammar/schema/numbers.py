@@ -12,10 +12,25 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from maze.grammar.budget import Budget, Construction, OverBudgetError
-from maze.grammar.pattern.code_points import characters
+from maze.grammar.pattern.code_points import characters, contains
+from maze.grammar.pattern.derivative import first_characters
 from maze.grammar.pattern.machine import as_machine
 from maze.grammar.pattern.parser import parse_whole
-from maze.grammar.pattern.tree import EMPTY, NOTHING, Chars, Machine, Node, alt, both, cat, literal, negation, repeat
+from maze.grammar.pattern.tree import (
+    EMPTY,
+    NOTHING,
+    Chars,
+    Machine,
+    Node,
+    alt,
+    both,
+    cat,
+    conditions,
+    is_plain,
+    literal,
+    negation,
+    repeat,
+)
 
 MAX_DIGITS = 400
 """Most digits of a bound, a constant or a divisor that numbers are held against while decoding."""
@@ -38,6 +53,17 @@ INTEGERS = parse_whole("0|-?[1-9][0-9]*")
 SHORTEST = alt(INTEGERS, parse_whole(r"-?(0|[1-9][0-9]*)\.[0-9]*[1-9]"))
 """Each number once."""
 NOT_INTEGERS = parse_whole(r"-?(0|[1-9][0-9]*)\.[0-9]*[1-9][0-9]*")
+
+
+def only_numbers(language: Node) -> Node:
+    """The numbers among the texts of bounds, constants, multiples, and what is made of them."""
+    return language if any(map(_has_only_numbers, conditions(language))) else both(ALL_NUMBERS, language)
+
+
+def _has_only_numbers(language: Node) -> bool:
+    if language in (INTEGERS, NOT_INTEGERS, SHORTEST) or isinstance(language, Machine):
+        return True
+    return is_plain(language) and not contains(first_characters(language), ord("-"))
 
 
 def _digits(value: Decimal) -> tuple[str, str]:

@@ -21,7 +21,7 @@ def _property(name: str, value: Nonterminal) -> Production:
 
 
 def _other(names: Node, value: Nonterminal) -> Production:
-    return (Pattern("name", quoted_language(names)), Literal(":"), value)
+    return (Pattern("string", quoted_language(names)), Literal(":"), value)
 
 
 class FreeObject:

@@ -108,7 +108,7 @@ class Satisfiable:
         """The texts of numbers, or the contents of strings, that satisfy a formula; and the notes on what is wider."""
         notes: dict[int, None] = {}
         found = self._language(condition, kind, notes)
-        return (both(numbers.ALL_NUMBERS, found) if kind is Kind.NUMBER else found), tuple(notes)
+        return (numbers.only_numbers(found) if kind is Kind.NUMBER else found), tuple(notes)
 
     def _language(self, condition: Condition, kind: Kind, notes: dict[int, None]) -> Node:
         formula = self._conditions[condition]

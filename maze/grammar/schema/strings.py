@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from maze.grammar.pattern.code_points import complement, intersection, single, union
+from maze.grammar.pattern.code_points import Ranges, complement, intersection, single, union
 from maze.grammar.pattern.tree import (
     ANYTHING,
     NOTHING,
@@ -71,13 +71,15 @@ def spelled_language(contents: Node) -> Node:
     raise AssertionError(contents)
 
 
-def _spelled_characters(ranges: tuple[tuple[int, int], ...]) -> Node:
+def _spelled_characters(ranges: Ranges) -> Node:
+    """Characters as they stand in a string; the escapes that differ in their last character only as one."""
     if not ranges:
         return NOTHING
     plain = intersection(ranges, _UNESCAPED)
-    escaped = [
-        literal(spelled(chr(code_point)))
-        for low, high in intersection(ranges, _ESCAPED)
-        for code_point in range(low, high + 1)
-    ]
+    last: dict[str, list[Ranges]] = {}
+    for low, high in intersection(ranges, _ESCAPED):
+        for code_point in range(low, high + 1):
+            escape = spelled(chr(code_point))
+            last.setdefault(escape[:-1], []).append(single(ord(escape[-1])))
+    escaped = [cat(literal(before), Chars(union(*ends))) for before, ends in last.items()]
     return alt(*([Chars(plain)] if plain else []), *escaped)
