@@ -18,9 +18,13 @@ class _Branching:
 
     _hash: int = field(init=False, repr=False)
     """Kept: made anew each time, it would cost as much as the tree is large."""
+    is_plain: bool = field(init=False, repr=False)
+    """As is_plain() tells; kept for the same reason."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_hash", hash((type(self), _beside_children(self), children(self))))
+        below = children(self)
+        object.__setattr__(self, "_hash", hash((type(self), _beside_children(self), below)))
+        object.__setattr__(self, "is_plain", not isinstance(self, Both | Not) and all(map(is_plain, below)))
 
     def __hash__(self) -> int:
         return self._hash
@@ -159,6 +163,11 @@ def _beside_children(node: object) -> tuple[int | None, ...]:
         case Lookaround(ahead, negated, _, position):
             return ahead, negated, position
     return ()
+
+
+def is_plain(node: Node) -> bool:
+    """Whether the tree is without Both and Not, so that it prints as one regular expression."""
+    return node.is_plain if isinstance(node, _Branching) else not isinstance(node, Machine)
 
 
 EMPTY = Cat(())
@@ -325,11 +334,6 @@ def conjuncts(node: Node) -> int:
     if isinstance(node, Both):
         return sum(max(conjuncts(item), 1) for item in node.items)
     return sum(map(conjuncts, children(node)))
-
-
-def is_plain(node: Node) -> bool:
-    """Whether the tree is without Both and Not, so that it prints as one regular expression."""
-    return not isinstance(node, Both | Not | Machine) and all(map(is_plain, children(node)))
 
 
 def has_machine(node: Node) -> bool:

@@ -32,6 +32,8 @@ class Kind(Enum):
     ARRAY = "array"
     OBJECT = "object"
 
+    __hash__ = object.__hash__  # that of Enum is slow, and kinds are in the keys of large tables
+
 
 Condition = int
 ALWAYS: Condition = 0
@@ -210,9 +212,11 @@ class Conditions:
             if condition == absorbing:
                 return absorbing
             formula = self._formulas[condition]
-            if condition != neutral:
-                self.budget.spend(len(formula.conditions) if isinstance(formula, join) else 0)
-                flat.update(dict.fromkeys(formula.conditions if isinstance(formula, join) else (condition,)))
+            if isinstance(formula, join):
+                self.budget.spend(len(formula.conditions))
+                flat.update(dict.fromkeys(formula.conditions))
+            elif condition != neutral:
+                flat[condition] = None
         if len(flat) < 2:
             return next(iter(flat), neutral)
         return self.of(join(tuple(flat)))

@@ -42,6 +42,7 @@ def quoted(text: str) -> str:
     return f'"{spelled(text)}"'
 
 
+@lru_cache(maxsize=256)
 def quoted_language(contents: Node) -> Node:
     """How the strings of a language are written."""
     return cat(literal('"'), spelled_language(contents), literal('"'))

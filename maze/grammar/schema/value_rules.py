@@ -13,7 +13,7 @@ from maze.grammar.pattern.automaton import without_intersections
 from maze.grammar.pattern.bearable import is_bearable_for_llguidance
 from maze.grammar.pattern.machine import plain_expression
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
-from maze.grammar.pattern.tree import Alt, Node, both, conjuncts, has_machine
+from maze.grammar.pattern.tree import Alt, Node, both, conjuncts, has_machine, is_plain
 from maze.grammar.pattern.tree import conditions as parts_of
 from maze.grammar.schema import arrays
 from maze.grammar.schema.conditions import (
@@ -173,6 +173,8 @@ class _Writing:
 
     def _is_bearable(self, language: Node) -> bool:
         """Whether llguidance can be given a language. Formats are large, but known to be no trouble to it."""
+        if is_plain(language):
+            return True
         if conjuncts(language) > MAX_CONJUNCTS:
             return False
         if isinstance(language, Alt):
