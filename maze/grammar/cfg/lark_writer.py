@@ -172,6 +172,8 @@ class _Writer:
 
 def _folded(productions: list[Production]) -> list[Production]:
     """The same alternatives, those of one literal each as one terminal if they are many."""
+    if len(productions) < _FOLD_FROM:
+        return list(dict.fromkeys(productions))
     single = [rhs[0] for rhs in productions if len(rhs) == 1 and isinstance(rhs[0], Literal)]
     if len(single) < _FOLD_FROM:
         return list(dict.fromkeys(productions))
@@ -183,5 +185,8 @@ def _folded(productions: list[Production]) -> list[Production]:
 def _quoted(text: str) -> str:
     """A text as a Lark string; llguidance refuses some characters unless they are escaped."""
     if text.isprintable():
-        return json.dumps(text, ensure_ascii=False)
+        return _IN_QUOTES(text)
     return "".join(['"', *(json.dumps(c, ensure_ascii=not c.isprintable())[1:-1] for c in text), '"'])
+
+
+_IN_QUOTES = json.JSONEncoder(ensure_ascii=False).encode

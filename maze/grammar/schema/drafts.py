@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 from maze.errors import UnsupportedConstraintError
-from maze.grammar.schema.keywords import SINCE_DRAFT, UNTIL_DRAFT, walk
+from maze.grammar.schema.keywords import SINCE_DRAFT, UNTIL_DRAFT, Part
 from maze.json_text import JsonValue, shown
 
 _DRAFT_URIS = {
@@ -58,7 +58,7 @@ def is_silent(keyword: str, draft: int) -> bool:
     return SINCE_DRAFT.get(keyword, 0) > draft or UNTIL_DRAFT.get(keyword, draft) < draft
 
 
-def spell_uris(schema: JsonValue, path: str) -> bool:
+def spell_uris(schema: JsonValue, parts: Sequence[Part], path: str) -> bool:
     """Spell `$schema` as the drafts do and percent-encode `<`, `>` and the like in references; whether that changed it.
 
     Raises UnsupportedConstraintError for an unknown draft.
@@ -68,20 +68,20 @@ def spell_uris(schema: JsonValue, path: str) -> bool:
     if isinstance(schema, dict) and schema.get("$schema", exact_uri) != exact_uri:
         schema["$schema"] = exact_uri
         changed = True
-    for _, each in walk(schema):
-        if isinstance(reference := each.get("$ref"), str):
-            each["$ref"] = quote(reference, safe="%/#?:@!$&'()*+,;=~-._[]")
-            changed |= each["$ref"] != reference
+    for part in parts:
+        if isinstance(reference := part.schema.get("$ref"), str):
+            part.schema["$ref"] = quote(reference, safe="%/#?:@!$&'()*+,;=~-._[]")
+            changed |= part.schema["$ref"] != reference
     return changed
 
 
-def guessed_drafts(schema: JsonValue) -> Iterator[str]:
+def guessed_drafts(schema: JsonValue, parts: Sequence[Part]) -> Iterator[str]:
     """URIs of older drafts that a schema may be meant for: it names none, and nothing in it falls silent there."""
     if not isinstance(schema, dict) or "$schema" in schema:
         return
     for draft in _GUESSED_DRAFTS:
         # A mistake in the value of one keyword must not silence others.
-        if not any(_falls_silent(each, draft) for _, each in walk(schema)):
+        if not any(_falls_silent(part.schema, draft) for part in parts):
             yield _DRAFT_URIS[draft]
 
 

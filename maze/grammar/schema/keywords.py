@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from maze.json_text import JsonValue, escaped
 
@@ -44,7 +45,7 @@ UNTIL_DRAFT = dict.fromkeys(("additionalItems", "$recursiveRef"), 2019)
 """Keywords that restrict, and the last draft that has them."""
 
 
-def subschemas(schema: JsonValue) -> Iterator[tuple[tuple[str, ...], JsonValue]]:
+def subschemas(schema: JsonValue) -> Iterator[tuple[tuple[str, ...], dict[str, JsonValue]]]:
     """The way (its keyword, and a name or number if there are several) to every schema object directly inside.
 
     Keywords of all drafts are followed: what an older one does not know is walked in vain, and does no harm.
@@ -61,15 +62,32 @@ def subschemas(schema: JsonValue) -> Iterator[tuple[tuple[str, ...], JsonValue]]
             yield from (((keyword, str(index)), item) for index, item in enumerate(value) if isinstance(item, dict))
 
 
-def walk(root: JsonValue) -> Iterator[tuple[str, dict[str, JsonValue]]]:
-    """Every schema object in `root` with its JSON pointer: itself first, then in the order of the text."""
-    pending = [("#", root)]
+class Part(NamedTuple):
+    """A schema object inside of a document."""
+
+    schema: dict[str, JsonValue]
+    way: tuple[str, ...]
+    """From the one around it, as subschemas() tells."""
+    around: Part | None
+
+    @property
+    def pointer(self) -> str:
+        """The JSON pointer to it."""
+        steps: list[str] = []
+        part: Part | None = self
+        while part is not None:
+            steps += reversed(part.way)
+            part = part.around
+        return "/".join(("#", *map(escaped, reversed(steps))))
+
+
+def walk(root: JsonValue) -> Iterator[Part]:
+    """Every schema object in `root`: itself first, then in the order of the text."""
+    pending = [Part(root, (), None)] if isinstance(root, dict) else []
     while pending:
-        pointer, schema = pending.pop()
-        if isinstance(schema, dict):
-            yield pointer, schema
-            inside = [("/".join((pointer, *map(escaped, way))), child) for way, child in subschemas(schema)]
-            pending += reversed(inside)
+        part = pending.pop()
+        yield part
+        pending += [Part(child, way, part) for way, child in subschemas(part.schema)][::-1]
 
 
 def with_subschemas(schema: dict[str, JsonValue], change: Callable[[JsonValue], JsonValue]) -> dict[str, JsonValue]:

@@ -14,6 +14,7 @@ from maze.errors import ContradictionError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.model import Cfg
 from maze.grammar.schema.conditions import NEVER, Kind
+from maze.grammar.schema.keywords import walk
 from maze.grammar.schema.meaning import CheckNote, Meanings
 from maze.grammar.schema.reading import check_sizes, in_its_draft, parse_schema, silent_keywords, unknown_keywords
 from maze.grammar.schema.references import References
@@ -100,9 +101,10 @@ def _lower(text: str, path: str, budget: Budget) -> LoweredSchema:
     schema, check_schema, vacuous = parse_schema(text, path)
     if vacuous:
         return LoweredSchema(path, schema, check_schema, None, None)
-    unknown = unknown_keywords(schema, path)
-    check_schema, references, warnings = in_its_draft(schema, check_schema, path, budget)
-    check_sizes(schema, path)
+    parts = list(walk(schema))
+    unknown = unknown_keywords(schema, parts, path)
+    check_schema, references, warnings = in_its_draft(schema, parts, check_schema, path, budget)
+    check_sizes(parts, path)
     combined = _of_documents([references], path, budget)
     return LoweredSchema(
         path,
@@ -111,7 +113,7 @@ def _lower(text: str, path: str, budget: Budget) -> LoweredSchema:
         references,
         combined.cfg,
         combined.reasons,
-        warnings + combined.warnings + silent_keywords(references, path) + unknown,
+        warnings + combined.warnings + silent_keywords(references, parts, path) + unknown,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jsonschema_rs
 
 from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
 from maze.grammar.budget import Budget
 from maze.grammar.schema.drafts import draft_of, guessed_drafts, is_silent, name_of, spell_uris
-from maze.grammar.schema.keywords import KNOWN_KEYWORDS, subschemas, walk
+from maze.grammar.schema.keywords import KNOWN_KEYWORDS, Part, subschemas
 from maze.grammar.schema.references import References
 from maze.grammar.schema.regex_cost import regex_steps
 from maze.grammar.schema.validator import make_validator
@@ -76,12 +78,12 @@ def _is_vacuous(schema: dict[str, JsonValue]) -> bool:
     )
 
 
-def unknown_keywords(root: JsonValue, path: str) -> tuple[str, ...]:
+def unknown_keywords(root: JsonValue, parts: Sequence[Part], path: str) -> tuple[str, ...]:
     """A warning about keywords that no draft knows: misspelt, or of another dialect such as OpenAPI's."""
     unknown = [
-        f"{pointer}/{escaped(keyword)}"
-        for pointer, schema in walk(root)
-        for keyword in schema
+        f"{part.pointer}/{escaped(keyword)}"
+        for part in parts
+        for keyword in part.schema
         if keyword not in KNOWN_KEYWORDS and not keyword.startswith("x-")
     ]
     if isinstance(root, dict) and root and len(root) == sum(pointer.count("/") == 1 for pointer in unknown):
@@ -92,23 +94,24 @@ def unknown_keywords(root: JsonValue, path: str) -> tuple[str, ...]:
     return (f"{path} has keywords that are not JSON Schema's and say nothing: {listed(unknown)}",) if unknown else ()
 
 
-def silent_keywords(references: References, path: str) -> tuple[str, ...]:
+def silent_keywords(references: References, parts: Sequence[Part], path: str) -> tuple[str, ...]:
     """Warnings about keywords that restrict in other drafts, and say nothing in the one that a schema is written in."""
     silent: dict[int, list[str]] = {}
-    for pointer, schema in walk(references.root.schema):
-        draft = references.draft_at(schema)
-        for keyword in schema:
+    for part in parts:
+        draft = references.draft_at(part.schema)
+        for keyword in part.schema:
             if is_silent(keyword, draft):
-                silent.setdefault(draft, []).append(f"{pointer}/{escaped(keyword)}")
+                silent.setdefault(draft, []).append(f"{part.pointer}/{escaped(keyword)}")
     return tuple(
         f"{path} has keywords that {name_of(draft)} does not know and that say nothing: {listed(pointers)}"
         for draft, pointers in silent.items()
     )
 
 
-def check_sizes(root: JsonValue, path: str) -> None:
+def check_sizes(parts: Sequence[Part], path: str) -> None:
     """Raise LimitExceededError for what would take too long to compile."""
-    for pointer, schema in walk(root):
+    for part in parts:
+        schema = part.schema
         optional = _named(schema, "properties").keys() - set(_listed(schema, "required"))
         for number, keyword, what, most in (
             (len(_listed(schema, "enum")), "enum", "values", MAX_ENUM_VALUES),
@@ -121,7 +124,7 @@ def check_sizes(root: JsonValue, path: str) -> None:
             ),
         ):
             if number > most:
-                raise LimitExceededError(f"{path} has {number} {what} at {pointer}/{keyword}; {most} are allowed")
+                raise LimitExceededError(f"{path} has {number} {what} at {part.pointer}/{keyword}; {most} are allowed")
 
 
 def _named(schema: dict[str, JsonValue], keyword: str) -> dict[str, JsonValue]:
@@ -134,28 +137,30 @@ def _listed(schema: dict[str, JsonValue], keyword: str) -> list[JsonValue]:
     return [item for item in value if isinstance(item, str) or keyword == "enum"] if isinstance(value, list) else []
 
 
-def in_its_draft(schema: JsonValue, text: str, path: str, budget: Budget) -> tuple[str, References, tuple[str, ...]]:
+def in_its_draft(
+    schema: JsonValue, parts: Sequence[Part], text: str, path: str, budget: Budget
+) -> tuple[str, References, tuple[str, ...]]:
     """The text, references and warnings of a schema, read in its own draft or in an older one.
 
     It is an older one if the schema names none and is valid, and heeded, only there. URIs in `schema` are spelled as
     they should be. Raises UnsupportedConstraintError for a draft or references that cannot be, InvalidConstraintError.
     """
-    if spell_uris(schema, path):
+    if spell_uris(schema, parts, path):
         text = dump(schema)
     references = References(schema, draft_of(schema, path), path)
     references.check(budget)
     try:
-        _try(schema, text, path, budget)
+        _try(schema, parts, text, path, budget)
     except jsonschema_rs.ValidationError as error:
         failure = error
     except (jsonschema_rs.ReferencingError, ValueError) as error:
         raise UnsupportedConstraintError(f"{path} cannot be checked: {_first_line(error)}") from None
     else:
         return text, references, ()
-    for uri in guessed_drafts(schema):
+    for uri in guessed_drafts(schema, parts):
         older = {"$schema": uri, **schema}
         try:
-            _try(older, dump(older), path, budget)
+            _try(older, parts, dump(older), path, budget)
         except ValueError:
             continue
         warning = f"{path} is no valid 2020-12 schema; it is read as {uri}. Give it a $schema"
@@ -164,14 +169,15 @@ def in_its_draft(schema: JsonValue, text: str, path: str, budget: Budget) -> tup
     raise InvalidConstraintError(f"{path} is not a valid JSON Schema at {pointer}: {_first_line(failure)}")
 
 
-def _try(schema: JsonValue, text: str, path: str, budget: Budget) -> None:
+def _try(schema: JsonValue, parts: Sequence[Part], text: str, path: str, budget: Budget) -> None:
     """Make a validator; raises what make_validator() does."""
-    if (characters := _pointer_characters(schema)) > MAX_POINTER_CHARACTERS:
+    # There are fewer keywords than characters, and each has a pointer that is shorter than the text.
+    if len(text) ** 2 > MAX_POINTER_CHARACTERS and (characters := _pointer_characters(schema)) > MAX_POINTER_CHARACTERS:
         raise LimitExceededError(
             f"{path}: the JSON pointers to its keywords have {characters:,} characters together; at most "
             f"{MAX_POINTER_CHARACTERS:,} are taken. Give shorter names to what holds much"
         )
-    with budget.native(len(text) // 4 + regex_steps(schema)):
+    with budget.native(len(text) // 4 + regex_steps(part.schema for part in parts)):
         make_validator(text)
 
 

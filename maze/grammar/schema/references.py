@@ -138,12 +138,12 @@ class References:
 
     @cached_property
     def _dynamic_anchors(self) -> Counter[str]:
-        names = (each.get("$dynamicAnchor") for _, each in walk(self.root.schema))
+        names = (part.schema.get("$dynamicAnchor") for part in walk(self.root.schema))
         return Counter(name for name in names if isinstance(name, str))
 
     @cached_property
     def _recursive_anchors(self) -> int:
-        return sum(each.get("$recursiveAnchor") is True for _, each in walk(self.root.schema))
+        return sum(part.schema.get("$recursiveAnchor") is True for part in walk(self.root.schema))
 
     def inside(self, child: JsonValue, place: Place) -> Place:
         """A direct part of the schema at `place`."""
@@ -186,28 +186,33 @@ class References:
         ways: dict[int, int] = {}
         chains: dict[int, int] = {}
         depths: dict[int, int] = {}
-        for place, children, returns in _walk(
-            self.root, lambda place: [*self._in_place(place), *(child for _, child in self._below(place))], set()
-        ):
+        parts: dict[int, tuple[list[Place], list[tuple[str, Place]]]] = {}
+
+        def children_of(place: Place) -> list[Place]:
+            in_place, below = parts[id(place.schema)] = self._in_place(place), list(self._below(place))
+            return [*in_place, *(child for _, child in below)]
+
+        for place, children, returns in _walk(self.root, children_of, set()):
             budget.spend(2)
             if returns:
                 continue
+            in_place, parts_of_value = parts[id(place.schema)]
             depths[id(place.schema)] = depth = 1 + max((depths.get(id(each.schema), 0) for each in children), default=0)
             if depth > MAX_SCHEMA_CHAIN:
                 raise LimitExceededError(
                     f"{self.path} has over {MAX_SCHEMA_CHAIN} schemas one inside the other, references followed; "
                     f"{MAX_SCHEMA_CHAIN} are allowed"
                 )
-            chain = max((chains.get(id(child.schema), 0) for child in self._in_place(place)), default=0)
+            chain = max((chains.get(id(child.schema), 0) for child in in_place), default=0)
             chains[id(place.schema)] = chain = chain + ("$ref" in place.schema)
             if chain > MAX_REFERENCE_CHAIN:
                 raise LimitExceededError(
                     f"{self.path} has a chain of {chain} references, each leading to the next; "
                     f"{MAX_REFERENCE_CHAIN} are allowed"
                 )
-            here = 1 + sum(ways.get(id(child.schema), 0) for child in self._in_place(place))
+            here = 1 + sum(ways.get(id(child.schema), 0) for child in in_place)
             below: dict[str, int] = {}
-            for label, child in self._below(place):
+            for label, child in parts_of_value:
                 below[label] = below.get(label, 0) + ways.get(id(child.schema), 0)
             everywhere = below.pop("*", 0)
             ways[id(place.schema)] = here + everywhere + max(below.values(), default=0)

@@ -62,6 +62,8 @@ class _Writing:
         self._pending: list[Condition] = []
         self._notes: dict[str, set[int]] = {}
         """By the name of the rule of a value."""
+        self._exact: dict[tuple[Condition, Kind], tuple[Production, ...]] = {}
+        """Of the values of a kind, where nothing is left to the check."""
         self._count = 0
         self._numbers: dict[Node, Nonterminal] = {}
         self._has_numbers_in_rules = False
@@ -105,6 +107,8 @@ class _Writing:
 
         `whole` is what the condition of the kind is a part of.
         """
+        if (condition, kind) in self._exact:
+            return self._exact[condition, kind]
         for widen in (self._as_it_is, self._without_exclusions, self._without_alternatives):
             found: set[int] = set()
             wider = widen(condition, found)
@@ -116,6 +120,8 @@ class _Writing:
             if widen == self._without_alternatives:
                 found.add(self._meanings.note_on(whole, f"what depends on alternatives, of an {kind.value},"))
             notes |= found
+            if not found:
+                self._exact[condition, kind] = productions
             return productions
         notes.add(self._meanings.note_on(whole, f"all but its type, of an {kind.value},"))
         return self._exact_productions(ALWAYS, kind, set(), whole)
