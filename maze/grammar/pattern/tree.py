@@ -30,6 +30,8 @@ class _Branching:
         return self._hash
 
     def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other) or hash(self) != hash(other):
+            return False
         pending: list[tuple[object, object]] = [(self, other)]
         while pending:
             left, right = pending.pop()

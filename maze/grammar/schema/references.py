@@ -73,7 +73,10 @@ class References:
             maybe_in_subresource=lambda resolver, subresource, **_: resolver.in_subresource(subresource),
         )
         resource = self._resource(root)
-        registry: Registry[_Contents] = Registry().with_resource("", resource).crawl()
+        registry: Registry[_Contents] = Registry().with_resource("", resource)
+        self._has_references = any(_reference_in(part.schema) is not None for part in walk(root))
+        if self._has_references:
+            registry = registry.crawl()
         self.root = Place(root, registry.resolver().in_subresource(resource), draft)
 
     def _resource(self, schema: JsonValue) -> Resource[_Contents]:
@@ -122,10 +125,9 @@ class References:
     @cached_property
     def _drafts(self) -> dict[int, int]:
         """By identity, where there is more than one draft in the document: those of all schemas."""
-        places = list(self._places())
-        if not any("$schema" in place.schema for place in places[1:]):
+        if not any("$schema" in part.schema for part in walk(self.root.schema) if part.around is not None):
             return {}
-        return {id(place.schema): place.draft for place in places}
+        return {id(place.schema): place.draft for place in self._places}
 
     def dynamic_target(self, place: Place) -> Place | None:
         """What a `$dynamicRef` or `$recursiveRef` leads to, where that is the same whatever the way to it was."""
@@ -154,7 +156,9 @@ class References:
 
     def check(self, budget: Budget) -> None:
         """Raise for a reference that leads nowhere, a circle that says nothing, and for too many ways through."""
-        referring = [place for place in self._places() if isinstance(_reference_in(place.schema), str)]
+        if not self._has_references:
+            return
+        referring = [place for place in self._places if isinstance(_reference_in(place.schema), str)]
         for place in referring:
             budget.spend(20)
             if isinstance(place.schema.get("$ref"), str):
@@ -165,13 +169,12 @@ class References:
         self._refuse_circles(self.root)
         self._refuse_many_ways(budget)
 
-    def _places(self) -> Iterator[Place]:
-        pending = [self.root]
-        while pending:
-            place = pending.pop()
-            if isinstance(place.schema, dict):
-                yield place
-                pending.extend(self.inside(child, place) for _, child in subschemas(place.schema))
+    @cached_property
+    def _places(self) -> list[Place]:
+        places = [self.root] if isinstance(self.root.schema, dict) else []
+        for place in places:
+            places.extend(self.inside(child, place) for _, child in subschemas(place.schema))
+        return places
 
     def _refuse_circles(self, start: Place) -> None:
         for place, children, returns in _walk(start, self._in_place, self._without_circle):
