@@ -37,6 +37,8 @@ class Questions:
         self._budget = budget
         self._recognisers: dict[Node, Recogniser] = {}
         self._nothing: dict[Node, bool | None] = {}
+        self._texts: dict[int, tuple[Alt, frozenset[str] | None]] = {}
+        """By identity, as looking up many texts costs as much as making a set of them; the first keeps it valid."""
 
     def is_nothing(self, language: Node) -> bool | None:
         """Whether no text is in a language; None where that is too much work to find out."""
@@ -54,7 +56,7 @@ class Questions:
             for item in language.items:
                 if negation(item) in language.items:
                     return True
-                if (texts := _only_texts(item)) is not None:
+                if (texts := listed_texts(item)) is not None:
                     return not any(self.accepts(language, text) for text in texts)
         if any(self.accepts(language, text) for text in _samples(language)):
             return False
@@ -71,6 +73,8 @@ class Questions:
             case Chars(ranges):
                 return len(text) == 1 and contains(ranges, ord(text))
             case Alt(items):
+                if (texts := self._texts_in(language)) is not None:
+                    return text in texts
                 return any(self.accepts(item, text) for item in items)
             case Both(items):
                 return all(self.accepts(item, text) for item in items)
@@ -79,9 +83,17 @@ class Questions:
         self._budget.spend(len(text))
         return self._recogniser(language).accepts(text)
 
+    def _texts_in(self, language: Alt) -> frozenset[str] | None:
+        """The texts of a language that is a list of them."""
+        if id(language) not in self._texts:
+            self._budget.spend(len(language.items))
+            texts = listed_texts(language)
+            self._texts[id(language)] = language, None if texts is None else frozenset(texts)
+        return self._texts[id(language)][1]
+
     def texts_of(self, language: Node, most: int) -> list[str] | None:
         """All texts of a language, if they are `most` at most and quickly found; None otherwise."""
-        if (texts := _only_texts(language)) is not None:
+        if (texts := listed_texts(language)) is not None:
             return texts if len(texts) <= most else None
         try:
             return self._listed(language, most)
@@ -116,7 +128,7 @@ class Questions:
         return self._recognisers[language]
 
 
-def _only_texts(node: Node) -> list[str] | None:
+def listed_texts(node: Node) -> list[str] | None:
     """The texts of a language that is a list of them."""
     texts = [text_of(item) for item in (node.items if isinstance(node, Alt) else (node,))]
     return [text for text in texts if text is not None] if None not in texts else None

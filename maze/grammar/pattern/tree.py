@@ -30,24 +30,23 @@ class _Branching:
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other) or hash(self) != hash(other):
+        if not isinstance(other, type(self)) or self._hash != other._hash:
             return False
-        pending: list[tuple[object, object]] = [(self, other)]
+        pending: list[tuple[_Branching, _Branching]] = [(self, other)]
         while pending:
             left, right = pending.pop()
-            if left is right:
-                continue
-            if type(left) is not type(right):
+            if _beside_children(left) != _beside_children(right) or len(children(left)) != len(children(right)):
                 return False
-            if not isinstance(left, Cat | Alt | Both | Repeat | Not | Lookaround):
-                if left != right:
+            for one, another in zip(children(left), children(right), strict=True):
+                if one is another:
+                    continue
+                if not isinstance(one, _Branching):
+                    if one != another:
+                        return False
+                elif not isinstance(another, type(one)) or one._hash != another._hash:
                     return False
-                continue
-            if not isinstance(right, type(left)) or _beside_children(left) != _beside_children(right):
-                return False
-            if len(children(left)) != len(children(right)):
-                return False
-            pending += zip(children(left), children(right), strict=True)
+                else:
+                    pending.append((one, another))
         return True
 
 

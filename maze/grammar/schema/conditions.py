@@ -13,8 +13,11 @@ from enum import Enum
 from maze.grammar.budget import Budget
 from maze.grammar.pattern.tree import Node, negation
 
-MAX_ATTEMPT_STEPS = 500_000
-"""Most steps of an attempt to write one kind of values exactly; about 1 s."""
+MAX_ATTEMPT_STEPS = 250_000
+"""Most steps of an attempt to write one kind of values exactly; about 0.5 s."""
+
+MAX_NEGATED_BRANCHES = 100
+"""Most branches of a `oneOf` whose contrary is told: any two of them may hold together."""
 
 
 class TooManyError(Exception):
@@ -207,16 +210,19 @@ class Conditions:
     ) -> Condition:
         """Flat, in the order given, without duplicates."""
         flat: dict[Condition, None] = {}
+        steps = 0
         for condition in conditions:
-            self.budget.spend(1)
+            steps += 1
             if condition == absorbing:
-                return absorbing
+                flat = {absorbing: None}
+                break
             formula = self._formulas[condition]
             if isinstance(formula, join):
-                self.budget.spend(len(formula.conditions))
+                steps += len(formula.conditions)
                 flat.update(dict.fromkeys(formula.conditions))
             elif condition != neutral:
                 flat[condition] = None
+        self.budget.spend(steps)
         if len(flat) < 2:
             return next(iter(flat), neutral)
         return self.of(join(tuple(flat)))
@@ -252,7 +258,9 @@ class Conditions:
                 return self.some(map(self.negated, conditions))
             case Some(conditions):
                 return self.every(map(self.negated, conditions))
-            case OneOf(conditions, note):
+            case OneOf(conditions, note) if len(conditions) > MAX_NEGATED_BRANCHES:
+                return self.some(self.of(Unsure(kind, note)) for kind in Kind)
+            case OneOf(conditions):
                 contrary = [self.negated(each) for each in conditions]
                 self.budget.spend(len(conditions) ** 2)
                 pairs = [

@@ -30,8 +30,8 @@ from maze.grammar.schema.meaning import Meanings
 
 MAX_CELLS = 64
 """Most ways in which patterns of names overlap in one object."""
-MAX_CHOICES = 64
-"""Most ways in which one value may satisfy some of the conditions that are about it."""
+MAX_WAYS_OF_PROPERTY = 16
+"""Most ways in which one value may satisfy some of the conditions that are about it: engines try all at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +250,7 @@ class Objects:
                 if met != NEVER and not (self._has_no_value(met)):
                     longer.append((met, holding | {atom}))
             choices = longer
-            if len(choices) > MAX_CHOICES:
+            if len(choices) > MAX_WAYS_OF_PROPERTY:
                 raise TooManyError
         return choices
 

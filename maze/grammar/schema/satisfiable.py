@@ -7,10 +7,12 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from maze.grammar.budget import OverBudgetError
+from maze.grammar.pattern.questions import listed_texts
 from maze.grammar.pattern.tree import ANYTHING, Node, alt, both, literal
 from maze.grammar.schema import arrays, numbers
 from maze.grammar.schema.conditions import (
     ALWAYS,
+    MAX_ATTEMPT_STEPS,
     NEVER,
     Atom,
     Condition,
@@ -134,16 +136,41 @@ class Satisfiable:
         """One of the conditions, each with the contrary of those that some value satisfies together with it."""
         every, negated = self._conditions.every, self._conditions.negated
         meeting: list[list[Condition]] = [[] for _ in conditions]
+        marks = [self._marks(condition, kind) for condition in conditions]
+        if (pairs := len(conditions) ** 2 // 2) > MAX_ATTEMPT_STEPS:
+            raise TooManyError
+        self._conditions.spend(pairs)
         for left, first in enumerate(conditions):
-            for right in range(left):
-                self._conditions.spend(1)
-                if not self._is_empty(every((conditions[right], first)), kind, 0):
-                    meeting[left].append(conditions[right])
-                    meeting[right].append(first)
+            for right, second in enumerate(conditions[:left]):
+                if _are_apart(marks[left], marks[right]) or self._is_empty(every((second, first)), kind, 0):
+                    continue
+                meeting[left].append(second)
+                meeting[right].append(first)
         return self._conditions.some(
             every((condition, *(self.of_kind(negated(other), kind) for other in others)))
             for condition, others in zip(conditions, meeting, strict=True)
         )
+
+    def _marks(self, condition: Condition, kind: Kind) -> dict[str, frozenset[str]]:
+        """The few strings that some properties must be, by name, where they must be there."""
+        formula = self._conditions[condition]
+        if kind is not Kind.OBJECT or not isinstance(formula, Every):
+            return {}
+        parts = [self._conditions[part] for part in formula.conditions]
+        members = [part for part in parts if isinstance(part, Member) and part.name is not None]
+        required = {member.name for member in members if member.some}
+        return {
+            str(member.name): texts
+            for member in members
+            if member.name in required and not member.some and (texts := self._only_strings(member.condition))
+        }
+
+    def _only_strings(self, condition: Condition) -> frozenset[str] | None:
+        """The strings that satisfy a condition, if nothing else does, and they are listed in it."""
+        if any(self.of_kind(condition, kind) != NEVER for kind in Kind if kind is not Kind.STRING):
+            return None
+        formula = self._conditions[self.of_kind(condition, Kind.STRING)]
+        return frozenset(listed_texts(formula.language) or ()) if isinstance(formula, Text) else None
 
     def terms(self, condition: Condition, kind: Kind) -> list[Term]:
         """The ways to satisfy a formula on arrays. Raises TooManyError."""
@@ -177,6 +204,29 @@ class Satisfiable:
                     raise TooManyError
             terms = joined
         return list(dict.fromkeys(map(tuple, terms)))
+
+    def alternatives(self, condition: Condition, kind: Kind) -> list[Condition]:
+        """Formulas of which one at least holds where a formula does, taken from the widest choice in it.
+
+        Raises TooManyError.
+        """
+        formula = self._conditions[condition]
+        match formula:
+            case Some(conditions):
+                if len(conditions) > MAX_TERMS:
+                    raise TooManyError
+                return list(conditions)
+            case OneOf(conditions):
+                return self.alternatives(self._exactly_one(conditions, kind), kind)
+            case Every(conditions):
+                widest = max(conditions, key=self._choice)
+                rest = [each for each in conditions if each != widest]
+                return [self._conditions.every((*rest, each)) for each in self.alternatives(widest, kind)]
+        return [condition]
+
+    def _choice(self, condition: Condition) -> int:
+        formula = self._conditions[condition]
+        return len(formula.conditions) if isinstance(formula, Some | OneOf) else 0
 
     def objects(self, condition: Condition) -> Objects:
         """A formula on objects, name by name. Raises TooManyError, OverBudgetError."""
@@ -286,3 +336,8 @@ class Satisfiable:
 
     def _has_no_value(self, condition: Condition, depth: int) -> bool:
         return all(self._is_empty(self.of_kind(condition, kind), kind, depth) for kind in Kind)
+
+
+def _are_apart(left: dict[str, frozenset[str]], right: dict[str, frozenset[str]]) -> bool:
+    """Whether some property must be one of these strings here, and one of others there."""
+    return any(texts.isdisjoint(right[name]) for name, texts in left.items() if name in right)

@@ -109,20 +109,26 @@ class _Writing:
         """
         if (condition, kind) in self._exact:
             return self._exact[condition, kind]
+        tried = set()
         for widen in (self._as_it_is, self._without_exclusions, self._without_alternatives):
-            found: set[int] = set()
-            wider = widen(condition, found)
-            self._conditions.begin_attempt()
-            try:
-                productions = self._exact_productions(wider, kind, found, whole)
-            except (TooManyError, OverBudgetError):
+            noted: set[int] = set()
+            wider = widen(condition, noted)
+            if wider in tried:
                 continue
+            tried.add(wider)
             if widen == self._without_alternatives:
-                found.add(self._meanings.note_on(whole, f"what depends on alternatives, of an {kind.value},"))
-            notes |= found
-            if not found:
-                self._exact[condition, kind] = productions
-            return productions
+                noted.add(self._meanings.note_on(whole, f"what depends on alternatives, of an {kind.value},"))
+            for write in (self._exact_productions, self._alternatives_apart):
+                found = set(noted)
+                self._conditions.begin_attempt()
+                try:
+                    productions = write(wider, kind, found, whole)
+                except (TooManyError, OverBudgetError):
+                    continue
+                notes |= found
+                if not found:
+                    self._exact[condition, kind] = productions
+                return productions
         notes.add(self._meanings.note_on(whole, f"all but its type, of an {kind.value},"))
         return self._exact_productions(ALWAYS, kind, set(), whole)
 
@@ -176,6 +182,18 @@ class _Writing:
         if objects.repetition_matters:
             notes.add(self._meanings.note_on(whole, "that no name comes twice"))
         return productions
+
+    def _alternatives_apart(
+        self, condition: Condition, kind: Kind, notes: set[int], whole: Condition
+    ) -> tuple[Production, ...]:
+        """Each of the alternatives for itself, of objects: what they share is written as often, but nothing else is."""
+        if kind is not Kind.OBJECT:
+            raise TooManyError
+        return tuple(
+            production
+            for each in self._satisfiable.alternatives(condition, kind)
+            for production in self._exact_productions(each, kind, notes, whole)
+        )
 
     def _is_bearable(self, language: Node) -> bool:
         """Whether llguidance can be given a language. Formats are large, but known to be no trouble to it."""
