@@ -35,7 +35,7 @@ from maze.grammar.schema.conditions import (
 from maze.grammar.schema.evaluation import Evaluation, Look
 from maze.grammar.schema.format_languages import is_known, language_of_format
 from maze.grammar.schema.patterns import pattern_language
-from maze.grammar.schema.references import Place, References
+from maze.grammar.schema.references import Place, References, Scope
 from maze.json_text import JsonValue, escaped
 
 _KINDS = {
@@ -71,7 +71,7 @@ class Meanings:
         self.questions = Questions(budget)
         self.conditions = Conditions(budget)
         self.notes: list[CheckNote] = []
-        self._numbers: dict[int, int] = {}
+        self._numbers: dict[tuple[int, Scope], int] = {}
         self._schemas: list[_Schema] = []
         self._made: dict[int, Condition] = {}
         self._notes_on: dict[tuple[Condition, str], int] = {}
@@ -122,9 +122,9 @@ class Meanings:
             return NEVER if schema is False else ALWAYS
         if not schema:
             return ALWAYS
-        number = self._numbers.get(id(schema))
+        number = self._numbers.get(place.key)
         if number is None:
-            number = self._numbers[id(schema)] = len(self._schemas)
+            number = self._numbers[place.key] = len(self._schemas)
             self._schemas.append(_Schema(self, references, place, pointer))
         return self.conditions.of(Meaning(number, negated=False))
 
@@ -437,9 +437,4 @@ class _Schema:
                     yield conditions.some((guard, wanted))
         for keyword, draft in (("$dynamicRef", 2020), ("$recursiveRef", 2019)):
             if keyword in schema and self._draft == draft:
-                target = self._references.dynamic_target(place)
-                if target is None:
-                    note = self.note(keyword, f"`{keyword}`", f"{pointer}/{keyword}")
-                    yield conditions.some(conditions.of(Unsure(kind, note)) for kind in Kind)
-                else:
-                    yield self._of_place(target, schema[keyword])
+                yield self._of_place(self._references.dynamic_target(place), schema[keyword])
