@@ -59,9 +59,9 @@ def is_silent(keyword: str, draft: int) -> bool:
 
 
 def spell_uris(schema: JsonValue, path: str) -> bool:
-    """Spell `$schema` and references to drafts as these do, and percent-encode `<`, `>` and the like in references.
+    """Spell `$schema` as the drafts do and percent-encode `<`, `>` and the like in references; whether that changed it.
 
-    Tells whether that changed anything. Raises UnsupportedConstraintError for an unknown draft.
+    Raises UnsupportedConstraintError for an unknown draft.
     """
     changed = False
     exact_uri = _DRAFT_URIS[draft_of(schema, path)]
@@ -70,10 +70,7 @@ def spell_uris(schema: JsonValue, path: str) -> bool:
         changed = True
     for _, each in walk(schema):
         if isinstance(reference := each.get("$ref"), str):
-            uri, hash_sign, fragment = reference.partition("#")
-            if (named := _DRAFT_URI.fullmatch(uri)) is not None:
-                uri = _DRAFT_URIS[int(named.group(1) or _LATEST_DRAFT)].rstrip("#")
-            each["$ref"] = quote(f"{uri}{hash_sign}{fragment}", safe="%/#?:@!$&'()*+,;=~-._[]")
+            each["$ref"] = quote(reference, safe="%/#?:@!$&'()*+,;=~-._[]")
             changed |= each["$ref"] != reference
     return changed
 

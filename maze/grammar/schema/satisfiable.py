@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import TypeAlias
 
 from maze.grammar.budget import OverBudgetError
-from maze.grammar.pattern.tree import ANYTHING, Node, alt, both, literal
+from maze.grammar.pattern.tree import ANYTHING, Node, alt, both
 from maze.grammar.schema import arrays, numbers
 from maze.grammar.schema.conditions import (
     ALWAYS,
@@ -198,31 +197,11 @@ class Satisfiable:
     def _strings(self, condition: Condition) -> tuple[Node, tuple[int, ...]]:
         return self.language(self.of_kind(condition, Kind.STRING), Kind.STRING)
 
-    def values_of(self, condition: Condition, most: int) -> list[Condition] | None:
-        """The values that satisfy a condition, each as a condition, if they are `most` at most; None otherwise."""
-        found: list[Condition] = []
-        for kind in Kind:
-            of_kind = self.of_kind(condition, kind)
-            if of_kind == NEVER:
-                continue
-            if kind in WORDS:
-                found.append(self._conditions.is_kind(kind))
-                continue
-            if kind in (Kind.ARRAY, Kind.OBJECT):
-                if self._is_empty(of_kind, kind, 0):
-                    continue
-                return None
-            language, notes = self.language(of_kind, kind)
-            one_each = both(language, numbers.SHORTEST) if kind is Kind.NUMBER else language
-            texts = self._meanings.questions.texts_of(one_each, most)
-            if texts is None or notes:
-                return None
-            for text in texts:
-                only = literal(text) if kind is Kind.STRING else numbers.equal_to(Decimal(text))
-                found.append(self._conditions.of(Text(kind, only)))
-        return found if len(found) <= most else None
-
     # ------------------------------------------------------------------------------------------- emptiness
+
+    def exclude_each_other(self, left: Condition, right: Condition) -> bool:
+        """Whether it can be told that no value satisfies both conditions."""
+        return self._has_no_value(self._conditions.every((left, right)), 0)
 
     def _is_empty(self, condition: Condition, kind: Kind, depth: int) -> bool:
         """Whether it can be told that no value of the kind satisfies a formula."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 
@@ -35,6 +36,10 @@ _BACKTRACKING = jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKING
 """Over the limit the value is refused, below `not` as well."""
 
 
+_MAY_REFER = re.compile(r'"\$?(?:ref|dynamicRef|id)"\s*:\s*"[^"]*json-schema\.org')
+"""Few schemas do, and reading what they may refer to takes as long as compiling most."""
+
+
 @cache
 def _registry() -> jsonschema_rs.Registry:
     """What schemas may refer to beside themselves."""
@@ -54,7 +59,7 @@ def _built(
                 formats=dict(formats),
                 offline=True,
                 pattern_options=engine,
-                registry=_registry() if "json-schema.org/" in schema else None,
+                registry=_registry() if _MAY_REFER.search(schema) else None,
             )
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # which has no name to import, and is no Exception
