@@ -265,7 +265,7 @@ class ArrayRules:
         free = [value for value in here if not used >> value & 1]
         if index + 1 == shape.high:  # which of them comes makes no difference to what is behind it
             last = self._conditions.some(distinct.values[value] for value in free)
-            return [(last, used)] if free else []
+            return [(last, 0)] if free else []
         return [(distinct.values[value], used | 1 << value) for value in free]
 
     def _ways(self, index: int, condition: Condition, left: _Left) -> Iterator[tuple[Condition, _Left]]:

@@ -23,7 +23,7 @@ def constant(conditions: Conditions, value: JsonValue) -> Condition:
         case str():
             return of(Text(Kind.STRING, literal(value)))
         case int() | Decimal():
-            return of(Text(Kind.NUMBER, numbers.equal_to(Decimal(value))))
+            return of(Text(Kind.NUMBER, numbers.shortest(Decimal(value)), negation(numbers.equal_to(Decimal(value)))))
         case list():
             items = [
                 of(Item(index, index + 1, constant(conditions, item), some=False)) for index, item in enumerate(value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from maze.grammar.budget import OverBudgetError
-from maze.grammar.pattern.tree import both
 from maze.grammar.schema import numbers
 from maze.grammar.schema.arrays import Distinct, Shape, most_distinct, shape_of
 from maze.grammar.schema.conditions import ALWAYS, NEVER, Condition, Kind, Some, TooManyError
@@ -52,9 +51,9 @@ class FiniteValues:
 
     def _texts(self, condition: Condition, kind: Kind, most: int) -> list[str]:
         language, notes = self._satisfiable.language(condition, kind)
-        texts = self._meanings.questions.texts_of(
-            both(language, numbers.SHORTEST) if kind is Kind.NUMBER else language, most
-        )
+        questions = self._meanings.questions
+        one_each = questions.meet(language, numbers.SHORTEST) if kind is Kind.NUMBER else language
+        texts = questions.texts_of(one_each, most)
         if texts is None or notes:
             raise TooManyError
         return texts if kind is Kind.NUMBER else list(map(quoted, texts))

@@ -143,6 +143,13 @@ def equal_to(value: Decimal) -> Node:
     return _magnitude_equal(value) if value >= 0 else _negative(_magnitude_equal(value))
 
 
+def shortest(value: Decimal) -> Node:
+    """The shortest text of one number."""
+    whole, fraction = _digits(value)
+    text = f"{whole}.{fraction}" if fraction else whole
+    return literal(f"-{text}" if value < 0 else text)
+
+
 def above(value: Decimal) -> Node:
     """The texts of the numbers greater than one."""
     if value >= 0:

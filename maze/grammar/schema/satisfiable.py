@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from maze.grammar.budget import OverBudgetError
-from maze.grammar.pattern.tree import ANYTHING, Node, alt, both
+from maze.grammar.pattern.tree import ANYTHING, Node, alt
 from maze.grammar.schema import arrays, numbers
 from maze.grammar.schema.conditions import (
     ALWAYS,
@@ -53,6 +53,7 @@ class Satisfiable:
     def __init__(self, meanings: Meanings) -> None:
         self._meanings = meanings
         self._conditions = meanings.conditions
+        self._meet = meanings.questions.meet
         self._of_kinds: dict[tuple[Condition, Kind], Condition] = {}
         self._empty: dict[tuple[Condition, Kind], bool] = {}
 
@@ -107,13 +108,13 @@ class Satisfiable:
         """The texts of numbers, or the contents of strings, that satisfy a formula; and the notes on what is wider."""
         notes: dict[int, None] = {}
         found = self._language(condition, kind, notes)
-        return (both(numbers.ALL_NUMBERS, found) if kind is Kind.NUMBER else found), tuple(notes)
+        return (self._meet(numbers.ALL_NUMBERS, found) if kind is Kind.NUMBER else found), tuple(notes)
 
     def _language(self, condition: Condition, kind: Kind, notes: dict[int, None]) -> Node:
         formula = self._conditions[condition]
         match formula:
             case Every(conditions):
-                return both(*(self._language(each, kind, notes) for each in conditions))
+                return self._meet(*(self._language(each, kind, notes) for each in conditions))
             case Some(conditions):
                 return alt(*(self._language(each, kind, notes) for each in conditions))
             case Text(_, language):
