@@ -43,6 +43,7 @@ MAZE_REQUIREMENTS = (
     "h11>=0.16",
     "httpx>=0.28",
     "jsonschema-rs>=0.60",
+    "jsonschema-specifications>=2025.9",
     "llguidance>=1.9.1,<1.10",
     "orjson>=3.13",
     "prometheus-client>=0.26",

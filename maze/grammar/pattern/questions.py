@@ -19,7 +19,10 @@ from maze.grammar.pattern.tree import (
     Node,
     Not,
     Repeat,
+    alt,
+    both,
     is_plain,
+    literal,
     negation,
     text_of,
 )
@@ -91,6 +94,21 @@ class Questions:
             self._texts[id(language)] = language, None if texts is None else frozenset(texts)
         return self._texts[id(language)][1]
 
+    def meet(self, *languages: Node) -> Node:
+        """The intersection; of a list of texts with anything, a shorter list."""
+        found = both(*languages)
+        if isinstance(found, Both):
+            for item in found.items:
+                if (texts := listed_texts(item)) is not None:
+                    others = [other for other in found.items if other != item]
+                    try:
+                        return alt(
+                            *(literal(text) for text in texts if all(self.accepts(other, text) for other in others))
+                        )
+                    except OverBudgetError:
+                        return found
+        return found
+
     def texts_of(self, language: Node, most: int) -> list[str] | None:
         """All texts of a language, if they are `most` at most and quickly found; None otherwise."""
         if (texts := listed_texts(language)) is not None:
@@ -130,10 +148,18 @@ class Questions:
 
 def listed_texts(node: Node) -> list[str] | None:
     """The texts of a language that is a list of them."""
-    texts = [text_of(item) for item in (node.items if isinstance(node, Alt) else (node,))]
-    return [text for text in texts if text is not None] if None not in texts else None
+    found: list[str] = []
+    for item in node.items if isinstance(node, Alt) else (node,):
+        if isinstance(item, Chars) and sum(high - low + 1 for low, high in item.ranges) <= _MAX_LISTED_CHARACTERS:
+            found.extend(chr(point) for low, high in item.ranges for point in range(low, high + 1))
+        elif (text := text_of(item)) is not None:
+            found.append(text)
+        else:
+            return None
+    return found
 
 
+_MAX_LISTED_CHARACTERS = 100
 _ODD_TEXTS = ("a", "Zq7", "\x01 \ufdd0", "", "0", "1", "12", "-7", "0.5", "-q_Z.7/x")
 """Texts that what leaves something out mostly does not leave out."""
 _MAX_SAMPLES = 12

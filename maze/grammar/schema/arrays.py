@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import comb
+from typing import TypeAlias
 
 from maze.grammar.cfg.model import Literal, Nonterminal, Production
 from maze.grammar.schema.conditions import (
@@ -19,8 +21,8 @@ from maze.grammar.schema.conditions import (
     Unsure,
 )
 
-MAX_DISTINCT = 8
-"""Most values that are told apart where no two items may be equal: there is a rule for each set of them."""
+MAX_DISTINCT = 512
+"""Most sets of values that the items so far may be where no two may be equal: there is a rule for each."""
 MAX_CHOICES = 64
 """Most ways in which one item may satisfy some of the conditions that are counted."""
 MAX_PREFIX = 1_000
@@ -39,6 +41,25 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Distinct:
+    """Few values, of which no two items may be the same."""
+
+    values: tuple[Condition, ...]
+    prefix: tuple[tuple[int, ...], ...]
+    """For each index, which of the values may stand there."""
+    rest: tuple[int, ...]
+    """And behind these."""
+
+
+def most_distinct(high: int | None) -> int:
+    """How many values there may be for `high` items, no two the same, to be written."""
+    values = 1
+    while sum(comb(values + 1, count) for count in range(values + 1 if high is None else high)) <= MAX_DISTINCT:
+        values += 1
+    return values
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """One way in which an array may satisfy a condition."""
 
@@ -49,11 +70,6 @@ class Shape:
     wanted: tuple[Wanted, ...]
     unique: Unique | None
     notes: frozenset[int]
-
-    @property
-    def is_uniform(self) -> bool:
-        """Whether all items satisfy the same, and no number of them anything else."""
-        return not self.prefix and not self.wanted
 
     @property
     def needed(self) -> list[Condition]:
@@ -108,13 +124,19 @@ def shape_of(atoms: Sequence[Atom], conditions: Conditions) -> Shape | None:
     return Shape(tuple(prefix), rest, low, high, tuple(wanted), unique, frozenset(notes))
 
 
+_Left: TypeAlias = tuple[tuple[int, int | None], ...]
+"""For each of the conditions that are counted, how many items must and may still satisfy it."""
+_State: TypeAlias = tuple[int, _Left, int]
+"""The index of the next item, what is left to count, and which of the distinct values have come, a bit for each."""
+
+
 class ArrayRules:
     """Writes the rules of one shape."""
 
     def __init__(
         self,
         shape: Shape,
-        distinct: list[Condition] | None,
+        distinct: Distinct | None,
         conditions: Conditions,
         value: Callable[[Condition], Nonterminal],
         new_rule: Callable[[], str],
@@ -127,15 +149,13 @@ class ArrayRules:
         self._new_rule = new_rule
         self._rules = rules
         self._repeated: dict[tuple[Condition, int, int | None], Nonterminal] = {}
-        self._states: dict[tuple[int, tuple[tuple[int, int | None], ...]], Nonterminal] = {}
-        self._pending: list[tuple[int, tuple[tuple[int, int | None], ...]]] = []
+        self._states: dict[_State, Nonterminal] = {}
+        self._pending: list[_State] = []
 
     def productions(self) -> tuple[Production, ...]:
         shape = self._shape
-        if self._distinct is not None:
-            return self._with_distinct(self._distinct)
-        if shape.wanted:
-            return self._with_wanted()
+        if shape.wanted or self._distinct is not None:
+            return self._in_states()
         productions: list[Production] = []
         if shape.low == 0:
             productions.append((Literal("["), Literal("]")))
@@ -200,35 +220,11 @@ class ArrayRules:
         half = count // 2
         return (*self._exactly(condition, half), *self._exactly(condition, count - half))
 
-    # -------------------------------------------------------------------------------------------- distinct items
+    # -------------------------------------------------------------------------------------------- what items leave over
 
-    def _with_distinct(self, values: list[Condition]) -> tuple[Production, ...]:
-        """Each of a few values once at most, in any order."""
-        states: dict[int, Nonterminal] = {}
-
-        def state(used: int) -> Nonterminal:
-            if used not in states:
-                states[used] = rule = Nonterminal(self._new_rule())
-                count = used.bit_count()
-                productions: list[Production] = [()] if count >= self._shape.low else []
-                if self._shape.high is None or count < self._shape.high:
-                    comma: Production = (Literal(","),) if count else ()
-                    productions.extend(
-                        (*comma, self._value(value), state(used | 1 << index))
-                        for index, value in enumerate(values)
-                        if not used >> index & 1
-                    )
-                self._rules[rule.name] = tuple(productions)
-            return states[used]
-
-        return ((Literal("["), state(0), Literal("]")),)
-
-    # -------------------------------------------------------------------------------------------- counted conditions
-
-    def _with_wanted(self) -> tuple[Production, ...]:
-        shape = self._shape
-        start = tuple((wanted.low, wanted.high) for wanted in shape.wanted)
-        inner = self._state(0, start)
+    def _in_states(self) -> tuple[Production, ...]:
+        start = tuple((wanted.low, wanted.high) for wanted in self._shape.wanted)
+        inner = self._state(0, start, 0)
         while self._pending:
             if len(self._states) > MAX_PREFIX:
                 raise TooManyError
@@ -236,30 +232,46 @@ class ArrayRules:
             self._rules[self._states[key].name] = tuple(dict.fromkeys(self._after(*key)))
         return ((Literal("["), inner, Literal("]")),)
 
-    def _state(self, index: int, left: tuple[tuple[int, int | None], ...]) -> Nonterminal:
+    def _state(self, index: int, left: _Left, used: int) -> Nonterminal:
         shape = self._shape
-        if shape.high is None:
+        if shape.high is None and self._distinct is None:
             # Behind the prefix, the least length and every place that counts, one item is like another.
             places = [len(shape.prefix), shape.low, 1]
             places += [wanted.first for wanted in shape.wanted] + [wanted.end or 0 for wanted in shape.wanted]
             index = min(index, max(places))
-        key = (index, left)
+        key = (index, left, used)
         if key not in self._states:
             self._states[key] = Nonterminal(self._new_rule())
             self._pending.append(key)
         return self._states[key]
 
-    def _after(self, index: int, left: tuple[tuple[int, int | None], ...]) -> list[Production]:
+    def _after(self, index: int, left: _Left, used: int) -> Iterator[Production]:
         shape = self._shape
-        productions: list[Production] = []
         if index >= shape.low and all(low == 0 for low, _ in left):
-            productions.append(())
+            yield ()
         if index == shape.high:
-            return productions
-        condition = shape.prefix[index] if index < len(shape.prefix) else shape.rest
+            return
         comma: Production = (Literal(","),) if index else ()
-        ways: list[tuple[Condition, tuple[tuple[int, int | None], ...]]] = [(condition, ())]
-        for wanted, (low, high) in zip(shape.wanted, left, strict=True):
+        for condition, used_then in self._items(index, used):
+            for way, left_then in self._ways(index, condition, left):
+                yield (*comma, self._value(way), self._state(index + 1, left_then, used_then))
+
+    def _items(self, index: int, used: int) -> list[tuple[Condition, int]]:
+        """What the item of an index may be, and which of the distinct values have come with it."""
+        shape, distinct = self._shape, self._distinct
+        if distinct is None:
+            return [(shape.prefix[index] if index < len(shape.prefix) else shape.rest, 0)]
+        here = distinct.prefix[index] if index < len(distinct.prefix) else distinct.rest
+        free = [value for value in here if not used >> value & 1]
+        if index + 1 == shape.high:  # which of them comes makes no difference to what is behind it
+            last = self._conditions.some(distinct.values[value] for value in free)
+            return [(last, 0)] if free else []
+        return [(distinct.values[value], used | 1 << value) for value in free]
+
+    def _ways(self, index: int, condition: Condition, left: _Left) -> Iterator[tuple[Condition, _Left]]:
+        """Ways for an item to count or not, and what is then left to count."""
+        ways: list[tuple[Condition, _Left]] = [(condition, ())]
+        for wanted, (low, high) in zip(self._shape.wanted, left, strict=True):
             counts = index >= wanted.first and (wanted.end is None or index < wanted.end)
             split = []
             for so_far, counted in ways:
@@ -280,7 +292,4 @@ class ArrayRules:
             self._conditions.spend(len(ways))
             if len(ways) > MAX_CHOICES:
                 raise TooManyError
-        for way, counted in ways:
-            if way != NEVER:
-                productions.append((*comma, self._value(way), self._state(index + 1, counted)))
-        return productions
+        return ((way, counted) for way, counted in ways if way != NEVER)

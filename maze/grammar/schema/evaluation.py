@@ -93,10 +93,7 @@ class Evaluation:
         if "$ref" in schema:
             yield from self._looks(references.target(place), kind)
         if "$dynamicRef" in schema or "$recursiveRef" in schema:
-            target = references.dynamic_target(place)
-            if target is None:
-                raise _UnknownError
-            yield from self._looks(target, kind)
+            yield from self._looks(references.dynamic_target(place), kind)
         for child in schema.get("allOf", ()):
             yield from self._looks(inside(child), kind)
         for keyword in ("anyOf", "oneOf"):

@@ -153,6 +153,13 @@ _TEMPLATE = (
 )
 """With the apostrophe, which the standard forgot (erratum 6937)."""
 
+# ------------------------------------------------------------------------------------------------ RFC 4648
+
+BASE64 = parse_whole(r"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?")
+"""With padding, and without bits that say nothing."""
+CHECKED_ENCODINGS = frozenset(("base16", "base32", "base32hex", "base64url"))
+"""Others that the check knows."""
+
 # ------------------------------------------------------------------------------------------------ all of them
 
 _POINTER = "(/([^~/]|~[01])*)*"

@@ -19,7 +19,6 @@ from maze.grammar.schema.conditions import (
     NEVER,
     Condition,
     Conditions,
-    IsKind,
     Item,
     Kind,
     Matching,
@@ -32,10 +31,11 @@ from maze.grammar.schema.conditions import (
     Unique,
     Unsure,
 )
+from maze.grammar.schema.constants import constant, present, property_of
 from maze.grammar.schema.evaluation import Evaluation, Look
-from maze.grammar.schema.format_languages import is_known, language_of_format
+from maze.grammar.schema.format_languages import BASE64, CHECKED_ENCODINGS, is_known, language_of_format
 from maze.grammar.schema.patterns import pattern_language
-from maze.grammar.schema.references import Place, References
+from maze.grammar.schema.references import Place, References, Scope
 from maze.json_text import JsonValue, escaped
 
 _KINDS = {
@@ -71,7 +71,7 @@ class Meanings:
         self.questions = Questions(budget)
         self.conditions = Conditions(budget)
         self.notes: list[CheckNote] = []
-        self._numbers: dict[int, int] = {}
+        self._numbers: dict[tuple[int, Scope], int] = {}
         self._schemas: list[_Schema] = []
         self._made: dict[int, Condition] = {}
         self._notes_on: dict[tuple[Condition, str], int] = {}
@@ -122,9 +122,9 @@ class Meanings:
             return NEVER if schema is False else ALWAYS
         if not schema:
             return ALWAYS
-        number = self._numbers.get(id(schema))
+        number = self._numbers.get(place.key)
         if number is None:
-            number = self._numbers[id(schema)] = len(self._schemas)
+            number = self._numbers[place.key] = len(self._schemas)
             self._schemas.append(_Schema(self, references, place, pointer))
         return self.conditions.of(Meaning(number, negated=False))
 
@@ -190,7 +190,7 @@ class _Schema:
         if "enum" in schema:
             parts.append(self._one_of_values(schema["enum"]))
         if "const" in schema and self._draft >= 6:
-            parts.append(self._value(schema["const"]))
+            parts.append(constant(conditions, schema["const"]))
         for kind, of_kind in (
             (Kind.NUMBER, self._numbers_of),
             (Kind.STRING, self._strings_of),
@@ -211,40 +211,11 @@ class _Schema:
     def _one_of_values(self, values: list[JsonValue]) -> Condition:
         self._meanings.budget.spend(10 * len(values))
         texts = [literal(value) for value in values if isinstance(value, str)]
-        others = [self._value(value) for value in values if not isinstance(value, str)]
+        others = [constant(self.conditions, value) for value in values if not isinstance(value, str)]
         found = self.conditions.some(others)
         if texts:
             found = self.conditions.some((self.conditions.of(Text(Kind.STRING, alt(*texts))), found))
         return found
-
-    def _value(self, value: JsonValue) -> Condition:
-        of, every = self.conditions.of, self.conditions.every
-        match value:
-            case None:
-                return of(IsKind(Kind.NULL))
-            case True:
-                return of(IsKind(Kind.TRUE))
-            case False:
-                return of(IsKind(Kind.FALSE))
-            case str():
-                return of(Text(Kind.STRING, literal(value)))
-            case int() | Decimal():
-                return of(Text(Kind.NUMBER, numbers.equal_to(Decimal(value))))
-            case list():
-                items = [of(Item(index, index + 1, self._value(item), some=False)) for index, item in enumerate(value)]
-                return every((of(Size(Kind.ARRAY, len(value), len(value), 0)), *items))
-            case dict():
-                members = [self._property(name, self._value(item)) for name, item in value.items()]
-                present = [self._present(name) for name in value]
-                rest = of(Member(None, negation(alt(*map(literal, value))), NEVER, some=False))
-                return every((*members, *present, rest))
-        raise AssertionError(value)
-
-    def _property(self, name: str, condition: Condition) -> Condition:
-        return self.conditions.of(Member(name, literal(name), condition, some=False))
-
-    def _present(self, name: str) -> Condition:
-        return self.conditions.of(Member(name, literal(name), ALWAYS, some=True))
 
     # ------------------------------------------------------------------------------------------- by kind
 
@@ -291,6 +262,15 @@ class _Schema:
             else:
                 self._meanings.parts_of_formats.update(parts_of(found.offered) + parts_of(found.outside))
                 yield self.conditions.of(Text(Kind.STRING, found.offered, found.outside))
+        # Annotations elsewhere; the check asserts them in these drafts.
+        if self._draft in (6, 7):
+            encoding = schema.get("contentEncoding")
+            if encoding == "base64":
+                yield self.conditions.of(Text(Kind.STRING, BASE64))
+            elif encoding in CHECKED_ENCODINGS:
+                yield self._unsure(Kind.STRING, "contentEncoding", f"encoding {encoding}", f"{pointer}/contentEncoding")
+            if schema.get("contentMediaType") == "application/json":
+                yield self._unsure(Kind.STRING, "contentMediaType", "JSON in a string", f"{pointer}/contentMediaType")
 
     def _arrays_of(self, place: Place, pointer: str) -> Iterator[Condition]:
         schema, of = place.schema, self.conditions.of
@@ -328,9 +308,9 @@ class _Schema:
         schema, of = place.schema, self.conditions.of
         properties = schema.get("properties", {})
         for name, child in properties.items():
-            yield self._property(name, self._child(child, place, f"{pointer}/properties/{escaped(name)}"))
+            yield property_of(self.conditions, name, self._child(child, place, f"{pointer}/properties/{escaped(name)}"))
         for name in schema.get("required", []) if isinstance(schema.get("required"), list) else []:
-            yield self._present(name)
+            yield present(self.conditions, name)
         known: Node | None = alt(*map(literal, properties))
         for pattern, child in schema.get("patternProperties", {}).items():
             language = self._meanings.pattern_language(pattern)
@@ -401,9 +381,9 @@ class _Schema:
         keywords = ("dependencies",) if self._draft <= 7 else ("dependentRequired", "dependentSchemas", "dependencies")
         for keyword in keywords:
             for name, needed in schema.get(keyword, {}).items():
-                absent = self._property(name, NEVER)
+                absent = property_of(conditions, name, NEVER)
                 if isinstance(needed, list):
-                    wanted = conditions.every(map(self._present, needed))
+                    wanted = conditions.every(present(conditions, each) for each in needed)
                 else:
                     wanted = self._child(needed, place, f"{pointer}/{keyword}/{escaped(name)}")
                 yield conditions.some((absent, wanted))
@@ -437,9 +417,4 @@ class _Schema:
                     yield conditions.some((guard, wanted))
         for keyword, draft in (("$dynamicRef", 2020), ("$recursiveRef", 2019)):
             if keyword in schema and self._draft == draft:
-                target = self._references.dynamic_target(place)
-                if target is None:
-                    note = self.note(keyword, f"`{keyword}`", f"{pointer}/{keyword}")
-                    yield conditions.some(conditions.of(Unsure(kind, note)) for kind in Kind)
-                else:
-                    yield self._of_place(target, schema[keyword])
+                yield self._of_place(self._references.dynamic_target(place), schema[keyword])

@@ -55,9 +55,9 @@ SHORTEST = alt(INTEGERS, parse_whole(r"-?(0|[1-9][0-9]*)\.[0-9]*[1-9]"))
 NOT_INTEGERS = parse_whole(r"-?(0|[1-9][0-9]*)\.[0-9]*[1-9][0-9]*")
 
 
-def only_numbers(language: Node) -> Node:
-    """The numbers among the texts of bounds, constants, multiples, and what is made of them."""
-    return language if any(map(_has_only_numbers, conditions(language))) else both(ALL_NUMBERS, language)
+def are_only_numbers(language: Node) -> bool:
+    """Whether no text but of numbers is in a language made of bounds, constants and multiples; False if unsure."""
+    return any(map(_has_only_numbers, conditions(language)))
 
 
 def _has_only_numbers(language: Node) -> bool:
@@ -167,6 +167,13 @@ def _negative(magnitudes: Node) -> Node:
 def equal_to(value: Decimal) -> Node:
     """The texts of one number."""
     return _magnitude_equal(value) if value >= 0 else _negative(_magnitude_equal(value))
+
+
+def shortest(value: Decimal) -> Node:
+    """The shortest text of one number."""
+    whole, fraction = _digits(value)
+    text = f"{whole}.{fraction}" if fraction else whole
+    return literal(f"-{text}" if value < 0 else text)
 
 
 def above(value: Decimal) -> Node:

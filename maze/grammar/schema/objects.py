@@ -32,6 +32,7 @@ MAX_CELLS = 64
 """Most ways in which patterns of names overlap in one object."""
 MAX_WAYS_OF_PROPERTY = 16
 """Most ways in which one value may satisfy some of the conditions that are about it: engines try all at once."""
+_FEW_CHOICES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +237,7 @@ class Objects:
     def _choices(self, condition: Condition, about: Sequence[Member]) -> list[tuple[Condition, frozenset[Member]]]:
         """Which of the atoms a value may satisfy together, and the condition for that."""
         choices: list[tuple[Condition, frozenset[Member]]] = [(condition, frozenset())]
+        passed: list[Member] = []
         for atom in about:
             if atom.condition == NEVER:
                 continue
@@ -250,9 +252,21 @@ class Objects:
                 if met != NEVER and not (self._has_no_value(met)):
                     longer.append((met, holding | {atom}))
             choices = longer
+            passed.append(atom)
+            if len(choices) > _FEW_CHOICES:
+                choices = [
+                    (so_far, holding)
+                    for so_far, holding in choices
+                    if not self._always_holds_more(so_far, [each for each in passed if each not in holding])
+                ]
             if len(choices) > MAX_WAYS_OF_PROPERTY:
                 raise TooManyError
         return choices
+
+    def _always_holds_more(self, condition: Condition, atoms: Sequence[Member]) -> bool:
+        """Whether each value that satisfies a condition satisfies some atom as well, which is a choice of its own."""
+        contrary = (self._conditions.negated(atom.condition) for atom in atoms)
+        return self._has_no_value(self._conditions.every((condition, *contrary)))
 
     def _behind(self, atom: Member | Size, which: Name | OtherNames, holding: frozenset[Member]) -> Condition:
         if isinstance(atom, Size):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import TypeAlias
 
 from maze.grammar.budget import OverBudgetError
 from maze.grammar.pattern.questions import listed_texts
-from maze.grammar.pattern.tree import ANYTHING, Node, alt, both, literal
+from maze.grammar.pattern.tree import ANYTHING, Node, alt
 from maze.grammar.schema import arrays, numbers
 from maze.grammar.schema.conditions import (
     ALWAYS,
@@ -56,6 +55,7 @@ class Satisfiable:
     def __init__(self, meanings: Meanings) -> None:
         self._meanings = meanings
         self._conditions = meanings.conditions
+        self._meet = meanings.questions.meet
         self._of_kinds: dict[tuple[Condition, Kind], Condition] = {}
         self._empty: dict[tuple[Condition, Kind], bool] = {}
 
@@ -110,13 +110,15 @@ class Satisfiable:
         """The texts of numbers, or the contents of strings, that satisfy a formula; and the notes on what is wider."""
         notes: dict[int, None] = {}
         found = self._language(condition, kind, notes)
-        return (numbers.only_numbers(found) if kind is Kind.NUMBER else found), tuple(notes)
+        if kind is Kind.NUMBER and not numbers.are_only_numbers(found):
+            found = self._meet(numbers.ALL_NUMBERS, found)
+        return found, tuple(notes)
 
     def _language(self, condition: Condition, kind: Kind, notes: dict[int, None]) -> Node:
         formula = self._conditions[condition]
         match formula:
             case Every(conditions):
-                return both(*(self._language(each, kind, notes) for each in conditions))
+                return self._meet(*(self._language(each, kind, notes) for each in conditions))
             case Some(conditions):
                 return alt(*(self._language(each, kind, notes) for each in conditions))
             case Text(_, language):
@@ -248,31 +250,11 @@ class Satisfiable:
     def _strings(self, condition: Condition) -> tuple[Node, tuple[int, ...]]:
         return self.language(self.of_kind(condition, Kind.STRING), Kind.STRING)
 
-    def values_of(self, condition: Condition, most: int) -> list[Condition] | None:
-        """The values that satisfy a condition, each as a condition, if they are `most` at most; None otherwise."""
-        found: list[Condition] = []
-        for kind in Kind:
-            of_kind = self.of_kind(condition, kind)
-            if of_kind == NEVER:
-                continue
-            if kind in WORDS:
-                found.append(self._conditions.is_kind(kind))
-                continue
-            if kind in (Kind.ARRAY, Kind.OBJECT):
-                if self._is_empty(of_kind, kind, 0):
-                    continue
-                return None
-            language, notes = self.language(of_kind, kind)
-            one_each = both(language, numbers.SHORTEST) if kind is Kind.NUMBER else language
-            texts = self._meanings.questions.texts_of(one_each, most)
-            if texts is None or notes:
-                return None
-            for text in texts:
-                only = literal(text) if kind is Kind.STRING else numbers.equal_to(Decimal(text))
-                found.append(self._conditions.of(Text(kind, only)))
-        return found if len(found) <= most else None
-
     # ------------------------------------------------------------------------------------------- emptiness
+
+    def exclude_each_other(self, left: Condition, right: Condition) -> bool:
+        """Whether it can be told that no value satisfies both conditions."""
+        return self._has_no_value(self._conditions.every((left, right)), 0)
 
     def _is_empty(self, condition: Condition, kind: Kind, depth: int) -> bool:
         """Whether it can be told that no value of the kind satisfies a formula."""

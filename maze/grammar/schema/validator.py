@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import jsonschema_rs
 
 from maze.grammar.schema.exact_patterns import with_exact_patterns
+from maze.grammar.schema.metaschemas import metaschemas
 from maze.memory import memory_for
 
 MAX_BACKTRACKING = 50_000
@@ -33,6 +36,16 @@ _BACKTRACKING = jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKING
 """Over the limit the value is refused, below `not` as well."""
 
 
+_MAY_REFER = re.compile(r'"\$?(?:ref|dynamicRef|id)"\s*:\s*"[^"]*json-schema\.org')
+"""Few schemas do, and reading what they may refer to takes as long as compiling most."""
+
+
+@cache
+def _registry() -> jsonschema_rs.Registry:
+    """What schemas may refer to beside themselves."""
+    return jsonschema_rs.Registry(list(metaschemas().items()))
+
+
 def _built(
     schema: str,
     formats: Mapping[str, Callable[[str], bool]],
@@ -41,7 +54,12 @@ def _built(
     try:
         with memory_for(VALIDATOR_FACTOR * len(schema)):
             return jsonschema_rs.validator_for(
-                schema, validate_formats=True, formats=dict(formats), offline=True, pattern_options=engine
+                schema,
+                validate_formats=True,
+                formats=dict(formats),
+                offline=True,
+                pattern_options=engine,
+                registry=_registry() if _MAY_REFER.search(schema) else None,
             )
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # which has no name to import, and is no Exception

@@ -27,11 +27,14 @@ from maze.grammar.schema.conditions import (
     TooManyError,
 )
 from maze.grammar.schema.emptiness import has_no_text
+from maze.grammar.schema.finite_values import FiniteValues
 from maze.grammar.schema.meaning import Meanings
 from maze.grammar.schema.object_rules import ObjectRules
 from maze.grammar.schema.satisfiable import WORDS, Satisfiable, Term
 from maze.grammar.schema.strings import quoted_language
 
+MAX_DIFFERENT = 16
+"""Most items of an array of which it is looked whether what they must be tells them apart."""
 _NUMBER = "number"
 
 
@@ -57,6 +60,7 @@ class _Writing:
         self._budget = meanings.budget
         self._satisfiable = Satisfiable(meanings)
         self._of_kind = self._satisfiable.of_kind
+        self._finite = FiniteValues(meanings, self._satisfiable)
         self._rules: dict[str, tuple[Production, ...]] = {}
         self._values: dict[Condition, Nonterminal] = {}
         self._pending: list[Condition] = []
@@ -245,11 +249,20 @@ class _Writing:
                 notes |= shape.notes
                 distinct = None
                 if shape.unique is not None and shape.high != 1:
-                    distinct = (
-                        self._satisfiable.values_of(shape.rest, arrays.MAX_DISTINCT) if shape.is_uniform else None
-                    )
-                    if distinct is None:
+                    distinct = self._finite.distinct(shape)
+                    if distinct is None and not self._differ(shape):
                         notes.add(shape.unique.note)
                 rules = arrays.ArrayRules(shape, distinct, self._conditions, self._value, self._new_rule, self._rules)
                 productions.extend(rules.productions())
         return tuple(productions)
+
+    def _differ(self, shape: arrays.Shape) -> bool:
+        """Whether no value can stand at two places of an array."""
+        if shape.high is None or shape.high > MAX_DIFFERENT:
+            return False
+        places = [*shape.prefix, *[shape.rest] * (shape.high - len(shape.prefix))]
+        return all(
+            self._satisfiable.exclude_each_other(left, right)
+            for index, left in enumerate(places)
+            for right in places[:index]
+        )
