@@ -14,18 +14,19 @@ MAX_TRIES = 3_000
 
 def can_write(matcher: Matcher, value: JsonValue) -> bool:
     """Whether some order of names in `value` is a text of the grammar."""
-    if matcher.copy().accepts(_plain(value).encode()):
+    if matcher.copy().accepts(plain_text(value).encode()):
         return True
     behind = _Writer().write(matcher, value)
     return behind is not None and behind.can_end()
 
 
-def _plain(value: JsonValue) -> str:
+def plain_text(value: JsonValue) -> str:
+    """A value as grammars write it, names in its own order; decimals may be Decimal."""
     match value:
         case dict():
-            return "{" + ",".join(f"{quoted(name)}:{_plain(item)}" for name, item in value.items()) + "}"
+            return "{" + ",".join(f"{quoted(name)}:{plain_text(item)}" for name, item in value.items()) + "}"
         case list():
-            return "[" + ",".join(map(_plain, value)) + "]"
+            return "[" + ",".join(map(plain_text, value)) + "]"
         case str():
             return quoted(value)
         case None:
@@ -34,7 +35,7 @@ def _plain(value: JsonValue) -> str:
             return "true" if value else "false"
         case int():
             return str(value)
-    number = Decimal(repr(value))
+    number = Decimal(str(value))
     text = f"{number:f}" if number else "0"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
@@ -54,7 +55,7 @@ class _Writer:
                 behind = behind and _read(behind, "," if index else "[")
                 behind = behind and self.write(behind, item)
             return behind and _read(behind, "]")
-        return _read(matcher, _plain(value))
+        return _read(matcher, plain_text(value))
 
     def _members(self, matcher: Matcher, left: dict[str, JsonValue], comma: str) -> Matcher | None:
         """Names after which most others can still come are tried first."""

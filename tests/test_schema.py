@@ -329,7 +329,15 @@ def test_a_name_that_comes_twice_does_not_undo_what_is_said_to_be_enforced() -> 
 
 @pytest.mark.parametrize(
     "schema",
-    [False, {"enum": []}, {"type": "string", "const": 1}, {"not": {}}, {"type": "integer", "minimum": 2, "maximum": 1}],
+    [
+        False,
+        {"enum": []},
+        {"type": "string", "const": 1},
+        {"not": {}},
+        {"type": "integer", "minimum": 2, "maximum": 1},
+        {"type": "string", "minLength": 1, "maxLength": 0},
+        {"type": "string", "minLength": 3, "maxLength": 2},
+    ],
 )
 def test_a_schema_that_no_text_satisfies_is_a_contradiction(schema: JsonValue) -> None:
     with pytest.raises(ContradictionError, match=r"constraints\[2\].json_schema: no text satisfies"):
