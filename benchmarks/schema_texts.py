@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 from maze.grammar.llguidance import Matcher
@@ -16,8 +17,7 @@ def can_write(matcher: Matcher, value: JsonValue) -> bool:
     """Whether some order of names in `value` is a text of the grammar."""
     if matcher.copy().accepts(plain_text(value).encode()):
         return True
-    behind = _Writer().write(matcher, value)
-    return behind is not None and behind.can_end()
+    return any(behind.can_end() for behind in _Writer().ends(matcher, value))
 
 
 def plain_text(value: JsonValue) -> str:
@@ -44,41 +44,48 @@ class _Writer:
     def __init__(self) -> None:
         self._tries = 0
 
-    def write(self, matcher: Matcher, value: JsonValue) -> Matcher | None:
-        """The matcher behind the value; None if it cannot be written."""
+    def ends(self, matcher: Matcher, value: JsonValue) -> Iterator[Matcher]:
+        """The matcher behind the value, for each way to write it, likely ones first."""
         if isinstance(value, dict) and value:
-            opened = _read(matcher, "{")
-            return opened and self._members(opened, value, "")
-        if isinstance(value, list) and value:
-            behind: Matcher | None = matcher
-            for index, item in enumerate(value):
-                behind = behind and _read(behind, "," if index else "[")
-                behind = behind and self.write(behind, item)
-            return behind and _read(behind, "]")
-        return _read(matcher, plain_text(value))
+            if opened := _read(matcher, "{"):
+                yield from self._members(opened, value, "")
+        elif isinstance(value, list) and value:
+            yield from self._items(matcher, value, 0)
+        elif behind := _read(matcher, plain_text(value)):
+            yield behind
 
-    def _members(self, matcher: Matcher, left: dict[str, JsonValue], comma: str) -> Matcher | None:
+    def _items(self, matcher: Matcher, items: list[JsonValue], index: int) -> Iterator[Matcher]:
+        if index == len(items):
+            if closed := _read(matcher, "]"):
+                yield closed
+        elif opened := _read(matcher, "," if index else "["):
+            for behind in self.ends(opened, items[index]):
+                yield from self._items(behind, items, index + 1)
+
+    def _members(self, matcher: Matcher, left: dict[str, JsonValue], comma: str) -> Iterator[Matcher]:
         """Names after which most others can still come are tried first."""
         self._tries += 1
         if self._tries > MAX_TRIES:
-            return None
+            return
         if not left:
-            return _read(matcher, "}")
+            if closed := _read(matcher, "}"):
+                yield closed
+            return
         ways: list[tuple[int, str, Matcher]] = []
         for name in left:
             named = _read(matcher, f"{comma}{quoted(name)}:")
-            behind = named and self.write(named, left[name])
-            if behind is None:
-                continue
-            others = sum(_read(behind, f",{quoted(other)}:") is not None for other in left if other != name)
-            ways.append((others, name, behind))
-            if others == len(left) - 1:
-                break
+            for behind in self.ends(named, left[name]) if named else ():
+                others = sum(_read(behind, f",{quoted(other)}:") is not None for other in left if other != name)
+                if others == len(left) - 1:
+                    yield from self._members(behind, _without(left, name), ",")
+                else:
+                    ways.append((others, name, behind))
         for _, name, behind in sorted(ways, key=lambda way: -way[0]):
-            rest = {other: item for other, item in left.items() if other != name}
-            if (end := self._members(behind, rest, ",")) is not None:
-                return end
-        return None
+            yield from self._members(behind, _without(left, name), ",")
+
+
+def _without(members: dict[str, JsonValue], name: str) -> dict[str, JsonValue]:
+    return {other: item for other, item in members.items() if other != name}
 
 
 def _read(matcher: Matcher, text: str) -> Matcher | None:
