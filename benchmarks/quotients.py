@@ -166,9 +166,8 @@ def main() -> None:
         ordered = sorted(all_ms)
         p95 = ordered[len(ordered) * 95 // 100]
         print(f"{what:20} median {statistics.median(ordered):8.2f} ms, p95 {p95:8.2f}, most {ordered[-1]:8.2f}")
-    print(
-        f"size of a quotient by its grammar's: median {statistics.median(figures.sizes):.2f}, most {max(figures.sizes):.2f}"
-    )
+    median, most = statistics.median(figures.sizes), max(figures.sizes)
+    print(f"size of a quotient by its grammar's: median {median:.2f}, most {most:.2f}")
     print("".join(f"  {each[:300]}\n" for each in figures.failures[:30]), end="")
 
 

@@ -7,10 +7,10 @@ circle is one rule, which may have both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from maze.grammar.budget import Construction
-from maze.grammar.cfg.analysis import pruned
+from maze.grammar.cfg.analysis import circles, pruned
 from maze.grammar.cfg.model import Cfg, Nonterminal, Production
 from maze.grammar.cfg.recursion import recursion_of, with_direct_recursion
 from maze.grammar.pattern.automaton import expression_of_ways
@@ -40,7 +40,7 @@ class _Languages:
         self._compact: dict[Node, Node] = {}
 
     def of_start(self) -> Node | None:
-        for circle in _circles(self._cfg.rules):
+        for circle in circles(self._cfg.rules):
             self._budget.spend(sum(1 + len(rhs) for name in circle for rhs in self._cfg.rules[name]))
             found = self._of_one(*circle) if len(circle) == 1 else self._of_many(circle)
             if found is None:
@@ -108,42 +108,3 @@ class _Languages:
         if language not in self._compact:
             self._compact[language] = as_machine(language, self._budget)
         return self._compact[language]
-
-
-def _circles(rules: dict[str, tuple[Production, ...]]) -> Iterator[list[str]]:
-    """The rules, those that refer to each other together, behind those that they refer to (Tarjan's algorithm)."""
-    order: dict[str, int] = {}
-    lowest: dict[str, int] = {}
-    open_names: dict[str, None] = {}
-    done: set[str] = set()
-
-    def references(name: str) -> Iterator[str]:
-        return (symbol.name for rhs in rules[name] for symbol in rhs if isinstance(symbol, Nonterminal))
-
-    for root in rules:
-        if root in order:
-            continue
-        order[root] = lowest[root] = len(order)
-        open_names[root] = None
-        stack = [(root, references(root))]
-        while stack:
-            name, others = stack[-1]
-            for other in others:
-                if other not in order:
-                    order[other] = lowest[other] = len(order)
-                    open_names[other] = None
-                    stack.append((other, references(other)))
-                    break
-                if other not in done:
-                    lowest[name] = min(lowest[name], order[other])
-            else:
-                stack.pop()
-                if stack:
-                    lowest[stack[-1][0]] = min(lowest[stack[-1][0]], lowest[name])
-                if lowest[name] == order[name]:
-                    circle = []
-                    while name not in done:
-                        member, _ = open_names.popitem()
-                        done.add(member)
-                        circle.append(member)
-                    yield circle[::-1]
