@@ -23,6 +23,8 @@ MAX_PRODUCTIONS = 10_000
 """Most productions of a product. As many make about 400 KB of Lark text, which llguidance compiles in 0.2 s."""
 _MAX_TERMINAL_STEPS = 100_000
 """Most steps of making an automaton for one terminal; one that takes more is taken for a wider language."""
+_MAX_SEARCH_STEPS = 5_000
+"""Most steps in the search for a text of such a terminal that leads from one state to another."""
 
 _Goal = tuple[str, int]
 """A rule, and the state before it."""
@@ -76,7 +78,7 @@ class Product:
         if least_steps(cfg, language) > MAX_CONSTRUCTION_STEPS:
             raise OverBudgetError
         self._language = language
-        self._questions = Questions(budget)
+        self._questions = Questions(budget, _MAX_SEARCH_STEPS)
         outlines = {
             terminal: (*outline(terminal.language, self._budget), rough_outline(terminal.language))
             for terminal in cfg.terminals()
