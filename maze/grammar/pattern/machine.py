@@ -29,8 +29,8 @@ _MAX_STEPS_BACK = 100_000
 """Most steps on the way back to an expression; about 0.1 s."""
 _MAX_ITEM_POSITIONS = 20
 """Most positions of what is repeated in an outline."""
-_MAX_POSITIONS = 300
-"""Most positions of an outline that counts as its language does."""
+MAX_POSITIONS = 300
+"""Most positions of an expression that an automaton is soon made of."""
 _MAX_COUNT = 8
 """Repetitions of any more are without end in one that does not."""
 
@@ -53,8 +53,8 @@ def outline(language: Node, budget: Construction) -> tuple[Node, bool]:
 
     Raises OverBudgetError.
     """
-    small = _with_small_items(language, budget, {})
-    if positions_of(small) <= _MAX_POSITIONS:
+    small = with_small_items(language, budget)
+    if positions_of(small) <= MAX_POSITIONS:
         return small, False
     return _without_counts(small), True
 
@@ -66,24 +66,27 @@ def rough_outline(language: Node) -> Node:
     return cat(*first, repeat(Chars(ANY), 0 if first or last else 1, None), *last)
 
 
-def _with_small_items(node: Node, budget: Construction, known: dict[Node, Node]) -> Node:
+def with_small_items(language: Node, budget: Construction) -> Node:
     """The same language with automata for what is repeated and large, as the ways to write a character of JSON are."""
-    match node:
-        case Repeat(item, low, high):
-            if positions_of(item) <= _MAX_ITEM_POSITIONS:
-                return node
-            if item not in known:
-                known[item] = as_machine(item, budget)
-            return repeat(known[item], low, high)
-        case Cat(items):
-            return cat(*(_with_small_items(item, budget, known) for item in items))
-        case Alt(items):
-            return alt(*(_with_small_items(item, budget, known) for item in items))
-        case Both(items):
-            return both(*(_with_small_items(item, budget, known) for item in items))
-        case Not(item):
-            return negation(_with_small_items(item, budget, known))
-    return node
+    known: dict[Node, Node] = {}
+
+    def small(node: Node) -> Node:
+        match node:
+            case Repeat(item, low, high) if positions_of(item) > _MAX_ITEM_POSITIONS:
+                if item not in known:
+                    known[item] = as_machine(item, budget)
+                return repeat(known[item], low, high)
+            case Cat(items):
+                return cat(*map(small, items))
+            case Alt(items):
+                return alt(*map(small, items))
+            case Both(items):
+                return both(*map(small, items))
+            case Not(item):
+                return negation(small(item))
+        return node
+
+    return small(language)
 
 
 def _without_counts(node: Node) -> Node:
@@ -100,7 +103,7 @@ def _without_counts(node: Node) -> Node:
         case Both(items):
             return both(*map(_without_counts, items))
         case Not(item):
-            return node if positions_of(item) <= _MAX_POSITIONS else ANYTHING
+            return node if positions_of(item) <= MAX_POSITIONS else ANYTHING
     return node
 
 

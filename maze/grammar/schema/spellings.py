@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from maze.grammar.cfg.analysis import productive
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Terminal
@@ -43,7 +43,9 @@ _MAX_PRODUCTIONS = 2_000
 _MAX_NAMES_TRIED = 40
 _MAX_NAMES_WANTED = 3
 """Each makes the automaton several times as large."""
-_SPELLED_CHARACTER = re.compile(r"\\u[0-9a-f]{4}|\\.|.", re.DOTALL)
+_SPELLED_CHARACTER = re.compile(r"\\u[0-9a-f]{,4}|\\.|.", re.DOTALL)
+_WHOLE_ESCAPE = 6
+"""Characters of an escape by a number."""
 
 
 def with_space(cfg: Cfg) -> Cfg:
@@ -179,7 +181,7 @@ def _string_widely_spelled(node: Node) -> Node:
             only = text_of(node)
             return alt(node, _ESCAPED) if only is None else _character_widely_spelled(only)
         case Cat(items):
-            return cat(*map(_string_widely_spelled, items))
+            return _sequence_widely_spelled(items)
         case Alt(items):
             return alt(*map(_string_widely_spelled, items))
         case Repeat(item, low, high):
@@ -187,6 +189,24 @@ def _string_widely_spelled(node: Node) -> Node:
         case Both(items):
             return both(*(_string_widely_spelled(item) for item in items if not isinstance(item, Not)))
     return ANYTHING
+
+
+def _sequence_widely_spelled(items: Sequence[Node]) -> Node:
+    """Where escapes differ in their last character, that is the next item."""
+    found: list[Node] = []
+    inside_escape = False
+    for item in items:
+        if inside_escape:
+            inside_escape = False
+            continue
+        if isinstance(item, Chars | Literal) and (text := text_of(item)) is not None:
+            last = _SPELLED_CHARACTER.findall(text)[-1]
+            inside_escape = last == "\\" or (last.startswith("\\u") and len(last) < _WHOLE_ESCAPE)
+            if inside_escape:
+                found += [_string_widely_spelled(literal(text.removesuffix(last))), _ESCAPED]
+                continue
+        found.append(_string_widely_spelled(item))
+    return cat(*found)
 
 
 def _character_widely_spelled(spelling: str) -> Node:
