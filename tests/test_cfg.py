@@ -15,6 +15,7 @@ from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Symbol
 from maze.grammar.cfg.product import MAX_PRODUCTIONS, Product
+from maze.grammar.cfg.regular import regular_language
 from maze.grammar.pattern.code_points import characters, contains
 from maze.grammar.pattern.derivative import without_empty
 from maze.grammar.pattern.parser import parse_pattern, parse_whole
@@ -235,3 +236,28 @@ def test_a_grammar_made_by_hand_may_refer_to_itself_at_both_ends() -> None:
         assert accepts(lark, text), text
     for text in ("", "x-", "!x", "x+", "x+!x"):
         assert not accepts(lark, text), text
+
+
+@settings(max_examples=150)
+@given(GRAMMARS)
+def test_a_grammar_of_a_regular_language_has_just_that_language(cfg: Cfg) -> None:
+    language = regular_language(cfg, Budget().construction())
+    if language is not None:
+        assert words_of(language) == texts_of(cfg)
+
+
+@pytest.mark.parametrize(
+    ("grammar", "is_regular"),
+    [
+        ('root ::= a\na ::= "a" b | ""\nb ::= "b" a | "c" b', True),
+        ('root ::= b "b"\nb ::= b "a" | root "c" | "a"', True),
+        ('root ::= item ("," item)*\nitem ::= "-" item | [0-9]+', True),
+        ('root ::= root "a" root | "b" root | root "c" | "d"', True),
+        ('root ::= "(" root ")" | "x"', False),
+        ('root ::= "a" b | "x"\nb ::= root "c" | "d"', False),
+    ],
+)
+def test_recursion_at_one_end_is_regular_and_in_the_middle_is_not(grammar: str, is_regular: bool) -> None:
+    cfg = lower_grammar(grammar, None, "p", Budget()).cfg
+    assert cfg is not None
+    assert (regular_language(cfg, Budget().construction()) is not None) is is_regular

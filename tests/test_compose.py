@@ -125,15 +125,73 @@ def test_lark_text_is_enforced_and_patterns_beside_it_are_checked() -> None:
     assert list(handlings(result).values()) == ["enforced", "checked"]
 
 
+NESTED_SCHEMA = '{"type":"array","items":{"$ref":"#"}}'
+NESTED_GRAMMAR = 'root ::= "[" (root ("," root)*)? "]"'
+PAIR = 'root ::= "{\\"a\\":" [0-9]+ ",\\"b\\":\\"" [a-z]* "\\"}"'
+
+
 @pytest.mark.parametrize(("schema_priority", "enforced"), [(9, "json_schema"), (5, "json_schema"), (1, "grammar")])
 def test_of_what_cannot_be_intersected_the_higher_priority_is_enforced(schema_priority: int, enforced: str) -> None:
-    schema = IR(json_schema='{"type":"string"}', priority=schema_priority)
-    grammar = IR(grammar='root ::= "\\"" [a-z]{3} "\\""', priority=5)
+    schema = IR(json_schema=NESTED_SCHEMA, priority=schema_priority)
+    grammar = IR(grammar=NESTED_GRAMMAR, priority=5)
     for constraints in ((schema, grammar), (grammar, schema)):
         result = compiled(*constraints)
         assert [part.path.split(".")[1] for part in result.parts if part.handling is Handling.ENFORCED] == [enforced]
         (other,) = [part for part in result.parts if part.handling is Handling.CHECKED]
         assert "cannot be intersected" in other.reason
+        assert "nest to any depth" in other.reason
+
+
+@pytest.mark.parametrize("schema_priority", [9, 5, 1])
+@pytest.mark.parametrize(
+    ("schema", "grammar", "texts"),
+    [
+        ('{"type":"string"}', 'root ::= "\\"" [a-z]{3} "\\""', {'"abc"': True, '"ab"': False, "abc": False}),
+        (
+            '{"type":"object","properties":{"a":{"type":"integer","maximum":99},"b":{"type":"string","minLength":2}}}',
+            PAIR,
+            {'{"a":7,"b":"xy"}': True, '{"a":100,"b":"xy"}': False, '{"a":7,"b":"x"}': False, '{"a":7}': False},
+        ),
+        (  # the schema nests, and the grammar is multiplied with it
+            '{"type":"array","items":{"$ref":"#"}}',
+            "root ::= [^,]*",
+            {"[[[]]]": True, "[[],[]]": False, "[": False},
+        ),
+        (  # the grammar nests, and the schema is multiplied with it
+            '{"type":"array","items":{"type":"array","maxItems":0},"minItems":1}',
+            NESTED_GRAMMAR,
+            {"[[],[]]": True, "[]": False, "[[[]]]": False},
+        ),
+        (  # the grammar writes the values in another way than usual
+            '{"type":"object","properties":{"a":{"type":"integer","minimum":5}},"required":["a"]}',
+            'root ::= "{ \\"a\\": " [0-9]+ " }\\n"',
+            {'{ "a": 7 }\n': True, '{ "a": 3 }\n': False, '{"a":7}': False},
+        ),
+    ],
+)
+def test_a_schema_and_a_grammar_are_enforced_together(
+    schema: str, grammar: str, texts: dict[str, bool], schema_priority: int
+) -> None:
+    constraints = [IR(json_schema=schema, priority=schema_priority), IR(grammar=grammar, priority=5)]
+    one, other = compiled(*constraints), compiled(*reversed(constraints))
+    assert one.digest == other.digest
+    assert set(handlings(one).values()) == {"enforced"}
+    assert {text: accepts(grammar_of(one), text) for text in texts} == texts
+
+
+def test_a_schema_a_grammar_and_patterns_are_enforced_together() -> None:
+    schema = '{"type":"object","properties":{"a":{"type":"integer","maximum":99},"b":{"type":"string"}}}'
+    result = compiled(IR(json_schema=schema, grammar=PAIR, regex_patterns=("secret", "^[^9]*$")))
+    assert set(handlings(result).values()) == {"enforced"}
+    assert accepts(grammar_of(result), '{"a":7,"b":"asecret"}')
+    assert not accepts(grammar_of(result), '{"a":9,"b":"asecret"}')
+    assert not accepts(grammar_of(result), '{"a":7,"b":"asecre"}')
+    assert not accepts(grammar_of(result), '{"a":107,"b":"asecret"}')
+
+
+def test_what_cannot_be_multiplied_does_not_keep_patterns_from_being_enforced() -> None:
+    result = compiled(IR(json_schema=NESTED_SCHEMA, grammar=NESTED_GRAMMAR, regex_patterns=(r"^\[{3}",)))
+    assert list(handlings(result).values()) == ["enforced", "checked", "enforced"]
 
 
 @pytest.mark.parametrize("schema_priority", [9, 5, 1])
@@ -154,17 +212,35 @@ def test_a_schema_and_patterns_are_enforced_together(schema_priority: int) -> No
 
 def test_a_pattern_that_no_usual_spelling_of_a_schema_matches_is_checked() -> None:
     result = compiled(
-        IR(json_schema='{"type":"object","properties":{"a":{}},"required":["a"]}', regex_patterns=("\n",))
+        IR(
+            json_schema='{"properties":{"a":{"type":"null"}},"additionalProperties":false,"required":["a"],"type":"object"}',
+            regex_patterns=(r"\\u0061",),
+        )
     )
     assert list(handlings(result).values()) == ["enforced", "checked"]
     assert "no text in the usual spelling" in result.parts[1].reason
 
 
-def test_of_two_grammars_one_is_enforced_and_the_other_checked() -> None:
-    result = compiled(IR(grammar=BINARY, priority=1), IR(grammar='root ::= "01" | "10"', priority=2))
+def test_a_pattern_that_wants_space_gets_it() -> None:
+    schema = '{"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]}'
+    result = compiled(IR(json_schema=schema, regex_patterns=(r"^\{\n",)))
+    assert list(handlings(result).values()) == ["enforced", "enforced"]
+    assert accepts(grammar_of(result), '{\n  "a": 1\n}')
+    assert not accepts(grammar_of(result), '{"a":1}')
+
+
+def test_two_grammars_are_enforced_together() -> None:
+    result = compiled(IR(grammar=BINARY, priority=1), IR(grammar='root ::= "0" "1"? | "2"', priority=2))
+    assert list(handlings(result).values()) == ["enforced", "enforced"]
+    assert [accepts(grammar_of(result), text) for text in ("0", "01", "2", "011")] == [True, True, False, False]
+
+
+def test_of_two_grammars_that_nest_one_is_enforced_and_the_other_checked() -> None:
+    other = 'root ::= "[" root "]" | "[]"'
+    result = compiled(IR(grammar=NESTED_GRAMMAR, priority=1), IR(grammar=other, priority=2))
     assert list(handlings(result).values()) == ["checked", "enforced"]
     assert result.parts[0].check_grammar is not None
-    assert accepts(result.parts[0].check_grammar, "0011")
+    assert accepts(result.parts[0].check_grammar, "[[],[]]")
 
 
 def test_patterns_that_are_too_many_for_an_engine_are_checked_from_the_lowest_priority_on() -> None:
@@ -224,6 +300,18 @@ def test_names_that_are_all_keywords_contradict_a_grammar_that_needs_one() -> No
         ([IR(grammar=BINARY, regex_patterns=("2",))], ["grammar", "regex_patterns[0]"]),
         ([IR(grammar=BINARY, regex_patterns=("0", "^1+$", "1"))], ["regex_patterns[0]", "regex_patterns[1]"]),
         ([IR(grammar='root ::= "ab"*', regex_patterns=("^a", "a$"))], ["grammar", "regex_patterns[1]"]),
+        ([IR(json_schema='{"enum":["red","green"]}', regex_patterns=("blue",))], ["json_schema", "regex_patterns[0]"]),
+        ([IR(json_schema='{"type":"integer","minimum":10}', regex_patterns=("^[0-9]$",))], ["json_schema"]),
+        ([IR(json_schema='{"enum":["red","green"]}', grammar='root ::= "\\"blue\\""')], ["json_schema", "grammar"]),
+        (
+            [
+                IR(
+                    json_schema='{"type":"object","properties":{"a":{"type":"string"},"b":{}},"required":["b"]}',
+                    grammar='root ::= "{\\"a\\":\\"" [a-z]* "\\"}"',
+                )
+            ],
+            ["json_schema", "grammar"],
+        ),
     ],
 )
 def test_a_contradiction_is_found_before_any_request_and_names_its_parts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -11,6 +12,8 @@ from maze.grammar.llguidance import GuidanceError, Matcher
 from maze.store import BoundedStore
 from maze.threads import run_with_big_stack
 from maze.types import EngineGrammar
+
+_log = logging.getLogger(__name__)
 
 MAX_PROTOTYPE_BYTES = 64 * 1024 * 1024
 """Memory for llguidance matchers that are kept for the next text."""
@@ -42,8 +45,9 @@ def grammar_violation(
     try:
         return _walk(_make_matcher(grammar, path), text, path, in_time)
     except GuidanceError as error:
+        _log.debug("llguidance about a text for %s: %s", path, error)
         raise LimitExceededError(
-            f"checking the text against {path} is too much work for llguidance ({error}); simplify the constraint"
+            f"checking the text against {path} is too much work for llguidance; simplify the constraint"
         ) from None
 
 

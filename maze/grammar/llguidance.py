@@ -5,6 +5,7 @@ No other module imports it. Its errors are read here and nowhere else.
 
 from __future__ import annotations
 
+import logging
 import random
 import re
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from maze.errors import ContradictionError, LimitExceededError, MazeError
 from maze.grammar.budget import Budget
 from maze.memory import memory_for
 from maze.types import EngineGrammar
+
+_log = logging.getLogger(__name__)
 
 ENGINE_LIMITS = LLParserLimits(verbose_errors=False)
 """What llguidance allows itself inside an engine: 1,000,000 of fuel to set up and 200,000 for each step."""
@@ -78,20 +81,22 @@ class GuidanceError(Exception):
         """Line and column in the text for engines, from 1."""
 
     def for_caller(self, what: str, refused: type[MazeError]) -> MazeError:
-        """The error for the constraints that are called `what`; of type `refused` if llguidance does not take them."""
+        """The error for the constraints that are called `what`; of type `refused` if llguidance does not take them.
+
+        Its own words are about rules that nobody but this package has written, so that only a log shows them.
+        """
+        _log.debug("llguidance about %s: %s", what, self.message)
         match self.outcome:
             case Outcome.EMPTY:
-                detail = "" if self.message == _NO_TOKEN else f": {self.message}"
-                return ContradictionError(f"{what}: no text satisfies this{detail}")
+                return ContradictionError(f"{what}: no text satisfies this; change or drop what excludes the rest")
             case Outcome.TOO_HARD:
-                return LimitExceededError(f"{what} makes too large a grammar ({self.message}); make it simpler")
+                return LimitExceededError(f"{what} makes too large a grammar for an engine; make it simpler")
             case Outcome.FAILED:
                 return LimitExceededError(
-                    f"{what}: this could not be decided, as llguidance broke down on it ({self.message}); "
-                    "write it differently"
+                    f"{what}: this could not be decided, as llguidance broke down on it; write it differently"
                 )
             case Outcome.REFUSED:
-                return refused(f"{what} cannot be enforced: {self.message}")
+                return refused(f"{what} cannot be enforced, as llguidance does not take it; write it differently")
 
 
 _NO_TOKEN = "NoExtensionBias"  # noqa: S105 - what llguidance calls a mask without any token

@@ -168,6 +168,45 @@ def reachable(start: str, references: Mapping[str, Iterable[str]]) -> set[str]:
     return found
 
 
+def circles(rules: Mapping[str, Sequence[Production]]) -> Iterator[list[str]]:
+    """The rules, those that refer to each other together, behind those that they refer to (Tarjan's algorithm)."""
+    order: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    open_names: dict[str, None] = {}
+    done: set[str] = set()
+
+    def references(name: str) -> Iterator[str]:
+        return (symbol.name for rhs in rules[name] for symbol in rhs if isinstance(symbol, Nonterminal))
+
+    for root in rules:
+        if root in order:
+            continue
+        order[root] = lowest[root] = len(order)
+        open_names[root] = None
+        stack = [(root, references(root))]
+        while stack:
+            name, others = stack[-1]
+            for other in others:
+                if other not in order:
+                    order[other] = lowest[other] = len(order)
+                    open_names[other] = None
+                    stack.append((other, references(other)))
+                    break
+                if other not in done:
+                    lowest[name] = min(lowest[name], order[other])
+            else:
+                stack.pop()
+                if stack:
+                    lowest[stack[-1][0]] = min(lowest[stack[-1][0]], lowest[name])
+                if lowest[name] == order[name]:
+                    circle = []
+                    while name not in done:
+                        member, _ = open_names.popitem()
+                        done.add(member)
+                        circle.append(member)
+                    yield circle[::-1]
+
+
 def chain_is_longer(limit: int, start: str, references: Mapping[str, Iterable[str]]) -> bool:
     """Whether going through the references depth first, each rule once, gets deeper than `limit`."""
     seen = {start}

@@ -7,17 +7,24 @@ is narrowed to those of its texts that lead from p to q, where not all of them d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from maze.grammar.budget import Budget, Construction, OverBudgetError
-from maze.grammar.cfg.analysis import FirstFollow
-from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Terminal
-from maze.grammar.pattern.automaton import DEAD, Alphabet, make_dfa, smallest, ways_between
-from maze.grammar.pattern.tree import Node, both
+from maze.grammar.budget import MAX_CONSTRUCTION_STEPS, Budget, Construction, OverBudgetError
+from maze.grammar.cfg.analysis import FirstFollow, pruned
+from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal
+from maze.grammar.cfg.product_cost import least_steps
+from maze.grammar.pattern.automaton import DEAD, Alphabet, Dfa, make_dfa, smallest, ways_between
+from maze.grammar.pattern.machine import outline, rough_outline
+from maze.grammar.pattern.questions import Questions
+from maze.grammar.pattern.tree import Node, both, has_machine
 
 MAX_PRODUCTIONS = 10_000
 """Most productions of a product. As many make about 400 KB of Lark text, which llguidance compiles in 0.2 s."""
+_MAX_TERMINAL_STEPS = 100_000
+"""Most steps of making an automaton for one terminal; one that takes more is taken for a wider language."""
+_MAX_SEARCH_STEPS = 5_000
+"""Most steps in the search for a text of such a terminal that leads from one state to another."""
 
 _Goal = tuple[str, int]
 """A rule, and the state before it."""
@@ -68,11 +75,24 @@ class Product:
         """Raises OverBudgetError if it takes too long to find out which states the texts lead to."""
         self._cfg = cfg
         self._budget = budget.construction()
-        patterns = [terminal for terminal in cfg.terminals() if isinstance(terminal, Pattern)]
-        self._alphabet = Alphabet([language, *(pattern.language for pattern in patterns)], self._budget)
+        if least_steps(cfg, language) > MAX_CONSTRUCTION_STEPS:
+            raise OverBudgetError
+        self._language = language
+        self._questions = Questions(budget, _MAX_SEARCH_STEPS)
+        outlines = {
+            terminal: (*outline(terminal.language, self._budget), rough_outline(terminal.language))
+            for terminal in cfg.terminals()
+            if isinstance(terminal, Pattern)
+        }
+        self._wider = {terminal for terminal, (_, is_wider, _) in outlines.items() if is_wider}
+        """Those that are taken for a wider language to find out which states their texts lead to."""
+        expressions = [expression for close, _, rough in outlines.values() for expression in (close, rough)]
+        self._alphabet = Alphabet([language, *expressions], self._budget)
         self._end_mark = 1 << self._alphabet.size
         self._dfa = smallest(make_dfa(language, self._alphabet, self._budget), self._budget)
-        self._terminals = {pattern: make_dfa(pattern.language, self._alphabet, self._budget) for pattern in patterns}
+        self._terminals = {
+            pattern: self._automaton(pattern, close, rough, budget) for pattern, (close, _, rough) in outlines.items()
+        }
         self._moves = self._dfa.moves()
         self._moves_of = {pattern: dfa.moves() for pattern, dfa in self._terminals.items()}
         self._rules = self._placed()
@@ -84,14 +104,21 @@ class Product:
         self._representatives: dict[int, tuple[int, ...]] = {}
         self._reached: dict[tuple[Pattern, int], _Reached] = {}
         self._ends: dict[tuple[_Placed, int], frozenset[int]] = {}
-        self._narrowed_patterns: dict[tuple[Pattern, int, frozenset[int]], Pattern] = {}
+        self._narrowed_patterns: dict[tuple[Pattern, int, frozenset[int]], Pattern | None] = {}
         self._results: dict[_Goal, dict[int, None]] = {}
         self._forward()
 
     @property
     def is_empty(self) -> bool:
-        """Whether no text of the grammar is accepted."""
+        """Whether it is certain that no text of the grammar is accepted."""
         return not any(state in self._dfa.accepting for state in self._results[self._cfg.start, 0])
+
+    def _automaton(self, pattern: Pattern, close: Node, rough: Node, budget: Budget) -> Dfa:
+        try:
+            return make_dfa(close, self._alphabet, budget.construction(_MAX_TERMINAL_STEPS))
+        except OverBudgetError:
+            self._wider.add(pattern)
+            return make_dfa(rough, self._alphabet, self._budget)
 
     # -------------------------------------------------------------------------------------------- forward
 
@@ -237,8 +264,8 @@ class Product:
         self._reached[key] = _Reached(ends, edges, is_whole)
         return self._reached[key]
 
-    def _narrow(self, wanted: _Narrowed) -> Terminal:
-        """The terminal with only the texts that lead from the one state to the other."""
+    def _narrow(self, wanted: _Narrowed) -> Terminal | None:
+        """The terminal with only the texts that lead from the one state to the other; None if there are none."""
         terminal, following = wanted.placed.terminal, wanted.placed.following
         if isinstance(terminal, Literal):
             return terminal
@@ -248,10 +275,17 @@ class Product:
         ends = frozenset(end for end in reached.ends if self._representative(end, following) == wanted.after)
         key = (terminal, wanted.before, ends)
         if key not in self._narrowed_patterns:
-            ways = ways_between(wanted.before, ends, reached.edges, self._alphabet, self._budget)
+            language = both(terminal.language, self._ways(wanted.before, ends, reached))
             name = f"{terminal.name}[{wanted.before},{','.join(map(str, sorted(ends)))}]"
-            self._narrowed_patterns[key] = Pattern(name, both(terminal.language, ways))
+            is_nothing = terminal in self._wider and self._questions.is_nothing(language)
+            self._narrowed_patterns[key] = None if is_nothing else Pattern(name, language)
         return self._narrowed_patterns[key]
+
+    def _ways(self, before: int, ends: frozenset[int], reached: _Reached) -> Node:
+        """The texts that lead from a state to others of those that the texts of a terminal reach from it."""
+        if before == 0 and ends == reached.ends & self._dfa.accepting and not has_machine(self._language):
+            return self._language
+        return ways_between(before, ends, reached.edges, self._alphabet, self._budget)
 
     # -------------------------------------------------------------------------------------------- backward
 
@@ -266,13 +300,13 @@ class Product:
         rules = {
             name: tuple(
                 dict.fromkeys(
-                    tuple(symbol if isinstance(symbol, Nonterminal) else terminals[symbol] for symbol in production)
-                    for production in productions
+                    narrowed for production in productions if (narrowed := _narrowed(production, terminals)) is not None
                 )
             )
             for name, productions in builder.rules.items()
         }
-        return Cfg(start, rules)
+        cfg = Cfg(start, rules) if all(terminals.values()) else pruned(Cfg(start, rules))
+        return cfg if cfg.rules[start] else None
 
     def _steps(self, symbol: Nonterminal | _Placed, before: int) -> Collection[int]:
         """States that `symbol` leads to."""
@@ -371,8 +405,9 @@ class _Builder:
         """For each place in a production the states that lie on a way from `before` to `after`; None if none does."""
         layers = [frozenset((before,))]
         for symbol in production:
-            layers.append(frozenset(end for state in layers[-1] for end in self._steps(symbol, state)))
-            self._budget.spend(len(layers[-1]) + 1)
+            reached = [self._steps(symbol, state) for state in layers[-1]]
+            self._budget.spend(1 + sum(map(len, reached)) // 4)
+            layers.append(frozenset().union(*reached))
         if after not in layers[-1]:
             return None
         alive = [frozenset((after,))]
@@ -404,6 +439,17 @@ class _Builder:
 
     def _tail(self, rest: _Rest) -> _Drafted:
         return (self._rest_rule(rest),) if rest.place < len(rest.production) else ()
+
+
+def _narrowed(production: _Drafted, terminals: Mapping[_Narrowed, Terminal | None]) -> Production | None:
+    """With its terminals narrowed; None if one of them has no text."""
+    symbols: list[Symbol] = []
+    for symbol in production:
+        found = symbol if isinstance(symbol, Nonterminal) else terminals[symbol]
+        if found is None:
+            return None
+        symbols.append(found)
+    return tuple(symbols)
 
 
 def _name(rule: str, before: int, after: int) -> str:

@@ -9,7 +9,7 @@ from maze.grammar.cfg.model import Literal, Pattern, Terminal
 from maze.grammar.pattern.automaton import Alphabet
 from maze.grammar.pattern.code_points import Ranges, single
 from maze.grammar.pattern.derivative import Derivatives, first_characters, without_empty
-from maze.grammar.pattern.shortest import first_characters_by_trial, shortest_of
+from maze.grammar.pattern.shortest import first_characters_by_trial, has_text
 from maze.grammar.pattern.tree import EMPTY, NOTHING, Node, is_plain, nullable, size_of, text_of
 
 
@@ -136,7 +136,7 @@ class _OfExpression(TerminalStates):
 
     def _rest(self, state: int) -> Terminal | None:
         language = without_empty(self._expressions[state])
-        if not self._is_plain and shortest_of(language, self._budget) is None:
+        if not self._is_plain and not has_text(language, self._budget):
             return None
         text = text_of(language)
         return Pattern(self._name.removesuffix(_REST) + _REST, language) if text is None else Literal(text)

@@ -1,8 +1,8 @@
 """An array of constraints to one grammar and one mask: all of them hold, on the whole output.
 
-What can be intersected exactly is enforced together. Of what cannot (a schema beside a grammar, two grammars, too large
-a product) the constraint of highest priority is enforced while decoding and the others are checked on the finished
-text. The order of the array and duplicates in it change neither the grammar nor the mask.
+What can be intersected exactly is enforced together. Of what cannot (two that nest to any depth, Lark text, too large a
+product) the constraint of highest priority is enforced while decoding and the others are checked on the finished text.
+The order of the array and duplicates in it change neither the grammar nor the mask.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from maze.grammar.compose.contradictions import refuse_contradictions
 from maze.grammar.compose.enforcement import enforce, joint_check_of
 from maze.grammar.compose.reading import Reading
 from maze.grammar.compose.report import digest_of, report_of, with_labels
+from maze.grammar.compose.structures import structures_of
 from maze.grammar.token_mask import combine_masks
 from maze.threads import run_with_big_stack
 from maze.types import CompiledConstraints, ConstraintIR, OnUnenforceable
@@ -50,10 +51,11 @@ def _compile(
     constraints: Sequence[ConstraintIR], language: str | None, on_unenforceable: OnUnenforceable, budget: Budget
 ) -> CompiledConstraints:
     read = Reading(constraints, language, on_unenforceable, budget)
-    groups = (read.schemas.values(), read.grammars.values(), read.patterns.values())
+    structures = structures_of(read.schemas.values(), read.grammars.values(), budget)
+    patterns = read.patterns.values()
     mask = combine_masks(read.masks)
-    found = refuse_contradictions(*groups, budget)
-    grammar = enforce(*groups, budget)
+    found = refuse_contradictions(structures, patterns, budget)
+    grammar = enforce(structures, patterns, budget)
     digest = digest_of(grammar, mask)
     parts = tuple(part.finished() for part in read.parts)
     warnings = tuple(dict.fromkeys((*read.warnings, *found)))
@@ -61,7 +63,7 @@ def _compile(
         grammar=grammar,
         token_mask=mask,
         parts=parts,
-        joint_check=joint_check_of(read.patterns.values(), budget),
+        joint_check=joint_check_of(patterns, budget),
         warnings=warnings,
         digest=digest,
         report_json=report_of(mask, parts, warnings, digest),

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from itertools import combinations
+from typing import NoReturn, TypeVar
 
 from maze.errors import ContradictionError
 from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.product import Product
-from maze.grammar.compose.groups import (
-    GrammarGroup,
-    Group,
-    PatternGroup,
-    SchemaGroup,
-    grammar_of,
-)
+from maze.grammar.compose.groups import Group, PatternGroup, SchemaGroup, grammar_of
+from maze.grammar.compose.structures import GrammarStructure, Structure, have_nothing_in_common, products
 from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, Outcome, check_grammar
 from maze.grammar.pattern.automaton import is_empty
 from maze.grammar.pattern.bearable import is_bearable_for_llguidance
@@ -23,16 +19,16 @@ from maze.grammar.pattern.tree import NOTHING, Node, both, is_plain
 from maze.grammar.schema.json_shape import texts_of_type
 
 MAX_TRIED_ALONE = 8
-"""Most patterns that are held against a grammar one by one where all of them together are over the budget."""
+"""Most patterns that are held against a grammar one by one where all of them together are over the budget, and most
+grammars that are held against each other so."""
 MAX_NAMED_IN_CONFLICT = 20
 """Most parts that the error of a contradiction names."""
 
+_T = TypeVar("_T")
+
 
 def refuse_contradictions(
-    schemas: Collection[SchemaGroup],
-    grammars: Collection[GrammarGroup],
-    patterns: Collection[PatternGroup],
-    budget: Budget,
+    structures: Sequence[Structure], patterns: Collection[PatternGroup], budget: Budget
 ) -> list[str]:
     """Raise ContradictionError where two or more parts exclude each other. Returns what callers should be warned of."""
     warnings = []
@@ -41,22 +37,31 @@ def refuse_contradictions(
         if _is_empty(pattern.language, budget):
             raise ContradictionError(f"{pattern.path}: no text matches the pattern; change or drop it")
     regular = [_Regular(group, group.language) for group in patterns]
-    regular += [_Regular(group, texts_of_type(group.lowered.schema)) for group in schemas]
+    regular += [
+        _Regular(group, texts_of_type(group.lowered.schema))
+        for structure in structures
+        for group in structure.groups
+        if isinstance(group, SchemaGroup)
+    ]
     regular.sort(key=lambda each: each.group.rank)
     budget.where = shown_paths([each.group for each in regular])
 
-    def have_nothing_in_common(some: Sequence[_Regular]) -> bool:
+    def have_nothing_in_common_by_type(some: Sequence[_Regular]) -> bool:
         return _is_empty(_language(some), budget)
 
-    if have_nothing_in_common(regular):
-        _refuse_together(_smallest_conflict(regular, have_nothing_in_common))
-    for grammar in sorted(grammars, key=lambda group: group.rank):
+    if have_nothing_in_common_by_type(regular):
+        _refuse_together([each.group for each in _smallest_conflict(regular, have_nothing_in_common_by_type)])
+    for structure in structures:
+        if not isinstance(structure, GrammarStructure):
+            continue
+        grammar = structure.group
         budget.where = shown_paths([grammar, *(each.group for each in regular)])
         if grammar.leaves_no_names(budget):
             paths = ", ".join(sorted(naming.path for naming in grammar.naming.values()))
             warnings.append(f"{paths}: no name satisfies all; {grammar.path} is left with texts without names")
-        if grammar.cfg(budget) is not None and regular:
-            _refuse_conflict_with_grammar(grammar, regular, budget)
+        if structure.cfg() is not None and regular:
+            _refuse_conflict_with_grammar(structure, regular)
+    _refuse_conflict_of_structures(structures, patterns)
     return warnings
 
 
@@ -88,29 +93,51 @@ def _is_empty(language: Node, budget: Budget) -> bool:
         return False
 
 
-def _refuse_conflict_with_grammar(grammar: GrammarGroup, regular: list[_Regular], budget: Budget) -> None:
+def _refuse_conflict_with_grammar(structure: GrammarStructure, regular: list[_Regular]) -> None:
     def product(some: Sequence[_Regular]) -> Product | None:
-        return grammar.product(_language(some), budget)
+        return structure.product(_language(some))
 
     def conflicts(some: Sequence[_Regular]) -> bool:
         return (found := product(some)) is not None and found.is_empty
 
     if conflicts(regular):
-        _refuse_together([grammar, *_smallest_conflict(regular, conflicts)])
+        _refuse_together([structure.group, *(each.group for each in _smallest_conflict(regular, conflicts))])
     # All of them at once can be over a budget that one alone is not.
     for each in regular[:MAX_TRIED_ALONE] if len(regular) > 1 and product(regular) is None else ():
         if conflicts([each]):
-            _refuse_together([grammar, each.group])
+            _refuse_together([structure.group, each.group])
 
 
-def _smallest_conflict(regular: list[_Regular], conflicts: Callable[[Sequence[_Regular]], bool]) -> list[Group]:
-    """Of languages that conflict, the groups of some that still do."""
-    needed = regular
-    for each in regular[:MAX_NAMED_IN_CONFLICT]:
+def _refuse_conflict_of_structures(structures: Sequence[Structure], patterns: Collection[PatternGroup]) -> None:
+    beside = sorted(patterns, key=lambda group: group.rank)
+    everything: list[Structure | PatternGroup] = [*structures, *beside]
+    if not structures or len(everything) < 2 or next(products(structures, beside), None) is not None:
+        return
+    # All of them at once can be over a budget that some are not, and cannot be multiplied where two of them nest.
+    some: list[Sequence[Structure | PatternGroup]] = [everything]
+    some += [[each, *beside] for each in structures if beside and len(structures) > 1]
+    some += combinations(structures[:MAX_TRIED_ALONE], 2)
+    for conflicting in some:
+        if _conflict(conflicting):
+            needed = _smallest_conflict(conflicting, _conflict)
+            _refuse_together([g for each in needed for g in (each.groups if isinstance(each, Structure) else [each])])
+
+
+def _conflict(some: Sequence[Structure | PatternGroup]) -> bool:
+    structures = [each for each in some if isinstance(each, Structure)]
+    return bool(structures) and have_nothing_in_common(
+        structures, [each for each in some if not isinstance(each, Structure)]
+    )
+
+
+def _smallest_conflict(everything: Sequence[_T], conflicts: Callable[[Sequence[_T]], bool]) -> Sequence[_T]:
+    """Of what conflicts, some that still does."""
+    needed = everything
+    for each in everything[:MAX_NAMED_IN_CONFLICT]:
         without = [other for other in needed if other is not each]
         if without and conflicts(without):
             needed = without
-    return [each.group for each in needed]
+    return needed
 
 
 def _refuse_together(groups: Sequence[Group]) -> NoReturn:

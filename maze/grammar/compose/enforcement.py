@@ -3,57 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import TypeVar
 
-from maze.errors import LimitExceededError
+from maze.errors import InternalError, LimitExceededError
 from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.lark_writer import cfg_to_lark
-from maze.grammar.cfg.model import Cfg
-from maze.grammar.cfg.product import Product
-from maze.grammar.compose.groups import (
-    GrammarGroup,
-    Group,
-    PatternGroup,
-    SchemaGroup,
-    grammar_of,
-    lark_of,
-)
+from maze.grammar.compose.groups import Group, PatternGroup, grammar_of, lark_of
+from maze.grammar.compose.structures import GrammarStructure, SchemaStructure, Structure, products
 from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, check_grammar, is_bearable
 from maze.grammar.pattern.bearable import is_bearable_for_llguidance
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.pattern.tree import Node, both, conjuncts
-from maze.grammar.schema.lower import combine_schemas, only_types
+from maze.grammar.schema.lower import only_types
 from maze.types import EngineGrammar, Handling, JointCheck
+
+_Item = TypeVar("_Item", PatternGroup, "Structure | PatternGroup")
 
 
 def enforce(
-    schemas: Collection[SchemaGroup],
-    grammars: Collection[GrammarGroup],
-    patterns: Collection[PatternGroup],
-    budget: Budget,
+    structures: Sequence[Structure], patterns: Collection[PatternGroup], budget: Budget
 ) -> EngineGrammar | None:
-    """The grammar of the group of the highest rank with all that can be intersected with it. Marks every group."""
-    by_rank: list[Group] = sorted((*schemas, *grammars, *patterns), key=_rank)
-    if not by_rank:
-        return None
-    for grammar in grammars:
-        for naming in grammar.naming.values():
-            naming.mark(Handling.CHECKED)
-    first = by_rank[0]
-    for group in by_rank[1:]:
-        group.mark(Handling.CHECKED, f"it cannot be intersected with {first.path}, which is enforced")
+    """The grammar of what is of the highest rank with all that can be intersected with it. Marks every group."""
+    ranked = sorted(patterns, key=_rank)
+    for structure in structures:
+        if isinstance(structure, GrammarStructure):
+            for naming in structure.group.naming.values():
+                naming.mark(Handling.CHECKED)
+    base = _base(structures, ranked, budget)
+    if base is not None:
+        return _enforce(base, structures, ranked, budget)
+    for structure in structures:
+        for group in structure.groups:
+            group.mark(Handling.CHECKED, f"it cannot be intersected with {ranked[0].path}, which is enforced")
+    return _enforce_patterns(ranked, budget) if ranked else None
 
-    ranked_patterns = sorted(patterns, key=_rank)
-    ranked_schemas = sorted(schemas, key=_rank)
-    if isinstance(first, SchemaGroup):
-        return _enforce_schemas(ranked_schemas, ranked_patterns, budget)
-    if isinstance(first, GrammarGroup):
-        return _enforce_grammar(first, ranked_patterns, budget)
-    if ranked_schemas and _schemas_bear(ranked_schemas, ranked_patterns[:1], budget):
-        return _enforce_schemas(ranked_schemas, ranked_patterns, budget)
-    best_grammar = min(grammars, key=_rank, default=None)
-    if best_grammar is not None and _product(best_grammar, ranked_patterns[:1], budget) is not None:
-        return _enforce_grammar(best_grammar, ranked_patterns, budget)
-    return _enforce_patterns(ranked_patterns, budget)
+
+def _base(structures: Sequence[Structure], patterns: list[PatternGroup], budget: Budget) -> Structure | None:
+    """What is enforced in any case, if that is not the pattern of the highest rank alone."""
+    if not structures or not patterns or structures[0].rank < patterns[0].rank:
+        return structures[0] if structures else None
+    return next((each for each in structures if _product([each], patterns[:1], budget) is not None), None)
 
 
 def joint_check_of(patterns: Collection[PatternGroup], budget: Budget) -> JointCheck | None:
@@ -66,41 +55,111 @@ def joint_check_of(patterns: Collection[PatternGroup], budget: Budget) -> JointC
     return JointCheck(grammar_of(language), tuple(grammar_of(group.language) for group in patterns))
 
 
-def _rank(group: Group) -> tuple[int, int, str]:
-    return group.rank
+def _rank(item: Group | Structure) -> tuple[int, int, str]:
+    return item.rank
 
 
-def _schemas_bear(groups: list[SchemaGroup], patterns: list[PatternGroup], budget: Budget) -> bool:
-    """Whether all schemas can be enforced together with the patterns."""
-    combined = combine_schemas([group.lowered for group in groups], budget)
-    return _product_of(combined.cfg, patterns, budget) is not None
+def _enforce(
+    base: Structure, structures: Sequence[Structure], patterns: list[PatternGroup], budget: Budget
+) -> EngineGrammar:
+    """`base`, with as many others, from the first on, as can be multiplied with it and each other within the budget."""
+    enforced = [base]
+    reasons: dict[Structure, str] = {}
+    candidates: list[Structure | PatternGroup] = list(patterns)
+    for structure in structures:
+        if structure is not base:
+            reason = _obstacle([*enforced, structure])
+            if reason is None:
+                enforced.append(structure)
+                candidates.append(structure)
+            else:
+                reasons[structure] = reason
+    candidates.sort(key=_rank)
+    chosen: list[Structure | PatternGroup] = []
+    made: EngineGrammar | None = None
 
+    def attempt(some: Sequence[Structure | PatternGroup]) -> EngineGrammar | None:
+        found = [each for each in some if isinstance(each, Structure)]
+        return _product([base, *found], [each for each in some if not isinstance(each, Structure)], budget)
 
-def _enforce_schemas(groups: list[SchemaGroup], patterns: list[PatternGroup], budget: Budget) -> EngineGrammar:
-    """All schemas, with as many patterns, from the first on, as the budget of the product allows."""
-    schemas = [group.lowered for group in groups]
-    combined = combine_schemas(schemas, budget)
-    chosen, lark = _most(patterns, lambda some: _product_of(combined.cfg, some, budget))
-    if lark is None:
-        try:
-            lark = cfg_to_lark(combined.cfg, budget)
-            check_grammar(lark, budget)
-        except (LimitExceededError, GuidanceError):
-            combined = only_types(schemas, budget)
-            lark = cfg_to_lark(combined.cfg, budget)
-    for group in groups:
-        if combined.reasons:
-            reasons = "; ".join(combined.reasons)
-            group.mark(Handling.CHECKED, f"enforced while decoding but for what takes too much: {reasons}")
-        else:
-            group.mark(Handling.ENFORCED)
+    while candidates:
+        chosen, made = _most(candidates, attempt)
+        # A pattern is left out with all that come after it, which are patterns mostly; a structure alone.
+        left_out = candidates[len(chosen)] if len(chosen) < len(candidates) else None
+        if not isinstance(left_out, Structure):
+            break
+        candidates.remove(left_out)
+    for structure in structures:
+        if structure is not base and structure not in chosen:
+            reason = reasons.get(structure) or f"its product with {base.path} is {_TOO_MUCH}; {base.path} is enforced"
+            for group in structure.groups:
+                group.mark(Handling.CHECKED, reason)
     for pattern in patterns:
         if pattern in chosen:
             pattern.mark(Handling.ENFORCED)
         else:
-            reason = "its product with the schema is too much work for an engine, or has no text in the usual spelling"
-            pattern.mark(Handling.CHECKED, f"{reason}; {groups[0].path} is enforced")
-    return _usable(lark, [*groups, *chosen], budget)
+            pattern.mark(Handling.CHECKED, _reason_of_pattern(base))
+    together = [base, *(each for each in chosen if isinstance(each, Structure))]
+    lark = made or _alone(base, budget)
+    for structure in together:
+        _mark_enforced(structure)
+    groups = [group for structure in together for group in structure.groups]
+    return _usable(lark, [*groups, *(each for each in chosen if not isinstance(each, Structure))], budget)
+
+
+_TOO_MUCH = "too much work for an engine, or has no text in the usual spelling"
+
+
+def _obstacle(structures: Sequence[Structure]) -> str | None:
+    """Why the last of some structures cannot be multiplied with the others, which can be; None if it can."""
+    *others, last = structures
+    for each in structures:
+        if each.cfg() is None:
+            what = "it is Lark text" if each is last else f"{each.path} is Lark text"
+            return f"{what}, which cannot be intersected with others; {others[0].path} is enforced"
+    nested = [each for each in structures if each.language() is None]
+    if len(nested) < 2:
+        return None
+    return (
+        f"it cannot be intersected with {nested[0].path}: both nest to any depth, or have too many ways to go on, and "
+        f"only one such constraint can be enforced; {nested[0].path} is, as its priority is not lower"
+    )
+
+
+def _reason_of_pattern(base: Structure) -> str:
+    if base.cfg() is None:
+        return f"the grammar is Lark text, which is not intersected with patterns; {base.path} is enforced"
+    if isinstance(base, GrammarStructure):
+        return f"its product with the grammar is too much work for an engine; {base.path} is enforced"
+    return f"its product with the schema is {_TOO_MUCH}; {base.path} is enforced"
+
+
+def _alone(base: Structure, budget: Budget) -> EngineGrammar:
+    """The grammar of one structure without anything beside it."""
+    if isinstance(base, GrammarStructure):
+        cfg = base.cfg()
+        return lark_of(base.group.lowered, base.path, budget) if cfg is None else cfg_to_lark(cfg, budget)
+    if not isinstance(base, SchemaStructure):
+        raise InternalError(f"{base.path} is neither a schema nor a grammar")
+    try:
+        lark = cfg_to_lark(base.combined.cfg, budget)
+        check_grammar(lark, budget)
+    except (LimitExceededError, GuidanceError):
+        base.combined = only_types(base.schemas, budget)
+        lark = cfg_to_lark(base.combined.cfg, budget)
+    return lark
+
+
+def _mark_enforced(structure: Structure) -> None:
+    for group in structure.groups:
+        if isinstance(structure, SchemaStructure) and structure.combined.reasons:
+            reasons = "; ".join(structure.combined.reasons)
+            group.mark(Handling.CHECKED, f"enforced while decoding but for what takes too much: {reasons}")
+        else:
+            group.mark(Handling.ENFORCED)
+    if isinstance(structure, GrammarStructure):
+        for naming in structure.group.naming.values():
+            naming.mark(Handling.ENFORCED, f"it describes names, so it is applied to every name in {structure.path}")
 
 
 def _enforce_patterns(groups: list[PatternGroup], budget: Budget) -> EngineGrammar | None:
@@ -113,48 +172,25 @@ def _enforce_patterns(groups: list[PatternGroup], budget: Budget) -> EngineGramm
     return grammar
 
 
-def _enforce_grammar(grammar: GrammarGroup, patterns: list[PatternGroup], budget: Budget) -> EngineGrammar:
-    """The grammar, with as many patterns, from the first on, as the budget of the product allows."""
-    cfg = grammar.cfg(budget)
-    chosen: list[PatternGroup] = []
-    lark = None
-    if cfg is None:
-        reason = "the grammar is Lark text, which is not intersected with patterns"
-    else:
-        reason = "its product with the grammar is too much work for an engine"
-        chosen, lark = _most(patterns, lambda some: _product(grammar, some, budget))
-    grammar.mark(Handling.ENFORCED)
-    for naming in grammar.naming.values():
-        naming.mark(Handling.ENFORCED, f"it describes names, so it is applied to every name in {grammar.path}")
-    for group in patterns:
-        if group in chosen:
-            group.mark(Handling.ENFORCED)
-        else:
-            group.mark(Handling.CHECKED, f"{reason}; {grammar.path} is enforced")
-    if lark is None:
-        lark = lark_of(grammar.lowered, grammar.path, budget) if cfg is None else cfg_to_lark(cfg, budget)
-    return _usable(lark, [grammar, *chosen], budget)
-
-
 # ------------------------------------------------------------------------------------------------ intersections
 
 
 def _most(
-    groups: list[PatternGroup], attempt: Callable[[Sequence[PatternGroup]], EngineGrammar | None]
-) -> tuple[list[PatternGroup], EngineGrammar | None]:
-    """The longest run of `groups`, from the first on, that `attempt` makes something of, and what it makes."""
-    made = attempt(groups) if groups else None
-    if made is not None or not groups:
-        return groups, made
-    few, many = 0, len(groups)  # what is known to work, and not to work
+    items: list[_Item], attempt: Callable[[Sequence[_Item]], EngineGrammar | None]
+) -> tuple[list[_Item], EngineGrammar | None]:
+    """The longest run of `items`, from the first on, that `attempt` makes something of, and what it makes."""
+    made = attempt(items) if items else None
+    if made is not None or not items:
+        return items, made
+    few, many = 0, len(items)  # what is known to work, and not to work
     while many - few > 1:
         middle = (few + many) // 2
-        grammar = attempt(groups[:middle])
+        grammar = attempt(items[:middle])
         if grammar is None:
             many = middle
         else:
             few, made = middle, grammar
-    return groups[:few], made
+    return items[:few], made
 
 
 def _intersection(groups: Collection[PatternGroup]) -> Node:
@@ -170,29 +206,19 @@ def _all_patterns(groups: Sequence[PatternGroup], budget: Budget) -> EngineGramm
     return grammar if is_bearable(grammar, budget, CAREFUL_LIMITS) else None
 
 
-def _product(grammar: GrammarGroup, groups: Sequence[PatternGroup], budget: Budget) -> EngineGrammar | None:
-    """The grammar of the texts of `grammar` that match all patterns; None if it is over the budget."""
-    return _written(groups, lambda language: grammar.product(language, budget), budget)
-
-
-def _product_of(cfg: Cfg, groups: Sequence[PatternGroup], budget: Budget) -> EngineGrammar | None:
-    return _written(groups, lambda language: Product(cfg, language, budget), budget)
-
-
-def _written(
-    groups: Sequence[PatternGroup], multiplied: Callable[[Node], Product | None], budget: Budget
-) -> EngineGrammar | None:
-    """What a grammar multiplied with all patterns is written as; None if that is over the budget."""
-    language = _intersection(groups)
-    if conjuncts(language) > MAX_CONJUNCTS:
+def _product(structures: Sequence[Structure], patterns: Sequence[PatternGroup], budget: Budget) -> EngineGrammar | None:
+    """What all have in common; None if that is over the budget, or no spelling of a schema's values is in it."""
+    if conjuncts(_intersection(patterns)) > MAX_CONJUNCTS:
         return None
-    try:
-        product = multiplied(language)
-        cfg = None if product is None else product.grammar()
-        lark = None if cfg is None else cfg_to_lark(cfg, budget)
-    except (OverBudgetError, LimitExceededError):
-        return None
-    return lark if lark is not None and is_bearable(lark, budget) else None
+    for product in products(structures, patterns):
+        try:
+            cfg = product.grammar()
+            lark = None if cfg is None else cfg_to_lark(cfg, budget)
+        except (OverBudgetError, LimitExceededError):
+            continue
+        if lark is not None and is_bearable(lark, budget):
+            return lark
+    return None
 
 
 def _usable(grammar: EngineGrammar, groups: Sequence[Group], budget: Budget) -> EngineGrammar:

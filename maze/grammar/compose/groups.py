@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 
 from maze.errors import ContradictionError, InternalError, LimitExceededError
-from maze.grammar.budget import Budget, OverBudgetError
+from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import pruned
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, LoweredGrammar
-from maze.grammar.cfg.product import Product
 from maze.grammar.naming import apply_naming, has_names
 from maze.grammar.pattern.printer import to_terminal
 from maze.grammar.pattern.tree import Node
@@ -91,7 +90,6 @@ class GrammarGroup(Group):
     """What was found out about patterns that may describe them, by their text."""
 
     _named: Cfg | None = None
-    _products: dict[Node, Product | None] = field(default_factory=dict)
 
     def cfg(self, budget: Budget) -> Cfg | None:
         """The grammar with its names as the naming patterns want them; None for Lark text, which is not taken apart."""
@@ -105,19 +103,6 @@ class GrammarGroup(Group):
                 raise ContradictionError(f"no text has names as {paths} together want them; change or drop one of them")
             self._named = named
         return self._named
-
-    def product(self, language: Node, budget: Budget) -> Product | None:
-        """What the grammar has in common with a language; None if that is too much work to find out, or for Lark text.
-
-        Kept: whether there is anything is asked first, and which texts later.
-        """
-        if language not in self._products:
-            cfg = self.cfg(budget)
-            try:
-                self._products[language] = None if cfg is None else Product(cfg, language, budget)
-            except OverBudgetError:
-                self._products[language] = None
-        return self._products[language]
 
     def leaves_no_names(self, budget: Budget) -> bool:
         """Whether the naming patterns together leave no name at all, so that only texts without names remain."""

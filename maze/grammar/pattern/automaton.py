@@ -444,15 +444,23 @@ def without_intersections(node: Node, budget: Budget, steps: int = MAX_CONSTRUCT
 def ways_between(
     start: int, ends: Iterable[int], edges: dict[int, dict[int, int]], alphabet: Alphabet, budget: Construction
 ) -> Node:
-    """The texts that lead from `start` to one of `ends` over `edges` (source, target, groups), by state elimination.
+    """The texts that lead from `start` to one of `ends` over `edges` (source, target, groups).
 
     Raises OverBudgetError.
     """
-    first, last = -1, -2
     ways: dict[int, dict[int, Node]] = {
         source: {target: Chars(alphabet.ranges_of(mask, budget)) for target, mask in targets.items()}
         for source, targets in edges.items()
     }
+    return expression_of_ways(start, ends, ways, budget)
+
+
+def expression_of_ways(start: int, ends: Iterable[int], ways: dict[int, dict[int, Node]], budget: Construction) -> Node:
+    """The texts that lead from `start` to one of `ends` over `ways` (source, target, texts), by state elimination.
+
+    States are numbers from 0 on; `ways` is used up. Raises OverBudgetError.
+    """
+    first, last = -1, -2
     ways[first] = {start: EMPTY}
     for end in ends:
         ways.setdefault(end, {})[last] = EMPTY

@@ -4,10 +4,35 @@ from __future__ import annotations
 
 from maze.grammar.budget import Budget, Construction, OverBudgetError
 from maze.grammar.pattern.automaton import Alphabet, make_dfa, smallest, without_intersections
-from maze.grammar.pattern.tree import Machine, Node, is_plain
+from maze.grammar.pattern.code_points import ANY
+from maze.grammar.pattern.tree import (
+    ANYTHING,
+    Alt,
+    Both,
+    Cat,
+    Chars,
+    Machine,
+    Node,
+    Not,
+    Repeat,
+    alt,
+    both,
+    cat,
+    is_plain,
+    negation,
+    positions_of,
+    repeat,
+    text_of,
+)
 
 _MAX_STEPS_BACK = 100_000
 """Most steps on the way back to an expression; about 0.1 s."""
+_MAX_ITEM_POSITIONS = 20
+"""Most positions of what is repeated in an outline."""
+MAX_POSITIONS = 300
+"""Most positions of an expression that an automaton is soon made of."""
+_MAX_COUNT = 8
+"""Repetitions of any more are without end in one that does not."""
 
 
 def as_machine(language: Node, budget: Construction) -> Machine:
@@ -21,6 +46,65 @@ def as_machine(language: Node, budget: Construction) -> Machine:
         ),
         dfa.accepting,
     )
+
+
+def outline(language: Node, budget: Construction) -> tuple[Node, bool]:
+    """An expression of fewer positions for a language, and whether it is wider: it then counts less far.
+
+    Raises OverBudgetError.
+    """
+    small = with_small_items(language, budget)
+    if positions_of(small) <= MAX_POSITIONS:
+        return small, False
+    return _without_counts(small), True
+
+
+def rough_outline(language: Node) -> Node:
+    """An expression of very few positions for all texts of a language, and for many others that begin and end alike."""
+    items = language.items if isinstance(language, Cat) and len(language.items) > 1 else (ANYTHING,)
+    first, last = ([item] if text_of(item) else [] for item in (items[0], items[-1]))
+    return cat(*first, repeat(Chars(ANY), 0 if first or last else 1, None), *last)
+
+
+def with_small_items(language: Node, budget: Construction) -> Node:
+    """The same language with automata for what is repeated and large, as the ways to write a character of JSON are."""
+    known: dict[Node, Node] = {}
+
+    def small(node: Node) -> Node:
+        match node:
+            case Repeat(item, low, high) if positions_of(item) > _MAX_ITEM_POSITIONS:
+                if item not in known:
+                    known[item] = as_machine(item, budget)
+                return repeat(known[item], low, high)
+            case Cat(items):
+                return cat(*map(small, items))
+            case Alt(items):
+                return alt(*map(small, items))
+            case Both(items):
+                return both(*map(small, items))
+            case Not(item):
+                return negation(small(item))
+        return node
+
+    return small(language)
+
+
+def _without_counts(node: Node) -> Node:
+    """All texts of a language, and those that it would have if its repetitions counted less."""
+    match node:
+        case Repeat(item, low, high) if max(low, high or 0) > _MAX_COUNT:
+            return repeat(_without_counts(item), min(low, 1), None)
+        case Repeat(item, low, high):
+            return repeat(_without_counts(item), low, high)
+        case Cat(items):
+            return cat(*map(_without_counts, items))
+        case Alt(items):
+            return alt(*map(_without_counts, items))
+        case Both(items):
+            return both(*map(_without_counts, items))
+        case Not(item):
+            return node if positions_of(item) <= MAX_POSITIONS else ANYTHING
+    return node
 
 
 def plain_expression(language: Node, budget: Budget) -> Node | None:

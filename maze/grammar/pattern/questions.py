@@ -36,8 +36,9 @@ MAX_SEARCH_STEPS = 100_000
 class Questions:
     """Those of one compilation."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, search_steps: int = MAX_SEARCH_STEPS) -> None:
         self._budget = budget
+        self._search_steps = search_steps
         self._recognisers: dict[Node, Recogniser] = {}
         self._nothing: dict[Node, bool | None] = {}
         self._texts: dict[int, tuple[Alt, frozenset[str] | None]] = {}
@@ -63,7 +64,7 @@ class Questions:
                     return not any(self.accepts(language, text) for text in texts)
         if any(self.accepts(language, text) for text in _samples(language)):
             return False
-        return self._recogniser(language).shortest(self._budget.construction(MAX_SEARCH_STEPS)) is None
+        return self._recogniser(language).shortest(self._budget.construction(self._search_steps)) is None
 
     def accepts(self, language: Node, text: str) -> bool:
         """Whether a text is in a language. Raises OverBudgetError."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from maze.grammar.budget import Construction
 from maze.grammar.pattern.automaton import DEAD, Alphabet, Dfa, Positions, bits, make_dfa
+from maze.grammar.pattern.code_points import Ranges
 from maze.grammar.pattern.tree import Alt, Both, Machine, Node, Not, alt, is_plain, text_of
 
 _MAX_KEPT_STATES = 2_000
@@ -168,8 +169,20 @@ class Recogniser:
 
     def shortest(self, budget: Construction) -> str | None:
         """A shortest text of the language; None if there is none at all. Raises OverBudgetError."""
-        pending = [("", self._start)]
-        met = {self._start.places}
+        return self._shortest_from(self._start, budget)
+
+    def first_characters(self, budget: Construction) -> Ranges:
+        """What the texts of the language begin with. Raises OverBudgetError."""
+        groups = [
+            self._alphabet.group_of(character)
+            for character, following in self._steps(self._start, budget)
+            if self._shortest_from(following, budget) is not None
+        ]
+        return self._alphabet.ranges_of(sum(1 << group for group in groups), budget)
+
+    def _shortest_from(self, start: _State, budget: Construction) -> str | None:
+        pending = [("", start)]
+        met = {start.places}
         for text, state in pending:
             if state.is_accepting:
                 return text

@@ -5,10 +5,12 @@ from __future__ import annotations
 import heapq
 from typing import TypeAlias
 
-from maze.grammar.budget import Construction
-from maze.grammar.pattern.automaton import DEAD, Alphabet, make_dfa
-from maze.grammar.pattern.code_points import Ranges, intersection, union
+from maze.grammar.budget import Construction, OverBudgetError
+from maze.grammar.pattern.automaton import DEAD, Alphabet, Dfa, make_dfa
+from maze.grammar.pattern.code_points import Ranges, intersection
 from maze.grammar.pattern.derivative import Derivatives
+from maze.grammar.pattern.machine import MAX_POSITIONS, with_small_items
+from maze.grammar.pattern.recogniser import Recogniser
 from maze.grammar.pattern.tree import (
     NOTHING,
     Alt,
@@ -18,9 +20,9 @@ from maze.grammar.pattern.tree import (
     Literal,
     Node,
     Repeat,
-    has_machine,
     is_plain,
     nullable,
+    positions_of,
     size_of,
 )
 
@@ -50,7 +52,8 @@ def shortest_of(node: Node, budget: Construction) -> str | None:
             budget.spend(len(text))
             return text
         case _ if not is_plain(node):
-            return (_by_automaton if has_machine(node) else _by_derivatives)(node, budget)
+            found = _small_automaton(node, budget)
+            return _by_derivatives(node, budget) if found is None else _by_automaton(*found, budget)
         case Cat(items):
             parts = [shortest_of(item, budget) for item in items]
             return None if None in parts else "".join(part or "" for part in parts)
@@ -64,22 +67,41 @@ def shortest_of(node: Node, budget: Construction) -> str | None:
     raise AssertionError(node)
 
 
+def has_text(node: Node, budget: Construction) -> bool:
+    """Whether any text is in a language. Raises OverBudgetError."""
+    return shortest_of(node, budget) is not None
+
+
 def first_characters_by_trial(node: Node, derivatives: Derivatives, budget: Construction) -> Ranges:
     """What the texts of any expression begin with. Raises OverBudgetError."""
-    alphabet = Alphabet([node], budget)
-    return union(
-        *(
-            alphabet.ranges_of(1 << group, budget)
-            for group, character in _representatives(alphabet, budget).items()
-            if shortest_of(derivatives.of(node, character), budget) is not None
-        )
-    )
+    found = _small_automaton(node, budget)
+    if found is not None:
+        alphabet, dfa = found
+        return alphabet.ranges_of(sum(1 << group for group, to in enumerate(dfa.next[0]) if to != DEAD), budget)
+    try:
+        return Recogniser(node, budget).first_characters(budget)
+    except OverBudgetError:
+        # It has automata for what is within an expression, which can be too large where derivatives are not.
+        alphabet = Alphabet([node], budget)
+        characters = _representatives(alphabet, budget)
+        firsts = [group for group, each in characters.items() if has_text(derivatives.of(node, each), budget)]
+        return alphabet.ranges_of(sum(1 << group for group in firsts), budget)
 
 
-def _by_automaton(node: Node, budget: Construction) -> str | None:
-    """Dijkstra's algorithm over the finished automaton: an expression with a large one in it is slow to derive."""
-    alphabet = Alphabet([node], budget)
-    dfa = make_dfa(node, alphabet, budget)
+def _small_automaton(node: Node, budget: Construction) -> tuple[Alphabet, Dfa] | None:
+    """An automaton with its alphabet, if it is soon made."""
+    small = with_small_items(node, budget)
+    if positions_of(small) > MAX_POSITIONS:
+        return None
+    alphabet = Alphabet([small], budget)
+    try:
+        return alphabet, make_dfa(small, alphabet, budget)
+    except OverBudgetError:
+        return None
+
+
+def _by_automaton(alphabet: Alphabet, dfa: Dfa, budget: Construction) -> str | None:
+    """Dijkstra's algorithm over a finished automaton."""
     characters = _representatives(alphabet, budget)
     heap: list[tuple[Cost, int, str]] = [((0, 0), 0, "")]
     settled: set[int] = set()

@@ -320,6 +320,8 @@ def positions_of(node: Node) -> int:
             return len(text)
         case Repeat(item, low, high):
             return positions_of(item) * max(low, high or 1)
+        case Machine(edges, _):
+            return sum(map(len, edges))
     return sum(map(positions_of, children(node)))
 
 
