@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
@@ -232,18 +232,26 @@ def children(text: str, start: int = 0) -> Iterator[Child]:
             offset = _skip_white_space(text, offset + 1)
 
 
-def offset_of(text: str, path: Sequence[str | int]) -> int:
-    """Where the value at `path` begins in `text`, in characters; for the text see children().
+def offsets_of(text: str, paths: Iterable[Sequence[str | int]]) -> list[int]:
+    """Where the value at each path begins in `text`, in characters; for the text see children().
 
     Of a name that an object has twice the last counts. A path that leads nowhere gives the deepest value on its way.
     """
-    start = _skip_white_space(text, 0)
-    for step in path:
-        found = [child.start for child in children(text, start) if child.name == step]
-        if not found:
-            break
-        start = found[-1]
-    return start
+    wanted = [tuple(path) for path in paths]
+    ways: dict[str | int, Any] = {}
+    for path in wanted:
+        way = ways
+        for step in path:
+            way = way.setdefault(step, {})
+    starts: dict[tuple[str | int, ...], int] = {(): _skip_white_space(text, 0)}
+    pending: list[tuple[tuple[str | int, ...], dict[str | int, Any]]] = [((), ways)]
+    while pending:
+        path, way = pending.pop()
+        if not way:
+            continue
+        starts |= {(*path, child.name): child.start for child in children(text, starts[path]) if child.name in way}
+        pending += [((*path, step), further) for step, further in way.items() if (*path, step) in starts]
+    return [next(starts[path[:end]] for end in range(len(path), -1, -1) if path[:end] in starts) for path in wanted]
 
 
 def _skip_white_space(text: str, offset: int) -> int:
@@ -285,14 +293,23 @@ def _dump_exactly(value: JsonValue) -> str:
 
 def shown(value: JsonValue) -> str:
     """A value for an error text, cut where it is long."""
-    text = json.dumps(value, default=str)
+    text = json.dumps(value, default=lambda number: float(number) if is_double(number) else str(number))
     return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def escaped(step: str) -> str:
     """A step of a JSON pointer for an error text, as the pointer spells it, cut where it is long."""
-    step = step if len(step) <= 100 else f"{step[:100]}..."
-    return step.replace("~", "~0").replace("/", "~1")
+    return pointer_step(step if len(step) <= 100 else f"{step[:100]}...")
+
+
+def pointer_step(step: str | int) -> str:
+    """A step of a JSON pointer as RFC 6901 spells it."""
+    return str(step).replace("~", "~0").replace("/", "~1")
+
+
+def pointer_of(path: Sequence[str | int]) -> str:
+    """The JSON pointer of a value; empty for the whole text."""
+    return "".join(f"/{pointer_step(step)}" for step in path)
 
 
 def listed(pointers: Sequence[str]) -> str:

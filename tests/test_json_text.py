@@ -18,7 +18,7 @@ from maze.json_text import (
     children,
     decode,
     dump,
-    offset_of,
+    offsets_of,
     parse,
     readings,
 )
@@ -107,7 +107,7 @@ def test_each_value_is_found_in_the_text_as_it_was_written() -> None:
         "1.50",
         '[ {"s":"a\\u0062"} , 18446744073709551617,[] ]',
     ]
-    inner = list(children(text, offset_of(text, ["é\n"])))
+    inner = list(children(text, offsets_of(text, [["é\n"]])[0]))
     assert [child.name for child in inner] == [0, 1, 2]
     assert text[inner[1].start : inner[1].end] == "18446744073709551617"
     assert list(children(text, inner[1].start)) == list(children(text, inner[2].start)) == []
@@ -116,9 +116,8 @@ def test_each_value_is_found_in_the_text_as_it_was_written() -> None:
 
 def test_a_path_that_leads_nowhere_ends_at_the_deepest_value_on_its_way() -> None:
     text = '{"a":[1,{"b":2}],"a":[3]}'
-    assert offset_of(text, []) == 0
-    assert offset_of(text, ["a", 0]) == text.index("3")
-    assert offset_of(text, ["a", 7, "x"]) == text.index("[3]")
+    found = offsets_of(text, [[], ["a", 0], ["a", 7, "x"], ["a"]])
+    assert found == [0, text.index("3"), text.index("[3]"), text.index("[3]")]
 
 
 @given(values, st.sampled_from([None, 2]), st.booleans())

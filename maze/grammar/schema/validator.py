@@ -22,10 +22,10 @@ def make_validator(schema: str, formats: Mapping[str, Callable[[str], bool]] | N
     """
     exact, backtracking = with_exact_patterns(schema)
     try:
-        return _built(exact, formats or {}, _BACKTRACKING if backtracking else _LINEAR)
+        return build_validator(exact, formats or {}, backtracking=backtracking)
     except jsonschema_rs.ValidationError:
         # With a pattern that is none of ECMAScript's, or it is no schema, which the error says in its own words.
-        return _built(schema, formats or {}, _BACKTRACKING)
+        return build_validator(schema, formats or {}, backtracking=True)
 
 
 _LINEAR = jsonschema_rs.RegexOptions()
@@ -33,15 +33,23 @@ _BACKTRACKING = jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKING
 """Over the limit the value is refused, below `not` as well."""
 
 
-def _built(
+def build_validator(
     schema: str,
     formats: Mapping[str, Callable[[str], bool]],
-    engine: jsonschema_rs.RegexOptions | jsonschema_rs.FancyRegexOptions,
+    *,
+    backtracking: bool,
+    registry: jsonschema_rs.Registry | None = None,
 ) -> jsonschema_rs.Validator:
+    """A validator of a schema whose patterns, and those of the documents in `registry`, are exact already."""
     try:
         with memory_for(VALIDATOR_FACTOR * len(schema)):
             return jsonschema_rs.validator_for(
-                schema, validate_formats=True, formats=dict(formats), offline=True, pattern_options=engine
+                schema,
+                validate_formats=True,
+                formats=dict(formats),
+                offline=True,
+                pattern_options=_BACKTRACKING if backtracking else _LINEAR,
+                registry=registry,
             )
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # which has no name to import, and is no Exception
