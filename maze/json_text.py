@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
+from maze.json_problem import problem_of
+
 JsonValue: TypeAlias = Any
 """A value as parse() makes it: dict, list, str, int, Decimal, bool or None."""
 
@@ -23,7 +25,7 @@ _MAX_EXPONENT = 5000
 class JsonTextError(ValueError):
     """The text is not JSON; says what is wrong and at which byte."""
 
-    def __init__(self, problem: str, text: str, offset: int) -> None:
+    def __init__(self, problem: str, text: str, offset: int, remedy: str = "") -> None:
         before = text[:offset]
         self.problem = problem
         self.offset = offset
@@ -31,7 +33,8 @@ class JsonTextError(ValueError):
         self.byte = len(before.encode(errors="surrogatepass"))
         self.line = before.count("\n") + 1
         self.column = offset - before.rfind("\n")
-        super().__init__(f"{problem} at byte {self.byte} (line {self.line}, column {self.column})")
+        instead = f"; {remedy}" if remedy else ""
+        super().__init__(f"{problem} at byte {self.byte} (line {self.line}, column {self.column}){instead}")
 
 
 class DuplicateNameError(JsonTextError):
@@ -136,10 +139,11 @@ def _decode(decoder: json.JSONDecoder, text: str, max_depth: int | None) -> Json
     try:
         value = decoder.decode(text)
     except json.JSONDecodeError as error:
-        raise JsonTextError(error.msg.removesuffix(" at"), text, error.pos) from None
+        problem, remedy, place = problem_of(error)
+        raise JsonTextError(problem, text, place, remedy) from None
     except _ConstantError as error:
         offset = next(offset for offset, piece in _pieces(text) if piece == str(error))
-        raise JsonTextError(f"{error} is not JSON", text, offset) from None
+        raise JsonTextError(f"{error} is not JSON", text, offset, "write a number, null or a string") from None
     except _DuplicateError:
         raise _duplicate_name(text) from None
     except RecursionError:
@@ -186,7 +190,7 @@ def _refuse_lone_surrogates(text: str) -> None:
             and "\\u" in piece
             and any("\ud800" <= character <= "\udfff" for character in json.loads(piece))
         ):
-            raise JsonTextError("a string holds half of a surrogate pair", text, offset)
+            raise JsonTextError("a string holds half of a surrogate pair", text, offset, "write both halves")
 
 
 def depth_of(value: JsonValue) -> int:

@@ -49,7 +49,7 @@ class JsonCheck:
             return decoded, readings(decoded, MAX_TEXT_DEPTH)
         except JsonTextError as error:
             at = decoded[error.offset : error.offset + 1]
-            return Finding(error.byte, shown(at) if at else "the end of the text", f"JSON: {error.problem}")
+            return Finding(error.byte, shown(at) if at else "the end of the text", f"JSON ({error.problem})")
         except TooDeepError as error:
             raise LimitExceededError(f"the text is {error}; texts nested {MAX_TEXT_DEPTH} deep are checked") from None
 

@@ -261,6 +261,8 @@ def negation(node: Node) -> Node:
 
 def repeat(item: Node, low: int, high: int | None) -> Node:
     """Repetition, with the trivial ones done away with."""
+    if high is not None and low > high:
+        return NOTHING
     if high == 0 or item == EMPTY:
         return EMPTY
     if item == NOTHING:
