@@ -23,7 +23,7 @@ from rich.text import Text
 from typer.main import get_command
 
 from maze._version import __version__
-from maze.check.validation import validation_error
+from maze.check.validation import validation_error, what_is_wrong
 from maze.config import (
     DEFAULT_MAX_TOKENS,
     DEFAULT_TEMPERATURE,
@@ -351,9 +351,11 @@ def validate(
             False: ("violated", "red"),
             None: (outcome.handling.value, "yellow"),
         }[outcome.satisfied]
-        where = f" at {_shown(file)}:{outcome.line}:{outcome.column} (byte {outcome.offset})" if outcome.line else ""
-        expected = f": expected {outcome.expected}" if outcome.expected else ""
-        console.print(Text(verdict, style) + Text(f" {outcome.path} ({outcome.name}){where}{expected}", "default"))
+        console.print(Text(verdict, style) + Text(f" {outcome.path} ({outcome.name})", "default"))
+        for each in outcome.violations:
+            value = f", {each.pointer}" if each.pointer else ""
+            place = f"  {_shown(file)}:{each.line}:{each.column} (byte {each.offset}{value})"
+            console.print(Text(f"{place}: {what_is_wrong(each)}", "default"))
     for warning in validation.warnings:
         _stderr().print(Text(f"warning: {warning}", "yellow"))
     raise typer.Exit(int(status))

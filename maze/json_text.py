@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple, NoReturn, TypeAlias
+
+from maze.json_problem import problem_of
 
 JsonValue: TypeAlias = Any
 """A value as parse() makes it: dict, list, str, int, Decimal, bool or None."""
@@ -23,7 +25,7 @@ _MAX_EXPONENT = 5000
 class JsonTextError(ValueError):
     """The text is not JSON; says what is wrong and at which byte."""
 
-    def __init__(self, problem: str, text: str, offset: int) -> None:
+    def __init__(self, problem: str, text: str, offset: int, remedy: str = "") -> None:
         before = text[:offset]
         self.problem = problem
         self.offset = offset
@@ -31,7 +33,8 @@ class JsonTextError(ValueError):
         self.byte = len(before.encode(errors="surrogatepass"))
         self.line = before.count("\n") + 1
         self.column = offset - before.rfind("\n")
-        super().__init__(f"{problem} at byte {self.byte} (line {self.line}, column {self.column})")
+        instead = f"; {remedy}" if remedy else ""
+        super().__init__(f"{problem} at byte {self.byte} (line {self.line}, column {self.column}){instead}")
 
 
 class DuplicateNameError(JsonTextError):
@@ -136,10 +139,11 @@ def _decode(decoder: json.JSONDecoder, text: str, max_depth: int | None) -> Json
     try:
         value = decoder.decode(text)
     except json.JSONDecodeError as error:
-        raise JsonTextError(error.msg.removesuffix(" at"), text, error.pos) from None
+        problem, remedy, place = problem_of(error)
+        raise JsonTextError(problem, text, place, remedy) from None
     except _ConstantError as error:
         offset = next(offset for offset, piece in _pieces(text) if piece == str(error))
-        raise JsonTextError(f"{error} is not JSON", text, offset) from None
+        raise JsonTextError(f"{error} is not JSON", text, offset, "write a number, null or a string") from None
     except _DuplicateError:
         raise _duplicate_name(text) from None
     except RecursionError:
@@ -186,7 +190,7 @@ def _refuse_lone_surrogates(text: str) -> None:
             and "\\u" in piece
             and any("\ud800" <= character <= "\udfff" for character in json.loads(piece))
         ):
-            raise JsonTextError("a string holds half of a surrogate pair", text, offset)
+            raise JsonTextError("a string holds half of a surrogate pair", text, offset, "write both halves")
 
 
 def depth_of(value: JsonValue) -> int:
@@ -232,18 +236,26 @@ def children(text: str, start: int = 0) -> Iterator[Child]:
             offset = _skip_white_space(text, offset + 1)
 
 
-def offset_of(text: str, path: Sequence[str | int]) -> int:
-    """Where the value at `path` begins in `text`, in characters; for the text see children().
+def offsets_of(text: str, paths: Iterable[Sequence[str | int]]) -> list[int]:
+    """Where the value at each path begins in `text`, in characters; for the text see children().
 
     Of a name that an object has twice the last counts. A path that leads nowhere gives the deepest value on its way.
     """
-    start = _skip_white_space(text, 0)
-    for step in path:
-        found = [child.start for child in children(text, start) if child.name == step]
-        if not found:
-            break
-        start = found[-1]
-    return start
+    wanted = [tuple(path) for path in paths]
+    ways: dict[str | int, Any] = {}
+    for path in wanted:
+        way = ways
+        for step in path:
+            way = way.setdefault(step, {})
+    starts: dict[tuple[str | int, ...], int] = {(): _skip_white_space(text, 0)}
+    pending: list[tuple[tuple[str | int, ...], dict[str | int, Any]]] = [((), ways)]
+    while pending:
+        path, way = pending.pop()
+        if not way:
+            continue
+        starts |= {(*path, child.name): child.start for child in children(text, starts[path]) if child.name in way}
+        pending += [((*path, step), further) for step, further in way.items() if (*path, step) in starts]
+    return [next(starts[path[:end]] for end in range(len(path), -1, -1) if path[:end] in starts) for path in wanted]
 
 
 def _skip_white_space(text: str, offset: int) -> int:
@@ -285,14 +297,23 @@ def _dump_exactly(value: JsonValue) -> str:
 
 def shown(value: JsonValue) -> str:
     """A value for an error text, cut where it is long."""
-    text = json.dumps(value, default=str)
+    text = json.dumps(value, default=lambda number: float(number) if is_double(number) else str(number))
     return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def escaped(step: str) -> str:
     """A step of a JSON pointer for an error text, as the pointer spells it, cut where it is long."""
-    step = step if len(step) <= 100 else f"{step[:100]}..."
-    return step.replace("~", "~0").replace("/", "~1")
+    return pointer_step(step if len(step) <= 100 else f"{step[:100]}...")
+
+
+def pointer_step(step: str | int) -> str:
+    """A step of a JSON pointer as RFC 6901 spells it."""
+    return str(step).replace("~", "~0").replace("/", "~1")
+
+
+def pointer_of(path: Sequence[str | int]) -> str:
+    """The JSON pointer of a value; empty for the whole text."""
+    return "".join(f"/{pointer_step(step)}" for step in path)
 
 
 def listed(pointers: Sequence[str]) -> str:

@@ -273,6 +273,27 @@ class CompiledConstraints:
 
 
 @dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing that is wrong with a text."""
+
+    offset: int
+    """Byte offset in the UTF-8 text."""
+    line: int
+    """Line of that offset, from 1."""
+    column: int
+    """Column of that offset in characters, from 1."""
+    found: str
+    """What stands there."""
+    expected: str
+    """What would have satisfied the constraint there."""
+    pointer: str | None = None
+    """JSON pointer of the value in the text, empty for all of it; None for constraints that do not read JSON."""
+    keyword: str | None = None
+    """JSON pointer of the broken keyword in the constraint's schema, such as `#/properties/a/minimum`; None where no
+    keyword is broken, as the text is no JSON."""
+
+
+@dataclass(frozen=True, slots=True)
 class ConstraintOutcome:
     """What checking a finished text against one ConstraintPart found."""
 
@@ -288,8 +309,15 @@ class ConstraintOutcome:
     """Line of that offset, from 1."""
     column: int | None = None
     """Column of that offset in characters, from 1."""
+    found: str = ""
+    """What stands there."""
     expected: str = ""
     """What would have satisfied it there."""
+    violations: tuple[Violation, ...] = ()
+    """Everything that is wrong, in the order of the text; the first is told above. Of a grammar or a pattern it is one,
+    as there is no reading on behind it."""
+    all_listed: bool = True
+    """False if there are more violations than are listed, which are 1,000 then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import json
 import math
 import random
 from collections.abc import Iterator
+from decimal import Decimal
 
 from llguidance import LLMatcher, LLTokenizer
 
@@ -86,7 +87,9 @@ def independent_value(text: str) -> JsonValue:
     def number(digits: str) -> float:
         if math.isinf(float(digits)):
             raise OverflowError(digits)
-        return float(digits)
+        exact = Decimal(digits)
+        # As a float 1e30 is no multiple of 5.
+        return int(exact) if exact == exact.to_integral_value() else float(digits)
 
     return json.loads(text, parse_float=number)
 

@@ -24,6 +24,7 @@ FLOORS = (
         "maze.native_json",
         "maze.ranges",
         "maze.descriptors",
+        "maze.json_problem",
         "maze.json_text",
         "maze.store",
     ),

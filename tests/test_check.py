@@ -147,7 +147,7 @@ PEOPLE = {
     ("text", "offset", "line", "column", "expected"),
     [
         ('{"people":[1]}', 11, 1, 12, "anyOf"),
-        ('{"é":0,\n "people":[null, {"name":"é"}]}', 34, 2, 26, "shorter than 2"),
+        ('{"é":0,\n "people":[null, {"name":"é"}]}', 34, 2, 26, "at least 2 characters"),
         ("{}", 0, 1, 1, "required"),
         ('{"people":}', 10, 1, 11, "JSON"),
         ('{"people":[]}}', 13, 1, 14, "JSON"),

@@ -270,7 +270,9 @@ def test_validate_tells_where_a_text_breaks_its_constraints(run: Run, schema: st
     assert out.startswith("satisfied constraints[0].json_schema")
     code, out, err = run("validate", str(bad), "--regex", r"^[a-z\n]+$")
     assert (code, err) == (Status.CONSTRAINT_VIOLATED, "")
-    assert f"violated constraints[0].regex_patterns[0] (--regex) at {bad}:2:2 (byte 5)" in out
+    assert out.startswith(
+        f"violated constraints[0].regex_patterns[0] (--regex)\n  {bad}:2:2 (byte 5): found '1', expected "
+    )
     code, out, _ = run("validate", str(bad), "--schema", schema, "--json")
     answer = json.loads(out)
     assert (code, answer["status"]) == (Status.CONSTRAINT_VIOLATED, "MAZE_CONSTRAINT_VIOLATED")

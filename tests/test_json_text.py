@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 
 import pytest
@@ -18,7 +19,7 @@ from maze.json_text import (
     children,
     decode,
     dump,
-    offset_of,
+    offsets_of,
     parse,
     readings,
 )
@@ -33,16 +34,31 @@ values = st.recursive(
 @pytest.mark.parametrize(
     ("text", "problem", "byte", "column"),
     [
-        ("", "Expecting value", 0, 1),
-        ('{"ä":1,}', "Expecting property name", 8, 8),
+        ("", "there is no value", 0, 1),
+        ("{", "the text ends where something is still open", 1, 2),
+        ('{"ä":1 ,}', "a comma stands before the closing }", 8, 8),
+        ("[1,\n]", "a comma stands before the closing ]", 2, 3),
         ('["é", NaN]', "NaN is not JSON", 7, 7),
         ('["é","\\ud800"]', "half of a surrogate pair", 6, 6),
-        ("\ufeff{}", "Expecting value", 0, 1),
-        ("[01]", "Expecting ',' delimiter", 2, 3),
+        ("\ufeff{}", "a byte order mark", 0, 1),
+        ("[01]", "a number with a 0 in front", 2, 3),
+        ("{'a':1}", "a single quote", 1, 2),
+        ("{a:1}", "a is no value of JSON", 1, 2),
+        ("[None]", "None is no value of JSON", 1, 2),
+        ("[1 2]", "here should be a comma or the closing bracket", 3, 4),
+        ('{"a" 1}', "here should be a colon", 5, 6),
+        ("[1] // one", "a comment", 4, 5),
+        ("[1] 2", "the value has ended before", 4, 5),
+        ('["a', "a string is not closed", 1, 2),
+        ('["a\nb"]', "a line break or another control character", 3, 4),
+        ('["\\q"]', "no escape that JSON has", 2, 3),
+        ("[+1]", "here should be a value", 1, 2),
     ],
 )
 def test_what_is_not_json_is_told_with_its_byte(text: str, problem: str, byte: int, column: int) -> None:
-    with pytest.raises(JsonTextError, match=rf"{problem}.* at byte {byte} \(line 1, column {column}\)") as raised:
+    with pytest.raises(
+        JsonTextError, match=rf"{re.escape(problem)}.* at byte {byte} \(line 1, column {column}\)"
+    ) as raised:
         parse(text)
     assert (raised.value.byte, raised.value.column) == (byte, column)
 
@@ -107,7 +123,7 @@ def test_each_value_is_found_in_the_text_as_it_was_written() -> None:
         "1.50",
         '[ {"s":"a\\u0062"} , 18446744073709551617,[] ]',
     ]
-    inner = list(children(text, offset_of(text, ["é\n"])))
+    inner = list(children(text, offsets_of(text, [["é\n"]])[0]))
     assert [child.name for child in inner] == [0, 1, 2]
     assert text[inner[1].start : inner[1].end] == "18446744073709551617"
     assert list(children(text, inner[1].start)) == list(children(text, inner[2].start)) == []
@@ -116,9 +132,8 @@ def test_each_value_is_found_in_the_text_as_it_was_written() -> None:
 
 def test_a_path_that_leads_nowhere_ends_at_the_deepest_value_on_its_way() -> None:
     text = '{"a":[1,{"b":2}],"a":[3]}'
-    assert offset_of(text, []) == 0
-    assert offset_of(text, ["a", 0]) == text.index("3")
-    assert offset_of(text, ["a", 7, "x"]) == text.index("[3]")
+    found = offsets_of(text, [[], ["a", 0], ["a", 7, "x"], ["a"]])
+    assert found == [0, text.index("3"), text.index("[3]"), text.index("[3]")]
 
 
 @given(values, st.sampled_from([None, 2]), st.booleans())

@@ -109,7 +109,7 @@ def test_two_spellings_that_disagree_are_refused() -> None:
     [
         ("", "at byte 0"),
         ('{"type":}', "at byte 8"),
-        ('{"ä":1,}', r"at byte 8 \(line 1, column 8\)"),
+        ('{"ä":1,}', r"at byte 7 \(line 1, column 7\); leave it out"),
         ('{\n "minimum": NaN}', r"NaN is not JSON at byte 14 \(line 2, column 13\)"),
         ('{"type":"object","type":"array"}', 'the name "type" twice at byte 17'),
         ('{"const":"\\ud800"}', "half of a surrogate pair at byte 9"),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from maze.check import Violation
+from maze.check import Finding
 from maze.check.grammar_check import grammar_violation
 from maze.check.validation import MAX_CHECK_SECS, placed
 from maze.errors import LimitExceededError
@@ -55,8 +55,8 @@ def _against_enforced(beginning: bytes, compiled: CompiledConstraints, broken: _
     """Against the grammar that the engine was given."""
     if compiled.grammar is None:
         return None
-    violation = _ruled_out(beginning, compiled.grammar, "the enforced grammar")
-    if violation is None:
+    found = _ruled_out(beginning, compiled.grammar, "the enforced grammar")
+    if found is None:
         return None
     enforced = [(part, outcome) for part, outcome in broken if outcome.handling is Handling.ENFORCED]
     # A schema that is enforced but for a keyword counts as checked.
@@ -64,10 +64,10 @@ def _against_enforced(beginning: bytes, compiled: CompiledConstraints, broken: _
     if not enforced:
         return None
     for part, outcome in enforced:
-        if part.check_grammar is not None and outcome.offset == violation.offset:
+        if part.check_grammar is not None and outcome.offset == found.offset:
             return outcome
     paths = ", ".join(outcome.path for _, outcome in enforced)
-    return placed(replace(enforced[0][1], path=paths, handling=Handling.ENFORCED), beginning, violation)
+    return placed(replace(enforced[0][1], path=paths, handling=Handling.ENFORCED), beginning, [found])
 
 
 def _against_checked(beginning: bytes, broken: _Broken) -> ConstraintOutcome | None:
@@ -75,15 +75,15 @@ def _against_checked(beginning: bytes, broken: _Broken) -> ConstraintOutcome | N
     for part, outcome in broken:
         if part.check_grammar is not None and outcome.offset is not None and outcome.offset < len(beginning):
             return outcome
-        if part.check_schema is not None and (violation := _ruled_out(beginning, _JSON, part.path)) is not None:
-            return placed(outcome, beginning, Violation(violation.offset, f"JSON: {violation.expected}"))
+        if part.check_schema is not None and (found := _ruled_out(beginning, _JSON, part.path)) is not None:
+            return placed(outcome, beginning, [Finding(found.offset, found.found, f"JSON: {found.expected}")])
     return None
 
 
-def _ruled_out(beginning: bytes, grammar: EngineGrammar, path: str) -> Violation | None:
+def _ruled_out(beginning: bytes, grammar: EngineGrammar, path: str) -> Finding | None:
     """The byte after which no text of the grammar goes on."""
-    violation = grammar_violation(beginning, grammar, path, _until(time.monotonic() + MAX_CHECK_SECS))
-    return None if violation is None or violation.offset == len(beginning) else violation
+    found = grammar_violation(beginning, grammar, path, _until(time.monotonic() + MAX_CHECK_SECS))
+    return None if found is None or found.offset == len(beginning) else found
 
 
 def _until(deadline: float) -> Callable[[str], None]:

@@ -6,9 +6,10 @@ import logging
 import time
 from collections.abc import Callable
 
-from maze.check import Violation
+from maze.check import Finding
 from maze.errors import LimitExceededError
 from maze.grammar.llguidance import GuidanceError, Matcher
+from maze.json_text import shown
 from maze.store import BoundedStore
 from maze.threads import run_with_big_stack
 from maze.types import EngineGrammar
@@ -19,15 +20,14 @@ MAX_PROTOTYPE_BYTES = 64 * 1024 * 1024
 """Memory for llguidance matchers that are kept for the next text."""
 
 _SHOWN_ALTERNATIVES = 8
+_END = "the end of the text"
 _FIRST_STEP = 256
 """Bytes that llguidance is given at once before it is known how long it takes for them: a step cannot be stopped."""
 
 _prototypes: BoundedStore[Matcher] = BoundedStore(MAX_PROTOTYPE_BYTES)
 
 
-def grammar_violation(
-    text: bytes, grammar: EngineGrammar, path: str, in_time: Callable[[str], None]
-) -> Violation | None:
+def grammar_violation(text: bytes, grammar: EngineGrammar, path: str, in_time: Callable[[str], None]) -> Finding | None:
     """Where the text breaks the grammar at `path`; `in_time` is asked now and then, and raises when the time is up.
 
     Raises LimitExceededError where llguidance gives up.
@@ -58,7 +58,7 @@ def _make_matcher(grammar: EngineGrammar, path: str) -> Matcher:
         raise error.for_caller(f"the check of {path}", LimitExceededError) from None
 
 
-def _walk(matcher: Matcher, text: bytes, path: str, in_time: Callable[[str], None]) -> Violation | None:
+def _walk(matcher: Matcher, text: bytes, path: str, in_time: Callable[[str], None]) -> Finding | None:
     offset, size = 0, _FIRST_STEP
     while offset < len(text):
         in_time(path)
@@ -68,7 +68,7 @@ def _walk(matcher: Matcher, text: bytes, path: str, in_time: Callable[[str], Non
         took = time.monotonic() - started
         offset += consumed
         if consumed < len(piece):
-            return Violation(offset, _expected_by(matcher))
+            return Finding(offset, _standing_at(text, offset), _expected_by(matcher))
         if took < 0.02:
             size = min(size * 2, 65_536)
         elif took > 0.1:
@@ -76,7 +76,18 @@ def _walk(matcher: Matcher, text: bytes, path: str, in_time: Callable[[str], Non
     if matcher.can_end():
         return None
     expected = _expected_by(matcher)
-    return Violation(offset, f"more text, beginning with {expected}")
+    return Finding(offset, _END, f"more text, beginning with {expected}")
+
+
+def _standing_at(text: bytes, offset: int) -> str:
+    """The character that the byte at an offset is of, or the byte alone."""
+    start = offset
+    while start and 0x80 <= text[start] < 0xC0:
+        start -= 1
+    character = text[start : start + 4].decode(errors="ignore")[:1]
+    if character and start + len(character.encode()) > offset and ord(character) >= 0x80:
+        return shown(character)
+    return _shown_byte(text[offset])
 
 
 def _expected_by(matcher: Matcher) -> str:
@@ -102,7 +113,7 @@ def _shown_bytes(taken: list[int], *, can_end: bool) -> str:
     if taken and taken[-1] >= 0x80:
         shown.append("a character outside ASCII")
     if can_end:
-        shown.insert(0, "the end of the text")
+        shown.insert(0, _END)
     if len(shown) > _SHOWN_ALTERNATIVES:
         shown[_SHOWN_ALTERNATIVES - 1 :] = [f"{len(shown) - _SHOWN_ALTERNATIVES + 1} other characters"]
     return " or ".join(filter(None, [", ".join(shown[:-1]), shown[-1]])) if shown else "nothing that could follow"

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from maze.check import Violation
+from maze.check import Finding
+from maze.check.explanation import MAX_FINDINGS
 from maze.check.grammar_check import grammar_violation
 from maze.check.json_check import JsonCheck
 from maze.errors import (
@@ -29,6 +30,7 @@ from maze.types import (
     Handling,
     JointCheck,
     ValidationResult,
+    Violation,
 )
 
 MAX_TEXT_BYTES = 16 * 1024 * 1024
@@ -61,26 +63,43 @@ def _outcome(part: ConstraintPart, check: _Check) -> ConstraintOutcome:
     if part.handling not in (Handling.ENFORCED, Handling.CHECKED):
         return ConstraintOutcome(*said, satisfied=None)
     if part.check_schema is not None:
-        violation = check.against_schema(part.check_schema, part.path)
+        findings = check.against_schema(part.check_schema, part.path)
     elif part.check_grammar is not None:
-        violation = check.against_grammar(part.check_grammar, part.path)
+        findings = check.against_grammar(part.check_grammar, part.path)
     else:
         return ConstraintOutcome(*said, satisfied=None)
-    if violation is None:
+    if not findings:
         return ConstraintOutcome(*said, satisfied=True)
-    expected = violation.expected
     if part.pattern:
         # What may come next says little of a pattern that may begin anywhere.
-        at_end = violation.offset == len(check.text)
-        expected = f"{'more text' if at_end else expected}, to match {part.pattern}"
-    return placed(ConstraintOutcome(*said, satisfied=False), check.text, Violation(violation.offset, expected))
+        expected = "more text" if findings[0].offset == len(check.text) else findings[0].expected
+        findings = [replace(findings[0], expected=f"{expected}, to match {part.pattern}")]
+    return placed(ConstraintOutcome(*said, satisfied=False), check.text, findings)
 
 
-def placed(outcome: ConstraintOutcome, text: bytes, violation: Violation) -> ConstraintOutcome:
-    """`outcome` with the place of `violation` in `text`."""
-    before = text[: violation.offset].decode(errors="replace")
-    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    return replace(outcome, offset=violation.offset, line=line, column=column, expected=violation.expected)
+def placed(outcome: ConstraintOutcome, text: bytes, findings: Sequence[Finding]) -> ConstraintOutcome:
+    """`outcome` with findings, in the order of the text, and their places in it."""
+    violations = []
+    at, line, column = 0, 1, 1
+    for finding in findings[:MAX_FINDINGS]:
+        between = text[at : finding.offset].decode(errors="replace")
+        at = finding.offset
+        line += between.count("\n")
+        column = len(between) - between.rfind("\n") if "\n" in between else column + len(between)
+        violations.append(
+            Violation(at, line, column, finding.found, finding.expected, finding.pointer, finding.keyword)
+        )
+    first = violations[0]
+    return replace(
+        outcome,
+        offset=first.offset,
+        line=first.line,
+        column=first.column,
+        found=first.found,
+        expected=first.expected,
+        violations=tuple(violations),
+        all_listed=len(findings) <= MAX_FINDINGS,
+    )
 
 
 def validation_error(validation: ValidationResult) -> MazeError | None:
@@ -97,10 +116,19 @@ def validation_error(validation: ValidationResult) -> MazeError | None:
 
 
 def describe_violation(outcome: ConstraintOutcome) -> str:
-    """Say which part is violated, where and what was expected, for an error text."""
-    expected = f": expected {outcome.expected}" if outcome.expected else ""
+    """Say which part is violated, where, what stands there and what was expected, for an error text."""
     where = f"byte {outcome.offset} (line {outcome.line}, column {outcome.column})"
-    return f"{_named(outcome)} is not satisfied at {where}{expected}"
+    first, *others = outcome.violations
+    if first.pointer:
+        where += f", at {first.pointer}"
+    more = f"; and {len(others)}{'' if outcome.all_listed else '+'} more" if others else ""
+    return f"{_named(outcome)} is not satisfied at {where}: {what_is_wrong(first)}{more}"
+
+
+def what_is_wrong(violation: Violation) -> str:
+    """Say what stands somewhere and what was expected there."""
+    keyword = f" ({violation.keyword})" if violation.keyword else ""
+    return f"found {violation.found}, expected {violation.expected}{keyword}"
 
 
 def _named(outcome: ConstraintOutcome) -> str:
@@ -117,31 +145,31 @@ class _Check:
         self.text = text
         self._limit_at = time.monotonic() + MAX_CHECK_SECS
         self._ends_at = ends_at
-        self._decided: dict[str | EngineGrammar, Violation | None] = {}
+        self._decided: dict[str | EngineGrammar, list[Finding]] = {}
         self._json = JsonCheck(text)
 
-    def against_schema(self, schema: str, path: str) -> Violation | None:
-        return self._once(schema, path, self._json.violation)
+    def against_schema(self, schema: str, path: str) -> list[Finding]:
+        return self._once(schema, path, self._json.findings)
 
-    def against_grammar(self, grammar: EngineGrammar, path: str) -> Violation | None:
-        return self._once(grammar, path, self._grammar_violation)
+    def against_grammar(self, grammar: EngineGrammar, path: str) -> list[Finding]:
+        return self._once(grammar, path, self._grammar_findings)
 
     def try_together(self, joint: JointCheck) -> None:
         """Spare the single checks if all of them would find nothing."""
         try:
-            violation = self._grammar_violation(joint.grammar, "all patterns together")
+            findings = self._grammar_findings(joint.grammar, "all patterns together")
         except LimitExceededError:
             return  # one by one they are less work
-        if violation is None:
-            self._decided.update(dict.fromkeys(joint.check_grammars))
+        if not findings:
+            self._decided.update((grammar, findings) for grammar in joint.check_grammars)
 
-    def _once(self, key: _Key, path: str, decide: Callable[[_Key, str], Violation | None]) -> Violation | None:
+    def _once(self, key: _Key, path: str, decide: Callable[[_Key, str], list[Finding]]) -> list[Finding]:
         try:
             return self._decided[key]
         except KeyError:
             self._in_time(path)
-        violation = self._decided[key] = decide(key, path)
-        return violation
+        findings = self._decided[key] = decide(key, path)
+        return findings
 
     def _in_time(self, path: str) -> None:
         now = time.monotonic()
@@ -152,5 +180,6 @@ class _Check:
                 f"checking the text against {path} takes over {MAX_CHECK_SECS:g} s; shorten or simplify them"
             )
 
-    def _grammar_violation(self, grammar: EngineGrammar, path: str) -> Violation | None:
-        return grammar_violation(self.text, grammar, path, self._in_time)
+    def _grammar_findings(self, grammar: EngineGrammar, path: str) -> list[Finding]:
+        finding = grammar_violation(self.text, grammar, path, self._in_time)
+        return [] if finding is None else [finding]

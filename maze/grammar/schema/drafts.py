@@ -48,6 +48,11 @@ def own_draft_of(resource: dict[str, JsonValue], around: int) -> int:
     return around if named is None else int(named.group(1) or _LATEST_DRAFT)
 
 
+def uri_of(draft: int) -> str:
+    """What `$schema` is for a draft."""
+    return _DRAFT_URIS[draft]
+
+
 def name_of(draft: int) -> str:
     """What people call a draft: `draft-07`, `2019-09`."""
     return {2019: "2019-09", 2020: "2020-12"}.get(draft, f"draft-0{draft}")

@@ -9,11 +9,12 @@ import jsonschema_rs
 from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
 from maze.grammar.budget import Budget
 from maze.grammar.schema.drafts import draft_of, guessed_drafts, is_silent, name_of, spell_uris
+from maze.grammar.schema.keyword_values import what_to_write
 from maze.grammar.schema.keywords import KNOWN_KEYWORDS, Part, subschemas
 from maze.grammar.schema.references import References
 from maze.grammar.schema.regex_cost import regex_steps
 from maze.grammar.schema.validator import make_validator
-from maze.json_text import JsonTextError, JsonValue, TooDeepError, dump, escaped, listed, parse
+from maze.json_text import JsonTextError, JsonValue, TooDeepError, dump, escaped, listed, parse, shown
 
 MAX_SCHEMA_BYTES = 2 * 1024 * 1024
 """Longest schema text; 2 MiB take about a second to compile."""
@@ -43,9 +44,7 @@ def parse_schema(text: str, path: str) -> tuple[JsonValue, str, bool]:
     except TooDeepError as error:
         raise LimitExceededError(f"{path} is {error}; a schema may be nested {MAX_DEPTH} deep") from None
     except JsonTextError as error:
-        raise InvalidConstraintError(
-            f"{path} is not JSON: {error}; are quotes and backslashes in names and texts escaped?"
-        ) from None
+        raise InvalidConstraintError(f"{path} is not JSON: {error}") from None
     if isinstance(schema, dict) and ("schema_type" in schema or "additional_properties" in schema):
         schema = _plain_from_braid(schema, path)
         return schema, dump(schema), _is_vacuous(schema)
@@ -166,7 +165,10 @@ def in_its_draft(
         warning = f"{path} is no valid 2020-12 schema; it is read as {uri}. Give it a $schema"
         return dump(older), References(older, draft_of(older, path), path), (warning,)
     pointer = "#" + "".join(f"/{escaped(str(step))}" for step in failure.instance_path)
-    raise InvalidConstraintError(f"{path} is not a valid JSON Schema at {pointer}: {_first_line(failure)}")
+    right = what_to_write(failure.instance_path)
+    raise InvalidConstraintError(
+        f"{path} is not a valid JSON Schema at {pointer}: found {shown(failure.instance)}, expected {right}"
+    )
 
 
 def _try(schema: JsonValue, parts: Sequence[Part], text: str, path: str, budget: Budget) -> None:

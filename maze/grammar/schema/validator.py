@@ -10,6 +10,7 @@ import jsonschema_rs
 
 from maze.grammar.schema.exact_patterns import with_exact_patterns
 from maze.grammar.schema.metaschemas import metaschemas
+from maze.json_text import JsonValue
 from maze.memory import memory_for
 
 MAX_BACKTRACKING = 50_000
@@ -25,10 +26,10 @@ def make_validator(schema: str, formats: Mapping[str, Callable[[str], bool]] | N
     """
     exact, backtracking = with_exact_patterns(schema)
     try:
-        return _built(exact, formats or {}, _BACKTRACKING if backtracking else _LINEAR)
+        return build_validator(exact, formats or {}, backtracking=backtracking)
     except jsonschema_rs.ValidationError:
         # With a pattern that is none of ECMAScript's, or it is no schema, which the error says in its own words.
-        return _built(schema, formats or {}, _BACKTRACKING)
+        return build_validator(schema, formats or {}, backtracking=True)
 
 
 _LINEAR = jsonschema_rs.RegexOptions()
@@ -40,17 +41,24 @@ _MAY_REFER = re.compile(r'"\$?(?:ref|dynamicRef|id)"\s*:\s*"[^"]*json-schema\.or
 """Few schemas do, and reading what they may refer to takes as long as compiling most."""
 
 
+def documents_beside(schema: str) -> list[tuple[str, JsonValue]]:
+    """What the text of a schema may refer to beside itself, by URI."""
+    return list(metaschemas().items()) if _MAY_REFER.search(schema) else []
+
+
 @cache
-def _registry() -> jsonschema_rs.Registry:
-    """What schemas may refer to beside themselves."""
+def _registry_of_metaschemas() -> jsonschema_rs.Registry:
     return jsonschema_rs.Registry(list(metaschemas().items()))
 
 
-def _built(
+def build_validator(
     schema: str,
     formats: Mapping[str, Callable[[str], bool]],
-    engine: jsonschema_rs.RegexOptions | jsonschema_rs.FancyRegexOptions,
+    *,
+    backtracking: bool,
+    registry: jsonschema_rs.Registry | None = None,
 ) -> jsonschema_rs.Validator:
+    """A validator of a schema whose patterns, and those of the documents in `registry`, are exact already."""
     try:
         with memory_for(VALIDATOR_FACTOR * len(schema)):
             return jsonschema_rs.validator_for(
@@ -58,8 +66,8 @@ def _built(
                 validate_formats=True,
                 formats=dict(formats),
                 offline=True,
-                pattern_options=engine,
-                registry=_registry() if _MAY_REFER.search(schema) else None,
+                pattern_options=_BACKTRACKING if backtracking else _LINEAR,
+                registry=registry or (_registry_of_metaschemas() if _MAY_REFER.search(schema) else None),
             )
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # which has no name to import, and is no Exception
