@@ -16,7 +16,7 @@ from llguidance import LLMatcher, LLTokenizer
 from schema_walks import constraints_of
 
 import maze.check.validation
-from maze.check.validation import MAX_CHECK_SECS, MAX_TEXT_BYTES, validate
+from maze.check.validation import MAX_CHECK_SECS, MAX_TEXT_BYTES, TimeLimit, validate
 from maze.errors import ContradictionError, LimitExceededError, TimedOutError
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
@@ -353,5 +353,5 @@ def test_a_check_ends_at_the_deadline_of_its_call() -> None:
     compiled = compile_constraints((ConstraintIR(regex_patterns=("^(a|aa|aaa)*b?$",)),))
     started = time.monotonic()
     with pytest.raises(TimedOutError, match=r"the text was not checked in time; it was at constraints\[0\]"):
-        validate(b"a" * 8_000_000, compiled, ends_at=started + 0.3)
+        validate(b"a" * 8_000_000, compiled, TimeLimit(started + 0.3))
     assert time.monotonic() - started < MAX_CHECK_SECS
