@@ -24,7 +24,7 @@ from maze.backends.base import (
 )
 from maze.batch import generate_all
 from maze.cache import CacheStats, ConstraintCache
-from maze.check.cut_off import Verdict, judge
+from maze.check.cut_off import Judgement, judge
 from maze.check.validation import describe_violation, validate, validation_error
 from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MazeConfig
 from maze.config import config_from_environment as read_environment
@@ -65,12 +65,12 @@ Constraints = Sequence[ConstraintIR] | Callable[[], Sequence[ConstraintIR]]
 """The constraints, or what makes them: called only if they are not in the cache under their key."""
 
 
-class Check(Protocol):
+class Judge(Protocol):
     """What judge() does."""
 
     def __call__(
         self, text: bytes, compiled: CompiledConstraints, ends_at: float, /, *, may_be_cut_off: bool
-    ) -> Verdict: ...
+    ) -> Judgement: ...
 
 
 _DEFAULT_OPTIONS = GenerationOptions()
@@ -121,7 +121,7 @@ class Orchestrator:
         deadline: Deadline | None = None,
         request_id: str | None = None,
         constraints_key: Hashable | None = None,
-        check: Check = judge,
+        check: Judge = judge,
     ) -> GenerationResult:
         """Generate code for `intent` that satisfies every one of `constraints`, which may be compiled already.
 
@@ -133,6 +133,7 @@ class Orchestrator:
         """
         started = perf_counter()
         cancellation = cancellation or Cancellation()
+        asked = False
         try:
             check_type("intent", intent, Intent, 'an Intent, such as Intent("Name a colour.")')
             options = _DEFAULT_OPTIONS if options is None else options
@@ -151,7 +152,7 @@ class Orchestrator:
                     )
                 request = self._request(intent, options, compiled, deadline, cancellation, request_id)
                 backend = self._engine()
-                sent = perf_counter()
+                asked, sent = True, perf_counter()
                 completion = _complete(backend, request, on_text or _take_all, compiled, check)
                 answered = perf_counter()
                 validation, failure = _check(completion, compiled, request, check)
@@ -164,7 +165,11 @@ class Orchestrator:
                 success=False,
                 status=error.status,
                 error=str(error),
-                metadata=GenerationMetadata(total_time_ms=(perf_counter() - started) * 1000),
+                metadata=GenerationMetadata(
+                    tokens_generated=error.tokens_generated if asked else 0,
+                    prompt_tokens=error.prompt_tokens,
+                    total_time_ms=(perf_counter() - started) * 1000,
+                ),
             )
         metadata = record_metadata(
             completion, compiled, cache_hit, started=started, sent=sent, answered=answered, checked=checked
@@ -251,7 +256,7 @@ class Orchestrator:
         *,
         constraints_key: Hashable | None = None,
     ) -> ValidationResult:
-        """Check `text` against every constraint. Raises MazeError where that cannot be done."""
+        """Judge `text` against every constraint. Raises MazeError where that cannot be done."""
         compiled, _ = self.compile(constraints, language, on_unenforceable, constraints_key=constraints_key)
         return validate(text.encode() if isinstance(text, str) else text, compiled)
 
@@ -380,58 +385,61 @@ def _backend_for(config: MazeConfig) -> Backend:
 
 
 def _complete(
-    backend: Backend, request: Request, on_text: OnText, compiled: CompiledConstraints, check: Check
+    backend: Backend, request: Request, on_text: OnText, compiled: CompiledConstraints, check: Judge
 ) -> Completion:
     _log.log(TRACE, "request %s to %s: %s", request.request_id, backend.name, request.prompt)
     try:
         completion = backend.generate(request, on_text)
     except MazeError as error:
-        # Cancelling wakes engines in rough ways, such as a closed socket: the reason is what counts.
-        request.cancellation.raise_if_cancelled(error.partial_text)
+        if request.cancellation.cancelled:
+            # Cancelling wakes engines in rough ways, such as a closed socket: the reason is what counts.
+            raise request.cancellation.error().keeping(error) from None
         if isinstance(error, TruncatedError):
-            raise _judged_by_us(error, compiled, request, check) from None
+            raise _judged_by_us(error, compiled, request, check).keeping(error) from None
         raise
     _log.log(TRACE, "request %s answered: %s", request.request_id, completion.text)
     return completion
 
 
 def _check(
-    completion: Completion, compiled: CompiledConstraints, request: Request, check: Check
+    completion: Completion, compiled: CompiledConstraints, request: Request, check: Judge
 ) -> tuple[ValidationResult | None, MazeError | None]:
-    """Check a finished text: the outcome, or None if it could not be decided, and why the text is no success if so.
+    """Judge a finished text: the outcome, or None if it could not be decided, and why the text is no success if so.
 
     Raises BadResponseError for what is no text.
     """
     try:
         may_be_cut_off = completion.finish_reason == FINISHED_LENGTH or bool(request.stop)
-        verdict = check(completion.text.encode(), compiled, request.deadline.at, may_be_cut_off=may_be_cut_off)
+        judgement = check(completion.text.encode(), compiled, request.deadline.at, may_be_cut_off=may_be_cut_off)
     except UnicodeEncodeError as error:
         problem = f"the text of the engine holds a lone surrogate, U+{ord(error.object[error.start]):04X}"
-        raise BadResponseError(problem, partial_text=completion.text) from None
+        unfit = BadResponseError(problem, partial_text=completion.text)
+        unfit.tokens_generated, unfit.prompt_tokens = completion.tokens_generated, completion.prompt_tokens
+        raise unfit from None
     except MazeError as error:
         return None, error  # the text was paid for: it goes back with the error
-    return verdict.validation, _failure(verdict, completion, compiled, request)
+    return judgement.validation, _failure(judgement, completion, compiled, request)
 
 
 def _failure(
-    verdict: Verdict, completion: Completion, compiled: CompiledConstraints, request: Request
+    judgement: Judgement, completion: Completion, compiled: CompiledConstraints, request: Request
 ) -> MazeError | None:
     """Say why a finished text is not a success, or None if it is one."""
-    violated = next((outcome for outcome in verdict.validation.outcomes if outcome.satisfied is False), None)
+    violated = next((outcome for outcome in judgement.validation.outcomes if outcome.satisfied is False), None)
     if violated is None:
-        return validation_error(verdict.validation)
+        return validation_error(judgement.validation)
     if completion.finish_reason == FINISHED_LENGTH:
-        return _hopeless(verdict, compiled, request) or TruncatedError(
+        return _hopeless(judgement, compiled, request) or TruncatedError(
             f"the text was cut off after {completion.tokens_generated} tokens before it was complete: "
             f"{describe_violation(violated)}; raise max_tokens (it was {request.max_tokens}), or use a model with a "
             "longer context"
         )
     advice = _advice(violated, compiled, request)
     if request.stop and violated.handling is Handling.ENFORCED:
-        if verdict.hopeless is None:
+        if judgement.hopeless is None:
             advice = "; a stop text may have ended it early"
         else:
-            violated, advice = verdict.hopeless, _advice(verdict.hopeless, compiled, request)
+            violated, advice = judgement.hopeless, _advice(judgement.hopeless, compiled, request)
     return ConstraintViolatedError(f"the generated text breaks its constraints: {describe_violation(violated)}{advice}")
 
 
@@ -447,26 +455,23 @@ def _advice(violated: ConstraintOutcome, compiled: CompiledConstraints, request:
     return f"{checked}: generate again, with another seed if you gave one, or relax the constraints"
 
 
-def _hopeless(verdict: Verdict, compiled: CompiledConstraints, request: Request) -> ConstraintViolatedError | None:
+def _hopeless(judgement: Judgement, compiled: CompiledConstraints, request: Request) -> ConstraintViolatedError | None:
     """The error of a text that was cut off and could not have satisfied its constraints with more tokens either."""
-    if verdict.hopeless is None:
+    if judgement.hopeless is None:
         return None
     return ConstraintViolatedError(
         "the text was cut off, but more tokens would not help, as its beginning breaks its constraints: "
-        f"{describe_violation(verdict.hopeless)}{_advice(verdict.hopeless, compiled, request)}"
+        f"{describe_violation(judgement.hopeless)}{_advice(judgement.hopeless, compiled, request)}"
     )
 
 
-def _judged_by_us(error: TruncatedError, compiled: CompiledConstraints, request: Request, check: Check) -> MazeError:
+def _judged_by_us(error: TruncatedError, compiled: CompiledConstraints, request: Request, check: Judge) -> MazeError:
     """What becomes of a text that the service itself calls cut off: it need not know what the constraints are."""
     try:
-        verdict = check(error.partial_text.encode(), compiled, request.deadline.at, may_be_cut_off=True)
+        judgement = check(error.partial_text.encode(), compiled, request.deadline.at, may_be_cut_off=True)
     except (MazeError, UnicodeEncodeError):
         return error
-    found = _hopeless(verdict, compiled, request)
-    if found is not None:
-        found.partial_text = error.partial_text
-    return found or error
+    return _hopeless(judgement, compiled, request) or error
 
 
 def _as_tuple(constraints: Sequence[ConstraintIR]) -> tuple[ConstraintIR, ...]:

@@ -21,7 +21,7 @@ from scripted_backend import ScriptedBackend
 from service_runner import RunningService, metric, post, raw_request, running_service, wait_until
 from worker_tasks import Break, Burn, EndBy, Grow, Tell
 
-from maze.check.cut_off import Verdict
+from maze.check.cut_off import Judgement
 from maze.errors import EngineUnavailableError, InvalidConstraintError, LimitExceededError
 from maze.service import worker as worker_module
 from maze.service import workers as workers_module
@@ -276,8 +276,8 @@ def test_what_the_service_keeps_of_constraints_and_checks_has_none_of_their_part
         task = CheckTask(b"b", compiled.whole, math.inf, False)
         assert (await workers.run(task, "checking")).validation == ValidationResult(True)
         compiled = await workers.run(CompileTask(json.dumps({"regex_patterns": ["a", "b", "c"]}), None), "compiling")
-        verdict: Verdict = await workers.run(CheckTask(b"b", compiled.whole, math.inf, False), "checking")
-        assert [outcome.path for outcome in verdict.validation.outcomes] == ["constraints[0].regex_patterns[0]"]
+        judgement: Judgement = await workers.run(CheckTask(b"b", compiled.whole, math.inf, False), "checking")
+        assert [outcome.path for outcome in judgement.validation.outcomes] == ["constraints[0].regex_patterns[0]"]
 
     with_workers(use)
 

@@ -37,7 +37,7 @@ _HALF_A_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Judgement:
     """What was found of a text."""
 
     validation: ValidationResult
@@ -50,12 +50,12 @@ class Verdict:
 
 def judge(
     text: bytes, compiled: CompiledConstraints, ends_at: float = math.inf, *, may_be_cut_off: bool = False
-) -> Verdict:
+) -> Judgement:
     """Check a text until `ends_at`, a time of time.monotonic(). Raises as validate() does."""
     time_limit = TimeLimit(ends_at)
     validation = validate(text, compiled, time_limit)
     if not may_be_cut_off or validation.all_satisfied:
-        return Verdict(validation)
+        return Judgement(validation)
     broken = [
         (part, outcome)
         for part, outcome in zip(compiled.parts, validation.outcomes, strict=True)
@@ -68,7 +68,7 @@ def judge(
         )
     except (LimitExceededError, TimedOutError):
         hopeless = None
-    return Verdict(validation, hopeless)
+    return Judgement(validation, hopeless)
 
 
 _Broken = Sequence[tuple[ConstraintPart, ConstraintOutcome]]

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from maze.backends.base import Cancellation, Deadline
 from maze.cache import DEFAULT_MAX_BYTES, size_of
-from maze.check.cut_off import Verdict, judge
+from maze.check.cut_off import Judgement, judge
 from maze.config import MazeConfig
 from maze.grammar import compile_constraints
 from maze.service.contract import GenerateRequest
@@ -73,15 +73,15 @@ class Compiler:
 
     def check(
         self, text: bytes, compiled: Compiled, cancellation: Cancellation, deadline: Deadline, *, may_be_cut_off: bool
-    ) -> Verdict:
+    ) -> Judgement:
         """Check a text, from another thread than that of the event loop. Raises MazeError."""
         if not compiled.whole:
             return judge(text, compiled.for_engine)
         task = self._check(CheckTask(text, compiled.whole, deadline.at, may_be_cut_off), cancellation, deadline)
         return asyncio.run_coroutine_threadsafe(task, self._loop).result()
 
-    async def _check(self, task: CheckTask, cancellation: Cancellation, deadline: Deadline) -> Verdict:
-        verdict: Verdict
+    async def _check(self, task: CheckTask, cancellation: Cancellation, deadline: Deadline) -> Judgement:
+        judgement: Judgement
         async with until(cancellation, deadline):
-            verdict = await self._workers.run(task, "checking the text", urgent=True)
-        return verdict
+            judgement = await self._workers.run(task, "checking the text", urgent=True)
+        return judgement

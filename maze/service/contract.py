@@ -242,7 +242,7 @@ def answer_of(result: GenerationResult, request: GenerateRequest, waits: Waits) 
     else:
         satisfied = validation is not None and validation.all_satisfied
     model = provenance.model if provenance else request.options.model
-    tokens = metadata.tokens_generated if provenance else None
+    tokens = metadata.tokens_generated
     total_ms = waits.total_ms + metadata.total_time_ms
     return {
         "generated_text": result.code,

@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from maze._version import __version__
 from maze.backends.base import Cancellation, Deadline, OnText
-from maze.check.cut_off import Verdict
+from maze.check.cut_off import Judgement
 from maze.config import DEFAULT_MODAL_MODEL
 from maze.errors import MazeError
 from maze.orchestrator import Orchestrator
@@ -251,7 +251,7 @@ class Service:
         deadline = Deadline(self.settings.request_timeout_secs * 1000)
         cancellation = Cancellation()
 
-        def check(text: bytes, _: CompiledConstraints, __: float, *, may_be_cut_off: bool) -> Verdict:
+        def check(text: bytes, _: CompiledConstraints, __: float, *, may_be_cut_off: bool) -> Judgement:
             return self._compiler.check(text, compiled, cancellation, deadline, may_be_cut_off=may_be_cut_off)
 
         def work(on_text: OnText) -> Answer:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from maze.cache import size_of
-from maze.check.cut_off import Verdict, judge
+from maze.check.cut_off import Judgement, judge
 from maze.errors import LimitExceededError, MazeError
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
@@ -102,11 +102,11 @@ class CheckTask:
     ends_at: float
     may_be_cut_off: bool
 
-    def run(self) -> Verdict:
+    def run(self) -> Judgement:
         compiled = pickle.loads(self.compiled)  # noqa: S301 - made by a worker of ours
-        verdict = judge(self.text, compiled, self.ends_at, may_be_cut_off=self.may_be_cut_off)
-        decisive = tuple(outcome for outcome in verdict.validation.outcomes if outcome.satisfied is False)[:1]
-        return replace(verdict, validation=replace(verdict.validation, outcomes=decisive, warnings=()))
+        judgement = judge(self.text, compiled, self.ends_at, may_be_cut_off=self.may_be_cut_off)
+        decisive = tuple(outcome for outcome in judgement.validation.outcomes if outcome.satisfied is False)[:1]
+        return replace(judgement, validation=replace(judgement.validation, outcomes=decisive, warnings=()))
 
 
 @dataclass(frozen=True, slots=True)
