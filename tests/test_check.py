@@ -16,7 +16,7 @@ from llguidance import LLMatcher, LLTokenizer
 from schema_walks import constraints_of
 
 import maze.check.validation
-from maze.check.validation import MAX_CHECK_SECS, MAX_TEXT_BYTES, TimeLimit, validate
+from maze.check.validation import MAX_CHECK_SECS, MAX_TEXT_BYTES, TimeLimit, validate, validation_error
 from maze.errors import ContradictionError, LimitExceededError, TimedOutError
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
@@ -83,6 +83,12 @@ def test_short_texts_get_the_verdict_of_a_walk(rules: str, text: str) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ patterns
+
+
+def test_what_was_expected_is_said_once() -> None:
+    compiled = compile_constraints([ConstraintIR(json_schema='{"properties":{"a":{"const":"b"}}}')])
+    error = validation_error(validate(b'{"a":"c"}', compiled))
+    assert str(error).endswith(': expected "b"')
 
 
 @pytest.mark.parametrize(

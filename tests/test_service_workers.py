@@ -23,8 +23,10 @@ from worker_tasks import Break, Burn, EndBy, Grow, Tell
 
 from maze.check.cut_off import Judgement
 from maze.errors import EngineUnavailableError, InvalidConstraintError, LimitExceededError
+from maze.service import nursery as nursery_module
 from maze.service import worker as worker_module
 from maze.service import workers as workers_module
+from maze.service.nursery import Nursery, Worker
 from maze.service.refusal import Refusal
 from maze.service.settings import ServiceSettings
 from maze.service.worker import CheckTask, Compiled, CompileTask
@@ -135,6 +137,29 @@ def test_a_nursery_that_was_killed_is_replaced() -> None:
         with pytest.raises(EngineUnavailableError):
             await running
         assert await workers.run(Burn(0), "burning") == 0
+
+    with_workers(use)
+
+
+def test_workers_are_closed_on_a_machine_that_does_not_get_round_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nursery_module, "_END_SECS", 0.0)
+
+    async def use(workers: Workers) -> subprocess.Popen[bytes]:
+        await workers.run(Burn(0), "burning")
+        assert workers._nursery is not None
+        return workers._nursery._process
+
+    assert with_workers(use).wait(30) == -signal.SIGKILL
+
+
+def test_a_worker_of_a_nursery_that_has_just_ended_can_be_ended() -> None:
+    async def use(_: Workers) -> None:
+        nursery = Nursery()
+        worker = await Worker.begin(nursery)
+        nursery._process.kill()
+        nursery._process.wait()
+        worker.kill()  # before the loop has seen it
+        nursery.close()
 
     with_workers(use)
 

@@ -48,7 +48,7 @@ def _most_telling(error: jsonschema_rs.ValidationError) -> jsonschema_rs.Validat
 
 
 def _message(error: jsonschema_rs.ValidationError) -> str:
-    message = error.message.split("\n")[0]
+    message = error.message.split("\n")[0].removesuffix(" was expected")  # whoever tells it says so
     return message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}..."
 
 
