@@ -122,7 +122,7 @@ def measure_threads() -> None:
             results = maze.generate_batch(
                 [Intent(PROMPT)] * 8, KINDS["pattern"], GenerationOptions(max_tokens=TOKENS, seed=1)
             )
-            together = sum(result.metadata.tokens_generated for result in results) / (time.perf_counter() - began)
+            together = sum(result.metadata.tokens_generated or 0 for result in results) / (time.perf_counter() - began)
         print(f"{threads:<10}{idle:15.1f}{busy:15.1f}{together:18.1f}", flush=True)
 
 
@@ -136,7 +136,7 @@ def through_maze(maze: Orchestrator, kind: str, seed: int) -> tuple[float, float
         GenerationOptions(max_tokens=TOKENS, seed=seed, temperature=0.7),
         on_text=lambda _: times.append(time.perf_counter()),
     )
-    tokens = result.metadata.tokens_generated
+    tokens = result.metadata.tokens_generated or 0
     return (tokens - 1) / (times[-1] - times[0]), times[0] - began
 
 

@@ -52,7 +52,9 @@
  *
  * Fork.  After the first call, a descendant made by fork() without exec() gets
  *   a MAZE_FORKED error from every function, also if it has got the same pid.
- *   A fork before the first call, and fork followed by exec, are fine.
+ *   A fork before the first call, and fork followed by exec, are fine.  A child
+ *   of vfork(), which has the memory of its parent, gets it at any time, and
+ *   its parent is none the worse for that.
  *
  * Signals, locale, environment, stdout.  libmaze never changes or uses them.
  *   A call, its callbacks included, has the default floating-point
@@ -222,7 +224,7 @@ typedef struct GenerationResultFFI {
     bool success;
     /** NULL on success, else a readable text that begins with "libmaze: ". */
     const char *error;
-    /** Number of tokens the engine generated. */
+    /** Number of tokens the engine generated; on failure as many as it had told by then, 0 if none. */
     size_t tokens_generated;
     /**
      * Time from the call to its result, in milliseconds; of a batch, that of

@@ -20,7 +20,8 @@ import typer
 from rich.console import Console
 from rich.status import Status as Spinner
 from rich.text import Text
-from typer.main import get_command
+from typer.core import TyperGroup
+from typer.main import get_group
 
 from maze._version import __version__
 from maze.check.validation import validation_error, what_is_wrong
@@ -40,26 +41,12 @@ from maze.errors import (
     MazeError,
     Status,
 )
+from maze.exit_codes import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, OUTPUT_LOST
 from maze.grammar.llguidance import engine_text
 from maze.orchestrator import Orchestrator
 from maze.ranges import MAX_STOP_TEXTS
 from maze.service.settings import ServiceSettings
 from maze.types import OPTION_RANGES, ConstraintIR, GenerationOptions, Intent, OnUnenforceable
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
-OUTPUT_LOST = 74
-"""Exit code when the output cannot be written (a full disk, a closed stdout); sysexits.h calls it EX_IOERR."""
-BROKEN_PIPE = 141
-"""Exit code when the reader of our output has gone, as shells have it."""
-
-EXIT_CODES = "Exit codes: {}; {} output cannot be written; {} interrupted; {} reader of the output gone. {}".format(
-    "; ".join(f"{status} {status.name.lower().replace('_', ' ')}" for status in Status if status is not Status.FORKED),
-    OUTPUT_LOST,
-    INTERRUPTED,
-    BROKEN_PIPE,
-    "1 to 19 are the numbers of MazeStatus in include/maze.h.",
-)
 
 MAX_TIMEOUT_SECS = 4_000_000
 """46 days; GenerationOptions.timeout_ms has 32 bits."""
@@ -84,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # what the locale says is for people; generated code is UTF-8
     try:
-        code = get_command(app).main(args=arguments, prog_name="maze", standalone_mode=False)
+        code = _command().main(args=arguments, prog_name="maze", standalone_mode=False)
         sys.stdout.flush()
     except typer.TyperException as error:
         _say_error(error.format_message())
@@ -100,6 +87,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def _command() -> TyperGroup:
+    group = get_group(app)
+    for command in (group, *group.commands.values()):
+        for parameter in command.get_params(typer.Context(command)):
+            if getattr(parameter, "is_flag", False):
+                parameter.metavar = ""  # what takes no value has no type to show
+    return group
 
 
 def _drop_output() -> None:

@@ -44,7 +44,8 @@ class MazeError(Exception):
     """Base of every error that libmaze raises on purpose.
 
     The message says what was wrong, where, and what to do; it never holds a secret. Where a field is wrong, `field` is
-    its name and `problem` the rest of the message. `partial_text` is what the engine had delivered before the failure.
+    its name and `problem` the rest of the message. `partial_text` is what the engine had delivered before the failure,
+    `tokens_generated` and `prompt_tokens` are what it had told of both, None where it had not.
     """
 
     status: ClassVar[Status] = Status.INTERNAL_ERROR
@@ -57,6 +58,14 @@ class MazeError(Exception):
         self.field = field
         self.problem = message
         self.partial_text = partial_text
+        self.tokens_generated: int | None = None
+        self.prompt_tokens: int | None = None
+
+    def keeping(self, error: MazeError) -> Self:
+        """Stand in for `error`: take over what that has of the generation."""
+        self.partial_text = error.partial_text
+        self.tokens_generated, self.prompt_tokens = error.tokens_generated, error.prompt_tokens
+        return self
 
     def naming(self, field: str) -> Self:
         """The same error with the name that the caller knows the field by: a struct field, a variable, `--option`."""

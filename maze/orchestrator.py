@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic, perf_counter
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from maze.backends.base import (
     FINISHED_LENGTH,
@@ -24,7 +24,7 @@ from maze.backends.base import (
 )
 from maze.batch import generate_all
 from maze.cache import CacheStats, ConstraintCache
-from maze.check.cut_off import hopeless_outcome
+from maze.check.cut_off import Judgement, judge
 from maze.check.validation import describe_violation, validate, validation_error
 from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MazeConfig
 from maze.config import config_from_environment as read_environment
@@ -48,6 +48,7 @@ from maze.stream import GenerationStream
 from maze.types import (
     CompiledConstraints,
     ConstraintIR,
+    ConstraintOutcome,
     GenerationMetadata,
     GenerationOptions,
     GenerationResult,
@@ -63,9 +64,14 @@ _log = logging.getLogger(__name__)
 Constraints = Sequence[ConstraintIR] | Callable[[], Sequence[ConstraintIR]]
 """The constraints, or what makes them: called only if they are not in the cache under their key."""
 
-Check = Callable[[bytes, CompiledConstraints, float], ValidationResult]
-"""Decides whether a finished text satisfies its constraints, as validate() does, by a time of time.monotonic(); raises
-MazeError if it cannot."""
+
+class Judge(Protocol):
+    """What judge() does."""
+
+    def __call__(
+        self, text: bytes, compiled: CompiledConstraints, ends_at: float, /, *, may_be_cut_off: bool
+    ) -> Judgement: ...
+
 
 _DEFAULT_OPTIONS = GenerationOptions()
 
@@ -115,7 +121,7 @@ class Orchestrator:
         deadline: Deadline | None = None,
         request_id: str | None = None,
         constraints_key: Hashable | None = None,
-        check: Check = validate,
+        check: Judge = judge,
     ) -> GenerationResult:
         """Generate code for `intent` that satisfies every one of `constraints`, which may be compiled already.
 
@@ -127,6 +133,7 @@ class Orchestrator:
         """
         started = perf_counter()
         cancellation = cancellation or Cancellation()
+        asked = False
         try:
             check_type("intent", intent, Intent, 'an Intent, such as Intent("Name a colour.")')
             options = _DEFAULT_OPTIONS if options is None else options
@@ -145,8 +152,8 @@ class Orchestrator:
                     )
                 request = self._request(intent, options, compiled, deadline, cancellation, request_id)
                 backend = self._engine()
-                sent = perf_counter()
-                completion = _complete(backend, request, on_text or _take_all, compiled)
+                asked, sent = True, perf_counter()
+                completion = _complete(backend, request, on_text or _take_all, compiled, check)
                 answered = perf_counter()
                 validation, failure = _check(completion, compiled, request, check)
                 checked = perf_counter()
@@ -158,7 +165,11 @@ class Orchestrator:
                 success=False,
                 status=error.status,
                 error=str(error),
-                metadata=GenerationMetadata(total_time_ms=(perf_counter() - started) * 1000),
+                metadata=GenerationMetadata(
+                    tokens_generated=error.tokens_generated if asked else 0,
+                    prompt_tokens=error.prompt_tokens,
+                    total_time_ms=(perf_counter() - started) * 1000,
+                ),
             )
         metadata = record_metadata(
             completion, compiled, cache_hit, started=started, sent=sent, answered=answered, checked=checked
@@ -245,7 +256,7 @@ class Orchestrator:
         *,
         constraints_key: Hashable | None = None,
     ) -> ValidationResult:
-        """Check `text` against every constraint. Raises MazeError where that cannot be done."""
+        """Judge `text` against every constraint. Raises MazeError where that cannot be done."""
         compiled, _ = self.compile(constraints, language, on_unenforceable, constraints_key=constraints_key)
         return validate(text.encode() if isinstance(text, str) else text, compiled)
 
@@ -373,89 +384,94 @@ def _backend_for(config: MazeConfig) -> Backend:
     return EmbeddedEngine(config.local_model, threads=config.local_threads)
 
 
-def _complete(backend: Backend, request: Request, on_text: OnText, compiled: CompiledConstraints) -> Completion:
+def _complete(
+    backend: Backend, request: Request, on_text: OnText, compiled: CompiledConstraints, check: Judge
+) -> Completion:
     _log.log(TRACE, "request %s to %s: %s", request.request_id, backend.name, request.prompt)
     try:
         completion = backend.generate(request, on_text)
     except MazeError as error:
-        # Cancelling wakes engines in rough ways, such as a closed socket: the reason is what counts.
-        request.cancellation.raise_if_cancelled(error.partial_text)
+        if request.cancellation.cancelled:
+            # Cancelling wakes engines in rough ways, such as a closed socket: the reason is what counts.
+            raise request.cancellation.error().keeping(error) from None
         if isinstance(error, TruncatedError):
-            raise _judged_by_us(error, compiled) from None
+            raise _judged_by_us(error, compiled, request, check).keeping(error) from None
         raise
     _log.log(TRACE, "request %s answered: %s", request.request_id, completion.text)
     return completion
 
 
 def _check(
-    completion: Completion, compiled: CompiledConstraints, request: Request, check: Check
+    completion: Completion, compiled: CompiledConstraints, request: Request, check: Judge
 ) -> tuple[ValidationResult | None, MazeError | None]:
-    """Check a finished text: the outcome, or None if it could not be decided, and why the text is no success if so.
+    """Judge a finished text: the outcome, or None if it could not be decided, and why the text is no success if so.
 
     Raises BadResponseError for what is no text.
     """
     try:
-        validation = check(completion.text.encode(), compiled, request.deadline.at)
+        may_be_cut_off = completion.finish_reason == FINISHED_LENGTH or bool(request.stop)
+        judgement = check(completion.text.encode(), compiled, request.deadline.at, may_be_cut_off=may_be_cut_off)
     except UnicodeEncodeError as error:
         problem = f"the text of the engine holds a lone surrogate, U+{ord(error.object[error.start]):04X}"
-        raise BadResponseError(problem, partial_text=completion.text) from None
+        unfit = BadResponseError(problem, partial_text=completion.text)
+        unfit.tokens_generated, unfit.prompt_tokens = completion.tokens_generated, completion.prompt_tokens
+        raise unfit from None
     except MazeError as error:
         return None, error  # the text was paid for: it goes back with the error
-    return validation, _failure(validation, completion, compiled, request)
+    return judgement.validation, _failure(judgement, completion, compiled, request)
 
 
 def _failure(
-    validation: ValidationResult, completion: Completion, compiled: CompiledConstraints, request: Request
+    judgement: Judgement, completion: Completion, compiled: CompiledConstraints, request: Request
 ) -> MazeError | None:
     """Say why a finished text is not a success, or None if it is one."""
-    violated = next((outcome for outcome in validation.outcomes if outcome.satisfied is False), None)
+    violated = next((outcome for outcome in judgement.validation.outcomes if outcome.satisfied is False), None)
     if violated is None:
-        return validation_error(validation)
+        return validation_error(judgement.validation)
     if completion.finish_reason == FINISHED_LENGTH:
-        hopeless = None if request.deadline.expired() else _hopeless(completion.text, compiled, validation)
-        return hopeless or TruncatedError(
+        return _hopeless(judgement, compiled, request) or TruncatedError(
             f"the text was cut off after {completion.tokens_generated} tokens before it was complete: "
             f"{describe_violation(violated)}; raise max_tokens (it was {request.max_tokens}), or use a model with a "
             "longer context"
         )
-    advice = _ADVICE[violated.handling]
+    advice = _advice(violated, compiled, request)
     if request.stop and violated.handling is Handling.ENFORCED:
-        found = hopeless_outcome(completion.text, compiled, validation.outcomes)
-        if found is None:
+        if judgement.hopeless is None:
             advice = "; a stop text may have ended it early"
         else:
-            violated, advice = found, _ADVICE[found.handling]
+            violated, advice = judgement.hopeless, _advice(judgement.hopeless, compiled, request)
     return ConstraintViolatedError(f"the generated text breaks its constraints: {describe_violation(violated)}{advice}")
 
 
-_ADVICE = {
-    Handling.CHECKED: "; this part could only be checked afterwards: generate again, or relax the constraints",
-    Handling.ENFORCED: "; the engine did not enforce it, so do not trust this engine with constraints",
-}
-"""For a part that is violated, by how it was handled."""
+def _advice(violated: ConstraintOutcome, compiled: CompiledConstraints, request: Request) -> str:
+    """What to do about a part that is violated."""
+    if violated.handling is Handling.ENFORCED:
+        return "; the engine did not enforce it, so do not trust this engine with constraints"
+    checked = "; this part could only be checked afterwards"
+    if compiled.grammar is None:
+        return f"{checked}, and nothing was enforced: ask for it in the prompt, or constrain what can be enforced"
+    if request.temperature == 0:
+        return f"{checked}, and the text is the same again at temperature 0: raise it, or relax the constraints"
+    return f"{checked}: generate again, with another seed if you gave one, or relax the constraints"
 
 
-def _hopeless(text: str, compiled: CompiledConstraints, validation: ValidationResult) -> ConstraintViolatedError | None:
+def _hopeless(judgement: Judgement, compiled: CompiledConstraints, request: Request) -> ConstraintViolatedError | None:
     """The error of a text that was cut off and could not have satisfied its constraints with more tokens either."""
-    outcome = hopeless_outcome(text, compiled, validation.outcomes)
-    if outcome is None:
+    if judgement.hopeless is None:
         return None
     return ConstraintViolatedError(
         "the text was cut off, but more tokens would not help, as its beginning breaks its constraints: "
-        f"{describe_violation(outcome)}{_ADVICE[outcome.handling]}"
+        f"{describe_violation(judgement.hopeless)}{_advice(judgement.hopeless, compiled, request)}"
     )
 
 
-def _judged_by_us(error: TruncatedError, compiled: CompiledConstraints) -> MazeError:
+def _judged_by_us(error: TruncatedError, compiled: CompiledConstraints, request: Request, check: Judge) -> MazeError:
     """What becomes of a text that the service itself calls cut off: it need not know what the constraints are."""
     try:
-        validation = validate(error.partial_text.encode(), compiled)
-        found = _hopeless(error.partial_text, compiled, validation)
+        judgement = check(error.partial_text.encode(), compiled, request.deadline.at, may_be_cut_off=True)
     except (MazeError, UnicodeEncodeError):
         return error
-    if found is not None:
-        found.partial_text = error.partial_text
-    return found or error
+    return _hopeless(judgement, compiled, request) or error
 
 
 def _as_tuple(constraints: Sequence[ConstraintIR]) -> tuple[ConstraintIR, ...]:

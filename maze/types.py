@@ -354,7 +354,8 @@ class Provenance:
 class GenerationMetadata:
     """Counts and times of one generation."""
 
-    tokens_generated: int = 0
+    tokens_generated: int | None = None
+    """None where the engine was asked, and did not tell before the call failed."""
     prompt_tokens: int | None = None
     total_time_ms: float = 0.0
     compile_time_ms: float = 0.0

@@ -82,6 +82,8 @@ GBNF: dict[str, Make] = {
     "recursion in the middle": _gbnf('"(" rN ")" | rM "d"'),
     "a circle": _gbnf('rM | "c"', ' ::= r0 "a"'),
 }
+GBNF_OF_ONE_RULE = [name for name, make in GBNF.items() if make(2).count("::=") == 1]
+"""Those that nest within a rule; the others have a rule for each level."""
 LARK: dict[str, Make] = {
     "groups": within("(", '"a"', ")", "start: {}"),
     "optional groups": within("[", '"a"', "]", "start: {}"),

@@ -29,7 +29,7 @@ FLOORS = (
         "maze.store",
     ),
     ("maze.scarcity", "maze.threads"),
-    ("maze.config", "maze.types"),
+    ("maze.config", "maze.exit_codes", "maze.types"),
     ("maze.grammar",),
     ("maze.check",),
     ("maze.backends",),

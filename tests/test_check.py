@@ -16,7 +16,7 @@ from llguidance import LLMatcher, LLTokenizer
 from schema_walks import constraints_of
 
 import maze.check.validation
-from maze.check.validation import MAX_CHECK_SECS, MAX_TEXT_BYTES, validate
+from maze.check.validation import MAX_CHECK_SECS, MAX_TEXT_BYTES, TimeLimit, validate, validation_error
 from maze.errors import ContradictionError, LimitExceededError, TimedOutError
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
@@ -83,6 +83,12 @@ def test_short_texts_get_the_verdict_of_a_walk(rules: str, text: str) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ patterns
+
+
+def test_what_was_expected_is_said_once() -> None:
+    compiled = compile_constraints([ConstraintIR(json_schema='{"properties":{"a":{"const":"b"}}}')])
+    error = validation_error(validate(b'{"a":"c"}', compiled))
+    assert str(error).endswith(': found "c", expected "b" (#/properties/a/const)')
 
 
 @pytest.mark.parametrize(
@@ -353,5 +359,5 @@ def test_a_check_ends_at_the_deadline_of_its_call() -> None:
     compiled = compile_constraints((ConstraintIR(regex_patterns=("^(a|aa|aaa)*b?$",)),))
     started = time.monotonic()
     with pytest.raises(TimedOutError, match=r"the text was not checked in time; it was at constraints\[0\]"):
-        validate(b"a" * 8_000_000, compiled, ends_at=started + 0.3)
+        validate(b"a" * 8_000_000, compiled, TimeLimit(started + 0.3))
     assert time.monotonic() - started < MAX_CHECK_SECS

@@ -24,9 +24,9 @@ from scripted_backend import Gate, LoadingBackend, ScriptedBackend, reached
 from service_runner import running_service
 
 from maze._version import __version__
-from maze.cli import EXIT_CODES, INTERRUPTED, OUTPUT_LOST
 from maze.config import Secret
 from maze.errors import Status
+from maze.exit_codes import EXIT_CODES, INTERRUPTED, OUTPUT_LOST
 from maze.service.settings import ServiceSettings
 
 ROOT = Path(__file__).parent.parent
@@ -393,6 +393,8 @@ def test_help_of_every_command_tells_its_exit_codes(run: Run) -> None:
         assert code == 0
         assert "130 interrupted" in " ".join(out.split())
         assert "--json" in out
+        assert "<bool>" not in out
+    assert "<bool>" not in run("--help")[1]
 
 
 def test_the_version_is_that_of_the_library() -> None:

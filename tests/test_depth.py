@@ -13,7 +13,7 @@ import pytest
 from c_programs import compile_program
 from c_programs import run as run_program
 from conftest import Run
-from deep_inputs import BRAID, GBNF, JSON, LARK, REGEX, SCHEMA, Make
+from deep_inputs import BRAID, GBNF, GBNF_OF_ONE_RULE, JSON, LARK, REGEX, SCHEMA, Make
 from fault_server import DONE, FaultServer, Play, answer, stream
 from http_calls import ask, backend_for, generate
 from scripted_backend import ScriptedBackend
@@ -46,7 +46,12 @@ def _just_below(limit: int) -> tuple[int, ...]:
 
 
 _FAMILIES: dict[str, tuple[str, dict[str, Make], tuple[int, ...]]] = {
-    "GBNF": ("g", GBNF, (*_just_below(MAX_NESTING), MAX_RULE_CHAIN - 3)),
+    "GBNF, one rule": ("g", {name: GBNF[name] for name in GBNF_OF_ONE_RULE}, _just_below(MAX_NESTING)),
+    "GBNF, chains of rules": (
+        "g",
+        {name: make for name, make in GBNF.items() if name not in GBNF_OF_ONE_RULE},
+        (MAX_RULE_CHAIN - 3,),
+    ),
     "Lark": ("g", LARK, _just_below(MAX_RULE_CHAIN)),
     "Braid": ("g", BRAID, (MAX_RULE_CHAIN - 3,)),
     "patterns": ("r", REGEX, _just_below(MAX_GROUP_DEPTH)),

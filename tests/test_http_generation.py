@@ -14,6 +14,7 @@ from fault_server import (
     Exchange,
     FaultServer,
     Play,
+    answer,
     chunk,
     endlessly,
     event,
@@ -26,8 +27,11 @@ from fault_server import (
     unfinished,
 )
 from http_calls import LIMITS, PATIENT_MS, SHORT_MS, ask, backend_for, generate
+from test_dialects import choice, llama, llama_end, models
 
+from maze import ConstraintIR, GenerationOptions, Intent, MazeConfig, Orchestrator
 from maze.backends.http.limits import Limits
+from maze.config import ModalConfig
 from maze.errors import CancelledError, RequestRejectedError, TimedOutError, TruncatedError
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
@@ -197,3 +201,44 @@ def test_an_error_of_the_receiver_reaches_the_caller_and_closes_the_connection()
             backend.generate(ask(), broken)
         assert generate(backend, ask())[0].text == "hello"
     assert server.connections == 2
+
+
+CUT_OFF = {"finish_reason": "length", "tokens_generated": 7, "prompt_tokens": 4, "constraint_satisfied": False}
+COUNTED = {"usage": {"completion_tokens": 7, "prompt_tokens": 4}}
+FAILED = {"error": {"message": "out of luck"}}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "events", "counts"),
+    [
+        ("maze", [token("re"), summary(**CUT_OFF), DONE], (7, 4)),
+        ("maze", [token("re"), summary(**CUT_OFF)], (7, 4)),
+        ("maze", [token("re"), event({**FAILED, "done": True, "tokens_generated": 7})], (7, None)),
+        ("maze", [token("re"), event(FAILED)], (None, None)),
+        ("maze", [token("re"), event({**FAILED, "tokens_generated": "many"})], (None, None)),
+        ("vllm", [choice("re"), event({"choices": [], **COUNTED}), DONE], (7, 4)),
+        ("vllm", [choice("re"), event({"choices": [], **COUNTED}), event({"choices": [], "usage": {}}), DONE], (7, 4)),
+        ("vllm", [choice("re"), event({**FAILED, **COUNTED}), DONE], (7, 4)),
+        ("vllm", [choice("re"), choice("", finish_reason="abort", usage=None), DONE], (None, None)),
+        ("llama.cpp", [llama("re", tokens_predicted=7), llama("d"), event(FAILED)], (7, None)),
+        ("llama.cpp", [llama("re"), llama_end(stop_type="other", tokens_predicted=7)], (None, None)),
+    ],
+)
+def test_what_was_told_of_tokens_stays_in_the_record_of_a_generation_that_failed(
+    dialect: str, events: list[bytes], counts: tuple[int | None, int | None]
+) -> None:
+    questions = () if dialect == "maze" else (models("x", n_vocab=100), answer(200, {"version": "1"}))
+    with FaultServer(*questions, stream(*events)) as server:
+        config = MazeConfig(modal=ModalConfig(endpoints=(server.url,), dialect=dialect))
+        with Orchestrator(config) as maze:
+            result = maze.generate(Intent("x"), [ConstraintIR(regex_patterns=("^redder$",))])
+    assert not result.success
+    assert result.code.startswith("re")
+    assert (result.metadata.tokens_generated, result.metadata.prompt_tokens) == counts
+
+
+def test_a_generation_that_nobody_was_asked_for_has_no_tokens() -> None:
+    config = MazeConfig(modal=ModalConfig(endpoints=("http://127.0.0.1:9",), dialect="maze"))
+    with Orchestrator(config) as maze:
+        assert maze.generate(Intent(""), ()).metadata.tokens_generated == 0
+        assert maze.generate(Intent("x"), (), GenerationOptions(timeout_ms=300)).metadata.tokens_generated is None

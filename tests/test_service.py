@@ -55,6 +55,7 @@ def test_an_answer_has_the_fields_of_the_contract() -> None:
         "model_name": "a-model",
         "finish_reason": "stop",
         "constraint_satisfied": True,
+        "constraint_error": None,
         "request_id": "r-1",
     }
     assert stats["constraint_checks"] is None
@@ -133,6 +134,8 @@ def test_whether_the_constraints_are_satisfied_is_found_out_from_the_text(
             response = post(service, {"prompt": "p", "constraints": constraints})
             assert response.status_code == 200, response.text
             assert response.json()["constraint_satisfied"] is satisfied
+            told = response.json()["constraint_error"]
+            assert told is None if satisfied else "is not satisfied at byte" in told
             unsatisfied = 'maze_constraints_unsatisfied_total{finish_reason="stop"}'
             if not satisfied:
                 assert metric(service, unsatisfied) == 1
@@ -381,6 +384,7 @@ def test_a_text_that_is_too_deep_to_check_is_kept_and_not_called_satisfied(caplo
         assert metric(service, "maze_tokens_generated_total") == 2
     for found in (answer, last):
         assert (found["generated_text"], found["constraint_satisfied"]) == (deep, None)
+        assert "nested 600 deep" in found["constraint_error"]
         assert (found["finish_reason"], found["model"]) == ("stop", "a-model")
     assert "r-deep" in caplog.text
     assert "nested 600 deep" in caplog.text

@@ -94,9 +94,41 @@ def test_a_target_in_absolute_form_does_not_stand_for_another_host(
     watched: tuple[RunningService, WatchedBackend],
 ) -> None:
     service, _ = watched
-    assert status_of(service, "GET http://evil.test/models HTTP/1.1\r\nHost: localhost\r\n\r\n") == 404
+    assert status_of(service, "GET http://evil.test/models HTTP/1.1\r\nHost: localhost\r\n\r\n") == 403
+    assert status_of(service, "GET http://evil.test HTTP/1.1\r\nHost: localhost\r\n\r\n") == 403
+    assert status_of(service, "GET http://localhost@evil.test/models HTTP/1.1\r\nHost: localhost\r\n\r\n") == 400
+    assert status_of(service, "GET http:///models HTTP/1.1\r\nHost: localhost\r\n\r\n") == 400
     assert status_of(service, "GET http://localhost/models HTTP/1.1\r\nHost: evil.test\r\n\r\n") == 403
     assert status_of(service, "GET //evil.test/models HTTP/1.1\r\nHost: localhost\r\n\r\n") == 404
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://localhost/models", 200),
+        ("http://Maze.Example:443/models?x=/y", 200),
+        ("HTTPS://[::1]:80/models", 200),
+        ("http://localhost/mod%65ls", 200),
+        ("http://localhost", 404),
+        ("http://localhost?x", 404),
+        ("http://localhost//models", 404),
+        ("http:/models", 404),
+        ("ftp://localhost/models", 404),
+    ],
+)
+def test_a_target_in_absolute_form_is_taken_for_what_it_means(
+    target: str, status: int, watched: tuple[RunningService, WatchedBackend]
+) -> None:
+    assert status_of(watched[0], f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n") == status
+    assert status_of(watched[0], f"GET {target} HTTP/1.0\r\n\r\n") == status
+
+
+def test_with_a_key_a_target_in_absolute_form_needs_it_too() -> None:
+    with running_service(ScriptedBackend(["x"]), ServiceSettings(api_key=Secret("k"), stop_grace_secs=0)) as service:
+        head = "GET http://elsewhere.example/models HTTP/1.1\r\nHost: elsewhere.example\r\n"
+        assert status_of(service, head + "Authorization: Bearer k\r\n\r\n") == 200
+        with pytest.raises(AssertionError, match="unauthorized"):
+            status_of(service, head + "\r\n")
 
 
 def test_a_request_without_a_host_is_from_no_browser(watched: tuple[RunningService, WatchedBackend]) -> None:

@@ -124,7 +124,7 @@ def test_a_client_that_never_reads_is_given_up_with_what_was_to_be_sent(monkeypa
 
 
 def test_bodies_that_arrive_at_once_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes_module, "MAX_ARRIVING_BYTES", 1000)
+    monkeypatch.setattr(routes_module, "MAX_UNREAD_BYTES", 1000)
     settings = ServiceSettings(max_body_bytes=900, stop_grace_secs=0)
     with running_service(ScriptedBackend(["x"]), settings) as service:
         head = POST_HEAD + b"Content-Length: 900\r\n\r\n"

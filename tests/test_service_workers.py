@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -18,13 +21,17 @@ from scripted_backend import ScriptedBackend
 from service_runner import RunningService, metric, post, raw_request, running_service, wait_until
 from worker_tasks import Break, Burn, EndBy, Grow, Tell
 
+from maze.check.cut_off import Judgement
 from maze.errors import EngineUnavailableError, InvalidConstraintError, LimitExceededError
+from maze.service import nursery as nursery_module
+from maze.service import worker as worker_module
 from maze.service import workers as workers_module
+from maze.service.nursery import Nursery, Worker
 from maze.service.refusal import Refusal
 from maze.service.settings import ServiceSettings
-from maze.service.worker import CompileTask
+from maze.service.worker import CheckTask, Compiled, CompileTask
 from maze.service.workers import MAX_HEAVY_WAITING, TRIED_AT_ONCE, WorkerDefect, Workers
-from maze.types import ConstraintIR
+from maze.types import ValidationResult
 
 _Result = TypeVar("_Result")
 
@@ -51,11 +58,11 @@ def with_workers(use: Callable[[Workers], Awaitable[_Result]]) -> _Result:
 
 def test_a_task_is_done_elsewhere_and_its_error_comes_back() -> None:
     async def use(workers: Workers) -> None:
-        pid, _, _, _, _ = (await workers.run(Tell(), "telling"))[0]
+        pid, _, _, _, _ = await workers.run(Tell(), "telling")
         assert pid != os.getpid()
-        assert (await workers.run(Tell(), "telling"))[0][0] == pid  # a worker goes on to the next task
+        assert (await workers.run(Tell(), "telling"))[0] == pid  # a worker goes on to the next task
         with pytest.raises(InvalidConstraintError, match="regex_patterns"):
-            await workers.run(CompileTask((ConstraintIR(regex_patterns=("(",)),), None), "compiling")
+            await workers.run(CompileTask('{"regex_patterns": ["("]}', None), "compiling")
 
     with_workers(use)
 
@@ -72,7 +79,7 @@ def test_a_task_that_takes_too_much_memory_ends_alone() -> None:
     async def use(workers: Workers) -> None:
         with pytest.raises(LimitExceededError, match="memory"):
             await workers.run(Grow(), "growing")
-        assert (await workers.run(Burn(0), "burning"))[0] == 0
+        assert await workers.run(Burn(0), "burning") == 0
 
     with_workers(use)
 
@@ -85,7 +92,7 @@ def test_a_task_that_takes_too_long_ends_alone(monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(LimitExceededError, match=r"burning takes over 0\.3 s"):
             await workers.run(Burn(60), "burning")
         assert monotonic() - started < 10
-        assert (await workers.run(Burn(0), "burning"))[0] == 0
+        assert await workers.run(Burn(0), "burning") == 0
 
     with_workers(use)
 
@@ -103,18 +110,18 @@ def test_a_worker_that_dies_costs_its_task_alone(number: int, kind: type[Excepti
         beside = asyncio.create_task(workers.run(Burn(0.5), "burning"))
         with pytest.raises(kind, match=said):
             await workers.run(EndBy(number), "ending")
-        assert (await beside)[0] == 0.5
-        assert (await workers.run(Burn(0), "burning"))[0] == 0
+        assert await beside == 0.5
+        assert await workers.run(Burn(0), "burning") == 0
 
     with_workers(use)
 
 
 def test_a_worker_that_was_killed_while_it_had_nothing_to_do_costs_nothing() -> None:
     async def use(workers: Workers) -> None:
-        pid = (await workers.run(Tell(), "telling"))[0][0]
+        pid = (await workers.run(Tell(), "telling"))[0]
         os.kill(pid, signal.SIGKILL)
         await asyncio.sleep(0.2)
-        assert (await workers.run(Tell(), "telling"))[0][0] != pid
+        assert (await workers.run(Tell(), "telling"))[0] != pid
 
     with_workers(use)
 
@@ -129,7 +136,30 @@ def test_a_nursery_that_was_killed_is_replaced() -> None:
         os.kill(nursery, signal.SIGKILL)
         with pytest.raises(EngineUnavailableError):
             await running
-        assert (await workers.run(Burn(0), "burning"))[0] == 0
+        assert await workers.run(Burn(0), "burning") == 0
+
+    with_workers(use)
+
+
+def test_workers_are_closed_on_a_machine_that_does_not_get_round_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nursery_module, "_END_SECS", 0.0)
+
+    async def use(workers: Workers) -> subprocess.Popen[bytes]:
+        await workers.run(Burn(0), "burning")
+        assert workers._nursery is not None
+        return workers._nursery._process
+
+    assert with_workers(use).wait(30) == -signal.SIGKILL
+
+
+def test_a_worker_of_a_nursery_that_has_just_ended_can_be_ended() -> None:
+    async def use(_: Workers) -> None:
+        nursery = Nursery()
+        worker = await Worker.begin(nursery)
+        nursery._process.kill()
+        nursery._process.wait()
+        worker.kill()  # before the loop has seen it
+        nursery.close()
 
     with_workers(use)
 
@@ -141,7 +171,7 @@ def test_workers_hold_no_file_key_or_session_of_the_service(monkeypatch: pytest.
     async def use(workers: Workers) -> None:
         with Path(__file__).open() as file:
             os.set_inheritable(file.fileno(), True)
-            _, session, files, score, environment = (await workers.run(Tell(), "telling"))[0]
+            _, session, files, score, environment = await workers.run(Tell(), "telling")
         assert session != os.getsid(0)
         assert sorted(name.split(":")[0] for name in files) == ["/dev/null"] * 3 + ["socket"]
         assert score == "1000\n"
@@ -153,11 +183,11 @@ def test_workers_hold_no_file_key_or_session_of_the_service(monkeypatch: pytest.
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_to_all_processes_leave_workers_at_work(number: int) -> None:
     async def use(workers: Workers) -> None:
-        pid = (await workers.run(Tell(), "telling"))[0][0]
+        pid = (await workers.run(Tell(), "telling"))[0]
         assert workers._nursery is not None
         for each in (pid, workers._nursery._process.pid):
             os.kill(each, number)
-        assert (await workers.run(Tell(), "telling"))[0][0] == pid
+        assert (await workers.run(Tell(), "telling"))[0] == pid
 
     with_workers(use)
 
@@ -169,7 +199,7 @@ def test_quick_tasks_are_done_beside_any_number_of_heavy_ones() -> None:
         took = []
         for _ in range(10):
             started = monotonic()
-            assert (await workers.run(Burn(0.001), "burning"))[0] == 0.001
+            assert await workers.run(Burn(0.001), "burning") == 0.001
             took.append(monotonic() - started)
             await asyncio.sleep(0.1)
         for task in heavy:
@@ -238,6 +268,45 @@ def test_the_next_request_for_the_same_constraints_finds_them_compiled(service: 
     assert first["stats"]["total_time_ms"] >= first["stats"]["compile_time_ms"]
 
 
+@pytest.mark.parametrize("path", ["/generate", "/generate/stream"])
+def test_large_bodies_are_read_in_other_processes_and_small_ones_at_once(
+    service: RunningService, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def nothing_is_read(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(worker_module, "read_request", nothing_is_read)
+    large = {"prompt": "p", "constraints": {"json_schema": {"description": "d" * 20_000}}, "request_id": "r-large"}
+    answer = post(service, large, path)
+    assert (answer.status_code, answer.headers["X-Request-Id"]) == (200, "r-large")
+    refused = post(service, {**large, "temperature": -1}, path)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "temperature")
+    assert post(service, {"prompt": "p"}, path).status_code == 500
+
+
+def test_a_client_that_leaves_while_its_body_is_read_is_not_waited_for(service: RunningService) -> None:
+    ids = list(range(700_000))
+    with raw_request(service, "/generate", {"prompt": "p", "constraints": {"token_mask": {"forbidden": ids}}}):
+        wait_until(lambda: metric(service, "maze_compilations_running") == 1)
+    wait_until(lambda: metric(service, 'maze_requests_total{route="/generate",status="499"}') == 1)
+    wait_until(lambda: metric(service, "maze_compilations_running") == 0)
+
+
+def test_what_the_service_keeps_of_constraints_and_checks_has_none_of_their_parts() -> None:
+    patterns = json.dumps({"regex_patterns": [f"^a{{0,{number}}}" for number in range(300)]})
+
+    async def use(workers: Workers) -> None:
+        compiled: Compiled = await workers.run(CompileTask(patterns, None), "compiling")
+        assert len(pickle.dumps(compiled.for_engine)) < 2000 < len(compiled.whole)
+        task = CheckTask(b"b", compiled.whole, math.inf, False)
+        assert (await workers.run(task, "checking")).validation == ValidationResult(True)
+        compiled = await workers.run(CompileTask(json.dumps({"regex_patterns": ["a", "b", "c"]}), None), "compiling")
+        judgement: Judgement = await workers.run(CheckTask(b"b", compiled.whole, math.inf, False), "checking")
+        assert [outcome.path for outcome in judgement.validation.outcomes] == ["constraints[0].regex_patterns[0]"]
+
+    with_workers(use)
+
+
 def test_compilations_of_a_client_that_leaves_are_ended(service: RunningService) -> None:
     with raw_request(service, "/generate", {"prompt": "p", "constraints": HEAVY}):
         wait_until(lambda: metric(service, "maze_compilations_running") == 1)
@@ -284,7 +353,7 @@ from worker_tasks import Burn, Tell
 async def main():
     workers = Workers()
     workers.start()
-    pid = (await workers.run(Tell(), "telling"))[0][0]
+    pid = (await workers.run(Tell(), "telling"))[0]
     asyncio.create_task(workers.run(Burn(600), "burning"))
     await asyncio.sleep(0.5)
     print(pid, workers._nursery._process.pid, flush=True)

@@ -12,6 +12,7 @@ from test_dialects import llama, llama_end, models
 
 from maze.backends.dialects.base import MalformedError
 from maze.backends.http.sse import ServerSentEvent, events
+from maze.errors import EngineUnavailableError
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 
@@ -117,6 +118,26 @@ def test_errors_are_told_from_other_events() -> None:
     assert read(b"event: error\ndata: no JSON") == [(b"no JSON", True)]
     assert read(b"event: error\nevent: token\ndata: a\n\n") == [(b"a", False)]
     assert ServerSentEvent(b"", is_error=False).data == b""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        b"event: error\n\n",
+        b"event: error\ndata\n\n",
+        b"event: error\ndata:\n\n",
+        b"event:error",
+        b"error:\n\n",
+        b"event: error\ndata: null\n\n",
+        b"event: error\ndata: {}\n\n",
+        b"event: error\ndata: 0\n\n",
+    ],
+)
+def test_an_error_that_says_nothing_is_an_error_of_the_service(error: bytes) -> None:
+    for play in (stream(token("a"), error), stream(token("a"), error + b"\n\n", summary(), DONE)):
+        with FaultServer(play) as server, pytest.raises(EngineUnavailableError, match=r"failed \(500\)") as caught:
+            generate(backend_for(server.url), ask())
+        assert caught.value.partial_text == "a"
 
 
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])

@@ -4,9 +4,9 @@
  */
 #include "memory.h"
 
-#include <errno.h>
+#include "lock.h"
+
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,32 +89,11 @@ static bool is_left(size_t needed, char *text)
     return false;
 }
 
-/* Nobody is cancelled with the lock, and errno stays. */
-typedef struct Host {
-    int error;
-    int cancel_state;
-} Host;
-
-static Host take_lock(void)
-{
-    Host host = {.error = errno};
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &host.cancel_state);
-    pthread_mutex_lock(&lock);
-    return host;
-}
-
-static void give_lock_back(Host host)
-{
-    pthread_mutex_unlock(&lock);
-    pthread_setcancelstate(host.cancel_state, NULL);
-    errno = host.error;
-}
-
 bool memory_is_left(MemoryNeed need, EmbedProblem *problem)
 {
     static _Thread_local bool has_called;
     char text[REASON_BYTES];
-    Host host = take_lock();
+    LockHost host = lock_take(&lock);
     size_t needed = GIVE_BACK_BYTES;
     if (need != MEMORY_TO_GIVE_BACK)
         needed = CALL_BYTES + set_aside + (has_called ? 0 : NEW_THREAD_BYTES) +
@@ -125,7 +104,7 @@ bool memory_is_left(MemoryNeed need, EmbedProblem *problem)
         free(first);
         has_called = true;
     }
-    give_lock_back(host);
+    lock_give_back(&lock, host);
     return left || embed_fail(problem, MAZE_OUT_OF_MEMORY, "%s", text);
 }
 
@@ -137,11 +116,11 @@ bool host_memory_is_limited(void)
 const char *host_set_memory_aside(size_t bytes)
 {
     static _Thread_local char text[REASON_BYTES];
-    Host host = take_lock();
+    LockHost host = lock_take(&lock);
     bool left = is_left(CALL_BYTES + set_aside + bytes, text);
     if (left)
         set_aside += bytes;
-    give_lock_back(host);
+    lock_give_back(&lock, host);
     return left ? NULL : text;
 }
 
@@ -152,7 +131,7 @@ size_t host_text_bytes(const char *text, size_t most)
 
 void host_give_memory_back(size_t bytes)
 {
-    Host host = take_lock();
+    LockHost host = lock_take(&lock);
     set_aside -= bytes;
-    give_lock_back(host);
+    lock_give_back(&lock, host);
 }

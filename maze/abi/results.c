@@ -1,9 +1,8 @@
 /* The memory of results: made and freed without Python, so that freeing needs no interpreter and never waits for one. */
 #include "handles.h"
+#include "lock.h"
 #include "memory.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,29 +20,14 @@ static Handle out_of_memory = {
 };
 static Handle forked = {
     .shown = {.code = "",
-              .error = "libmaze: this process was forked after libmaze had started, and cannot use it; "
-                       "call exec() first, or fork before the first call"},
+              .error = "libmaze: this process was forked after libmaze had started, or shares the memory of its "
+                       "parent (vfork), and cannot use it; call exec() first, or fork before the first call"},
     .contents = &(Contents){.status = MAZE_FORKED, .json = "{\"status\":\"MAZE_FORKED\"}"},
 };
 
 static bool is_static(const GenerationResultFFI *shown)
 {
     return shown == &out_of_memory.shown || shown == &forked.shown;
-}
-
-/* A thread that is cancelled asynchronously would keep the lock. Returns what give_lock_back() takes. */
-static int take_lock(void)
-{
-    int cancel_state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    pthread_mutex_lock(&lock);
-    return cancel_state;
-}
-
-static void give_lock_back(int cancel_state)
-{
-    pthread_mutex_unlock(&lock);
-    pthread_setcancelstate(cancel_state, NULL);
 }
 
 static char *put_text(char **place, const char *text, size_t len)
@@ -73,13 +57,11 @@ GenerationResultFFI *host_new_result(int status, const char *code, size_t code_l
     };
     contents->json = put_text(&place, json, json_len);
 
-    int errno_of_host = errno;
-    int cancel_state = take_lock();
+    LockHost host = lock_take(&lock);
     Handle *handle = handle_new();
     if (handle != NULL)
         *handle = (Handle){shown, contents};
-    give_lock_back(cancel_state);
-    errno = errno_of_host;
+    lock_give_back(&lock, host);
     if (handle != NULL)
         return &handle->shown;
     free(contents);
@@ -121,11 +103,11 @@ static bool look_up(const GenerationResultFFI *shown, Contents *found)
     }
     if (embed_is_forked_child())
         return false;
-    int cancel_state = take_lock();
+    LockHost host = lock_take(&lock);
     const Handle *handle = handle_at(shown);
     if (handle != NULL)
         *found = *handle->contents;
-    give_lock_back(cancel_state);
+    lock_give_back(&lock, host);
     return handle != NULL;
 }
 
@@ -152,8 +134,7 @@ void maze_free_result(GenerationResultFFI *shown)
 {
     if (shown == NULL || is_static(shown) || embed_is_forked_child())
         return;
-    int errno_of_host = errno;
-    int cancel_state = take_lock();
+    LockHost host = lock_take(&lock);
     Handle *handle = handle_at(shown);
     Contents *contents = NULL;
     if (handle != NULL) {
@@ -162,8 +143,7 @@ void maze_free_result(GenerationResultFFI *shown)
     }
     pthread_mutex_unlock(&lock);
     free(contents);
-    pthread_setcancelstate(cancel_state, NULL);
-    errno = errno_of_host;
+    lock_host_back(host);
 
     EmbedProblem unused;
     if (contents == NULL && embed_is_running() && memory_is_left(MEMORY_TO_GIVE_BACK, &unused))

@@ -70,7 +70,7 @@ class Writer:
             code=result.code,
             error=result.error,
             report=encode(report),
-            tokens_generated=result.metadata.tokens_generated,
+            tokens_generated=result.metadata.tokens_generated or 0,
         )
 
     def failure(self, error: BaseException) -> Pointer:

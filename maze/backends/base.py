@@ -85,9 +85,13 @@ class Cancellation:
         forget()
         return self.cancelled
 
+    def error(self, partial_text: str = "") -> CancelledError:
+        """What a call that was cancelled ends with."""
+        return CancelledError(self._reason or "cancelled", partial_text=partial_text)
+
     def raise_if_cancelled(self, partial_text: str = "") -> None:
-        if self._reason is not None:
-            raise CancelledError(self._reason, partial_text=partial_text)
+        if self.cancelled:
+            raise self.error(partial_text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +174,10 @@ class Backend(Protocol):
         """
 
     def health(self, deadline: Deadline) -> Health:
-        """Ask the engine whether it is ready; an engine that is not is a Health with `ready` False, not an error."""
+        """Ask the engine whether it is ready; an engine that is not is a Health with `ready` False, not an error.
+
+        Raises OutOfMemoryError where this process is short of what it takes to ask.
+        """
 
     def models(self, deadline: Deadline) -> tuple[str, ...]:
         """Names of the models that can be asked for."""

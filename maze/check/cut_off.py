@@ -1,16 +1,23 @@
-"""Whether a text that was cut off could still have satisfied its constraints, had it gone on."""
+"""What is found of a generated text; if it was cut off, also whether it could have satisfied its constraints yet."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from maze.check import Finding
 from maze.check.grammar_check import grammar_violation
-from maze.check.validation import MAX_CHECK_SECS, placed
-from maze.errors import LimitExceededError
-from maze.types import CompiledConstraints, ConstraintOutcome, ConstraintPart, EngineGrammar, Handling
+from maze.check.validation import TimeLimit, placed, validate
+from maze.errors import LimitExceededError, TimedOutError
+from maze.types import (
+    CompiledConstraints,
+    ConstraintOutcome,
+    ConstraintPart,
+    EngineGrammar,
+    Handling,
+    ValidationResult,
+)
 
 _JSON = EngineGrammar(
     r"""start: value
@@ -29,33 +36,51 @@ _HALF_A_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 """What engines put where a text was cut off within a character."""
 
 
-def hopeless_outcome(
-    text: str, compiled: CompiledConstraints, outcomes: Sequence[ConstraintOutcome]
-) -> ConstraintOutcome | None:
-    """The outcome of a part that `text` breaks already, however it would have gone on, with the byte that does so.
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What was found of a text."""
 
-    `outcomes` are those of the text as it is. With Handling.ENFORCED it is of what the engine was given to enforce, and
-    did not; a schema might then still be met, with its properties in an order that was not asked for. None where the
-    text could go on, or where that cannot be told.
-    """
+    validation: ValidationResult
+    hopeless: ConstraintOutcome | None = None
+    """Of a text that may have been cut off: the outcome of a part that it breaks already, however it would have gone
+    on, with the byte that does so. With Handling.ENFORCED it is of what the engine was given to enforce, and did not; a
+    schema might then still be met, with its properties in an order that was not asked for. None where the text could go
+    on, or where that cannot be told."""
+
+
+def judge(
+    text: bytes, compiled: CompiledConstraints, ends_at: float = math.inf, *, may_be_cut_off: bool = False
+) -> Judgement:
+    """Check a text until `ends_at`, a time of time.monotonic(). Raises as validate() does."""
+    time_limit = TimeLimit(ends_at)
+    validation = validate(text, compiled, time_limit)
+    if not may_be_cut_off or validation.all_satisfied:
+        return Judgement(validation)
     broken = [
-        (part, outcome) for part, outcome in zip(compiled.parts, outcomes, strict=True) if outcome.satisfied is False
+        (part, outcome)
+        for part, outcome in zip(compiled.parts, validation.outcomes, strict=True)
+        if outcome.satisfied is False
     ]
-    beginning = text.rstrip(_HALF_A_CHARACTER).encode()
+    beginning = text.decode().rstrip(_HALF_A_CHARACTER).encode()
     try:
-        return _against_enforced(beginning, compiled, broken) or _against_checked(beginning, broken)
-    except LimitExceededError:
-        return None
+        hopeless = _against_enforced(beginning, compiled, broken, time_limit) or _against_checked(
+            beginning, broken, time_limit
+        )
+    except (LimitExceededError, TimedOutError):
+        hopeless = None
+    return Judgement(validation, hopeless)
 
 
 _Broken = Sequence[tuple[ConstraintPart, ConstraintOutcome]]
 
 
-def _against_enforced(beginning: bytes, compiled: CompiledConstraints, broken: _Broken) -> ConstraintOutcome | None:
+def _against_enforced(
+    beginning: bytes, compiled: CompiledConstraints, broken: _Broken, time_limit: TimeLimit
+) -> ConstraintOutcome | None:
     """Against the grammar that the engine was given."""
     if compiled.grammar is None:
         return None
-    found = _ruled_out(beginning, compiled.grammar, "the enforced grammar")
+    found = _ruled_out(beginning, compiled.grammar, "the enforced grammar", time_limit)
     if found is None:
         return None
     enforced = [(part, outcome) for part, outcome in broken if outcome.handling is Handling.ENFORCED]
@@ -70,25 +95,20 @@ def _against_enforced(beginning: bytes, compiled: CompiledConstraints, broken: _
     return placed(replace(enforced[0][1], path=paths, handling=Handling.ENFORCED), beginning, [found])
 
 
-def _against_checked(beginning: bytes, broken: _Broken) -> ConstraintOutcome | None:
+def _against_checked(beginning: bytes, broken: _Broken, time_limit: TimeLimit) -> ConstraintOutcome | None:
     """Against each part alone. A schema is only asked for JSON, as the order of properties is free."""
     for part, outcome in broken:
         if part.check_grammar is not None and outcome.offset is not None and outcome.offset < len(beginning):
             return outcome
-        if part.check_schema is not None and (found := _ruled_out(beginning, _JSON, part.path)) is not None:
+        if part.check_schema is None:
+            continue
+        found = _ruled_out(beginning, _JSON, part.path, time_limit)
+        if found is not None:
             return placed(outcome, beginning, [Finding(found.offset, found.found, f"JSON: {found.expected}")])
     return None
 
 
-def _ruled_out(beginning: bytes, grammar: EngineGrammar, path: str) -> Finding | None:
+def _ruled_out(beginning: bytes, grammar: EngineGrammar, path: str, time_limit: TimeLimit) -> Finding | None:
     """The byte after which no text of the grammar goes on."""
-    found = grammar_violation(beginning, grammar, path, _until(time.monotonic() + MAX_CHECK_SECS))
+    found = grammar_violation(beginning, grammar, path, time_limit.in_time)
     return None if found is None or found.offset == len(beginning) else found
-
-
-def _until(deadline: float) -> Callable[[str], None]:
-    def in_time(path: str) -> None:
-        if time.monotonic() > deadline:
-            raise LimitExceededError(f"checking the text against {path} takes too long")
-
-    return in_time

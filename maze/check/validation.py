@@ -39,16 +39,35 @@ MAX_CHECK_SECS = 10.0
 """Longest time for all parts together; llguidance takes 0.6 s for 1 MB of an ordinary grammar."""
 
 
-def validate(text: bytes, compiled: CompiledConstraints, ends_at: float = math.inf) -> ValidationResult:
+class TimeLimit:
+    """The time there is to check a text: MAX_CHECK_SECS from now on, and no longer than until `ends_at`."""
+
+    def __init__(self, ends_at: float) -> None:
+        """`ends_at` is a time of time.monotonic()."""
+        self._limit_at = time.monotonic() + MAX_CHECK_SECS
+        self._ends_at = ends_at
+
+    def in_time(self, path: str) -> None:
+        """Raise TimedOutError or LimitExceededError if the time is up; `path` is what is being checked."""
+        now = time.monotonic()
+        if now > self._ends_at:
+            raise TimedOutError(f"the text was not checked in time; it was at {path}; raise timeout_ms, or simplify it")
+        if now > self._limit_at:
+            raise LimitExceededError(
+                f"checking the text against {path} takes over {MAX_CHECK_SECS:g} s; shorten or simplify them"
+            )
+
+
+def validate(text: bytes, compiled: CompiledConstraints, time_limit: TimeLimit | None = None) -> ValidationResult:
     """Decide for every part of `compiled` whether `text` satisfies it.
 
     `satisfied` is None where a text cannot tell: vacuous and unenforceable parts, token masks. Raises
     LimitExceededError if the text is too long or too deep, or a part takes too much work, and TimedOutError where it is
-    not done at `ends_at`, a time of time.monotonic().
+    not done in time.
     """
     if len(text) > MAX_TEXT_BYTES:
         raise LimitExceededError(f"the text has {len(text)} bytes; at most {MAX_TEXT_BYTES} are checked")
-    check = _Check(text, ends_at)
+    check = _Check(text, time_limit or TimeLimit(math.inf))
     if compiled.joint_check is not None:
         check.try_together(compiled.joint_check)
     outcomes = tuple(_outcome(part, check) for part in compiled.parts)
@@ -141,10 +160,9 @@ _Key = TypeVar("_Key", str, EngineGrammar)
 class _Check:
     """One text and the time there is to check it. Parts that are equal are decided once."""
 
-    def __init__(self, text: bytes, ends_at: float) -> None:
+    def __init__(self, text: bytes, time_limit: TimeLimit) -> None:
         self.text = text
-        self._limit_at = time.monotonic() + MAX_CHECK_SECS
-        self._ends_at = ends_at
+        self._time_limit = time_limit
         self._decided: dict[str | EngineGrammar, list[Finding]] = {}
         self._json = JsonCheck(text)
 
@@ -167,19 +185,10 @@ class _Check:
         try:
             return self._decided[key]
         except KeyError:
-            self._in_time(path)
+            self._time_limit.in_time(path)
         findings = self._decided[key] = decide(key, path)
         return findings
 
-    def _in_time(self, path: str) -> None:
-        now = time.monotonic()
-        if now > self._ends_at:
-            raise TimedOutError(f"the text was not checked in time; it was at {path}; raise timeout_ms, or simplify it")
-        if now > self._limit_at:
-            raise LimitExceededError(
-                f"checking the text against {path} takes over {MAX_CHECK_SECS:g} s; shorten or simplify them"
-            )
-
     def _grammar_findings(self, grammar: EngineGrammar, path: str) -> list[Finding]:
-        finding = grammar_violation(self.text, grammar, path, self._in_time)
+        finding = grammar_violation(self.text, grammar, path, self._time_limit.in_time)
         return [] if finding is None else [finding]

@@ -26,6 +26,7 @@ from maze.errors import (
     ConfigurationError,
     EngineUnavailableError,
     MazeError,
+    OutOfMemoryError,
     RequestRejectedError,
     TimedOutError,
 )
@@ -109,6 +110,8 @@ class EmbeddedEngine:
         try:
             engine = self._acquire()
             facts = engine.ask_whether_ready(deadline)
+        except OutOfMemoryError:
+            raise
         except MazeError as error:
             return Health(False, self.name, ({**report, "ready": False, "detail": str(error)},))
         report |= {"ready": True, "detail": "loaded", "model": engine.path.stem}
@@ -241,7 +244,7 @@ class _SharedEngine:
             if failure is None:
                 raise
             kind = _KilledError if running.process.was_killed else type(failure)
-            raise kind(str(failure), partial_text=error.partial_text) from None
+            raise kind(str(failure)).keeping(error) from None
         except TimedOutError:
             self._silent_secs = self._silent_secs or 0.0
             raise

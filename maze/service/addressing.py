@@ -10,12 +10,15 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection
+from urllib.parse import unquote
 
 from starlette.datastructures import Headers
+from starlette.types import Scope
 
-from maze.service.refusal import Refusal
+from maze.service.refusal import Refusal, invalid
 
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{0,5}))?")
+_ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _FOREIGN_SITES = ("cross-site", "same-site")
 """Of `Sec-Fetch-Site`; another port of this machine is the same site."""
 
@@ -39,6 +42,21 @@ def host_name(text: str) -> str | None:
     """The name or address in a `Host` header, in its one spelling; None if there is none."""
     match = _HOST.fullmatch(text)
     return canonical(match[1].strip("[]")) if match else None
+
+
+def take_whole_address(scope: Scope) -> None:
+    """Take a request to a whole address, as to a proxy, for what it means; a server must accept it (RFC 9112, 3.2.2).
+
+    Its host is that of the address; one in `Host` must not be foreign either. Raises Refusal for what is no address.
+    """
+    match = _ABSOLUTE.fullmatch(scope.get("raw_path") or b"")
+    if match is None:
+        return
+    authority, path = match[1], match[2] or b"/"
+    if not authority or b"@" in authority:
+        raise invalid("the address of the request has no host, or the name of a user")
+    scope["raw_path"], scope["path"] = path, unquote(path.decode("ascii"))
+    scope["headers"] = [(b"host", authority), *scope["headers"]]
 
 
 def refuse_foreign(headers: Headers, hosts: Collection[str]) -> None:

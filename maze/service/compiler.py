@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from maze.backends.base import Cancellation, Deadline
 from maze.cache import DEFAULT_MAX_BYTES, size_of
+from maze.check.cut_off import Judgement, judge
 from maze.config import MazeConfig
 from maze.grammar import compile_constraints
 from maze.service.contract import GenerateRequest
@@ -15,23 +16,14 @@ from maze.service.turns import until
 from maze.service.worker import CheckTask, Compiled, CompileTask
 from maze.service.workers import Workers
 from maze.store import BoundedStore
-from maze.types import CompiledConstraints, ValidationResult
 
 _Key: TypeAlias = tuple[str, str | None]
 """The constraints as the client wrote them, and the language."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """Compiled constraints, and the answer of the worker that holds them, for the worker that checks a text."""
-
-    constraints: CompiledConstraints
-    answer: bytes
-
-
 @dataclass(slots=True)
 class _UnderWay:
-    task: asyncio.Task[Prepared]
+    task: asyncio.Task[Compiled]
     waiting: int = 0
 
 
@@ -42,27 +34,27 @@ class Compiler:
         self._workers = workers
         self._loop = asyncio.get_running_loop()
         entries = config.cache_size_limit if config.enable_cache else 0
-        self._kept: BoundedStore[Prepared] = BoundedStore(DEFAULT_MAX_BYTES, entries)
+        self._kept: BoundedStore[Compiled] = BoundedStore(DEFAULT_MAX_BYTES, entries)
         self._under_way: dict[_Key, _UnderWay] = {}
-        self._unconstrained = Prepared(compile_constraints(()), b"")
+        self._unconstrained = Compiled(compile_constraints(()), b"", 0)
 
     async def prepare(
         self, request: GenerateRequest, cancellation: Cancellation, deadline: Deadline
-    ) -> tuple[Prepared, bool]:
+    ) -> tuple[Compiled, bool]:
         """The constraints of a request, and whether they were compiled already. Raises MazeError and Refusal.
 
         Work that nobody waits for any more is ended.
         """
         if not request.constraints:
             return self._unconstrained, True
-        key = request.constraints_key, request.intent.language
+        key = request.constraints, request.intent.language
         kept = self._kept.get(key)
         if kept is not None:
             return kept, True
         under_way = self._under_way.get(key)
         first = under_way is None
         if under_way is None:
-            under_way = self._under_way[key] = _UnderWay(asyncio.create_task(self._compile(key, request)))
+            under_way = self._under_way[key] = _UnderWay(asyncio.create_task(self._compile(key)))
             under_way.task.add_done_callback(lambda done: done.cancelled() or done.exception())
         under_way.waiting += 1
         try:
@@ -74,25 +66,22 @@ class Compiler:
                 under_way.task.cancel()
                 del self._under_way[key]
 
-    async def _compile(self, key: _Key, request: GenerateRequest) -> Prepared:
-        task = CompileTask(request.constraints, request.intent.language)
-        compiled: Compiled
-        compiled, answer = await self._workers.run(task, "compiling the constraints")
-        prepared = Prepared(compiled.constraints, answer)
-        self._kept.put(key, prepared, size_of(key) + compiled.size + len(answer))
-        return prepared
+    async def _compile(self, key: _Key) -> Compiled:
+        compiled: Compiled = await self._workers.run(CompileTask(*key), "compiling the constraints")
+        self._kept.put(key, compiled, size_of(key) + compiled.size)
+        return compiled
 
     def check(
-        self, text: bytes, prepared: Prepared, cancellation: Cancellation, deadline: Deadline
-    ) -> ValidationResult:
+        self, text: bytes, compiled: Compiled, cancellation: Cancellation, deadline: Deadline, *, may_be_cut_off: bool
+    ) -> Judgement:
         """Check a text, from another thread than that of the event loop. Raises MazeError."""
-        task = self._check(text, prepared, cancellation, deadline)
+        if not compiled.whole:
+            return judge(text, compiled.for_engine)
+        task = self._check(CheckTask(text, compiled.whole, deadline.at, may_be_cut_off), cancellation, deadline)
         return asyncio.run_coroutine_threadsafe(task, self._loop).result()
 
-    async def _check(
-        self, text: bytes, prepared: Prepared, cancellation: Cancellation, deadline: Deadline
-    ) -> ValidationResult:
-        found: ValidationResult
+    async def _check(self, task: CheckTask, cancellation: Cancellation, deadline: Deadline) -> Judgement:
+        judgement: Judgement
         async with until(cancellation, deadline):
-            found, _ = await self._workers.run(CheckTask(text, prepared.answer), "checking the text", urgent=True)
-        return found
+            judgement = await self._workers.run(task, "checking the text", urgent=True)
+        return judgement

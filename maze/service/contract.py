@@ -14,8 +14,7 @@ from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP
 from maze.errors import InvalidArgumentError, Status
 from maze.json_text import TooDeepError, children, decode, parse
 from maze.prompt import build_prompt
-from maze.service.refusal import invalid, over_limit, refusal_of_failure
-from maze.service.settings import ServiceSettings
+from maze.service.refusal import in_words_of_the_contract, invalid, over_limit, refusal_of_failure
 from maze.types import ConstraintIR, GenerationOptions, GenerationResult, Intent, TokenMaskRules
 
 _log = logging.getLogger(__name__)
@@ -50,10 +49,8 @@ class GenerateRequest:
     """A request to generate, read and checked."""
 
     intent: Intent
-    constraints: tuple[ConstraintIR, ...]
-    """One or none: the contract knows no list of them."""
-    constraints_key: str
-    """The constraints as the client wrote them, as key for the cache of compiled ones."""
+    constraints: str
+    """JSON, as the client wrote them; empty where there are none. See constraints_of()."""
     options: GenerationOptions
     request_id: str
 
@@ -73,8 +70,17 @@ def checked_request_id(text: object, param: str) -> str:
     return text
 
 
-def read_request(body: bytes, request_id: str, limits: ServiceSettings, max_tokens: int) -> GenerateRequest:
-    """Read the body of a request to generate. `request_id` and `max_tokens` are used where it has none.
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """What a request may ask for, and what it asks for where it does not say."""
+
+    max_prompt_bytes: int
+    max_tokens: int
+    default_max_tokens: int
+
+
+def read_request(body: bytes, request_id: str, limits: RequestLimits) -> GenerateRequest:
+    """Read the body of a request to generate. `request_id` is used where it has none.
 
     Raises Refusal naming the field. Unknown fields are refused: a field that is ignored may have been a constraint.
     """
@@ -102,15 +108,16 @@ def read_request(body: bytes, request_id: str, limits: ServiceSettings, max_toke
         raise invalid("context.language must be a text", "context.language")
     given_id = fields.get("request_id")
 
-    source = _sources(text).get("constraints", "null")
-    constraints = fields.get("constraints")
+    constraints = ""
+    if fields.get("constraints") is not None:
+        constraints = _sources(text)["constraints"]
+        _read_constraints(fields["constraints"], constraints)
     intent = Intent(prompt, language=language)
     build_prompt(intent)  # now and not when its turn has come: it refuses what is empty
     return GenerateRequest(
         intent=intent,
-        constraints=() if constraints is None else (_read_constraints(constraints, source),),
-        constraints_key=source,
-        options=_read_options(fields, limits.max_tokens, max_tokens),
+        constraints=constraints,
+        options=_read_options(fields, limits),
         request_id=request_id if given_id is None else checked_request_id(given_id, "request_id"),
     )
 
@@ -127,8 +134,8 @@ def _sources(text: str) -> dict[str | int, str]:
     return {child.name: text[child.start : child.end] for child in children(text)}
 
 
-def _read_options(fields: Mapping[str, Any], most_tokens: int, max_tokens: int) -> GenerationOptions:
-    given: dict[str, Any] = {"max_tokens": min(max_tokens, most_tokens)}
+def _read_options(fields: Mapping[str, Any], limits: RequestLimits) -> GenerationOptions:
+    given: dict[str, Any] = {"max_tokens": min(limits.default_max_tokens, limits.max_tokens)}
     for field, option in _OPTIONS.items():
         value = fields.get(field)
         if value is not None:
@@ -140,8 +147,8 @@ def _read_options(fields: Mapping[str, Any], most_tokens: int, max_tokens: int) 
         option, bracket, index = error.field.partition("[")
         field = next(field for field, name in _OPTIONS.items() if name == option)
         raise invalid(str(error.naming(field + bracket + index)), field) from None
-    if options.max_tokens is not None and options.max_tokens > most_tokens:
-        problem = f"max_tokens is {options.max_tokens}; it must lie between 1 and {most_tokens}"
+    if options.max_tokens is not None and options.max_tokens > limits.max_tokens:
+        problem = f"max_tokens is {options.max_tokens}; it must lie between 1 and {limits.max_tokens}"
         raise over_limit(problem, "max_tokens")
     return options
 
@@ -152,6 +159,11 @@ def _texts(value: object, param: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         raise invalid(f"{param} must be an array of texts", param)
     return tuple(value)
+
+
+def constraints_of(source: str) -> ConstraintIR:
+    """The constraints of a request that has any, from GenerateRequest.constraints."""
+    return _read_constraints(parse(source), source)
 
 
 def _read_constraints(value: object, source: str) -> ConstraintIR:
@@ -217,7 +229,8 @@ def answer_of(result: GenerationResult, request: GenerateRequest, waits: Waits) 
     """The answer that tells of `result`: of every finished text, whatever was found wrong with it.
 
     Raises Refusal if there is no finished text. The fields have the names of both of Ananke's older services. Null is
-    what is not known: `constraint_satisfied` of a text that could not be checked, `constraint_checks` and
+    what is not known: `constraint_satisfied` of a text that could not be checked (`constraint_error` tells why, as it
+    tells what is wrong with one that does not satisfy them), `constraint_checks` and
     `avg_constraint_check_us` always, as engines do not tell how often they computed a mask.
     """
     metadata, provenance, validation = result.metadata, result.provenance, result.validation
@@ -229,7 +242,7 @@ def answer_of(result: GenerationResult, request: GenerateRequest, waits: Waits) 
     else:
         satisfied = validation is not None and validation.all_satisfied
     model = provenance.model if provenance else request.options.model
-    tokens = metadata.tokens_generated if provenance else None
+    tokens = metadata.tokens_generated
     total_ms = waits.total_ms + metadata.total_time_ms
     return {
         "generated_text": result.code,
@@ -239,6 +252,7 @@ def answer_of(result: GenerationResult, request: GenerateRequest, waits: Waits) 
         "model_name": model,
         "finish_reason": metadata.finish_reason if provenance else _JUDGED_UPSTREAM[result.status],
         "constraint_satisfied": satisfied,
+        "constraint_error": None if satisfied else in_words_of_the_contract(result.error or ""),
         "request_id": request.request_id,
         "generation_time_ms": round(total_ms),
         "stats": {

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from maze.config import Secret
-from maze.service.addressing import refuse_foreign, refuse_pages
+from maze.service.addressing import refuse_foreign, refuse_pages, take_whole_address
 from maze.service.contract import checked_request_id, new_request_id
 from maze.service.metrics import Metrics
 from maze.service.refusal import Refusal, refusal_of
@@ -71,6 +71,7 @@ class RequestBoundary:
 
     def _admit(self, request: Request) -> None:
         """Raise Refusal for a request of two lengths, from a page elsewhere, without the key, or with a bad id."""
+        take_whole_address(request.scope)
         if request.scope["http_version"] not in _HTTP_VERSIONS:
             problem = "this version of HTTP is not spoken here; send HTTP/1.1"
             raise Refusal(505, "invalid_argument", problem, headers={"Connection": "close"})

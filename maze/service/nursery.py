@@ -60,7 +60,8 @@ class Nursery:
     def kill(self, pid: int) -> None:
         """End a worker, whatever it is doing."""
         if self.alive:
-            self._control.send(b"kill %d" % pid, socket.MSG_NOSIGNAL)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has just ended, and its workers
+                self._control.send(b"kill %d" % pid, socket.MSG_NOSIGNAL)
 
     def ending(self, pid: int) -> asyncio.Future[int]:
         """The exit code of a worker once it has ended, negative for a signal."""
@@ -70,7 +71,7 @@ class Nursery:
         """End it, and with it all workers."""
         self._lose()
         self._process.kill()
-        self._process.wait(_END_SECS)
+        self._exit_code()
 
     def _read(self) -> None:
         try:
@@ -81,12 +82,18 @@ class Nursery:
             message = b""
         if not message:
             self._lose()
-            _log.error("the process that starts workers has ended with code %d", self._process.wait(_END_SECS))
+            _log.error("the process that starts workers has ended with code %s", self._exit_code())
             return
         _, pid, code = message.split()
         ending = self._endings.pop(int(pid), None)
         if ending is not None and not ending.done():
             ending.set_result(int(code))
+
+    def _exit_code(self) -> int | None:
+        """How the process ended; None where the machine does not get round to ending it in time."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(_END_SECS)
+        return None
 
     def _lose(self) -> None:
         if self.alive:

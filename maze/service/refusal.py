@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -66,6 +67,11 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not only an error
         self.retryable = retryable
         self.headers = dict(headers or {})
 
+    def __reduce__(self) -> tuple[Callable[[], Refusal], tuple[()]]:
+        """How it is pickled."""
+        said = self.http_status, self.code, self.message
+        return partial(Refusal, *said, param=self.param, retryable=self.retryable, headers=self.headers), ()
+
     def shape(self) -> dict[str, Any]:
         """The object that stands under "error"."""
         return {
@@ -109,12 +115,18 @@ def over_limit(message: str, param: str | None = None, http_status: int = 400) -
     return Refusal(http_status, "limit_exceeded", message, param=param)
 
 
+def in_words_of_the_contract(message: str) -> str:
+    """What the Orchestrator says, with the fields as a client calls them."""
+    for ours, theirs in _FIELDS.items():
+        message = message.replace(ours, theirs)
+    return message
+
+
 def refusal_of_failure(status: Status, message: str) -> Refusal:
     """What the client is told about a generation that failed."""
     if status is Status.CANCELLED and message == CLIENT_LEFT:
         return Refusal(CLIENT_CLOSED_REQUEST, "cancelled", CLIENT_LEFT)
-    for ours, theirs in _FIELDS.items():
-        message = message.replace(ours, theirs)
+    message = in_words_of_the_contract(message)
     http_status = HTTP_STATUS[status]
     return Refusal(
         http_status,

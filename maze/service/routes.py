@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import partial
 from time import perf_counter
 
 import orjson
@@ -26,31 +25,34 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from maze._version import __version__
 from maze.backends.base import Cancellation, Deadline, OnText
-from maze.check.validation import validate
+from maze.check.cut_off import Judgement
 from maze.config import DEFAULT_MODAL_MODEL
 from maze.errors import MazeError
 from maze.orchestrator import Orchestrator
 from maze.service.compiler import Compiler
-from maze.service.contract import Answer, GenerateRequest, Waits, answer_of, read_request
+from maze.service.contract import Answer, GenerateRequest, RequestLimits, Waits, answer_of
 from maze.service.events import send_events
 from maze.service.metrics import Metrics
 from maze.service.probe import Probe
 from maze.service.refusal import CLIENT_LEFT, Refusal, invalid, over_limit
 from maze.service.settings import ServiceSettings
 from maze.service.slots import Generation, Slots
+from maze.service.turns import until
+from maze.service.worker import ReadTask
 from maze.service.workers import Workers
-from maze.types import CompiledConstraints, ValidationResult
+from maze.types import CompiledConstraints
 
 _log = logging.getLogger(__name__)
 
 CANCEL_GRACE_SECS = 5.0
 """How long an engine may take to let go of a cancelled generation when the service stops."""
 
-LARGE_BODY_BYTES = 64 * 1024
-"""Bodies beyond it are read in a thread, in turn: meanwhile (10 ms for 100 KB) nobody else would be answered."""
+LARGE_BODY_BYTES = 16 * 1024
+"""Bodies beyond it are read by a worker. Not in a thread here: it would have the interpreter when the machine lets
+others work for a while, and nobody would be answered meanwhile. 16 KB take up to 4 ms."""
 
-MAX_ARRIVING_BYTES = 256 * 2**20
-"""Memory for bodies that are on their way, of all clients together."""
+MAX_UNREAD_BYTES = 256 * 2**20
+"""Memory for bodies that are on their way or have not been read, of all clients together."""
 
 _STOPPING = "the service is stopping; try again, another instance may answer"
 
@@ -69,15 +71,16 @@ class Service:
             Route("/metrics", self.metrics_text, methods=["GET"]),
         ]
         self._maze = orchestrator
+        most_tokens, default_tokens = settings.max_tokens, orchestrator.config.max_tokens
+        self._limits = RequestLimits(settings.max_prompt_bytes, most_tokens, default_tokens)
         self._slots = Slots(settings.max_concurrent, settings.max_queue)
         self._workers = Workers()
-        self._reading_thread = ThreadPoolExecutor(1, "maze-read")
         self._probe_threads = ThreadPoolExecutor(2, "maze-probe")
         self._health = Probe(self._probe_threads, orchestrator.health)
         self._models = Probe(self._probe_threads, orchestrator.models)
         self._model_names: tuple[str, ...] = ()
         self._under_way: set[Cancellation] = set()
-        self._arriving_bytes = 0
+        self._unread_bytes = 0
         self._stopping = False
         self._something_ended = asyncio.Event()
         self.metrics.watch(
@@ -99,17 +102,14 @@ class Service:
     # -------------------------------------------------------------------------------------------- routes
 
     async def generate(self, request: Request) -> Response:
-        wanted = await self._read(request)
-        async with self._generation(wanted, request.receive) as generation:
+        async with self._generation(request) as generation:
             answer = await generation.answer()
         return _json(answer)
 
     async def stream(self, request: Request) -> ASGIApp:
-        wanted = await self._read(request)
-
-        async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-            async with self._generation(wanted, receive) as generation:
-                await send_events(generation, wanted.request_id, scope, send, self.settings.client_timeout_secs)
+        async def respond(scope: Scope, _: Receive, send: Send) -> None:
+            async with self._generation(request) as generation:
+                await send_events(generation, request.state.request_id, scope, send, self.settings.client_timeout_secs)
 
         return respond
 
@@ -167,24 +167,27 @@ class Service:
         """Let threads and workers go. The Orchestrator is its owner's."""
         self._slots.close()
         self._workers.close()
-        self._reading_thread.shutdown(wait=False, cancel_futures=True)
         self._probe_threads.shutdown(wait=False, cancel_futures=True)
 
     # -------------------------------------------------------------------------------------------- inside
 
-    async def _read(self, request: Request) -> GenerateRequest:
-        """Read a request to generate within the limits. Raises Refusal."""
-        self._refuse_if_stopping()
-        if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
-            # Pages of other origins may have a browser send text and forms, but not this, without being asked first.
-            problem = "the body must be JSON, and be sent as 'Content-Type: application/json'"
-            raise Refusal(415, "unsupported_media_type", problem, headers={"Connection": "close"})
-        body = await self._body(request)
-        read = partial(read_request, body, request.state.request_id, self.settings, self._maze.config.max_tokens)
+    async def _read(
+        self, body: bytes, request: Request, cancellation: Cancellation, deadline: Deadline
+    ) -> GenerateRequest:
+        """Read a request to generate within the limits. Raises Refusal and MazeError."""
+        task = ReadTask(body, request.state.request_id, self._limits)
+        wanted: GenerateRequest | Refusal
         if len(body) <= LARGE_BODY_BYTES:
-            wanted = read()
+            wanted = task.run()
         else:
-            wanted = await asyncio.get_running_loop().run_in_executor(self._reading_thread, read)
+            self._unread_bytes += len(body)
+            try:
+                async with until(cancellation, deadline):
+                    wanted = await self._workers.run(task, "reading the body")
+            finally:
+                self._unread_bytes -= len(body)
+        if isinstance(wanted, Refusal):
+            raise wanted
         request.state.request_id = wanted.request_id
         model = await self._known_model(wanted.options.model)
         return replace(wanted, options=replace(wanted.options, model=model))
@@ -208,6 +211,12 @@ class Service:
         raise invalid(f"there is no model {model[:200]!r}; there are: {known}", "model")
 
     async def _body(self, request: Request) -> bytes:
+        """The body of a request to generate. Raises Refusal."""
+        self._refuse_if_stopping()
+        if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
+            # Pages of other origins may have a browser send text and forms, but not this, without being asked first.
+            problem = "the body must be JSON, and be sent as 'Content-Type: application/json'"
+            raise Refusal(415, "unsupported_media_type", problem, headers={"Connection": "close"})
         limit = self.settings.max_body_bytes
         # The rest of a body that is refused is not read, so the connection cannot be used again.
         refused = over_limit(f"the body is longer than {limit} bytes", http_status=413)
@@ -220,10 +229,10 @@ class Service:
             async with asyncio.timeout(self.settings.client_timeout_secs):
                 async for piece in request.stream():
                     body += piece
-                    self._arriving_bytes += len(piece)
+                    self._unread_bytes += len(piece)
                     if len(body) > limit:
                         raise refused
-                    if self._arriving_bytes > max(limit, MAX_ARRIVING_BYTES):
+                    if self._unread_bytes > max(limit, MAX_UNREAD_BYTES):
                         problem = "too many large bodies arrive at once; come again later"
                         headers = {"Connection": "close", "Retry-After": "1"}
                         raise Refusal(429, "rate_limited", problem, retryable=True, headers=headers)
@@ -231,25 +240,24 @@ class Service:
             problem = f"the body did not arrive within {self.settings.client_timeout_secs:g} seconds"
             raise Refusal(408, "timed_out", problem, retryable=True, headers={"Connection": "close"}) from None
         finally:
-            self._arriving_bytes -= len(body)
+            self._unread_bytes -= len(body)
         return bytes(body)
 
     @asynccontextmanager
-    async def _generation(self, wanted: GenerateRequest, receive: Receive) -> AsyncIterator[Generation]:
-        """Wait for a slot and start generating; on leaving, whatever the reason, the engine stops at once."""
-        self._refuse_if_stopping()  # again: reading the body took its time
+    async def _generation(self, request: Request) -> AsyncIterator[Generation]:
+        """Read a request and start generating; on leaving, whatever the reason, the engine stops at once."""
+        body = await self._body(request)
+        self._refuse_if_stopping()  # again: the body took its time
         deadline = Deadline(self.settings.request_timeout_secs * 1000)
         cancellation = Cancellation()
 
-        def check(text: bytes, compiled: CompiledConstraints, ends_at: float) -> ValidationResult:
-            if not compiled.parts:
-                return validate(text, compiled, ends_at)
-            return self._compiler.check(text, prepared, cancellation, deadline)
+        def check(text: bytes, _: CompiledConstraints, __: float, *, may_be_cut_off: bool) -> Judgement:
+            return self._compiler.check(text, compiled, cancellation, deadline, may_be_cut_off=may_be_cut_off)
 
         def work(on_text: OnText) -> Answer:
             result = self._maze.generate(
                 wanted.intent,
-                prepared.constraints,
+                compiled.for_engine,
                 wanted.options,
                 on_text=on_text,
                 cancellation=cancellation,
@@ -262,14 +270,15 @@ class Service:
             return answer
 
         self._under_way.add(cancellation)
-        watcher = asyncio.create_task(_cancel_when_client_leaves(receive, cancellation))
+        watcher = asyncio.create_task(_cancel_when_client_leaves(request.receive, cancellation))
         try:
+            wanted = await self._read(body, request, cancellation, deadline)
             started = perf_counter()
-            prepared, cached = await self._compiler.prepare(wanted, cancellation, deadline)
+            compiled, cached = await self._compiler.prepare(wanted, cancellation, deadline)
             queued = perf_counter()
             await self._slots.acquire(cancellation, deadline)
             waits = Waits(
-                compile_ms=0.0 if cached else prepared.constraints.compile_time_ms,
+                compile_ms=0.0 if cached else compiled.for_engine.compile_time_ms,
                 queue_ms=(perf_counter() - queued) * 1000,
                 total_ms=(perf_counter() - started) * 1000,
             )

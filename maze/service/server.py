@@ -6,7 +6,6 @@ import asyncio
 import ipaddress
 import signal
 import socket
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
@@ -32,11 +31,10 @@ from maze.service.connections import (
 )
 from maze.service.routes import CANCEL_GRACE_SECS, Service
 from maze.service.settings import ServiceSettings
+from maze.threads import favour_quick_calls
 
 ASKING_SECS = 2
 """Longest wait for an upstream to say what it is, before the service opens."""
-SWITCH_SECS = 0.0005
-"""How long a thread that reads a body or an answer may keep the interpreter from the one that answers everybody."""
 BACKLOG = 1024
 """Connections that may wait to be accepted."""
 
@@ -190,7 +188,7 @@ def run_service(
     None stands for an upstream that does not say yet what it is.
     """
     raise_file_limit()
-    sys.setswitchinterval(SWITCH_SECS)
+    favour_quick_calls()
     with Orchestrator(config) as maze, listen(host, port) as listener:
         server = ServiceServer(create_app(maze, settings))
         address, bound_port = listener.getsockname()[:2]

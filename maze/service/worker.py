@@ -20,18 +20,20 @@ import socket
 import struct
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from maze.cache import size_of
-from maze.check.validation import validate
+from maze.check.cut_off import Judgement, judge
 from maze.errors import LimitExceededError, MazeError
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.llguidance import is_bearable
+from maze.service.contract import GenerateRequest, RequestLimits, constraints_of, read_request
+from maze.service.refusal import Refusal
 from maze.threads import STACK_BYTES
-from maze.types import CompiledConstraints, ConstraintIR, EngineGrammar, OnUnenforceable, ValidationResult
+from maze.types import CompiledConstraints, EngineGrammar, OnUnenforceable
 
 LENGTH = struct.Struct(">Q")
 """What precedes a message of a worker, and of the service to it."""
@@ -50,37 +52,61 @@ class Task(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class CompileTask:
-    """Compile constraints."""
+class ReadTask:
+    """Read the body of a request."""
 
-    constraints: tuple[ConstraintIR, ...]
+    body: bytes
+    request_id: str
+    limits: RequestLimits
+
+    def run(self) -> GenerateRequest | Refusal:
+        try:
+            return read_request(self.body, self.request_id, self.limits)
+        except Refusal as refusal:
+            return refusal
+
+
+@dataclass(frozen=True, slots=True)
+class CompileTask:
+    """Compile the constraints of a request."""
+
+    constraints: str
     language: str | None
 
     def run(self) -> Compiled:
-        compiled = compile_constraints(self.constraints, self.language, OnUnenforceable.ERROR)
-        return Compiled(compiled, size_of(compiled))
+        compiled = compile_constraints((constraints_of(self.constraints),), self.language, OnUnenforceable.ERROR)
+        # Unpickling many parts takes the service a while, in which it answers nobody.
+        for_engine = replace(compiled, parts=(), joint_check=None, warnings=(), report_json=b"{}")
+        whole = pickle.dumps(compiled, pickle.HIGHEST_PROTOCOL)
+        return Compiled(for_engine, whole, size_of(for_engine) + len(whole))
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """What compiling gave."""
 
-    constraints: CompiledConstraints
+    for_engine: CompiledConstraints
+    """What a generation needs of them, without the parts."""
+    whole: bytes
+    """All of them, for the worker that checks the text."""
     size: int
-    """Bytes in memory; counting many parts takes a while, which the service need not spend."""
+    """Bytes in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckTask:
-    """Check a text against constraints that a worker compiled."""
+    """Check a text against constraints that a worker compiled; see judge()."""
 
     text: bytes
     compiled: bytes
-    """The answer to a CompileTask as it came: the service need not pickle many parts, which takes it a while."""
+    ends_at: float
+    may_be_cut_off: bool
 
-    def run(self) -> ValidationResult:
-        success = pickle.loads(self.compiled)  # noqa: S301 - made by a worker of ours
-        return validate(self.text, success.value.constraints)
+    def run(self) -> Judgement:
+        compiled = pickle.loads(self.compiled)  # noqa: S301 - made by a worker of ours
+        judgement = judge(self.text, compiled, self.ends_at, may_be_cut_off=self.may_be_cut_off)
+        decisive = tuple(outcome for outcome in judgement.validation.outcomes if outcome.satisfied is False)[:1]
+        return replace(judgement, validation=replace(judgement.validation, outcomes=decisive, warnings=()))
 
 
 @dataclass(frozen=True, slots=True)

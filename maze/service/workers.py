@@ -35,8 +35,6 @@ MAX_HEAVY_WAITING = 16
 
 _CLOCK_FACTOR = 4
 """How much longer it may take by the clock."""
-_LARGE_BYTES = 64 * 1024
-"""Answers beyond it are unpickled in a thread: it takes 30 ms for 1 MB."""
 
 
 class WorkerDefect(Exception):  # noqa: N818 - a defect
@@ -79,8 +77,8 @@ class Workers:
         if self._nursery is not None:
             self._nursery.close()
 
-    async def run(self, task: Task, what: str, *, urgent: bool = False) -> tuple[Any, bytes]:
-        """Have a task done; returns what it gives, and the answer as it came.
+    async def run(self, task: Task, what: str, *, urgent: bool = False) -> Any:  # noqa: ANN401 - what the task gives
+        """Have a task done; returns what it gives.
 
         Raises MazeError: that of the task, LimitExceededError naming `what` where it takes too much time or memory,
         EngineUnavailableError where its process was lost for another reason. Raises Refusal if too many wait already,
@@ -90,17 +88,13 @@ class Workers:
         answer = await self._try(encoded, what, URGENT if urgent else len(encoded).bit_length())
         if answer is None:
             answer = await self._do_heavy(encoded, what, URGENT if urgent else 0)
-        if len(answer) > _LARGE_BYTES:
-            said = await asyncio.to_thread(pickle.loads, answer)
-        else:
-            said = pickle.loads(answer)  # noqa: S301 - from a worker of ours
-        match said:
+        match said := pickle.loads(answer):  # noqa: S301 - from a worker of ours
             case Failure(kind, message):
                 raise kind(message)
             case Defect(trace):
                 raise WorkerDefect(trace)
             case Success(value):
-                return value, answer
+                return value
         raise TypeError(f"a worker answered a {type(said).__name__}")
 
     async def _try(self, task: bytes, what: str, rank: int) -> bytes | None:

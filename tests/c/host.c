@@ -193,6 +193,32 @@ static void a_child_after_the_start_gets_clear_errors(void)
     use_libmaze();
 }
 
+/* A child that shares the memory, as that of vfork() does; glibc's vfork() cannot be called by a sanitizer. */
+static int call_in_a_child_that_shares_memory(void *unused)
+{
+    (void)unused;
+    CHECK_FAILS(maze_compile_constraints(NULL, 0, NULL, NULL), MAZE_FORKED, "vfork");
+    maze_shutdown();
+    return 0;
+}
+
+static void share_memory_with_a_child(void)
+{
+    static char stack[1 << 20] __attribute__((aligned(64)));
+    int status;
+    pid_t pid = clone(call_in_a_child_that_shares_memory, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+    CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static void a_child_that_shares_the_memory_of_its_parent_leaves_it_alone(void)
+{
+    share_memory_with_a_child(); /* with the first call of all */
+    CHECK(status_in_child(share_memory_with_a_child) == 0);
+    use_libmaze();
+    share_memory_with_a_child();
+    use_libmaze();
+}
+
 static void *keep_compiling(void *stop)
 {
     while (!*(_Atomic(bool) *)stop) {
@@ -295,6 +321,7 @@ SCENARIOS(SCENARIO(the_locale_stays), SCENARIO(signal_handlers_and_masks_stay), 
           SCENARIO(folder_and_umask_stay), SCENARIO(errno_stays), SCENARIO(it_works_without_standard_streams),
           SCENARIO(nothing_is_written_to_a_protocol_on_stdout),
           SCENARIO(a_child_after_the_start_gets_clear_errors),
+          SCENARIO(a_child_that_shares_the_memory_of_its_parent_leaves_it_alone),
           SCENARIO(children_do_not_hang_while_other_threads_call),
           SCENARIO(a_descendant_that_has_the_pid_of_the_first_gets_clear_errors), SCENARIO(a_child_before_the_start_works),
           SCENARIO(a_child_that_execs_works), SCENARIO(the_floating_point_environment_stays_and_changes_nothing))

@@ -169,6 +169,16 @@ static void any_limit_of_open_files_later_will_do_or_is_told(void)
         check_limit(RLIMIT_NOFILE, now, true, "open files");
 }
 
+static void every_call_that_needs_a_file_more_says_so_with_the_same_status(void)
+{
+    use_service_that_is_not_there();
+    CHECK_FAILS(maze_health_check(), MAZE_ENGINE_UNAVAILABLE, "connection refused");
+    limit_for_now(RLIMIT_NOFILE, 3);
+    CHECK_FAILS(maze_generate(&story, NULL, 0), MAZE_OUT_OF_MEMORY, "open files");
+    CHECK_FAILS(maze_list_models(), MAZE_OUT_OF_MEMORY, "open files");
+    CHECK_FAILS(maze_health_check(), MAZE_OUT_OF_MEMORY, "open files");
+}
+
 /* Root may have any number of threads; the capability to read is kept, as the environment may be root's alone. */
 static void become_somebody_who_has_limits(void)
 {
@@ -296,7 +306,9 @@ static void limits_that_a_sandbox_hides_are_not_needed(void)
 SCENARIOS(SCENARIO(too_little_address_space_for_the_engine_is_told), SCENARIO(threads_that_cannot_be_had_are_told),
           SCENARIO(open_files_that_cannot_be_had_are_told), SCENARIO(a_long_path_for_temporary_files_serves),
           SCENARIO(any_limit_of_open_files_at_the_first_call_will_do_or_is_told),
-          SCENARIO(any_limit_of_open_files_later_will_do_or_is_told), SCENARIO(any_limit_of_threads_will_do_or_is_told),
+          SCENARIO(any_limit_of_open_files_later_will_do_or_is_told),
+          SCENARIO(every_call_that_needs_a_file_more_says_so_with_the_same_status),
+          SCENARIO(any_limit_of_threads_will_do_or_is_told),
           SCENARIO(any_size_of_stacks_will_do), SCENARIO(files_of_no_size_will_do),
           SCENARIO(the_engine_gets_stacks_of_a_usual_size), SCENARIO(stacks_that_the_engine_cannot_have_are_told),
           SCENARIO(open_files_that_the_engine_cannot_have_are_told),

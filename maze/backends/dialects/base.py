@@ -74,6 +74,15 @@ class AnswerReader:
         self.engine: dict[str, Any] = {}
         """What else the service said of this call, for the provenance."""
 
+    def read_counts(self, event: Event) -> None:
+        """Take what an event, also one that tells of an error, says of tokens. Raises MalformedError."""
+        raise NotImplementedError
+
+    def take_counts(self, generated: int | None, prompt: int | None) -> None:
+        """Take counts; what was told once stays where an event does not tell it again."""
+        self.tokens_generated = self.tokens_generated if generated is None else generated
+        self.prompt_tokens = self.prompt_tokens if prompt is None else prompt
+
     def feed(self, event: Event) -> str:
         """Read an event of the stream; returns the text in it. Raises MalformedError."""
         raise NotImplementedError

@@ -147,6 +147,9 @@ class _LlamaCppReader(AnswerReader):
         self._last_text = ""
         self._ended_by_token = False
 
+    def read_counts(self, event: Event) -> None:
+        self.take_counts(count_of(event, "tokens_predicted"), count_of(event, "tokens_evaluated"))
+
     def feed(self, event: Event) -> str:
         stop = event.get("stop")
         if type(stop) is not bool:
@@ -155,7 +158,7 @@ class _LlamaCppReader(AnswerReader):
         if stop:
             self._read_summary(event)
         elif "prompt_progress" not in event:
-            self.tokens_generated = count_of(event, "tokens_predicted")
+            self.take_counts(count_of(event, "tokens_predicted"), None)
             if self._mask is not None:
                 self._take_tokens(token_ids_of(event, "tokens"), self._mask)
             self._last_text = text
@@ -186,8 +189,7 @@ class _LlamaCppReader(AnswerReader):
         self._ended_by_token = how == "eos"
         # A server whose model is known was seen to obey grammars, so that its empty answer is one of the model's.
         self.stopped_by_text = how == "word" or bool(self._end_tokens)
-        self.tokens_generated = count_of(event, "tokens_predicted")
-        self.prompt_tokens = count_of(event, "tokens_evaluated")
+        self.read_counts(event)
         self.model = optional_text_of(event, "model")
         if type(event.get("timings")) is dict:
             self.engine["timings"] = event["timings"]

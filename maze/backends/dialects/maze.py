@@ -75,6 +75,9 @@ class _MazeReader(AnswerReader):
         self._satisfied: bool | None = None
         self._claimed_text: str | None = None
 
+    def read_counts(self, event: Event) -> None:
+        self.take_counts(count_of(event, "tokens_generated"), count_of(event, "prompt_tokens"))
+
     def feed(self, event: Event) -> str:
         if self.finish_reason is not None:
             raise MalformedError("an event follows the one that finished it")
@@ -91,8 +94,7 @@ class _MazeReader(AnswerReader):
         return text_of(answer, "generated_text")
 
     def _read_summary(self, answer: Event) -> None:
-        self.tokens_generated = count_of(answer, "tokens_generated")
-        self.prompt_tokens = count_of(answer, "prompt_tokens")
+        self.read_counts(answer)
         self.model = optional_text_of(answer, "model") or optional_text_of(answer, "model_name")
         satisfied = answer.get("constraint_satisfied")
         if satisfied is not None and type(satisfied) is not bool:

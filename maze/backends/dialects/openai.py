@@ -90,19 +90,21 @@ class OpenAiReader(AnswerReader):
         self._tokens_told = 0
         """How many ids, with that of an end token."""
 
+    def read_counts(self, event: Event) -> None:
+        usage = event.get("usage")
+        if usage is None:
+            return
+        if type(usage) is not dict:
+            raise MalformedError("its field 'usage' is not an object")
+        self.take_counts(count_of(usage, "completion_tokens"), count_of(usage, "prompt_tokens"))
+
     def feed(self, event: Event) -> str:
         choices = event.get("choices")
         if type(choices) is not list:
             raise MalformedError("an event has no array 'choices'")
         if self.model is None:
             self.model = optional_text_of(event, "model")
-        usage = event.get("usage")
-        if usage is not None:
-            if type(usage) is not dict:
-                raise MalformedError("its field 'usage' is not an object")
-            told = count_of(usage, "completion_tokens")
-            self.tokens_generated = self.tokens_generated if told is None else told
-            self.prompt_tokens = count_of(usage, "prompt_tokens")
+        self.read_counts(event)
         if not choices:
             return ""
         choice = choices[0]

@@ -30,7 +30,7 @@ from maze.backends.http.route import Route
 from maze.backends.http.transport import SocketTransport
 from maze.backends.semaphore import Semaphore
 from maze.config import ModalConfig
-from maze.errors import InvalidArgumentError, MazeError, TimedOutError
+from maze.errors import InvalidArgumentError, MazeError, OutOfMemoryError, TimedOutError
 from maze.memory import THREAD_BYTES, memory_for
 from maze.native_json import dumps
 from maze.threads import leave_signals_to_the_host
@@ -85,8 +85,14 @@ class HttpBackend:
 
     def health(self, deadline: Deadline) -> Health:
         """Ask every endpoint at once, each with one attempt. One that is ready is enough to generate."""
-        reports = tuple(self._ask_each(lambda endpoint, asking: self._report(endpoint, Call(deadline, asking))))
-        return Health(any(report["ready"] for report in reports), self.name, reports)
+        shortages: list[OutOfMemoryError] = []
+        reports = tuple(
+            self._ask_each(lambda endpoint, asking: self._report(endpoint, Call(deadline, asking), shortages))
+        )
+        ready = any(report["ready"] for report in reports)
+        if shortages and not ready:
+            raise shortages[0]
+        return Health(ready, self.name, reports)
 
     def models(self, deadline: Deadline) -> tuple[str, ...]:
         """The models of all endpoints together, which are asked at once. Fails only if no endpoint answers."""
@@ -171,8 +177,8 @@ class HttpBackend:
         except MalformedError as error:
             raise self._failures.bad(endpoint.url, error) from None
 
-    def _report(self, endpoint: Endpoint, call: Call) -> dict[str, Any]:
-        """What `Health` says of an endpoint."""
+    def _report(self, endpoint: Endpoint, call: Call, shortages: list[OutOfMemoryError]) -> dict[str, Any]:
+        """What `Health` says of an endpoint; what this process is short of for asking it, is added to `shortages`."""
         report: dict[str, Any] = {"endpoint": endpoint.url, "ready": False, "detail": "", "failures": endpoint.failures}
         try:
             dialect = self._detect(endpoint, call)
@@ -184,6 +190,8 @@ class HttpBackend:
             answer = self._client.get(endpoint, dialect.ready_path, call)
         except (FailedAttempt, MazeError) as failed:
             report["detail"] = str(failed)
+            if isinstance(failed, OutOfMemoryError):
+                shortages.append(failed)
         else:
             report["ready"] = True
             report["detail"] = self._redaction.line(answer.decode(errors="replace")) or "ready"

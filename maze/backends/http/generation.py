@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from codecs import BOM_UTF8
@@ -12,7 +13,7 @@ from typing import Any
 import httpx
 
 from maze.backends.base import FINISHED_STOP, Completion, OnText, Request
-from maze.backends.dialects.base import AnswerReader, Dialect, MalformedError
+from maze.backends.dialects.base import AnswerReader, Dialect, Event, MalformedError
 from maze.backends.endpoints import Endpoint
 from maze.backends.http.client import Client, body, limited
 from maze.backends.http.failures import error_of, is_error
@@ -68,9 +69,18 @@ class GenerationAttempt:
             self.call.cancellation.raise_if_cancelled()
 
     def _read(self, response: httpx.Response) -> Completion:
-        """Read an answer of status 200 to its end, or to a stop text; hand out its text and look at the whole."""
+        """Read an answer of status 200; an error keeps what was told of tokens by then."""
+        reader = self.dialect.reader(self.request)
+        try:
+            return self._read_with(reader, response)
+        except (FailedAttempt, MazeError) as caught:
+            error = caught.error if isinstance(caught, FailedAttempt) else caught
+            error.tokens_generated, error.prompt_tokens = reader.tokens_generated, reader.prompt_tokens
+            raise
+
+    def _read_with(self, reader: AnswerReader, response: httpx.Response) -> Completion:
+        """Read an answer to its end, or to a stop text; hand out its text and look at the whole."""
         call, request = self.call, self.request
-        reader = self.dialect.reader(request)
         stops = StopTexts(request.stop)
         arrived: list[str] = []
         handed_out: list[str] = []
@@ -150,7 +160,7 @@ class GenerationAttempt:
         if kind.startswith("application/json"):
             answer = parsed(b"".join(pieces).removeprefix(BOM_UTF8))
             if is_error(answer):
-                raise self.client.failures.told(self.endpoint.url, answer)
+                raise self._told(answer, reader)
             text = reader.feed_whole(answer)
             yield text
             self._check_limit(reader, text)
@@ -161,14 +171,20 @@ class GenerationAttempt:
             if sent.data.strip() == DONE:
                 return
             event = error_of(sent.data) if sent.is_error else parsed(sent.data)
-            if is_error(event):
-                raise self.client.failures.told(self.endpoint.url, event)
+            if sent.is_error or is_error(event):
+                raise self._told(event, reader)
             text = reader.feed(event)
             self._check_limit(reader, text)
             yield text
             if not self.dialect.ends_with_done and reader.finish_reason is not None:
                 return
         raise MalformedError("it ended without its last event" + (", [DONE]" if self.dialect.ends_with_done else ""))
+
+    def _told(self, error: Event, reader: AnswerReader) -> FailedAttempt:
+        """What becomes of an error within an answer."""
+        with contextlib.suppress(MalformedError):
+            reader.read_counts(error)
+        return self.client.failures.told(self.endpoint.url, error)
 
     def _check_limit(self, reader: AnswerReader, text: str) -> None:
         self.text_bytes += len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

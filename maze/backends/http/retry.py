@@ -104,7 +104,7 @@ def retry(attempt: Callable[[Endpoint], _Result], endpoints: Endpoints, limits: 
     if attempts == 1:
         raise failure.error
     error = failure.error
-    raise type(error)(f"{error} (after {attempts} attempts)", partial_text=error.partial_text)
+    raise type(error)(f"{error} (after {attempts} attempts)").keeping(error)
 
 
 def pause_secs(limits: Limits, failures: int, retry_after: float | None) -> float:

@@ -22,7 +22,7 @@ DONE = b"[DONE]"
 
 
 class ServerSentEvent(NamedTuple):
-    """The data of an event, and whether it tells of an error."""
+    """The data of an event, and whether it tells of an error; one that does may have no data."""
 
     data: bytes
     is_error: bool
@@ -36,7 +36,7 @@ def events(pieces: Iterable[bytes]) -> Iterator[ServerSentEvent]:
     for lines, ended in _lines(pieces):
         for line in lines:
             if not line:
-                if any(data):
+                if any(data) or is_error:
                     yield ServerSentEvent(b"\n".join(data), is_error)
                 data, is_error = [], False
                 continue
@@ -51,7 +51,7 @@ def events(pieces: Iterable[bytes]) -> Iterator[ServerSentEvent]:
             elif ended and not colon and field not in (b"id", b"retry"):
                 raise MalformedError("it has a line that is no server-sent event: {}", line.decode(errors="replace"))
     last = b"\n".join(data)
-    if last and (is_error or last.strip() == DONE or _is_json(last)):
+    if is_error or (last and (last.strip() == DONE or _is_json(last))):
         yield ServerSentEvent(last, is_error)
     elif last or not ended:
         raise MalformedError("it was cut off within an event")
