@@ -34,7 +34,7 @@ POINT = schema(
 )
 COLOUR = pattern("^(red|green|blue)$")
 CALL = ConstraintIR(grammar='root ::= "fn" [a-z]+ "("')
-CHECKED = [schema({"not": {"type": "string"}}), ConstraintIR(grammar="root ::= [^~]*", priority=9)]
+CHECKED = [schema({"not": {"type": "string"}}), ConstraintIR(grammar='root ::= ([^~()] | "(" root ")")*', priority=9)]
 """A schema that is only checked, as the grammar beside it is enforced."""
 
 
@@ -62,7 +62,7 @@ def cut_off(text: str, *constraints: ConstraintIR) -> GenerationResult:
             [pattern("^[à-ü]+!$")],
             "constraints[0].regex_patterns[0] is not satisfied at byte 2 (line 1, column 2)",
         ),
-        ('{"x":1}', [POINT, pattern("^.{9}$")], "constraints[0].json_schema is not satisfied at byte 6"),
+        ('{"x":1}', [POINT, pattern("^.{20}$")], "constraints[0].json_schema is not satisfied at byte 6"),
     ],
 )
 def test_a_text_that_an_enforced_constraint_rules_out_says_that_the_engine_does_not_enforce(
