@@ -23,7 +23,7 @@ MAX_DISTINCT = 8
 """Most values that are told apart where no two items may be equal: there is a rule for each set of them."""
 MAX_CHOICES = 64
 """Most ways in which one item may satisfy some of the conditions that are counted."""
-MAX_PREFIX = 1_000
+MAX_PREFIX = 300
 """Most items that have a condition of their own, and most that are counted one by one."""
 
 

@@ -9,7 +9,7 @@ import jsonschema_rs
 from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
 from maze.grammar.budget import Budget
 from maze.grammar.schema.drafts import draft_of, guessed_drafts, is_silent, name_of, spell_uris
-from maze.grammar.schema.keywords import KNOWN_KEYWORDS, Part, subschemas
+from maze.grammar.schema.keywords import KNOWN_KEYWORDS, Subschema, subschemas
 from maze.grammar.schema.references import References
 from maze.grammar.schema.regex_cost import regex_steps
 from maze.grammar.schema.validator import make_validator
@@ -78,7 +78,7 @@ def _is_vacuous(schema: dict[str, JsonValue]) -> bool:
     )
 
 
-def unknown_keywords(root: JsonValue, parts: Sequence[Part], path: str) -> tuple[str, ...]:
+def unknown_keywords(root: JsonValue, parts: Sequence[Subschema], path: str) -> tuple[str, ...]:
     """A warning about keywords that no draft knows: misspelt, or of another dialect such as OpenAPI's."""
     unknown = [
         f"{part.pointer}/{escaped(keyword)}"
@@ -94,7 +94,7 @@ def unknown_keywords(root: JsonValue, parts: Sequence[Part], path: str) -> tuple
     return (f"{path} has keywords that are not JSON Schema's and say nothing: {listed(unknown)}",) if unknown else ()
 
 
-def silent_keywords(references: References, parts: Sequence[Part], path: str) -> tuple[str, ...]:
+def silent_keywords(references: References, parts: Sequence[Subschema], path: str) -> tuple[str, ...]:
     """Warnings about keywords that restrict in other drafts, and say nothing in the one that a schema is written in."""
     silent: dict[int, list[str]] = {}
     for part in parts:
@@ -108,7 +108,7 @@ def silent_keywords(references: References, parts: Sequence[Part], path: str) ->
     )
 
 
-def check_sizes(parts: Sequence[Part], path: str) -> None:
+def check_sizes(parts: Sequence[Subschema], path: str) -> None:
     """Raise LimitExceededError for what would take too long to compile."""
     for part in parts:
         schema = part.schema
@@ -138,7 +138,7 @@ def _listed(schema: dict[str, JsonValue], keyword: str) -> list[JsonValue]:
 
 
 def in_its_draft(
-    schema: JsonValue, parts: Sequence[Part], text: str, path: str, budget: Budget
+    schema: JsonValue, parts: Sequence[Subschema], text: str, path: str, budget: Budget
 ) -> tuple[str, References, tuple[str, ...]]:
     """The text, references and warnings of a schema, read in its own draft or in an older one.
 
@@ -169,7 +169,7 @@ def in_its_draft(
     raise InvalidConstraintError(f"{path} is not a valid JSON Schema at {pointer}: {_first_line(failure)}")
 
 
-def _try(schema: JsonValue, parts: Sequence[Part], text: str, path: str, budget: Budget) -> None:
+def _try(schema: JsonValue, parts: Sequence[Subschema], text: str, path: str, budget: Budget) -> None:
     """Make a validator; raises what make_validator() does."""
     # There are fewer keywords than characters, and each has a pointer that is shorter than the text.
     if len(text) ** 2 > MAX_POINTER_CHARACTERS and (characters := _pointer_characters(schema)) > MAX_POINTER_CHARACTERS:
