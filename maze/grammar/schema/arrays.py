@@ -25,7 +25,7 @@ MAX_DISTINCT = 512
 """Most sets of values that the items so far may be where no two may be equal: there is a rule for each."""
 MAX_CHOICES = 64
 """Most ways in which one item may satisfy some of the conditions that are counted."""
-MAX_PREFIX = 1_000
+MAX_PREFIX = 300
 """Most items that have a condition of their own, and most that are counted one by one."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 from maze.errors import UnsupportedConstraintError
-from maze.grammar.schema.keywords import SINCE_DRAFT, UNTIL_DRAFT, SchemaPart
+from maze.grammar.schema.keywords import SINCE_DRAFT, UNTIL_DRAFT, Subschema
 from maze.json_text import JsonValue, shown
 
 _DRAFT_URIS = {
@@ -63,7 +63,7 @@ def is_silent(keyword: str, draft: int) -> bool:
     return SINCE_DRAFT.get(keyword, 0) > draft or UNTIL_DRAFT.get(keyword, draft) < draft
 
 
-def spell_uris(schema: JsonValue, parts: Sequence[SchemaPart], path: str) -> bool:
+def spell_uris(schema: JsonValue, parts: Sequence[Subschema], path: str) -> bool:
     """Spell `$schema` as the drafts do and percent-encode `<`, `>` and the like in references; whether that changed it.
 
     Raises UnsupportedConstraintError for an unknown draft.
@@ -80,7 +80,7 @@ def spell_uris(schema: JsonValue, parts: Sequence[SchemaPart], path: str) -> boo
     return changed
 
 
-def guessed_drafts(schema: JsonValue, parts: Sequence[SchemaPart]) -> Iterator[str]:
+def guessed_drafts(schema: JsonValue, parts: Sequence[Subschema]) -> Iterator[str]:
     """URIs of older drafts that a schema may be meant for: it names none, and nothing in it falls silent there."""
     if not isinstance(schema, dict) or "$schema" in schema:
         return

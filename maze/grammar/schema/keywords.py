@@ -62,32 +62,32 @@ def subschemas(schema: JsonValue) -> Iterator[tuple[tuple[str, ...], dict[str, J
             yield from (((keyword, str(index)), item) for index, item in enumerate(value) if isinstance(item, dict))
 
 
-class SchemaPart(NamedTuple):
+class Subschema(NamedTuple):
     """A schema object inside of a document."""
 
     schema: dict[str, JsonValue]
     way: tuple[str, ...]
     """From the one around it, as subschemas() tells."""
-    around: SchemaPart | None
+    around: Subschema | None
 
     @property
     def pointer(self) -> str:
         """The JSON pointer to it."""
         steps: list[str] = []
-        part: SchemaPart | None = self
+        part: Subschema | None = self
         while part is not None:
             steps += reversed(part.way)
             part = part.around
         return "/".join(("#", *map(escaped, reversed(steps))))
 
 
-def walk(root: JsonValue) -> Iterator[SchemaPart]:
+def walk(root: JsonValue) -> Iterator[Subschema]:
     """Every schema object in `root`: itself first, then in the order of the text."""
-    pending = [SchemaPart(root, (), None)] if isinstance(root, dict) else []
+    pending = [Subschema(root, (), None)] if isinstance(root, dict) else []
     while pending:
         part = pending.pop()
         yield part
-        pending += [SchemaPart(child, way, part) for way, child in subschemas(part.schema)][::-1]
+        pending += [Subschema(child, way, part) for way, child in subschemas(part.schema)][::-1]
 
 
 def with_subschemas(schema: dict[str, JsonValue], change: Callable[[JsonValue], JsonValue]) -> dict[str, JsonValue]:

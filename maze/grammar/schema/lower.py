@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from maze.errors import ContradictionError
+from maze.errors import ContradictionError, LimitExceededError
 from maze.grammar.budget import Budget
+from maze.grammar.cfg.lark_writer import MAX_DEPTH, MAX_NODES, cfg_to_lark
 from maze.grammar.cfg.model import Cfg
-from maze.grammar.schema.conditions import NEVER, Kind
+from maze.grammar.schema.conditions import NEVER, Condition, Kind
 from maze.grammar.schema.keywords import walk
 from maze.grammar.schema.meaning import CheckNote, Meanings
 from maze.grammar.schema.reading import check_sizes, in_its_draft, parse_schema, silent_keywords, unknown_keywords
 from maze.grammar.schema.references import References
 from maze.grammar.schema.satisfiable import Satisfiable
-from maze.grammar.schema.value_rules import rules_of
+from maze.grammar.schema.value_rules import ValueRules, rules_of
 from maze.json_text import JsonValue, listed, shown
 from maze.threads import run_with_big_stack
 
@@ -90,7 +91,7 @@ def only_types(schemas: Sequence[LoweredSchema], budget: Budget) -> CombinedSche
         condition = meanings.conditions.every(map(meanings.of_document, documents))
         satisfiable = Satisfiable(meanings)
         kinds = [kind for kind in Kind if satisfiable.of_kind(condition, kind) != NEVER]
-        made = rules_of(meanings.conditions.is_kind(*kinds), meanings)
+        made = rules_of(meanings.conditions.is_kind(*kinds), meanings, MAX_NODES)
         return CombinedSchemas(made.cfg, ("all but its type is checked on the finished text only",))
 
     return run_with_big_stack(make)
@@ -129,13 +130,31 @@ def _combine(schemas: Sequence[LoweredSchema], budget: Budget) -> CombinedSchema
 def _of_documents(documents: Sequence[References], paths: str, budget: Budget) -> CombinedSchemas:
     meanings = Meanings(budget)
     condition = meanings.conditions.every(map(meanings.of_document, documents))
-    made = rules_of(condition, meanings)
+    made = _writable(condition, meanings)
     if not made.cfg.rules[made.cfg.start]:
         raise ContradictionError(f"{paths}: no text satisfies this; change or drop what excludes the rest")
     formats = listed([shown(name) for name in meanings.unknown_formats])
     warning = f"{paths} has formats that its draft does not know and that say nothing: {formats}"
     reasons = _reasons([meanings.notes[note] for note in made.notes])
     return CombinedSchemas(made.cfg, reasons, (warning,) if meanings.unknown_formats else ())
+
+
+def _writable(condition: Condition, meanings: Meanings) -> ValueRules:
+    """Rules that can be written for an engine: if those of the whole cannot, those of what is less deep."""
+    most = MAX_NODES
+    made = rules_of(condition, meanings, most)
+    while most and len(made.cfg.rules) > MAX_DEPTH and not _can_be_written(made.cfg, meanings.budget):
+        most //= 8
+        made = rules_of(condition, meanings, most)
+    return made
+
+
+def _can_be_written(cfg: Cfg, budget: Budget) -> bool:
+    try:
+        cfg_to_lark(cfg, budget)
+    except LimitExceededError:
+        return False
+    return True
 
 
 def _reasons(notes: Sequence[CheckNote]) -> tuple[str, ...]:

@@ -13,7 +13,9 @@ from maze.grammar.schema.strings import quoted, quoted_language
 MAX_STATES = 2_000
 """Most states of the rules of one object."""
 _RUN = 8
-"""Names that one rule lists: chains of rules are as much shorter, and the grammar is hardly longer."""
+"""Names that one rule lists at least: chains of rules are as much shorter, and the grammar is hardly longer."""
+_RUNS = 200
+"""About as long a chain of rules of one object may become."""
 
 
 def _property(name: str, value: Nonterminal) -> Production:
@@ -36,6 +38,7 @@ class FreeObject:
     ) -> None:
         self._names = [name for name in objects.names if name.condition != NEVER]
         self._others = [names for names in objects.others if names.condition != NEVER]
+        self._run = max(_RUN, len(self._names) // _RUNS)
         self._value = value
         self._new_rule = new_rule
         self._rules = rules
@@ -49,7 +52,7 @@ class FreeObject:
             name = self._names[index]
             item = (Literal(","), *self._property(name))
             behind = following[-1]
-            if index % _RUN == 0 and len(behind) > 1:
+            if index % self._run == 0 and len(behind) > 1:
                 behind = (self._rule((behind,)),)
             following.append((*(item if name.required else (self._rule(((), item)),)), *behind))
         following.reverse()
@@ -67,7 +70,7 @@ class FreeObject:
             if len(behind) > 1:
                 behind = (self._rule((behind,)),)
             productions.append((*self._property(self._names[index]), *behind))
-            if len(productions) > _RUN:
+            if len(productions) > self._run:
                 productions = [(self._rule(productions),)]
         return self._rule(productions[::-1])
 

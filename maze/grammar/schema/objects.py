@@ -34,6 +34,12 @@ MAX_WAYS_OF_PROPERTY = 16
 """Most ways in which one value may satisfy some of the conditions that are about it: engines try all at once."""
 _FEW_CHOICES = 8
 
+MAX_NAMES = 4_000
+"""Most names that one object is written with."""
+MAX_DEPENDENT_NAMES = 250
+"""Most names, and most properties that are counted, of an object in which one depends on another: each takes a rule
+that leads to the next, and engines refuse long chains of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Name:
@@ -110,6 +116,8 @@ class Objects:
             for atom in atoms_in_order(conditions, prepared)
             if isinstance(atom, Member) and atom.name is not None
         )
+        if len(names) > (MAX_NAMES if self.formula == ALWAYS else MAX_DEPENDENT_NAMES):
+            raise TooManyError
         self.names = [
             Name(
                 name,
@@ -147,7 +155,9 @@ class Objects:
             case Unsure(_, note):
                 self.notes.add(note)
                 return ALWAYS
-            case Size(_, _, _, note):
+            case Size(_, low, high, note):
+                if max(low, high or 0) > MAX_DEPENDENT_NAMES:
+                    raise TooManyError
                 self._counting_notes.add(note)
             case PropertyNames(inner, some):
                 language, notes = self._strings(inner)

@@ -10,7 +10,7 @@ from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedC
 from maze.grammar.budget import Budget
 from maze.grammar.schema.drafts import draft_of, guessed_drafts, is_silent, name_of, spell_uris
 from maze.grammar.schema.keyword_values import what_to_write
-from maze.grammar.schema.keywords import KNOWN_KEYWORDS, SchemaPart, subschemas
+from maze.grammar.schema.keywords import KNOWN_KEYWORDS, Subschema, subschemas
 from maze.grammar.schema.references import References
 from maze.grammar.schema.regex_cost import regex_steps
 from maze.grammar.schema.validator import make_validator
@@ -77,7 +77,7 @@ def _is_vacuous(schema: dict[str, JsonValue]) -> bool:
     )
 
 
-def unknown_keywords(root: JsonValue, parts: Sequence[SchemaPart], path: str) -> tuple[str, ...]:
+def unknown_keywords(root: JsonValue, parts: Sequence[Subschema], path: str) -> tuple[str, ...]:
     """A warning about keywords that no draft knows: misspelt, or of another dialect such as OpenAPI's."""
     unknown = [
         f"{part.pointer}/{escaped(keyword)}"
@@ -93,7 +93,7 @@ def unknown_keywords(root: JsonValue, parts: Sequence[SchemaPart], path: str) ->
     return (f"{path} has keywords that are not JSON Schema's and say nothing: {listed(unknown)}",) if unknown else ()
 
 
-def silent_keywords(references: References, parts: Sequence[SchemaPart], path: str) -> tuple[str, ...]:
+def silent_keywords(references: References, parts: Sequence[Subschema], path: str) -> tuple[str, ...]:
     """Warnings about keywords that restrict in other drafts, and say nothing in the one that a schema is written in."""
     silent: dict[int, list[str]] = {}
     for part in parts:
@@ -107,7 +107,7 @@ def silent_keywords(references: References, parts: Sequence[SchemaPart], path: s
     )
 
 
-def check_sizes(parts: Sequence[SchemaPart], path: str) -> None:
+def check_sizes(parts: Sequence[Subschema], path: str) -> None:
     """Raise LimitExceededError for what would take too long to compile."""
     for part in parts:
         schema = part.schema
@@ -137,7 +137,7 @@ def _listed(schema: dict[str, JsonValue], keyword: str) -> list[JsonValue]:
 
 
 def in_its_draft(
-    schema: JsonValue, parts: Sequence[SchemaPart], text: str, path: str, budget: Budget
+    schema: JsonValue, parts: Sequence[Subschema], text: str, path: str, budget: Budget
 ) -> tuple[str, References, tuple[str, ...]]:
     """The text, references and warnings of a schema, read in its own draft or in an older one.
 
@@ -171,7 +171,7 @@ def in_its_draft(
     )
 
 
-def _try(schema: JsonValue, parts: Sequence[SchemaPart], text: str, path: str, budget: Budget) -> None:
+def _try(schema: JsonValue, parts: Sequence[Subschema], text: str, path: str, budget: Budget) -> None:
     """Make a validator; raises what make_validator() does."""
     # There are fewer keywords than characters, and each has a pointer that is shorter than the text.
     if len(text) ** 2 > MAX_POINTER_CHARACTERS and (characters := _pointer_characters(schema)) > MAX_POINTER_CHARACTERS:

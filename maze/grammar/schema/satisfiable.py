@@ -198,6 +198,11 @@ class Satisfiable:
         # What has one way only goes first, to see early what cannot be.
         for each in sorted(conditions, key=lambda part: isinstance(self._conditions[part], Some | OneOf)):
             ways = self.terms(each, kind)
+            if len(ways) == 1:
+                self._conditions.spend(len(terms) * len(ways[0]))
+                for term in terms:
+                    term.update(dict.fromkeys(ways[0]))
+                continue
             joined: list[dict[Atom, None]] = []
             for term in terms:
                 self._conditions.spend(sum(1 + len(term) + len(way) for way in ways))
@@ -210,23 +215,21 @@ class Satisfiable:
     def alternatives(self, condition: Condition, kind: Kind) -> list[Condition]:
         """Formulas of which one at least holds where a formula does, taken from the widest choice in it.
 
-        Raises TooManyError.
+        Raises TooManyError, also where there is no choice.
         """
         formula = self._conditions[condition]
         match formula:
-            case Some(conditions):
-                if len(conditions) > MAX_TERMS:
-                    raise TooManyError
+            case Some(conditions) if len(conditions) <= MAX_TERMS:
                 return list(conditions)
             case OneOf(conditions):
                 return self.alternatives(self._exactly_one(conditions, kind), kind)
             case Every(conditions):
-                widest = max(conditions, key=self._choice)
+                widest = max(conditions, key=self._choices)
                 rest = [each for each in conditions if each != widest]
                 return [self._conditions.every((*rest, each)) for each in self.alternatives(widest, kind)]
-        return [condition]
+        raise TooManyError
 
-    def _choice(self, condition: Condition) -> int:
+    def _choices(self, condition: Condition) -> int:
         formula = self._conditions[condition]
         return len(formula.conditions) if isinstance(formula, Some | OneOf) else 0
 

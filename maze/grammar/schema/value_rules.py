@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from maze.grammar.budget import OverBudgetError
 from maze.grammar.cfg.analysis import pruned
@@ -21,8 +23,11 @@ from maze.grammar.schema.conditions import (
     NEVER,
     Condition,
     Every,
+    Item,
     Kind,
+    Matching,
     OneOf,
+    Size,
     Some,
     TooManyError,
 )
@@ -48,13 +53,23 @@ class ValueRules:
     """The numbers of the notes about what the grammar leaves to the check."""
 
 
-def rules_of(condition: Condition, meanings: Meanings) -> ValueRules:
-    """The grammar of the values that satisfy a condition; wider where the notes say so."""
-    return _Writing(meanings).run(condition)
+def rules_of(condition: Condition, meanings: Meanings, most_nodes: int) -> ValueRules:
+    """The grammar of the values that satisfy a condition; wider where the notes say so.
+
+    Once the rules have `most_nodes` alternatives and literal texts, of values deeper inside only the type is kept.
+    """
+    return _Writing(meanings, most_nodes).run(condition)
+
+
+def _nodes(productions: Sequence[Production]) -> int:
+    """About what the writer counts as so many."""
+    return 2 + sum(1 + sum(isinstance(symbol, Literal) for symbol in production) for production in productions)
 
 
 class _Writing:
-    def __init__(self, meanings: Meanings) -> None:
+    def __init__(self, meanings: Meanings, most_nodes: int) -> None:
+        self._most_nodes = most_nodes
+        self._nodes = 0
         self._meanings = meanings
         self._conditions = meanings.conditions
         self._budget = meanings.budget
@@ -63,7 +78,7 @@ class _Writing:
         self._finite = FiniteValues(meanings, self._satisfiable)
         self._rules: dict[str, tuple[Production, ...]] = {}
         self._values: dict[Condition, Nonterminal] = {}
-        self._pending: list[Condition] = []
+        self._pending: deque[Condition] = deque()
         self._notes: dict[str, set[int]] = {}
         """By the name of the rule of a value."""
         self._exact: dict[tuple[Condition, Kind], tuple[Production, ...]] = {}
@@ -75,11 +90,13 @@ class _Writing:
     def run(self, condition: Condition) -> ValueRules:
         start = self._value(condition)
         while self._pending:
-            pending = self._pending.pop()
+            pending = self._pending.popleft()
             name = self._values[pending].name
             notes = self._notes[name] = set()
             self._budget.spend(20)
+            rules = len(self._rules)
             self._rules[name] = self._productions(pending, notes)
+            self._nodes += sum(map(_nodes, islice(self._rules.values(), rules, None)))
         if self._has_numbers_in_rules:
             self._put_numbers_in_rules()
         cfg = pruned(Cfg(start.name, self._rules))
@@ -113,50 +130,82 @@ class _Writing:
         """
         if (condition, kind) in self._exact:
             return self._exact[condition, kind]
+        if kind in (Kind.ARRAY, Kind.OBJECT) and self._nodes >= self._most_nodes and condition != ALWAYS:
+            return self._any_of_kind(kind, notes, whole)
         tried = set()
-        for widen in (self._as_it_is, self._without_exclusions, self._without_alternatives):
+        for widenings in _LADDER:
             noted: set[int] = set()
-            wider = widen(condition, noted)
+            wider = condition
+            for widen in widenings:
+                wider = widen(self, wider, noted, whole)
             if wider in tried:
                 continue
             tried.add(wider)
-            if widen == self._without_alternatives:
-                noted.add(self._meanings.note_on(whole, f"what depends on alternatives, of an {kind.value},"))
             for write in (self._exact_productions, self._alternatives_apart):
                 found = set(noted)
                 self._conditions.begin_attempt()
+                values, rules = len(self._pending), len(self._rules)
                 try:
                     productions = write(wider, kind, found, whole)
                 except (TooManyError, OverBudgetError):
+                    self._forget_all_but(values, rules)
                     continue
                 notes |= found
                 if not found:
                     self._exact[condition, kind] = productions
                 return productions
+        return self._any_of_kind(kind, notes, whole)
+
+    def _forget_all_but(self, values: int, rules: int) -> None:
+        """Take back what an attempt has begun beyond so many pending values and rules."""
+        while len(self._pending) > values:
+            del self._values[self._pending.pop()]
+        while len(self._rules) > rules:
+            self._rules.popitem()
+
+    def _any_of_kind(self, kind: Kind, notes: set[int], whole: Condition) -> tuple[Production, ...]:
         notes.add(self._meanings.note_on(whole, f"all but its type, of an {kind.value},"))
-        return self._exact_productions(ALWAYS, kind, set(), whole)
+        if (ALWAYS, kind) not in self._exact:
+            self._exact[ALWAYS, kind] = self._exact_productions(ALWAYS, kind, set(), ALWAYS)
+        return self._exact[ALWAYS, kind]
 
-    def _as_it_is(self, condition: Condition, _notes: set[int]) -> Condition:
-        return condition
-
-    def _without_exclusions(self, condition: Condition, notes: set[int]) -> Condition:
+    def _without_exclusions(self, condition: Condition, notes: set[int], whole: Condition) -> Condition:
         """The condition without that at most one of several holds."""
         formula = self._conditions[condition]
         match formula:
             case Every(conditions):
-                return self._conditions.every(self._without_exclusions(each, notes) for each in conditions)
+                return self._conditions.every(self._without_exclusions(each, notes, whole) for each in conditions)
             case Some(conditions):
-                return self._conditions.some(self._without_exclusions(each, notes) for each in conditions)
+                return self._conditions.some(self._without_exclusions(each, notes, whole) for each in conditions)
             case OneOf(conditions, note):
                 notes.add(note)
-                return self._conditions.some(self._without_exclusions(each, notes) for each in conditions)
+                return self._conditions.some(self._without_exclusions(each, notes, whole) for each in conditions)
         return condition
 
-    def _without_alternatives(self, condition: Condition, _notes: set[int]) -> Condition:
+    def _without_counts(self, condition: Condition, notes: set[int], whole: Condition) -> Condition:
+        """The condition without what takes a state for each item or property that is counted."""
+        formula = self._conditions[condition]
+        match formula:
+            case Every(conditions):
+                return self._conditions.every(self._without_counts(each, notes, whole) for each in conditions)
+            case Some(conditions):
+                return self._conditions.some(self._without_counts(each, notes, whole) for each in conditions)
+            case Size(Kind.OBJECT) | Matching() | Item(some=True):
+                notes.add(self._meanings.note_on(whole, "what is counted"))
+                return ALWAYS
+            case Item(first) if first >= arrays.MAX_PREFIX:
+                notes.add(self._meanings.note_on(whole, f"what the items after {arrays.MAX_PREFIX:,} must be"))
+                return ALWAYS
+        return condition
+
+    def _without_alternatives(self, condition: Condition, notes: set[int], whole: Condition) -> Condition:
         """What holds whichever alternative does."""
         formula = self._conditions[condition]
         parts = formula.conditions if isinstance(formula, Every) else (condition,)
-        return self._conditions.every(part for part in parts if not isinstance(self._conditions[part], Some | OneOf))
+        left = [part for part in parts if not isinstance(self._conditions[part], Some | OneOf)]
+        if len(left) < len(parts):
+            notes.add(self._meanings.note_on(whole, "what depends on alternatives"))
+        return self._conditions.every(left)
 
     def _exact_productions(
         self, condition: Condition, kind: Kind, notes: set[int], whole: Condition
@@ -266,3 +315,14 @@ class _Writing:
             for index, left in enumerate(places)
             for right in places[:index]
         )
+
+
+_LADDER = (
+    (),
+    (_Writing._without_exclusions,),
+    (_Writing._without_counts,),
+    (_Writing._without_exclusions, _Writing._without_counts),
+    (_Writing._without_alternatives,),
+    (_Writing._without_alternatives, _Writing._without_counts),
+)
+"""Ways to make a condition wider, that which loses least first."""
