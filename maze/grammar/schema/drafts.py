@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from maze.errors import UnsupportedConstraintError
-from maze.grammar.schema.keywords import SINCE_DRAFT, UNTIL_DRAFT, walk
+from maze.grammar.schema.keywords import KNOWN_KEYWORDS, SINCE_DRAFT, UNTIL_DRAFT, walk
 from maze.json_text import JsonValue, shown
 
 _DRAFT_URIS = {
@@ -83,6 +83,13 @@ def guessed_drafts(schema: JsonValue) -> Iterator[str]:
         # A mistake in the value of one keyword must not silence others.
         if not any(_falls_silent(each, draft) for _, each in walk(schema)):
             yield _DRAFT_URIS[draft]
+
+
+def is_reference_only(schema: JsonValue, draft: int) -> bool:
+    """Whether a schema says what it refers to, and nothing beside it."""
+    if not isinstance(schema, dict) or "$ref" not in schema:
+        return False
+    return draft <= 7 or KNOWN_KEYWORDS.isdisjoint(schema.keys() - _SAYS_NOTHING_BESIDE_REF - {"$ref"})
 
 
 def _falls_silent(schema: dict[str, JsonValue], draft: int) -> bool:

@@ -32,6 +32,7 @@ from maze.grammar.schema.conditions import (
     Unsure,
 )
 from maze.grammar.schema.constants import constant, present, property_of
+from maze.grammar.schema.drafts import is_reference_only
 from maze.grammar.schema.evaluation import Evaluation, Look
 from maze.grammar.schema.format_languages import BASE64, CHECKED_ENCODINGS, is_known, language_of_format
 from maze.grammar.schema.patterns import pattern_language
@@ -117,6 +118,9 @@ class Meanings:
 
     def _of_place(self, references: References, place: Place, pointer: str) -> Condition:
         self.budget.spend(10)
+        # So that all references to one schema are one condition.
+        while is_reference_only(place.schema, place.draft):
+            place, pointer = references.target(place), place.schema["$ref"]
         schema = place.schema
         if not isinstance(schema, dict):
             return NEVER if schema is False else ALWAYS
