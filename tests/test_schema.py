@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import random
 from pathlib import Path
@@ -325,6 +326,70 @@ def test_a_name_that_comes_twice_does_not_undo_what_is_said_to_be_enforced() -> 
     assert not checked_by_us('[{"a":1,"a":"x"}]', result)
     assert lowered({"type": "object", "not": {"properties": {"a": {"type": "string"}}}}).fully_enforced
     assert lowered({"type": "object", "not": {"propertyNames": {"maxLength": 1}}}).fully_enforced
+
+
+FEW_NAMES = {"type": "object", "patternProperties": {"^[a-d]$": {"type": "integer"}}, "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {**FEW_NAMES, "minProperties": 2},
+        {**FEW_NAMES, "minProperties": 3, "maxProperties": 3},
+        {**FEW_NAMES, "minProperties": 2, "required": ["b"]},
+        {**FEW_NAMES, "minProperties": 2, "dependentRequired": {"a": ["c"]}},
+        {**FEW_NAMES, "not": {"maxProperties": 1}},
+        {**FEW_NAMES, "not": {"patternProperties": {"^[ab]$": {"minimum": 2}}}},
+        {"type": "object", "propertyNames": {"enum": ["a", "b", "c"]}, "minProperties": 2},
+        {"type": "object", "oneOf": [{**FEW_NAMES, "minProperties": 2}, {"required": ["a"], "maxProperties": 1}]},
+    ],
+)
+def test_few_names_of_a_pattern_differ_where_it_matters(schema: JsonValue) -> None:
+    result = lowered(schema)
+    assert result.fully_enforced, result.reasons
+    matcher, judge = Matcher(EngineGrammar(grammar_text(result))), Draft202012Validator(schema)
+    for count in range(4):
+        for names in itertools.combinations("abcdx", count):
+            for values in itertools.product((1, 2, "s"), repeat=count):
+                value = dict(zip(names, values, strict=True))
+                assert can_write(matcher, value) is judge.is_valid(value), value
+    for text in ('{"a":1,"a":1}', '{"b":1,"b":2,"c":1}', '{"a":1,"b":1,"a":1}', '{"a":1,"a":2}'):
+        assert not matcher.accepts(text.encode())
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {
+            "oneOf": [
+                {"properties": {"t": {"const": kind}, "v": {"type": of}}, "additionalProperties": False}
+                for kind, of in (("a", "number"), ("b", "string"), ("c", "integer"), ("d", "string"), ("e", "boolean"))
+            ]
+        },
+        {
+            "anyOf": [
+                {"properties": {"v": {"$ref": "#/$defs/v"}, name: {}}, "additionalProperties": False}
+                for name in "abcdefgh"
+            ],
+            "$defs": {"v": {"type": "string", "minLength": 2}},
+        },
+    ],
+)
+def test_alternatives_that_share_what_they_say_of_a_property_are_enforced(schema: dict[str, JsonValue]) -> None:
+    result = lowered({"type": "object", **schema})
+    assert result.fully_enforced, result.reasons
+    matcher, judge = Matcher(EngineGrammar(grammar_text(result))), Draft202012Validator({"type": "object", **schema})
+    members: dict[str, list[JsonValue]] = {
+        "t": ["a", "c", "d", "x"],
+        "v": [1, 1.5, "s", "text", True, None],
+        "a": [0],
+        "c": [0],
+    }
+    for count in range(4):
+        for names in itertools.combinations(members, count):
+            for values in itertools.product(*(members[name] for name in names)):
+                value = dict(zip(names, values, strict=True))
+                assert can_write(matcher, value) is judge.is_valid(value), value
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,8 @@ def matcher_of(schema: LoweredSchema) -> Matcher:
         {"items": TEXTS, "contains": {"type": "string"}, "minContains": 2, "maxContains": 2},
         {"items": {"enum": [1, 1.0, "a", [0], {"a": 1}, {"b": 1, "a": 1}]}},
         {"items": BITS, "minItems": 1},
+        {"items": BITS, "maxItems": 0},
+        {"items": BITS, "maxItems": 1_000_000},
         {"prefixItems": [BITS, BITS], "items": False},
         {"prefixItems": [BITS, {"enum": [True, "a"]}], "items": {"enum": ["a", "b"]}},
         {"prefixItems": [{"type": "string"}, {"type": "number"}, {"type": "object"}], "items": False},

@@ -52,11 +52,16 @@ class Distinct:
 
 
 def most_distinct(high: int | None) -> int:
-    """How many values there may be for `high` items, no two the same, to be written."""
+    """How many values there may be for at most `high` items, two or more, no two the same, to be written."""
     values = 1
-    while sum(comb(values + 1, count) for count in range(values + 1 if high is None else high)) <= MAX_DISTINCT:
+    while _sets(values + 1, values + 1 if high is None else min(high, values + 1)) <= MAX_DISTINCT:
         values += 1
     return values
+
+
+def _sets(values: int, most: int) -> int:
+    """Sets of fewer than `most` of them: which come last makes no difference to what is behind."""
+    return sum(comb(values, count) for count in range(most))
 
 
 @dataclass(frozen=True, slots=True)

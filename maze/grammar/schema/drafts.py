@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 from maze.errors import UnsupportedConstraintError
-from maze.grammar.schema.keywords import SINCE_DRAFT, UNTIL_DRAFT, Subschema
+from maze.grammar.schema.keywords import KNOWN_KEYWORDS, SINCE_DRAFT, UNTIL_DRAFT, Subschema
 from maze.json_text import JsonValue, shown
 
 _DRAFT_URIS = {
@@ -88,6 +88,13 @@ def guessed_drafts(schema: JsonValue, parts: Sequence[Subschema]) -> Iterator[st
         # A mistake in the value of one keyword must not silence others.
         if not any(_falls_silent(part.schema, draft) for part in parts):
             yield _DRAFT_URIS[draft]
+
+
+def is_reference_only(schema: JsonValue, draft: int) -> bool:
+    """Whether a schema says what it refers to, and nothing beside it."""
+    if not isinstance(schema, dict) or "$ref" not in schema:
+        return False
+    return draft <= 7 or KNOWN_KEYWORDS.isdisjoint(schema.keys() - _SAYS_NOTHING_BESIDE_REF - {"$ref"})
 
 
 def _falls_silent(schema: dict[str, JsonValue], draft: int) -> bool:

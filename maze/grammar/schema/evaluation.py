@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations, pairwise
 from math import inf
 
-from maze.grammar.pattern.tree import ANYTHING, NOTHING, Node, alt, literal
-from maze.grammar.schema.conditions import ALWAYS, NEVER, Condition, Conditions, Kind, Member
+from maze.grammar.pattern.questions import Questions
+from maze.grammar.pattern.tree import ANYTHING, NOTHING, Node, alt, literal, negation
+from maze.grammar.schema.conditions import ALWAYS, NEVER, Condition, Conditions, Item, Kind, Member, TooManyError
+from maze.grammar.schema.constants import present, property_of
 from maze.grammar.schema.references import Place, References
 from maze.json_text import JsonValue
 
@@ -25,7 +28,13 @@ class Look:
     """Items that satisfy this."""
 
 
-class _UnknownError(Exception):
+MAX_LOOKED_AT = 200
+"""Most sets of names of which each is looked at under conditions of its own, for `unevaluatedProperties`."""
+MAX_EVALUATING = 6
+"""Most alternatives with `contains` on which it depends what `unevaluatedItems` is about."""
+
+
+class UnknownLookError(Exception):
     """Some keyword looks at parts that cannot be told."""
 
 
@@ -44,12 +53,9 @@ class Evaluation:
         self._condition_of = condition_of
         self._pattern_language = pattern_language
 
-    def looks_of(self, place: Place, kind: Kind) -> list[Look] | None:
-        """What the schema at a place looks at, its `unevaluated...` left aside; None if that cannot be told."""
-        try:
-            return list(self._looks(place, kind, outermost=True))
-        except _UnknownError:
-            return None
+    def looks_of(self, place: Place, kind: Kind) -> list[Look]:
+        """What the schema at a place looks at, its `unevaluated...` left aside. Raises UnknownLookError."""
+        return list(self._looks(place, kind, outermost=True))
 
     def _looks(self, place: Place, kind: Kind, *, outermost: bool = False) -> Iterator[Look]:
         schema = place.schema
@@ -68,7 +74,7 @@ class Evaluation:
             return
         patterns = [self._pattern_language(pattern) for pattern in schema.get("patternProperties", {})]
         if None in patterns:
-            raise _UnknownError
+            raise UnknownLookError
         names = alt(*map(literal, schema.get("properties", {})), *(each for each in patterns if each is not None))
         if names != NOTHING:
             yield Look(ALWAYS, names=names)
@@ -100,8 +106,7 @@ class Evaluation:
             for child in schema.get(keyword, ()):
                 yield from self._if(self._condition_of(inside(child)), inside(child), kind)
         for name, child in schema.get("dependentSchemas", {}).items():
-            present = self._conditions.of(Member(name, literal(name), ALWAYS, some=True))
-            yield from self._if(present, inside(child), kind)
+            yield from self._if(present(self._conditions, name), inside(child), kind)
         if "if" in schema:
             holds = self._condition_of(inside(schema["if"]))
             yield from self._if(holds, inside(schema["if"]), kind)
@@ -113,3 +118,64 @@ class Evaluation:
         """What a schema looks at that applies where a condition holds."""
         for look in self._looks(place, kind):
             yield Look(self._conditions.every((condition, look.condition)), look.names, look.items, look.matching)
+
+
+def properties_left_over(
+    looks: Sequence[Look], condition: Condition, conditions: Conditions, questions: Questions
+) -> Condition:
+    """Each property satisfies the condition, or something holds that looks at it. Raises TooManyError."""
+    cells: list[tuple[Node, tuple[Condition, ...]]] = [(ANYTHING, ())]
+    for look in looks:
+        split = []
+        for names, looked_at in cells:
+            conditions.budget.spend(10)
+            within, outside = questions.meet(names, look.names), questions.meet(names, negation(look.names))
+            if look.condition != ALWAYS and questions.is_nothing(within) is not True:
+                split.append((within, (*looked_at, look.condition)))
+            if questions.is_nothing(outside) is not True:
+                split.append((outside, looked_at))
+        cells = split
+        if len(cells) > MAX_LOOKED_AT:
+            raise TooManyError
+    return conditions.every(
+        conditions.some((_all_of(names, condition, conditions, questions), *looked_at)) for names, looked_at in cells
+    )
+
+
+def _all_of(names: Node, condition: Condition, conditions: Conditions, questions: Questions) -> Condition:
+    texts = questions.texts_of(names, MAX_LOOKED_AT)
+    if texts is None:
+        return conditions.of(Member(None, names, condition, some=False))
+    return conditions.every(property_of(conditions, text, condition) for text in texts)
+
+
+def items_left_over(looks: Sequence[Look], condition: Condition, conditions: Conditions) -> Condition:
+    """Each item satisfies the condition, or something holds that looks at it. Raises TooManyError.
+
+    Of what looks at the items that match, some set holds: with all that hold the least is left over.
+    """
+    optional = [look for look in looks if look.matching != NEVER and look.condition != ALWAYS]
+    if len(optional) > MAX_EVALUATING:
+        raise TooManyError
+    ways = []
+    for count in range(len(optional) + 1):
+        for holding in combinations(optional, count):
+            matching = [look.matching for look in looks if look.condition == ALWAYS] + [
+                look.matching for look in holding
+            ]
+            enough = conditions.some((condition, *matching))
+            ways.append(conditions.every((*(look.condition for look in holding), _items(looks, enough, conditions))))
+    return conditions.some(ways)
+
+
+def _items(looks: Sequence[Look], condition: Condition, conditions: Conditions) -> Condition:
+    ends = sorted({0.0, inf, *(look.items for look in looks)})
+    return conditions.every(
+        conditions.some(
+            (
+                conditions.of(Item(int(first), None if end == inf else int(end), condition, some=False)),
+                *(look.condition for look in looks if look.items >= end),
+            )
+        )
+        for first, end in pairwise(ends)
+    )

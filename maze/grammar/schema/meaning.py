@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import combinations
-from math import inf
 
-from maze.grammar.budget import Budget
+from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.pattern.code_points import ANY
 from maze.grammar.pattern.questions import Questions
 from maze.grammar.pattern.tree import Chars, Node, alt, literal, negation, repeat
@@ -28,11 +26,13 @@ from maze.grammar.schema.conditions import (
     PropertyNames,
     Size,
     Text,
+    TooManyError,
     Unique,
     Unsure,
 )
 from maze.grammar.schema.constants import constant, present, property_of
-from maze.grammar.schema.evaluation import Evaluation, Look
+from maze.grammar.schema.drafts import is_reference_only
+from maze.grammar.schema.evaluation import Evaluation, UnknownLookError, items_left_over, properties_left_over
 from maze.grammar.schema.format_languages import BASE64, CHECKED_ENCODINGS, is_known, language_of_format
 from maze.grammar.schema.patterns import pattern_language
 from maze.grammar.schema.references import Place, References, Scope
@@ -49,9 +49,6 @@ _KINDS = {
 
 
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
-
-MAX_EVALUATING = 6
-"""Most alternatives on which it depends what `unevaluatedProperties` or `unevaluatedItems` is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +114,9 @@ class Meanings:
 
     def _of_place(self, references: References, place: Place, pointer: str) -> Condition:
         self.budget.spend(10)
+        # So that all references to one schema are one condition.
+        while is_reference_only(place.schema, place.draft):
+            place, pointer = references.target(place), place.schema["$ref"]
         schema = place.schema
         if not isinstance(schema, dict):
             return NEVER if schema is False else ALWAYS
@@ -341,40 +341,23 @@ class _Schema:
             yield self._unevaluated(Kind.OBJECT, "unevaluatedProperties", place, pointer)
 
     def _unevaluated(self, kind: Kind, keyword: str, place: Place, pointer: str) -> Condition:
-        """What no other keyword looks at satisfies a condition.
-
-        Which keywords look at it depends on which alternatives a value satisfies. Some set of them holds, and what they
-        leave over satisfies the condition: with all that hold the least is left over, so none need be excluded.
-        """
-        conditions = self.conditions
+        """What no other keyword looks at satisfies a condition."""
         condition = self._child(place.schema[keyword], place, f"{pointer}/{keyword}")
         if condition == ALWAYS:
             return ALWAYS
-        looks = Evaluation(
+        evaluation = Evaluation(
             self.conditions,
             self._references,
             lambda inner: self._of_place(inner, pointer),
             self._meanings.pattern_language,
-        ).looks_of(place, kind)
-        if looks is None or len(optional := [look for look in looks if look.condition != ALWAYS]) > MAX_EVALUATING:
+        )
+        try:
+            looks = evaluation.looks_of(place, kind)
+            if kind is Kind.OBJECT:
+                return properties_left_over(looks, condition, self.conditions, self._meanings.questions)
+            return items_left_over(looks, condition, self.conditions)
+        except (UnknownLookError, TooManyError, OverBudgetError):
             return self._unsure(kind, keyword, f"`{keyword}`", f"{pointer}/{keyword}")
-        ways = []
-        for count in range(len(optional) + 1):
-            for holding in combinations(optional, count):
-                found = [look for look in looks if look.condition == ALWAYS] + list(holding)
-                held = [look.condition for look in holding]
-                ways.append(conditions.every((*held, self._left_over(found, condition, kind))))
-        return conditions.some(ways)
-
-    def _left_over(self, looks: Sequence[Look], condition: Condition, kind: Kind) -> Condition:
-        of = self.conditions.of
-        if kind is Kind.OBJECT:
-            return of(Member(None, negation(alt(*(look.names for look in looks))), condition, some=False))
-        first = max((look.items for look in looks), default=0)
-        matched = [look.matching for look in looks if look.matching != NEVER]
-        if first == inf:
-            return ALWAYS
-        return of(Item(int(first), None, self.conditions.some((condition, *matched)), some=False))
 
     def _dependencies(self, place: Place, pointer: str) -> Iterator[Condition]:
         schema, conditions = place.schema, self.conditions

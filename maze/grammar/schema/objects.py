@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from maze.grammar.pattern.tree import ANYTHING, Node, alt, both, literal, negation
 from maze.grammar.schema.conditions import (
@@ -28,6 +29,8 @@ from maze.grammar.schema.conditions import (
 from maze.grammar.schema.emptiness import has_no_text
 from maze.grammar.schema.meaning import Meanings
 
+MAX_LISTED_NAMES = 32
+"""Most names of a pattern that are written one by one where it matters that no name comes twice."""
 MAX_CELLS = 64
 """Most ways in which patterns of names overlap in one object."""
 MAX_WAYS_OF_PROPERTY = 16
@@ -67,7 +70,7 @@ class Way:
     rest: Condition
 
 
-def _is_of_some_name(atom: Atom) -> bool:
+def _is_of_some_name(atom: Atom) -> TypeGuard[Member]:
     return isinstance(atom, Member) and atom.name is None and atom.some and atom.condition != ALWAYS
 
 
@@ -132,9 +135,14 @@ class Objects:
             for name in names
         ]
         self.others = self._cells(general)
-        self.repetition_matters = any(map(_is_of_some_name, atoms_in_order(conditions, self.formula)))
-        """Whether another property of the same name, which holds instead for some readers, may undo what one does."""
         self._about: dict[tuple[int, Name | OtherNames], bool] = {}
+        of_some_name = [atom for atom in atoms_in_order(conditions, self.formula) if _is_of_some_name(atom)]
+        if of_some_name or self._wants_several(self.formula):
+            self._list_names()
+        self.repetition_matters = any(
+            names.condition != NEVER and self._is_about(atom, names) for atom in of_some_name for names in self.others
+        )
+        """Whether another property of the same name, which holds instead for some readers, may undo what one does."""
         self._steps: dict[tuple[Condition, object], Condition] = {}
 
     def _on_name(self, name: str, general: Sequence[Member]) -> Iterator[Condition]:
@@ -194,6 +202,17 @@ class Objects:
             if len(cells) > MAX_CELLS:
                 raise TooManyError
         return cells
+
+    def _list_names(self) -> None:
+        """Write names of which there are few one by one, each of which then comes once only."""
+        others = []
+        for names in self.others:
+            texts = None if names.condition == NEVER else self._questions.texts_of(names.language, MAX_LISTED_NAMES)
+            if texts is None:
+                others.append(names)
+            else:
+                self.names.extend(Name(text, required=False, condition=names.condition) for text in texts)
+        self.others = others
 
     def _has_no_text(self, language: Node) -> bool:
         return has_no_text(language, self._questions, self._conditions.budget)
@@ -330,5 +349,8 @@ class Objects:
 
     def note_count(self, formula: Condition) -> None:
         """Note that names which the condition does not speak of may be the same, where two or more are wanted."""
-        if any(isinstance(atom, Size) and atom.low > 1 for atom in atoms_in_order(self._conditions, formula)):
+        if self._wants_several(formula):
             self.notes |= self._counting_notes
+
+    def _wants_several(self, formula: Condition) -> bool:
+        return any(isinstance(atom, Size) and atom.low > 1 for atom in atoms_in_order(self._conditions, formula))

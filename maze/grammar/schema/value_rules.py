@@ -297,7 +297,7 @@ class _Writing:
             if shape is not None:
                 notes |= shape.notes
                 distinct = None
-                if shape.unique is not None and shape.high != 1:
+                if shape.unique is not None and (shape.high is None or shape.high > 1):
                     distinct = self._finite.distinct(shape)
                     if distinct is None and not self._differ(shape):
                         notes.add(shape.unique.note)
