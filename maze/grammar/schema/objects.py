@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from maze.grammar.pattern.machine import without_complements
 from maze.grammar.pattern.tree import ANYTHING, Node, alt, both, literal, negation
 from maze.grammar.schema.conditions import (
     ALWAYS,
@@ -182,7 +183,8 @@ class Objects:
             cells = split
             if len(cells) > MAX_CELLS:
                 raise TooManyError
-        return cells
+        budget = self._conditions.budget
+        return [OtherNames(without_complements(cell.language, budget), cell.condition) for cell in cells]
 
     def _has_no_text(self, language: Node) -> bool:
         return has_no_text(language, self._questions, self._conditions.budget)
