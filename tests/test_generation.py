@@ -191,6 +191,40 @@ def test_every_generation_satisfies_its_constraints_or_was_cut_off(maze: Orchest
     assert successes or title in SELDOM_DONE or " as " in title, "every one of them was cut off"
 
 
+WORDS = ("secret", "please", "token", "async", "return")
+NO_WORDS = tuple(f"^(?!.*{word})" for word in WORDS)
+KINDS_OF_CHARACTERS = ("[0-9]", "[A-Z]", "[a-z]", "[-!.,]")
+
+
+def _all_of(*schemas: object, **more: object) -> ConstraintIR:
+    return ConstraintIR(json_schema=json.dumps({"type": "string", "allOf": schemas, **more}))
+
+
+@pytest.mark.parametrize(
+    "constraint",
+    [
+        ConstraintIR(regex_patterns=("^[!-~]{8,16}$", *KINDS_OF_CHARACTERS[:3], "^(?!.*(?:abc|123))")),
+        ConstraintIR(regex_patterns=(r"^(?s:.{0,200})$", *NO_WORDS)),
+        ConstraintIR(regex_patterns=(r"^(?s:.{0,60})$", *NO_WORDS[:2])),
+        ConstraintIR(regex_patterns=NO_WORDS),
+        ConstraintIR(regex_patterns=(r"^(?s:.{0,200})$", *WORDS)),
+        _all_of({"pattern": f"^(?!.*({'|'.join(WORDS)}))"}, maxLength=60),
+        _all_of({"not": {"pattern": "|".join(WORDS)}}, maxLength=60),
+        _all_of(*({"not": {"pattern": word}} for word in WORDS), minLength=10, maxLength=100),
+        _all_of(*({"pattern": word} for word in WORDS[:4]), maxLength=200),
+        _all_of(*({"pattern": some} for some in KINDS_OF_CHARACTERS), minLength=8, maxLength=16),
+        _all_of({"pattern": "^(?!.*secret)(?!.*please)(?=.*[0-9])(?=.*[A-Z]).{8,40}$"}),
+        _all_of({"format": "hostname"}, {"not": {"pattern": "local"}}, maxLength=40),
+    ],
+)
+def test_what_is_said_to_be_enforced_is_no_more_work_than_an_engine_does_for_real_tokens(
+    maze: Orchestrator, constraint: ConstraintIR
+) -> None:
+    options = GenerationOptions(max_tokens=30, temperature=1.0, seed=1)
+    result = maze.generate(Intent("Write a short text about a token."), [constraint], options)
+    assert "did not enforce" not in str(result.error), (result.error, result.code)
+
+
 def test_an_impossible_wish_is_refused_before_the_model_is_asked(maze: Orchestrator) -> None:
     result = maze.generate(Intent("x"), [ConstraintIR(regex_patterns=("^a$",)), ConstraintIR(regex_patterns=("^b$",))])
     assert result.status is Status.CONTRADICTION

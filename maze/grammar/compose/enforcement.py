@@ -12,6 +12,7 @@ from maze.grammar.compose.groups import Group, PatternGroup, grammar_of, lark_of
 from maze.grammar.compose.structures import GrammarStructure, SchemaStructure, Structure, products
 from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, check_grammar, is_bearable
 from maze.grammar.pattern.bearable import is_bearable_for_llguidance
+from maze.grammar.pattern.machine import without_complements
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.pattern.tree import Node, both, conjuncts
 from maze.grammar.schema.lower import only_types
@@ -202,7 +203,7 @@ def _all_patterns(groups: Sequence[PatternGroup], budget: Budget) -> EngineGramm
     language = _intersection(groups)
     if not budget.has_optional_steps or not is_bearable_for_llguidance(language, budget):
         return None
-    grammar = grammar_of(language)
+    grammar = grammar_of(without_complements(language, budget))
     return grammar if is_bearable(grammar, budget, CAREFUL_LIMITS) else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.pattern.automaton import is_empty
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
-from maze.grammar.pattern.tree import Both, Chars, Node, Repeat, both, conjuncts, is_plain, positions_of
+from maze.grammar.pattern.tree import Both, Node, both, conjuncts, is_length, is_plain, positions_of
 
 MAX_INTERSECTED_POSITIONS = 400
 """Most positions of languages that llguidance intersects though an automaton of them is over our budget."""
@@ -18,7 +18,7 @@ def is_bearable_for_llguidance(language: Node, budget: Budget) -> bool:
     Bounds on the length alone make it no harder, though an automaton with them is large.
     """
     if isinstance(language, Both):
-        others = [item for item in language.items if not (isinstance(item, Repeat) and isinstance(item.item, Chars))]
+        others = [item for item in language.items if not is_length(item)]
         if len(others) < len(language.items):
             return conjuncts(language) <= MAX_CONJUNCTS and is_bearable_for_llguidance(both(*others), budget)
     if is_plain(language) or positions_of(language) <= MAX_INTERSECTED_POSITIONS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from maze.grammar.budget import Budget, Construction, OverBudgetError
 from maze.grammar.pattern.automaton import Alphabet, make_dfa, smallest, without_intersections
 from maze.grammar.pattern.code_points import ANY
+from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.pattern.tree import (
     ANYTHING,
     Alt,
@@ -18,6 +19,7 @@ from maze.grammar.pattern.tree import (
     alt,
     both,
     cat,
+    children,
     is_plain,
     negation,
     positions_of,
@@ -33,6 +35,8 @@ MAX_POSITIONS = 300
 """Most positions of an expression that an automaton is soon made of."""
 _MAX_COUNT = 8
 """Repetitions of any more are without end in one that does not."""
+_MAX_COMPLEMENT_STEPS = 20_000
+"""The same where an expression with a complement will do."""
 
 
 def as_machine(language: Node, budget: Construction) -> Machine:
@@ -107,11 +111,50 @@ def _without_counts(node: Node) -> Node:
     return node
 
 
-def plain_expression(language: Node, budget: Budget) -> Node | None:
+def plain_expression(language: Node, budget: Budget, steps: int = _MAX_STEPS_BACK) -> Node | None:
     """An equal expression without intersections, complements and automata; None if it would be large."""
     if is_plain(language):
         return language
     try:
-        return without_intersections(language, budget, _MAX_STEPS_BACK)
+        return without_intersections(language, budget, steps)
     except OverBudgetError:
         return None
+
+
+def without_complements(language: Node, budget: Budget) -> Node:
+    """The same texts, complements written as plain expressions where these are not large.
+
+    At each token that leads out of a complement, llguidance has to prove that nothing of an intersection is left. Of a
+    few with texts of any length it cannot within what it allows itself, and lets a model of llama.cpp write anything.
+    """
+    if is_plain(language):
+        return language
+    match language:
+        case Both(items):
+            return both(*(without_complements(item, budget) for item in items))
+        case Alt(items):
+            return alt(*(without_complements(item, budget) for item in items))
+        case Cat(items):
+            return cat(*(without_complements(item, budget) for item in items))
+        case Not(item) if _has_endless(item):
+            plain = plain_expression(language, budget, _MAX_COMPLEMENT_STEPS)
+            choices = _choices(item)
+            if plain is None and 1 < len(choices) <= MAX_CONJUNCTS:
+                return both(*(without_complements(negation(choice), budget) for choice in choices))
+            return plain or language
+    return language
+
+
+def _choices(language: Node) -> tuple[Node, ...]:
+    """What a language is the union of, by the first alternatives in it."""
+    if isinstance(language, Cat):
+        for place, item in enumerate(language.items):
+            if isinstance(item, Alt):
+                before, after = language.items[:place], language.items[place + 1 :]
+                return tuple(cat(*before, each, *after) for each in item.items)
+    return language.items if isinstance(language, Alt) else (language,)
+
+
+def _has_endless(language: Node) -> bool:
+    is_endless = isinstance(language, Machine) or (isinstance(language, Repeat) and language.high is None)
+    return is_endless or any(map(_has_endless, children(language)))

@@ -341,6 +341,11 @@ def conjuncts(node: Node) -> int:
     return sum(map(conjuncts, children(node)))
 
 
+def is_length(node: Node) -> bool:
+    """Whether the tree bounds the number of characters of some kind, and says nothing else."""
+    return isinstance(node, Repeat) and isinstance(node.item, Chars)
+
+
 def has_machine(node: Node) -> bool:
     """Whether a finished automaton is in the tree."""
     return isinstance(node, Machine) or any(map(has_machine, children(node)))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
+from maze.grammar.pattern.machine import without_complements
 from maze.grammar.pattern.tree import ANYTHING, Node, alt, both, literal, negation
 from maze.grammar.schema.conditions import (
     ALWAYS,
@@ -201,7 +202,8 @@ class Objects:
             cells = split
             if len(cells) > MAX_CELLS:
                 raise TooManyError
-        return cells
+        budget = self._conditions.budget
+        return [OtherNames(without_complements(cell.language, budget), cell.condition) for cell in cells]
 
     def _list_names(self) -> None:
         """Write names of which there are few one by one, each of which then comes once only."""

@@ -11,11 +11,13 @@ from maze.grammar.budget import OverBudgetError
 from maze.grammar.cfg.analysis import pruned
 from maze.grammar.cfg.automaton_rules import as_rules
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol
+from maze.grammar.llguidance import CAREFUL_LIMITS, is_bearable
 from maze.grammar.pattern.automaton import without_intersections
 from maze.grammar.pattern.bearable import is_bearable_for_llguidance
-from maze.grammar.pattern.machine import plain_expression
+from maze.grammar.pattern.machine import plain_expression, without_complements
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
-from maze.grammar.pattern.tree import Alt, Node, both, conjuncts, has_machine, is_plain
+from maze.grammar.pattern.printer import to_terminal
+from maze.grammar.pattern.tree import Alt, Node, both, conjuncts, has_machine, is_length, is_plain
 from maze.grammar.pattern.tree import conditions as parts_of
 from maze.grammar.schema import arrays
 from maze.grammar.schema.conditions import (
@@ -37,10 +39,13 @@ from maze.grammar.schema.meaning import Meanings
 from maze.grammar.schema.object_rules import ObjectRules
 from maze.grammar.schema.satisfiable import WORDS, Satisfiable, Term
 from maze.grammar.schema.strings import quoted_language
+from maze.types import EngineGrammar
 
 MAX_DIFFERENT = 16
 """Most items of an array of which it is looked whether what they must be tells them apart."""
 _NUMBER = "number"
+_FIRST_TOKENS = 3
+"""Most of what an engine has to work out about a string it does behind its quote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,7 @@ class _Writing:
         self._count = 0
         self._numbers: dict[Node, Nonterminal] = {}
         self._has_numbers_in_rules = False
+        self._tried: dict[Node, bool] = {}
 
     def run(self, condition: Condition) -> ValueRules:
         start = self._value(condition)
@@ -215,7 +221,7 @@ class _Writing:
         if kind in (Kind.NUMBER, Kind.STRING):
             language, wider = self._satisfiable.language(condition, kind)
             notes.update(wider)
-            if not self._is_bearable(language):
+            if not self._is_bearable(language, kind):
                 try:
                     language = without_intersections(language, self._budget)
                 except OverBudgetError:
@@ -223,7 +229,7 @@ class _Writing:
                     number = f"over {MAX_CONJUNCTS}" if many else "some large"
                     what = f"what is one of {number} patterns for one value"
                     notes.add(self._meanings.note_on(whole, what))
-                    language, _ = self._satisfiable.language(ALWAYS, kind)
+                    language = self._bearable_part(language, kind)
             if has_no_text(language, self._meanings.questions, self._budget):
                 return ()
             return ((self._number(language) if kind is Kind.NUMBER else self._string(language),),)
@@ -248,19 +254,41 @@ class _Writing:
             for production in self._exact_productions(each, kind, notes, whole)
         )
 
-    def _is_bearable(self, language: Node) -> bool:
-        """Whether llguidance can be given a language. Formats are large, but known to be no trouble to it."""
+    def _bearable_part(self, language: Node, kind: Kind) -> Node:
+        """What can be enforced of an intersection that cannot be as a whole."""
+        kept, _ = self._satisfiable.language(ALWAYS, kind)
+        parts = parts_of(language)
+        for part in parts if len(parts) <= MAX_CONJUNCTS else ():
+            if self._budget.has_optional_steps and self._is_bearable(both(kept, part), kind):
+                kept = both(kept, part)
+        return kept
+
+    def _is_bearable(self, language: Node, kind: Kind) -> bool:
+        """Whether an engine can be given a language. Formats are large, but known to be no trouble to llguidance."""
         if is_plain(language):
             return True
         if conjuncts(language) > MAX_CONJUNCTS:
             return False
         if isinstance(language, Alt):
-            return all(map(self._is_bearable, language.items))
+            return all(self._is_bearable(item, kind) for item in language.items)
         foreign = [item for item in parts_of(language) if item not in self._meanings.parts_of_formats]
-        return is_bearable_for_llguidance(both(*foreign), self._budget)
+        if not is_bearable_for_llguidance(both(*foreign), self._budget):
+            return False
+        return kind is Kind.NUMBER or self._gets_through(language)
+
+    def _gets_through(self, language: Node) -> bool:
+        """Whether an engine does not give up on the first tokens of a string, and lets the model write anything."""
+        patterns = [part for part in parts_of(language) if not is_length(part)]
+        if len(patterns) < 2 and all(map(is_plain, patterns)):
+            return True
+        if language not in self._tried:
+            terminal = to_terminal(quoted_language(without_complements(language, self._budget)))
+            grammar = EngineGrammar(f"start: STRING\nSTRING: {terminal}\n")
+            self._tried[language] = is_bearable(grammar, self._budget, CAREFUL_LIMITS, _FIRST_TOKENS)
+        return self._tried[language]
 
     def _string(self, language: Node) -> Symbol:
-        return Pattern("string", quoted_language(language))
+        return Pattern("string", quoted_language(without_complements(language, self._budget)))
 
     def _number(self, language: Node) -> Symbol:
         """A terminal or, where it would be too large an expression, rules with one state each."""
