@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from benchmarks import llguidance_replay
+from benchmarks import _llguidance_replay
 from benchmarks.schema_coverage import corpus
 from maze.errors import MazeError
 from maze.grammar import compile_constraints
@@ -96,7 +96,7 @@ def walks(name: str, grammar: EngineGrammar) -> Iterator[dict[str, object]]:
                 following = matcher.next_bytes()
             except GuidanceError:
                 break
-            masks.append(llguidance_replay.mask_of(matcher._matcher))
+            masks.append(_llguidance_replay.mask_of(matcher._matcher))
             if not following or len(walk) == WALK_BYTES:
                 break
             plain = [byte for byte in following if 0x20 <= byte < 0x7F]
@@ -128,7 +128,7 @@ def replay(python: Path, cases: Path) -> tuple[int, list[str]]:
         # A grammar on which it dies is its last; the next process goes on behind it.
         text = "\n".join(lines[done:]) + "\n"
         ran = subprocess.run(
-            [python, llguidance_replay.__file__],
+            [python, _llguidance_replay.__file__],
             input=text,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -20,6 +20,7 @@ from maze.errors import (
     UnsupportedConstraintError,
 )
 from maze.grammar import compile_constraints
+from maze.grammar.budget import Budget
 from maze.grammar.compose.reading import MAX_PARTS, MAX_PATTERN_CHARACTERS_TOGETHER
 from maze.types import CompiledConstraints, ConstraintIR, EngineGrammar, Handling, OnUnenforceable, TokenMaskRules
 
@@ -219,6 +220,56 @@ def test_a_pattern_that_no_usual_spelling_of_a_schema_matches_is_checked() -> No
     )
     assert list(handlings(result).values()) == ["enforced", "checked"]
     assert "no text in the usual spelling" in result.parts[1].reason
+
+
+RECORD = """{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"integer"},"c":{"type":"string"},
+"d":{"type":"array","items":{"type":"string"}}},"required":["a"]}"""
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["^.{1,2000}$", r"^[\s\S]{0,5000}$", "^(?=.{0,900}$)", "^.{500,}$", r"^\S{1,1500}$", r"^(?=[\s\S]{10,900}$)"],
+)
+def test_a_bound_on_the_length_of_a_whole_text_is_known_from_afar_to_be_too_much(pattern: str) -> None:
+    alone, beside = Budget(), Budget()
+    compile_constraints([IR(json_schema=RECORD)], budget=alone)
+    result = compile_constraints([IR(json_schema=RECORD, regex_patterns=(pattern,))], budget=beside)
+    assert list(handlings(result).values()) == ["enforced", "checked"]
+    assert "too much work for an engine" in result.parts[1].reason
+    assert beside.spent - alone.spent < 40_000  # of which the product takes next to nothing
+
+
+@pytest.mark.parametrize("schema", ['{"type":"string"}', '{"enum":["x","xyz"]}', '{"const":{"a":["x"]}}'])
+def test_a_bound_on_the_length_is_enforced_where_a_text_has_one_part_of_any_length(schema: str) -> None:
+    result = compiled(IR(json_schema=schema, regex_patterns=("^.{4,1500}$",)))
+    assert set(handlings(result).values()) == {"enforced"}
+
+
+def test_a_pattern_is_enforced_beside_strings_that_are_counted_far_and_formats() -> None:
+    schema = """{"type":"object","properties":{"a":{"type":"string","maxLength":5000},
+    "b":{"type":"string","format":"email"},"c":{"type":"string","minLength":300,"maxLength":400}},
+    "required":["a","b","c"],"additionalProperties":false}"""
+    result = compiled(IR(json_schema=schema, regex_patterns=("secret",)))
+    assert set(handlings(result).values()) == {"enforced"}
+    for a, b, c, is_one in (
+        ("secret", "a@b.c", "x" * 300, True),
+        ("x" * 4990 + "secret", "a@b.c", "x" * 300, True),
+        ("x" * 4995 + "secret", "a@b.c", "x" * 300, False),
+        ("x", "secret@b.c", "x" * 400, True),
+        ("x", "secret", "x" * 400, False),
+        ("", "a@b.c", "y" * 294 + "secret", True),
+        ("", "a@b.c", "y" * 293 + "secret", False),
+        ("", "a@b.c", "y" * 300, False),
+    ):
+        assert accepts(grammar_of(result), json.dumps({"a": a, "b": b, "c": c}, separators=(",", ":"))) is is_one, b
+
+
+@pytest.mark.parametrize("pattern", ["^(?!.*password)", "^(?!.*(?:eval|exec|import))", r"^(?![\s\S]*TODO)"])
+def test_what_must_not_be_in_a_text_is_cheap_beside_a_schema(pattern: str) -> None:
+    budget = Budget()
+    result = compile_constraints([IR(json_schema=RECORD, regex_patterns=(pattern,))], budget=budget)
+    assert set(handlings(result).values()) == {"enforced"}
+    assert budget.spent < 300_000
 
 
 def test_a_pattern_that_wants_space_gets_it() -> None:

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 
-from maze.grammar.budget import MAX_CONSTRUCTION_STEPS, Budget, Construction, OverBudgetError
+from maze.grammar.budget import Budget, Construction, OverBudgetError
 from maze.grammar.cfg.analysis import FirstFollow, pruned
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal
-from maze.grammar.cfg.product_cost import least_steps
+from maze.grammar.cfg.product_cost import counted_by_automaton, counted_by_expression, is_too_much
 from maze.grammar.pattern.automaton import DEAD, Alphabet, Dfa, make_dfa, smallest, ways_between
-from maze.grammar.pattern.machine import outline, rough_outline
+from maze.grammar.pattern.machine import outlines
 from maze.grammar.pattern.questions import Questions
 from maze.grammar.pattern.tree import Node, both, has_machine
 
 MAX_PRODUCTIONS = 10_000
 """Most productions of a product. As many make about 400 KB of Lark text, which llguidance compiles in 0.2 s."""
-_MAX_TERMINAL_STEPS = 100_000
+_MAX_TERMINAL_STEPS = 200_000
 """Most steps of making an automaton for one terminal; one that takes more is taken for a wider language."""
 _MAX_SEARCH_STEPS = 5_000
 """Most steps in the search for a text of such a terminal that leads from one state to another."""
@@ -75,23 +76,25 @@ class Product:
         """Raises OverBudgetError if it takes too long to find out which states the texts lead to."""
         self._cfg = cfg
         self._budget = budget.construction()
-        if least_steps(cfg, language) > MAX_CONSTRUCTION_STEPS:
+        if is_too_much(cfg, counted_by_expression(language)):
             raise OverBudgetError
         self._language = language
         self._questions = Questions(budget, _MAX_SEARCH_STEPS)
-        outlines = {
-            terminal: (*outline(terminal.language, self._budget), rough_outline(terminal.language))
+        expressions = {
+            terminal: outlines(terminal.language, self._budget)
             for terminal in cfg.terminals()
             if isinstance(terminal, Pattern)
         }
-        self._wider = {terminal for terminal, (_, is_wider, _) in outlines.items() if is_wider}
+        self._alphabet = Alphabet([language, *chain.from_iterable(expressions.values())], self._budget)
+        self._wider: set[Pattern] = set()
         """Those that are taken for a wider language to find out which states their texts lead to."""
-        expressions = [expression for close, _, rough in outlines.values() for expression in (close, rough)]
-        self._alphabet = Alphabet([language, *expressions], self._budget)
         self._end_mark = 1 << self._alphabet.size
         self._dfa = smallest(make_dfa(language, self._alphabet, self._budget), self._budget)
+        if is_too_much(cfg, counted_by_automaton(self._dfa, self._alphabet)):
+            raise OverBudgetError
         self._terminals = {
-            pattern: self._automaton(pattern, close, rough, budget) for pattern, (close, _, rough) in outlines.items()
+            terminal: self._automaton(terminal, exact, (simpler, rough), budget)
+            for terminal, (exact, simpler, rough) in expressions.items()
         }
         self._moves = self._dfa.moves()
         self._moves_of = {pattern: dfa.moves() for pattern, dfa in self._terminals.items()}
@@ -113,12 +116,14 @@ class Product:
         """Whether it is certain that no text of the grammar is accepted."""
         return not any(state in self._dfa.accepting for state in self._results[self._cfg.start, 0])
 
-    def _automaton(self, pattern: Pattern, close: Node, rough: Node, budget: Budget) -> Dfa:
-        try:
-            return make_dfa(close, self._alphabet, budget.construction(_MAX_TERMINAL_STEPS))
-        except OverBudgetError:
-            self._wider.add(pattern)
-            return make_dfa(rough, self._alphabet, self._budget)
+    def _automaton(self, terminal: Pattern, exact: Node, wider: Iterable[Node], budget: Budget) -> Dfa:
+        """That of a terminal's language, or of the first of the wider ones that takes no longer than it may."""
+        for expression in (exact, *wider):
+            try:
+                return make_dfa(expression, self._alphabet, budget.construction(_MAX_TERMINAL_STEPS))
+            except OverBudgetError:
+                self._wider.add(terminal)
+        raise OverBudgetError
 
     # -------------------------------------------------------------------------------------------- forward
 

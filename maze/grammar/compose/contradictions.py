@@ -15,6 +15,7 @@ from maze.grammar.compose.structures import GrammarStructure, Structure, have_no
 from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, Outcome, check_grammar
 from maze.grammar.pattern.automaton import is_empty
 from maze.grammar.pattern.bearable import is_bearable_for_llguidance
+from maze.grammar.pattern.questions import Questions
 from maze.grammar.pattern.tree import NOTHING, Node, both, is_plain
 from maze.grammar.schema.json_shape import texts_of_type
 
@@ -23,7 +24,6 @@ MAX_TRIED_ALONE = 8
 grammars that are held against each other so."""
 MAX_NAMED_IN_CONFLICT = 20
 """Most parts that the error of a contradiction names."""
-
 _T = TypeVar("_T")
 
 
@@ -82,6 +82,8 @@ def _is_empty(language: Node, budget: Budget) -> bool:
     if is_plain(language):
         return language == NOTHING
     try:
+        if Questions(budget).has_a_sample(language):
+            return False
         return is_empty(language, budget)
     except OverBudgetError:
         if not budget.has_optional_steps or not is_bearable_for_llguidance(language, budget):

@@ -30,8 +30,8 @@ from maze.grammar.pattern.tree import (
 _MAX_STEPS_BACK = 100_000
 """Most steps on the way back to an expression; about 0.1 s."""
 _MAX_ITEM_POSITIONS = 20
-"""Most positions of what is repeated in an outline."""
-MAX_POSITIONS = 300
+"""Most positions of what is repeated and stays an expression."""
+FEW_POSITIONS = 300
 """Most positions of an expression that an automaton is soon made of."""
 _MAX_COUNT = 8
 """Repetitions of any more are without end in one that does not."""
@@ -52,22 +52,16 @@ def as_machine(language: Node, budget: Construction) -> Machine:
     )
 
 
-def outline(language: Node, budget: Construction) -> tuple[Node, bool]:
-    """An expression of fewer positions for a language, and whether it is wider: it then counts less far.
+def outlines(language: Node, budget: Construction) -> tuple[Node, Node, Node]:
+    """Expressions of ever fewer positions for all texts of a language, the first of them for no others.
 
-    Raises OverBudgetError.
+    The second counts less far; the third knows little more than how the texts begin and end. Raises OverBudgetError.
     """
     small = with_small_items(language, budget)
-    if positions_of(small) <= MAX_POSITIONS:
-        return small, False
-    return _without_counts(small), True
-
-
-def rough_outline(language: Node) -> Node:
-    """An expression of very few positions for all texts of a language, and for many others that begin and end alike."""
     items = language.items if isinstance(language, Cat) and len(language.items) > 1 else (ANYTHING,)
     first, last = ([item] if text_of(item) else [] for item in (items[0], items[-1]))
-    return cat(*first, repeat(Chars(ANY), 0 if first or last else 1, None), *last)
+    rough = cat(*first, repeat(Chars(ANY), 0 if first or last else 1, None), *last)
+    return small, _without_counts(small), rough
 
 
 def with_small_items(language: Node, budget: Construction) -> Node:
@@ -78,7 +72,8 @@ def with_small_items(language: Node, budget: Construction) -> Node:
         match node:
             case Repeat(item, low, high) if positions_of(item) > _MAX_ITEM_POSITIONS:
                 if item not in known:
-                    known[item] = as_machine(item, budget)
+                    machine = as_machine(item, budget)
+                    known[item] = machine if positions_of(machine) < positions_of(item) else item
                 return repeat(known[item], low, high)
             case Cat(items):
                 return cat(*map(small, items))
@@ -107,7 +102,7 @@ def _without_counts(node: Node) -> Node:
         case Both(items):
             return both(*map(_without_counts, items))
         case Not(item):
-            return node if positions_of(item) <= MAX_POSITIONS else ANYTHING
+            return node if positions_of(item) <= FEW_POSITIONS else ANYTHING
     return node
 
 

@@ -62,9 +62,13 @@ class Questions:
                     return True
                 if (texts := listed_texts(item)) is not None:
                     return not any(self.accepts(language, text) for text in texts)
-        if any(self.accepts(language, text) for text in _samples(language)):
+        if self.has_a_sample(language):
             return False
         return self._recogniser(language).shortest(self._budget.construction(self._search_steps)) is None
+
+    def has_a_sample(self, language: Node) -> bool:
+        """Whether one of a few texts that may well be in a language is. Raises OverBudgetError."""
+        return any(self.accepts(language, text) for text in _samples(language))
 
     def accepts(self, language: Node, text: str) -> bool:
         """Whether a text is in a language. Raises OverBudgetError."""
@@ -84,6 +88,10 @@ class Questions:
                 return all(self.accepts(item, text) for item in items)
             case Not(item):
                 return not self.accepts(item, text)
+            case Repeat(Chars(ranges), low, high):
+                self._budget.spend(len(text))
+                is_long_enough = low <= len(text) and (high is None or len(text) <= high)
+                return is_long_enough and all(contains(ranges, ord(character)) for character in text)
         self._budget.spend(len(text))
         return self._recogniser(language).accepts(text)
 

@@ -9,7 +9,7 @@ from maze.grammar.budget import Construction, OverBudgetError
 from maze.grammar.pattern.automaton import DEAD, Alphabet, Dfa, make_dfa
 from maze.grammar.pattern.code_points import Ranges, intersection
 from maze.grammar.pattern.derivative import Derivatives
-from maze.grammar.pattern.machine import MAX_POSITIONS, with_small_items
+from maze.grammar.pattern.machine import FEW_POSITIONS, with_small_items
 from maze.grammar.pattern.recogniser import Recogniser
 from maze.grammar.pattern.tree import (
     NOTHING,
@@ -91,7 +91,7 @@ def first_characters_by_trial(node: Node, derivatives: Derivatives, budget: Cons
 def _small_automaton(node: Node, budget: Construction) -> tuple[Alphabet, Dfa] | None:
     """An automaton with its alphabet, if it is soon made."""
     small = with_small_items(node, budget)
-    if positions_of(small) > MAX_POSITIONS:
+    if positions_of(small) > FEW_POSITIONS:
         return None
     alphabet = Alphabet([small], budget)
     try:
