@@ -127,7 +127,7 @@ typedef enum MazeStatus {
     MAZE_UNSUPPORTED_CONSTRAINT = 3,
     /** No text can satisfy the constraints together: the error names them. */
     MAZE_CONTRADICTION = 4,
-    /** The text does not satisfy a constraint; generate again or look at the validation. */
+    /** The text does not satisfy a constraint: the validation says which, and where. */
     MAZE_CONSTRAINT_VIOLATED = 5,
     /** The text was cut off before it was complete: raise max_tokens. The text is kept. */
     MAZE_TRUNCATED = 6,

@@ -23,7 +23,7 @@ class Status(IntEnum):
     INVALID_CONSTRAINT = 2, "A constraint cannot be read (broken JSON, bad regex, undefined symbol): fix it."
     UNSUPPORTED_CONSTRAINT = 3, "A constraint can be neither enforced nor checked: drop it, or set on_unenforceable."
     CONTRADICTION = 4, "No text can satisfy the constraints together: the error names them."
-    CONSTRAINT_VIOLATED = 5, "The text does not satisfy a constraint; generate again or look at the validation."
+    CONSTRAINT_VIOLATED = 5, "The text does not satisfy a constraint: the validation says which, and where."
     TRUNCATED = 6, "The text was cut off before it was complete: raise max_tokens. The text is kept."
     CONFIGURATION = 7, "The configuration is wrong: the error names the variable or field."
     STARTUP_FAILED = 8, "Python or a package could not be started: the error says what is missing."

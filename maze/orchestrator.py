@@ -418,50 +418,46 @@ def _check(
         raise unfit from None
     except MazeError as error:
         return None, error  # the text was paid for: it goes back with the error
-    return judgement.validation, _failure(judgement, completion, compiled, request)
+    return judgement.validation, _failure(judgement, completion, request)
 
 
-def _failure(
-    judgement: Judgement, completion: Completion, compiled: CompiledConstraints, request: Request
-) -> MazeError | None:
+def _failure(judgement: Judgement, completion: Completion, request: Request) -> MazeError | None:
     """Say why a finished text is not a success, or None if it is one."""
     violated = next((outcome for outcome in judgement.validation.outcomes if outcome.satisfied is False), None)
     if violated is None:
         return validation_error(judgement.validation)
     if completion.finish_reason == FINISHED_LENGTH:
-        return _hopeless(judgement, compiled, request) or TruncatedError(
+        return _hopeless(judgement, request) or TruncatedError(
             f"the text was cut off after {completion.tokens_generated} tokens before it was complete: "
             f"{describe_violation(violated)}; raise max_tokens (it was {request.max_tokens}), or use a model with a "
             "longer context"
         )
-    advice = _advice(violated, compiled, request)
+    advice = _advice(violated, request)
     if request.stop and violated.handling is Handling.ENFORCED:
         if judgement.hopeless is None:
             advice = "; a stop text may have ended it early"
         else:
-            violated, advice = judgement.hopeless, _advice(judgement.hopeless, compiled, request)
+            violated, advice = judgement.hopeless, _advice(judgement.hopeless, request)
     return ConstraintViolatedError(f"the generated text breaks its constraints: {describe_violation(violated)}{advice}")
 
 
-def _advice(violated: ConstraintOutcome, compiled: CompiledConstraints, request: Request) -> str:
+def _advice(violated: ConstraintOutcome, request: Request) -> str:
     """What to do about a part that is violated."""
     if violated.handling is Handling.ENFORCED:
         return "; the engine did not enforce it, so do not trust this engine with constraints"
     checked = "; this part could only be checked afterwards"
-    if compiled.grammar is None:
-        return f"{checked}, and nothing was enforced: ask for it in the prompt, or constrain what can be enforced"
     if request.temperature == 0:
         return f"{checked}, and the text is the same again at temperature 0: raise it, or relax the constraints"
     return f"{checked}: generate again, with another seed if you gave one, or relax the constraints"
 
 
-def _hopeless(judgement: Judgement, compiled: CompiledConstraints, request: Request) -> ConstraintViolatedError | None:
+def _hopeless(judgement: Judgement, request: Request) -> ConstraintViolatedError | None:
     """The error of a text that was cut off and could not have satisfied its constraints with more tokens either."""
     if judgement.hopeless is None:
         return None
     return ConstraintViolatedError(
         "the text was cut off, but more tokens would not help, as its beginning breaks its constraints: "
-        f"{describe_violation(judgement.hopeless)}{_advice(judgement.hopeless, compiled, request)}"
+        f"{describe_violation(judgement.hopeless)}{_advice(judgement.hopeless, request)}"
     )
 
 
@@ -471,7 +467,7 @@ def _judged_by_us(error: TruncatedError, compiled: CompiledConstraints, request:
         judgement = check(error.partial_text.encode(), compiled, request.deadline.at, may_be_cut_off=True)
     except (MazeError, UnicodeEncodeError):
         return error
-    return _hopeless(judgement, compiled, request) or error
+    return _hopeless(judgement, request) or error
 
 
 def _as_tuple(constraints: Sequence[ConstraintIR]) -> tuple[ConstraintIR, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from fault_server import DONE, FaultServer, answer, stream, summary, token
@@ -11,9 +12,13 @@ from test_dialects import choice, llama, llama_end, models
 
 from maze import ConstraintIR, GenerationOptions, Intent, MazeConfig, Orchestrator
 from maze.backends.base import FINISHED_LENGTH
+from maze.check import cut_off as cut_off_module
+from maze.check.cut_off import judge
+from maze.check.validation import TimeLimit, validate
 from maze.config import ModalConfig
 from maze.errors import Status
-from maze.types import GenerationResult
+from maze.grammar import compile_constraints
+from maze.types import CompiledConstraints, GenerationResult, ValidationResult
 
 
 def pattern(*texts: str) -> ConstraintIR:
@@ -152,3 +157,34 @@ def test_a_service_that_calls_a_text_cut_off_that_could_go_on_is_believed() -> N
         with Orchestrator(config) as maze:
             result = maze.generate(Intent("x"), [COLOUR], GenerationOptions(max_tokens=5))
     assert (result.status, result.code) == (Status.TRUNCATED, "re")
+
+
+@pytest.mark.parametrize(
+    ("constraints", "options", "advice"),
+    [
+        (CHECKED, GenerationOptions(), "generate again, with another seed if you gave one, or relax the constraints"),
+        (CHECKED, GenerationOptions(temperature=0.0), "the text is the same again at temperature 0"),
+    ],
+)
+def test_the_advice_is_one_that_can_change_something(
+    constraints: list[ConstraintIR], options: GenerationOptions, advice: str
+) -> None:
+    with Orchestrator(MazeConfig(), backend=ScriptedBackend(['"a text"'])) as maze:
+        result = maze.generate(Intent("x"), constraints, options)
+    assert result.status is Status.CONSTRAINT_VIOLATED
+    assert advice in str(result.error)
+
+
+def test_whether_a_text_could_go_on_is_asked_no_longer_than_the_call_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check_that_takes_all_the_time(text: bytes, compiled: CompiledConstraints, limit: TimeLimit) -> ValidationResult:
+        found = validate(text, compiled, limit)
+        while time.monotonic() < ends_at:
+            time.sleep(0.01)
+        return found
+
+    monkeypatch.setattr(cut_off_module, "validate", check_that_takes_all_the_time)
+    compiled = compile_constraints([COLOUR])
+    ends_at = time.monotonic() + 0.2
+    assert judge(b"The sky", compiled, ends_at, may_be_cut_off=True).hopeless is None
+    ends_at = 0.0
+    assert judge(b"The sky", compiled, may_be_cut_off=True).hopeless is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import socket
 import struct
 import subprocess
 import sys
@@ -598,6 +599,31 @@ def test_nothing_is_left_in_the_temporary_folder(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     assert run_python("print(EmbeddedEngine().health(Deadline(60_000)).ready)").stdout == b"True\n"
     assert gone(lambda: list(tmp_path.iterdir()))
+
+
+def test_a_folder_that_was_left_behind_where_all_was_killed_is_removed_by_the_next_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    left, foreign, fresh = (tmp_path / name for name in ("maze-engine-left", "maze-engine-foreign", "maze-engine-new"))
+    for folder in (left, foreign, fresh):
+        folder.mkdir()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(folder / "llama.sock"))
+    (foreign / "file").touch()
+    program = "engine = EmbeddedEngine(); print(engine.health(Deadline(60_000)).ready, flush=True); input()"
+    command = [sys.executable, "-c", PRELUDE + program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"True\n"
+        (of_other,) = set(tmp_path.iterdir()) - {left, foreign, fresh}
+        for folder in (left, foreign, of_other):
+            os.utime(folder, (0, 0))
+        assert run_python("print(EmbeddedEngine().health(Deadline(60_000)).ready)").stdout == b"True\n"
+        assert gone(lambda: set(tmp_path.iterdir()) - {foreign, fresh, of_other})
+        assert (of_other / "llama.sock").exists()
+        other.communicate(b"\n")
+    assert len(list(foreign.iterdir())) == 2
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import http.client
 import json
 import socket
@@ -121,6 +122,16 @@ def test_a_body_that_is_not_sent_as_json_is_refused(media_type: str, service: Ru
         response = httpx.post(service.url + path, content=b'{"prompt":"x"}', headers={"Content-Type": media_type})
         assert response.status_code == 415
         assert "application/json" in response.json()["error"]["message"]
+
+
+def test_a_body_that_is_compressed_is_refused_as_such(service: RunningService) -> None:
+    for path in ("/generate", "/generate/stream"):
+        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        response = httpx.post(service.url + path, content=gzip.compress(b'{"prompt":"x"}'), headers=headers)
+        assert (response.status_code, response.json()["error"]["code"]) == (415, "unsupported_media_type")
+        assert "Content-Encoding" in response.json()["error"]["message"]
+    headers = {"Content-Type": "application/json", "Content-Encoding": "Identity"}
+    assert httpx.post(service.url + "/generate", content=b'{"prompt":"x"}', headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "Application/JSON; charset=utf-8", "application/json;"])

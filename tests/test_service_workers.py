@@ -26,6 +26,7 @@ from maze.errors import EngineUnavailableError, InvalidConstraintError, LimitExc
 from maze.service import nursery as nursery_module
 from maze.service import worker as worker_module
 from maze.service import workers as workers_module
+from maze.service.contract import MAX_MASK_TOKENS
 from maze.service.nursery import Nursery, Worker
 from maze.service.refusal import Refusal
 from maze.service.settings import ServiceSettings
@@ -285,11 +286,19 @@ def test_large_bodies_are_read_in_other_processes_and_small_ones_at_once(
 
 
 def test_a_client_that_leaves_while_its_body_is_read_is_not_waited_for(service: RunningService) -> None:
-    ids = list(range(700_000))
+    ids = list(range(250_000))
     with raw_request(service, "/generate", {"prompt": "p", "constraints": {"token_mask": {"forbidden": ids}}}):
         wait_until(lambda: metric(service, "maze_compilations_running") == 1)
     wait_until(lambda: metric(service, 'maze_requests_total{route="/generate",status="499"}') == 1)
     wait_until(lambda: metric(service, "maze_compilations_running") == 0)
+
+
+@pytest.mark.parametrize("rule", ["allowed", "forbidden"])
+def test_masks_that_no_vocabulary_has_are_refused(service: RunningService, rule: str) -> None:
+    mask = {rule: list(range(MAX_MASK_TOKENS + 1))}
+    answer = post(service, {"prompt": "p", "constraints": {"token_mask": mask}})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "limit_exceeded")
+    assert answer.json()["error"]["param"] == f"constraints.token_mask.{rule}"
 
 
 def test_what_the_service_keeps_of_constraints_and_checks_has_none_of_their_parts() -> None:

@@ -11,7 +11,6 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -19,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from maze.backends.base import Cancellation, Deadline
-from maze.config import environment, environment_of_child
+from maze.config import environment_of_child
 from maze.descriptors import off_the_standard_streams
 from maze.engine import supervisor
+from maze.engine.socket_folder import SOCKET_NAME, make_socket_folder
 from maze.engine.spawn import spawn, stack_limits
 from maze.errors import ConfigurationError, EngineUnavailableError, MazeError, TimedOutError
 from maze.scarcity import shortage
@@ -93,15 +93,17 @@ class EngineProcess:
         with contextlib.suppress(OSError):  # the engine tells what is wrong with it
             size = settings.model.stat().st_size
         self._load_secs = LOAD_SECS + size / LOAD_BYTES_PER_SEC
-        self.folder = _socket_folder()
-        self.socket_path = f"{self.folder}/llama.sock"
+        self.folder, in_use = make_socket_folder()
+        self.socket_path = f"{self.folder}/{SOCKET_NAME}"
         try:
-            self._control = self._start(settings)
+            self._control = self._start(settings, in_use)
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
+        finally:
+            os.close(in_use)
 
-    def _start(self, settings: Settings) -> socket.socket:
+    def _start(self, settings: Settings, in_use: int) -> socket.socket:
         stack, _ = stack_limits()
         if stack < LEAST_STACK_BYTES:
             raise EngineUnavailableError(
@@ -129,7 +131,7 @@ class EngineProcess:
                         python,
                         ["-I", "-S", supervisor.__file__],
                         environment_of_child(),
-                        [theirs.fileno(), host],
+                        [theirs.fileno(), host, in_use],
                     )
                 finally:
                     os.close(host)
@@ -272,19 +274,3 @@ def _search_path() -> list[str]:
             with contextlib.suppress(OSError):  # the working directory, which is not there any more
                 places.append(os.path.abspath(place))  # noqa: PTH100 - "" is the working directory
     return places
-
-
-def _socket_folder() -> str:
-    """A folder of our own, with a path that leaves room for the name of a socket: an address has 108 bytes."""
-    # tempfile.gettempdir() would write a file, for which `ulimit -f` may end the host.
-    failure: OSError | None = None
-    for place in (environment().get("TMPDIR"), "/tmp", "/var/tmp"):  # noqa: S108 - the folder is of this user alone
-        try:
-            if place and len(os.fsencode(place := os.path.abspath(place))) < 64:  # noqa: PTH100 - nothing is resolved
-                return tempfile.mkdtemp(prefix="maze-", dir=place)
-        except OSError as error:
-            failure = failure or error
-    raise EngineUnavailableError(
-        f"the embedded engine cannot make a folder for its socket ({failure.strerror if failure else 'nowhere'}); "
-        "set TMPDIR to a folder that can be written to"
-    )

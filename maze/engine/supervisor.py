@@ -3,8 +3,9 @@
 It is small and a process apart because the engine cannot watch anything while it loads: llama.cpp keeps Python's lock.
 It imports no package, so that it is there within milliseconds. Its files: 3 is the socket to the host, which closes
 when the host closes it, executes another program or ends, unless a child that the host forked holds a copy; so 4 is a
-pidfd of the host. Messages on the socket are JSON, one each: the settings from the host, some from the engine when it
-can be used or cannot be started (maze.engine.server), and `{"ended": ..., "words": ...}` from here.
+pidfd of the host; 5 is the folder of the engine's socket, whose lock says that it is in use. Messages on the socket are
+JSON, one each: the settings from the host, some from the engine when it can be used or cannot be started
+(maze.engine.server), and `{"ended": ..., "words": ...}` from here.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import types
 from typing import Any
 
-CONTROL_FD, HOST_FD = 3, 4
+CONTROL_FD, HOST_FD, FOLDER_FD = 3, 4, 5
 MESSAGE_BYTES = 131072
 """Longest message."""
 WORDS_BYTES = 4096
@@ -28,7 +29,7 @@ WORDS_BYTES = 4096
 
 def main() -> None:
     """Fork the engine and watch over it until it or the host ends."""
-    os.closerange(HOST_FD + 1, os.sysconf("SC_OPEN_MAX"))  # of the host, see maze.engine.spawn
+    os.closerange(FOLDER_FD + 1, os.sysconf("SC_OPEN_MAX"))  # of the host, see maze.engine.spawn
     os.chdir("/")
     control = socket.socket(fileno=CONTROL_FD)
     settings = json.loads(control.recv(MESSAGE_BYTES) or b"null")

@@ -24,6 +24,8 @@ Answer: TypeAlias = dict[str, Any]
 
 MAX_REQUEST_ID_LENGTH = 128
 MAX_TOKEN_ID = 2**32 - 1
+MAX_MASK_TOKENS = 300_000
+"""Most ids in a list of a token mask: more than any vocabulary has, and 30 ms of work in which nobody is answered."""
 MAX_BODY_DEPTH = 100
 """Deepest nesting of objects and arrays in a request; a schema in it may be nested 64 deep."""
 
@@ -201,6 +203,8 @@ def _read_token_mask(value: object) -> TokenMaskRules | None:
 
 
 def _token_ids(value: object, param: str) -> tuple[int, ...]:
+    if isinstance(value, list) and len(value) > MAX_MASK_TOKENS:
+        raise over_limit(f"{param} has {len(value)} token ids; at most {MAX_MASK_TOKENS} are taken", param)
     if not isinstance(value, list) or not all(
         isinstance(token, int) and not isinstance(token, bool) and 0 <= token <= MAX_TOKEN_ID for token in value
     ):

@@ -217,6 +217,10 @@ class Service:
             # Pages of other origins may have a browser send text and forms, but not this, without being asked first.
             problem = "the body must be JSON, and be sent as 'Content-Type: application/json'"
             raise Refusal(415, "unsupported_media_type", problem, headers={"Connection": "close"})
+        if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("identity", ""):
+            problem = "the body must be sent as it is, without Content-Encoding"
+            headers = {"Connection": "close", "Accept-Encoding": "identity"}
+            raise Refusal(415, "unsupported_media_type", problem, headers=headers)
         limit = self.settings.max_body_bytes
         # The rest of a body that is refused is not read, so the connection cannot be used again.
         refused = over_limit(f"the body is longer than {limit} bytes", http_status=413)

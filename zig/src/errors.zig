@@ -22,7 +22,7 @@ pub const Error = error{
     UnsupportedConstraint,
     /// No text can satisfy the constraints together: the error names them.
     Contradiction,
-    /// The text does not satisfy a constraint; generate again or look at the validation.
+    /// The text does not satisfy a constraint: the validation says which, and where.
     ConstraintViolated,
     /// The text was cut off before it was complete: raise max_tokens. The text is kept.
     Truncated,
