@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+import jsonschema_rs
+
 from maze.check.expectation import (
     expectation,
     found,
@@ -57,8 +59,11 @@ class Broken:
 
 def explain(check_schema: str, value: JsonValue) -> list[Broken]:
     """What is wrong with a value that breaks a schema: at least one thing, at most MAX_FINDINGS + 1."""
-    walk = _Walk(check_schema, value)
-    return list(dict.fromkeys(walk.all_broken()))[: MAX_FINDINGS + 1]
+    try:
+        broken = _Walk(check_schema, value).all_broken()
+    except (ValueError, jsonschema_rs.ReferencingError):  # of a part alone; the whole has been read before
+        broken = (Broken((), "#", found(value), "a value that satisfies the schema"),)
+    return list(dict.fromkeys(broken))[: MAX_FINDINGS + 1]
 
 
 class _Walk:

@@ -14,7 +14,8 @@ from maze.grammar.schema.validator import VALIDATOR_FACTOR, build_validator, doc
 from maze.json_text import JsonValue, dump, parse, pointer_step
 from maze.memory import memory_for
 
-_DOCUMENT = "urn:maze:schema"
+_DOCUMENT = "maze:///schema"
+"""Hierarchical, as identifiers in the document may be relative to it."""
 
 
 class PartValidators:
