@@ -271,7 +271,16 @@ def test_numbers_beyond_every_float_are_left_to_the_check(keyword: str, wrong: s
         ({"oneOf": [{"multipleOf": 2}, {"multipleOf": 3}]}, "4", "6"),
         ({"type": "array", "items": {"enum": [1, 2, 3]}, "uniqueItems": True}, "[2,1]", "[2,2]"),
         ({"type": "string", "pattern": "^(?!x)"}, '"y"', '"x"'),
+        ({"minLength": 3, "maxLength": 2}, "1", '"xyz"'),
         ({"enum": list(range(-500, 1500))}, "-500", "1500"),
+        (
+            {
+                "anyOf": [{"properties": {f"p{number}": {"const": number}}} for number in range(9)],
+                "unevaluatedProperties": False,
+            },
+            '{"p8":8}',
+            '{"q":1}',
+        ),
         ({"enum": [number / 8 for number in range(2000)], "not": {"const": 0.125}}, "0.25", "0.125"),
         ({"enum": [f"v{number}" for number in range(2000)], "not": {"enum": ["v3", "x"]}}, '"v4"', '"v3"'),
         ({"enum": [f"v{number}" for number in range(2000)], "pattern": "^.*7$"}, '"v1997"', '"v3"'),

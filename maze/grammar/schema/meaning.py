@@ -9,7 +9,7 @@ from decimal import Decimal
 from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.pattern.code_points import ANY
 from maze.grammar.pattern.questions import Questions
-from maze.grammar.pattern.tree import Chars, Node, alt, literal, negation, repeat
+from maze.grammar.pattern.tree import NOTHING, Chars, Node, alt, literal, negation, repeat
 from maze.grammar.pattern.tree import conditions as parts_of
 from maze.grammar.schema import numbers
 from maze.grammar.schema.conditions import (
@@ -245,7 +245,8 @@ class _Schema:
         schema = place.schema
         low, high = int(schema.get("minLength", 0)), schema.get("maxLength")
         if low or high is not None:
-            yield self.conditions.of(Text(Kind.STRING, repeat(Chars(ANY), low, None if high is None else int(high))))
+            lengths = NOTHING if high is not None and low > high else repeat(Chars(ANY), low, high and int(high))
+            yield self.conditions.of(Text(Kind.STRING, lengths))
         if "pattern" in schema:
             language = self._meanings.pattern_language(schema["pattern"])
             if language is None:
