@@ -442,6 +442,9 @@ _GRAMMARS = {
     'root ::= ("a" | "b" | "c")*': r"\A[abc]*\Z",
     'root ::= "a" root "b" | "c"': None,
     'root ::= "a" | "cab"': r"\Aa\Z|\Acab\Z",
+    'root ::= "\\"" [a-c]* "\\""': r'\A"[a-c]*"\Z',
+    'root ::= "{ \\"ab\\": " ("true" | "c") "}"': r'\A\{ "ab": (?:true|c)\}\Z',
+    'root ::= "-"? [0-5]+ ("," root)?': r"\A-?[0-5]+(?:,-?[0-5]+)*\Z",
 }
 _IRS = st.builds(
     ConstraintIR,

@@ -122,8 +122,8 @@ def _obstacle(structures: Sequence[Structure]) -> str | None:
     if len(nested) < 2:
         return None
     return (
-        f"it cannot be intersected with {nested[0].path}: both nest to any depth, or have too many ways to go on, and "
-        f"only one such constraint can be enforced; {nested[0].path} is, as its priority is not lower"
+        f"it cannot be intersected with {nested[0].path}: both nest to any depth, or are too large for an automaton, "
+        f"and only one such constraint can be enforced; {nested[0].path} is, as its priority is not lower"
     )
 
 
