@@ -23,7 +23,7 @@ from http_calls import ask, backend_for, generate
 
 from maze.backends.base import Deadline
 from maze.config import Secret
-from maze.errors import BadResponseError, EngineUnavailableError, MazeError, RateLimitedError, Status
+from maze.errors import EngineUnavailableError, MazeError, RateLimitedError, Status
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("backends_are_closed")
         (b'event: error\ndata: {"message": "m", "code": 429}\n\n', RateLimitedError, r"\(429\): m;"),
         (b'event: error\ndata: {"error": {"message": "m"}}\n\n', EngineUnavailableError, r"\(500\): m;"),
         (b'event: error\ndata: {"detail": "m"}\n\n', EngineUnavailableError, r"\(500\): m;"),
-        (b"event:error\r\rdata: x\r\r", BadResponseError, r"not JSON: 'x'"),
+        (b"event:error\r\rdata: x\r\r", EngineUnavailableError, r"failed \(500\);"),
         (b"event: error\ndata: [1, 2]\n\n", EngineUnavailableError, r"failed \(500\);"),
         (b"error: the slot died\n\n", EngineUnavailableError, r"\(500\): the slot died;"),
         (b'error: {"code": 503, "message": "busy"}', EngineUnavailableError, r"is not ready \(503\): busy"),
