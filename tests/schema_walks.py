@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 from collections.abc import Iterator
 from decimal import Decimal
@@ -16,7 +15,7 @@ from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.llguidance import engine_text
 from maze.grammar.schema.lower import CombinedSchemas, LoweredSchema
-from maze.json_text import JsonValue
+from maze.json_text import JsonValue, is_double
 from maze.threads import run_with_big_stack
 from maze.types import CompiledConstraints, ConstraintKind, ConstraintPart, Handling
 
@@ -82,14 +81,15 @@ def random_text(lowered: LoweredSchema, chance: random.Random, most_bytes: int) 
 
 
 def independent_value(text: str) -> JsonValue:
-    """What Python makes of a JSON text; ValueError if it is none, OverflowError if a number is too big for a float."""
+    """What Python makes of a JSON text; ValueError if it is none, OverflowError if no float stands for a number."""
 
     def number(digits: str) -> float:
-        if math.isinf(float(digits)):
-            raise OverflowError(digits)
         exact = Decimal(digits)
-        # As a float 1e30 is no multiple of 5.
-        return int(exact) if exact == exact.to_integral_value() else float(digits)
+        if exact == exact.to_integral_value() and exact.adjusted() < 400:
+            return int(exact)  # as a float 1e30 is no multiple of 5
+        if not is_double(exact):
+            raise OverflowError(digits)
+        return float(digits)
 
     return json.loads(text, parse_float=number)
 

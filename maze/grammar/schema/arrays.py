@@ -231,7 +231,7 @@ class ArrayRules:
         start = tuple((wanted.low, wanted.high) for wanted in self._shape.wanted)
         inner = self._state(0, start, 0)
         while self._pending:
-            if len(self._states) > MAX_PREFIX:
+            if len(self._states) > MAX_PREFIX + (0 if self._distinct is None else MAX_DISTINCT):
                 raise TooManyError
             key = self._pending.pop()
             self._rules[self._states[key].name] = tuple(dict.fromkeys(self._after(*key)))

@@ -30,6 +30,7 @@ from maze.grammar.pattern.tree import (
     repeat,
     text_of,
 )
+from maze.grammar.schema.value_rules import NUMBER
 
 _SPACE_CHARACTER = Chars(characters(" \t\n\r"))
 _SPACE = repeat(_SPACE_CHARACTER, 0, None)
@@ -152,6 +153,8 @@ def _spaced(cfg: Cfg, respelled: Callable[[Node], Node]) -> Cfg:
 
 
 def _is_in_number_rules(terminal: Terminal) -> bool:
+    if isinstance(terminal, Pattern) and terminal.name == NUMBER:
+        return False
     language = literal(terminal.text) if isinstance(terminal, Literal) else terminal.language
     return isinstance(language, Chars) and all(
         any(low <= first and last <= high for low, high in _CHARACTERS_OF_NUMBERS) for first, last in language.ranges

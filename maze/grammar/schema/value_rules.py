@@ -43,7 +43,8 @@ from maze.types import EngineGrammar
 
 MAX_DIFFERENT = 16
 """Most items of an array of which it is looked whether what they must be tells them apart."""
-_NUMBER = "number"
+NUMBER = "number"
+"""The name of a terminal that is a whole number; what is a rule is called otherwise."""
 _FIRST_TOKENS = 3
 """Most of what an engine has to work out about a string it does behind its quote."""
 
@@ -294,7 +295,7 @@ class _Writing:
         """A terminal or, where it would be too large an expression, rules with one state each."""
         expression = plain_expression(language, self._budget) if has_machine(language) else language
         if expression is not None:
-            return Pattern(_NUMBER, expression)
+            return Pattern(NUMBER, expression)
         self._has_numbers_in_rules = True
         return self._number_in_rules(language)
 
@@ -311,7 +312,7 @@ class _Writing:
             self._rules[name] = tuple(
                 tuple(
                     self._number_in_rules(symbol.language)
-                    if isinstance(symbol, Pattern) and symbol.name == _NUMBER
+                    if isinstance(symbol, Pattern) and symbol.name == NUMBER
                     else symbol
                     for symbol in production
                 )
