@@ -33,7 +33,6 @@ MAX_LISTED_NAMES = 32
 """Most names of a pattern that are written one by one where it matters that no name comes twice."""
 MAX_CELLS = 64
 """Most ways in which patterns of names overlap in one object."""
-_FEW_CHOICES = 8
 MAX_CHOICES = 64
 """Most ways in which one value may satisfy some of the conditions that are about it."""
 
@@ -272,14 +271,14 @@ class Objects:
                     longer.append((met, holding | {atom}))
             choices = longer
             passed.append(atom)
-            if len(choices) > _FEW_CHOICES:
+            if len(choices) > MAX_CHOICES:
                 choices = [
                     (so_far, holding)
                     for so_far, holding in choices
                     if not self._always_holds_more(so_far, [each for each in passed if each not in holding])
                 ]
-            if len(choices) > MAX_CHOICES:
-                raise TooManyError
+                if len(choices) > MAX_CHOICES:
+                    raise TooManyError
         return choices
 
     def _always_holds_more(self, condition: Condition, atoms: Sequence[Member]) -> bool:
