@@ -45,11 +45,11 @@ def independent_validator(schema: JsonValue) -> Validator:
     return kind(schema, format_checker=kind.FORMAT_CHECKER)
 
 
-def test_at_least_300_schemas_are_looked_at_and_70_percent_of_those_taken_are_fully_enforced() -> None:
+def test_at_least_300_schemas_are_looked_at_and_74_percent_of_those_taken_are_fully_enforced() -> None:
     taken = [outcome for outcome in outcomes().values() if isinstance(outcome, LoweredSchema)]
     assert len(outcomes()) >= 300
     assert len(taken) / len(outcomes()) >= 0.85
-    assert sum(lowered.fully_enforced for lowered in taken) / len(taken) >= 0.70
+    assert sum(lowered.fully_enforced for lowered in taken) / len(taken) >= 0.74
 
 
 def test_schemas_are_refused_only_for_being_invalid_or_for_leading_outside() -> None:

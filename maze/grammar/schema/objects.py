@@ -36,8 +36,6 @@ MAX_CELLS = 64
 """Most ways in which patterns of names overlap in one object."""
 MAX_WAYS_OF_PROPERTY = 16
 """Most ways in which one value may satisfy some of the conditions that are about it: engines try all at once."""
-_FEW_CHOICES = 8
-
 MAX_NAMES = 4_000
 """Most names that one object is written with."""
 MAX_DEPENDENT_NAMES = 250
@@ -284,14 +282,14 @@ class Objects:
                     longer.append((met, holding | {atom}))
             choices = longer
             passed.append(atom)
-            if len(choices) > _FEW_CHOICES:
+            if len(choices) > MAX_WAYS_OF_PROPERTY:
                 choices = [
                     (so_far, holding)
                     for so_far, holding in choices
                     if not self._always_holds_more(so_far, [each for each in passed if each not in holding])
                 ]
-            if len(choices) > MAX_WAYS_OF_PROPERTY:
-                raise TooManyError
+                if len(choices) > MAX_WAYS_OF_PROPERTY:
+                    raise TooManyError
         return choices
 
     def _always_holds_more(self, condition: Condition, atoms: Sequence[Member]) -> bool:
