@@ -100,7 +100,7 @@ def _enforce_schemas(groups: list[SchemaGroup], patterns: list[PatternGroup], bu
         else:
             reason = "its product with the schema is too much work for an engine, or has no text in the usual spelling"
             pattern.mark(Handling.CHECKED, f"{reason}; {groups[0].path} is enforced")
-    return _usable(lark, [*groups, *chosen], budget)
+    return _usable(lark, [*groups, *chosen], budget) if chosen else lark  # which alone has been tried already
 
 
 def _enforce_patterns(groups: list[PatternGroup], budget: Budget) -> EngineGrammar | None:
