@@ -26,7 +26,8 @@ from maze.grammar.pattern.code_points import (
 )
 from maze.grammar.pattern.parser import MAX_GROUP_DEPTH, MAX_PATTERN_CHARACTERS, MAX_PATTERN_SIZE, parse_pattern
 from maze.grammar.pattern.printer import to_terminal
-from maze.grammar.pattern.tree import NOTHING, Chars, Node, both, negation
+from maze.grammar.pattern.questions import Questions
+from maze.grammar.pattern.tree import NOTHING, Chars, Node, alt, both, literal, negation
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -365,3 +366,14 @@ def test_properties_hold_the_characters_that_another_implementation_puts_there(n
     # Versions of Unicode differ in what they have assigned of late.
     assert len(theirs - ours) <= len(theirs) / 20
     assert len({code for code in ours if code < 0x20000} - theirs) <= len(theirs) / 20
+
+
+def test_alternatives_that_are_each_excluded_leave_nothing_without_a_search() -> None:
+    budget = Budget()
+    found = parse_pattern("sdk.{40}rel", "p", Budget())
+    names = alt(*map(literal, ("verbose", "debug", "quiet")))
+    known = alt(names, found)
+    assert Questions(budget).is_nothing(both(known, negation(names), negation(found))) is True
+    assert Questions(budget).is_nothing(both(found, negation(known))) is True
+    assert Questions(budget).is_nothing(both(known, negation(names))) is False
+    assert budget.spent < 20_000

@@ -104,6 +104,8 @@ def _enforce(
     lark = made or _alone(base, budget)
     for structure in together:
         _mark_enforced(structure)
+    if made is None and isinstance(base, SchemaStructure):
+        return lark  # which has been tried already
     groups = [group for structure in together for group in structure.groups]
     return _usable(lark, [*groups, *(each for each in chosen if not isinstance(each, Structure))], budget)
 

@@ -23,7 +23,6 @@ from maze.grammar.pattern.tree import (
     both,
     is_plain,
     literal,
-    negation,
     text_of,
 )
 
@@ -57,8 +56,9 @@ class Questions:
 
     def _is_nothing(self, language: Node) -> bool:
         if isinstance(language, Both):
+            excluded = {each for item in language.items if isinstance(item, Not) for each in _alternatives(item.item)}
             for item in language.items:
-                if negation(item) in language.items:
+                if excluded.issuperset(_alternatives(item)):
                     return True
                 if (texts := listed_texts(item)) is not None:
                     return not any(self.accepts(language, text) for text in texts)
@@ -153,6 +153,10 @@ class Questions:
         if language not in self._recognisers:
             self._recognisers[language] = Recogniser(language, self._budget.construction())
         return self._recognisers[language]
+
+
+def _alternatives(node: Node) -> tuple[Node, ...]:
+    return node.items if isinstance(node, Alt) else (node,)
 
 
 def listed_texts(node: Node) -> list[str] | None:
