@@ -198,11 +198,16 @@ def test_alternatives_with_the_same_names_are_written_each_for_itself_where_toge
     assert not accepts(result, '{"kind":3,"p0":4}')
 
 
-def test_two_thousand_names_are_exact() -> None:
-    closed = {"type": "object", "properties": names(2_000), "required": ["p1999"], "additionalProperties": False}
-    result, spent = lowered(closed)
+def test_two_thousand_names_are_exact_if_no_more_than_800_may_be_left_out() -> None:
+    closed = {"type": "object", "properties": names(2_000), "additionalProperties": False}
+    result, spent = lowered({**closed, "required": [f"p{n}" for n in range(800, 2_000)]})
     assert result.fully_enforced
     assert spent < 1_500_000
-    assert accepts(result, '{"p0":"","p1999":"x"}')
+    wanted = ",".join(f'"p{n}":""' for n in range(800, 2_000))
+    assert accepts(result, f'{{"p0":"x","p799":"",{wanted}}}')
     assert not accepts(result, '{"p0":""}')
-    assert not accepts(result, '{"p1999":"","p2000":""}')
+    assert not accepts(result, f'{{{wanted},"p2000":""}}')
+    wider, _ = lowered({**closed, "required": [f"p{n}" for n in range(801, 2_000)]})
+    assert not wider.fully_enforced
+    behind = wanted.removeprefix('"p800":"",')
+    assert accepts(wider, f'{{"p0":"x","p800":"",{behind}}}')

@@ -38,6 +38,8 @@ MAX_WAYS_OF_PROPERTY = 16
 """Most ways in which one value may satisfy some of the conditions that are about it: engines try all at once."""
 MAX_NAMES = 4_000
 """Most names that one object is written with."""
+MAX_OPTIONAL_NAMES = 800
+"""Most of them that may be left out: any may come next, and llguidance breaks off over 2,000 items at one place."""
 MAX_DEPENDENT_NAMES = 250
 """Most names, and most properties that are counted, of an object in which one depends on another: each takes a rule
 that leads to the next, and engines refuse long chains of them."""
@@ -118,7 +120,8 @@ class Objects:
             for atom in atoms_in_order(conditions, prepared)
             if isinstance(atom, Member) and atom.name is not None
         )
-        if len(names) > (MAX_NAMES if self.formula == ALWAYS else MAX_DEPENDENT_NAMES):
+        most = MAX_NAMES if self.formula == ALWAYS else MAX_DEPENDENT_NAMES
+        if len(names) > most or len(names) - len(required) > MAX_OPTIONAL_NAMES:
             raise TooManyError
         self.names = [
             Name(
