@@ -26,9 +26,9 @@ _log = logging.getLogger(__name__)
 
 ENGINE_LIMITS = LLParserLimits(verbose_errors=False)
 """What llguidance allows itself inside an engine: 1,000,000 of fuel to set up and 200,000 for each step."""
-CAREFUL_LIMITS = LLParserLimits(initial_lexer_fuel=100_000, step_lexer_fuel=50_000, verbose_errors=False)
-"""For intersections: with more fuel, one step of them, which no fuel interrupts, takes 5 s for 12 languages. A step
-with the vocabulary of a real model took up to 3.3 times what it takes with that of is_bearable()."""
+CAREFUL_LIMITS = LLParserLimits(initial_lexer_fuel=250_000, step_lexer_fuel=50_000, verbose_errors=False)
+"""For intersections: with 1,000,000 to set up, one step of them, which no fuel interrupts, takes 17 s for 12 languages.
+A step with the vocabulary of a real model took up to 3.3 times what it takes with that of is_bearable()."""
 OWN_LIMITS = LLParserLimits(initial_lexer_fuel=50_000_000, step_lexer_fuel=10_000_000, verbose_errors=False)
 """For questions of our own: at most about 1 s to set up and 0.7 s for each step."""
 
