@@ -23,6 +23,8 @@ MAX_WRITTEN_SYMBOLS = 400_000
 """Most symbols on all right-hand sides as written; llguidance refuses 500,000."""
 MAX_ALTERNATIVES = 1_800
 """Most alternatives of one rule after folding; llguidance fails while decoding over 2,000 items at one place."""
+MAX_TERMINAL_PARTS = 5_000
+"""Most terminals that automata are written as; llguidance takes 0.1 s for them."""
 
 _FOLD_FROM = 8
 """Alternatives of one literal each that are folded into one terminal from this number on."""
@@ -79,6 +81,7 @@ class _Writer:
         self._references: dict[str, list[str]] = {}
         self._nodes = 0
         self._written = 0
+        self._parts = 0
 
     def write(self) -> str:
         for name, productions in self._cfg.rules.items():
@@ -165,9 +168,23 @@ class _Writer:
         if symbol not in self._terminal_names:
             name = self._names.new(symbol.name, upper=True)
             self._terminal_names[symbol] = name
-            self._terminals.append(f"{name}: {to_terminal(symbol.language)}\n")
-            self._budget.spend(len(self._terminals[-1]))
+            self._define(name, to_terminal(symbol.language, self._define_part))
         return self._terminal_names[symbol]
+
+    def _define(self, name: str, body: str) -> str:
+        self._terminals.append(f"{name}: {body}\n")
+        self._budget.spend(len(self._terminals[-1]))
+        return name
+
+    def _define_part(self, body: str) -> str:
+        """A terminal that is part of others."""
+        self._parts += 1
+        if self._parts > MAX_TERMINAL_PARTS:
+            raise LimitExceededError(
+                f"an automaton in the grammar has over {MAX_TERMINAL_PARTS:,} parts, which is the limit; "
+                "give simpler patterns"
+            )
+        return self._define(self._names.new("part", upper=True), body)
 
 
 def _folded(productions: list[Production]) -> list[Production]:

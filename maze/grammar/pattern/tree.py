@@ -33,7 +33,7 @@ class _Branching:
                 continue
             if type(left) is not type(right):
                 return False
-            if not isinstance(left, Cat | Alt | Both | Repeat | Not | Lookaround):
+            if not isinstance(left, Cat | Alt | Both | Repeat | Not | Lookaround | Capture):
                 if left != right:
                     return False
                 continue
@@ -138,7 +138,38 @@ class Lookaround(_Branching):
     position: int
 
 
-Node = Chars | Literal | Cat | Alt | Repeat | Both | Not | Machine | Nonterminal | Boundary | Lookaround
+@dataclass(frozen=True, slots=True, eq=False)
+class Capture(_Branching):
+    """A group that is referred back to by its number. Only while parsing."""
+
+    number: int
+    item: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Backreference:
+    """The text that the group of that number matched last. Only while parsing."""
+
+    number: int
+    ignores_case: bool
+    position: int
+
+
+Node = (
+    Chars
+    | Literal
+    | Cat
+    | Alt
+    | Repeat
+    | Both
+    | Not
+    | Machine
+    | Nonterminal
+    | Boundary
+    | Lookaround
+    | Capture
+    | Backreference
+)
 
 
 def children(node: object) -> tuple[Node, ...]:
@@ -146,7 +177,7 @@ def children(node: object) -> tuple[Node, ...]:
     match node:
         case Cat(items) | Alt(items) | Both(items):
             return items
-        case Repeat(item, _, _) | Not(item) | Lookaround(_, _, item, _):
+        case Repeat(item, _, _) | Not(item) | Lookaround(_, _, item, _) | Capture(_, item):
             return (item,)
     return ()
 
@@ -158,6 +189,8 @@ def _beside_children(node: object) -> tuple[int | None, ...]:
             return low, high
         case Lookaround(ahead, negated, _, position):
             return ahead, negated, position
+        case Capture(number, _):
+            return (number,)
     return ()
 
 
@@ -330,6 +363,15 @@ def conjuncts(node: Node) -> int:
 def is_plain(node: Node) -> bool:
     """Whether the tree is without Both and Not, so that it prints as one regular expression."""
     return not isinstance(node, Both | Not | Machine) and all(map(is_plain, children(node)))
+
+
+def height_of(node: Node) -> int:
+    """Nodes one below the other."""
+    height, level = 0, [node]
+    while level:
+        height += 1
+        level = [child for each in level for child in children(each)]
+    return height
 
 
 def has_machine(node: Node) -> bool:
