@@ -11,8 +11,8 @@ from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, LoweredGrammar, Pattern
 from maze.grammar.cfg.product import Product
 from maze.grammar.naming import apply_naming, has_names
-from maze.grammar.pattern.printer import to_terminal
-from maze.grammar.pattern.tree import Node, has_machine
+from maze.grammar.pattern.printer import needs_parts, to_terminal
+from maze.grammar.pattern.tree import Node
 from maze.grammar.schema.lower import LoweredSchema
 from maze.types import ConstraintKind, ConstraintPart, EngineGrammar, Handling
 
@@ -126,8 +126,8 @@ class GrammarGroup(Group):
 
 
 def grammar_of(language: Node, budget: Budget) -> EngineGrammar:
-    """The grammar whose texts are those of the language. Raises LimitExceededError, for one with an automaton in it."""
-    if has_machine(language):
+    """The grammar whose texts are those of the language. Raises LimitExceededError."""
+    if needs_parts(language):
         return cfg_to_lark(Cfg("output", {"output": ((Pattern("output", language),),)}), budget)
     return EngineGrammar(f"start: OUTPUT\nOUTPUT: {to_terminal(language)}\n")
 

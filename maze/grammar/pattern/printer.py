@@ -20,8 +20,14 @@ from maze.grammar.pattern.tree import (
     Not,
     Repeat,
     cat,
+    has_machine,
+    height_of,
     is_plain,
 )
+
+MAX_REGEX_HEIGHT = 100
+"""Deepest nesting of a tree that is written as one regular expression; each node of it can be two of the 250 levels
+that llguidance reads."""
 
 Define: TypeAlias = Callable[[str], str]
 """Writes a further terminal with a right-hand side, and returns its name."""
@@ -30,26 +36,38 @@ Define: TypeAlias = Callable[[str], str]
 def to_terminal(node: Node, define: Define | None = None) -> str:
     """The tree as the right-hand side of an llguidance terminal. The caller sees to it that it is not empty.
 
-    One with an automaton in it needs further terminals: written as one expression, parts of it would come many times.
+    One that needs parts must be given `define`.
     """
     return _terminal(node, define, nested=False)
+
+
+def needs_parts(node: Node) -> bool:
+    """Whether it takes further terminals to write the tree.
+
+    Parts of an automaton would otherwise come many times in it, and what is nested too deep would not be read.
+    """
+    return has_machine(node) or height_of(node) > MAX_REGEX_HEIGHT
 
 
 def _terminal(node: Node, define: Define | None, *, nested: bool) -> str:
     if node == EMPTY:
         return _NO_TEXT
-    if is_plain(node):
+    if _is_regex(node):
         return f"/{_regex(node)}/"
+    if nested and define is not None and height_of(node) > MAX_REGEX_HEIGHT:
+        return define(_terminal(node, define, nested=False))
     match node:
         case Cat(items):
             parts: list[str] = []
             run: list[Node] = []
             for item in (*items, None):
-                if item is not None and is_plain(item):
+                if item is not None and _is_regex(item):
                     run.append(item)
                     continue
                 if run:
-                    parts.append(_terminal(cat(*run), define, nested=True))
+                    together = cat(*run)
+                    items_of_run = [together] if _is_regex(together) else run
+                    parts += [_terminal(each, define, nested=True) for each in items_of_run]
                     run = []
                 if item is not None:
                     parts.append(_terminal(item, define, nested=True))
@@ -69,6 +87,10 @@ def _terminal(node: Node, define: Define | None, *, nested: bool) -> str:
         case _:
             raise AssertionError(node)
     return f"({text})" if nested else text
+
+
+def _is_regex(node: Node) -> bool:
+    return is_plain(node) and height_of(node) <= MAX_REGEX_HEIGHT
 
 
 def _of_machine(machine: Machine, define: Define) -> str:
