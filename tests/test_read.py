@@ -390,7 +390,8 @@ def _written(node: GbnfNode) -> str:
         case ("choice", list(items)):
             return f"({' | '.join(map(_written, items))})"
         case ("times", tuple(item), (least, most)):
-            return f"({_written(item)}){{{least},{'' if most is None else most}}}"
+            inner = _written(item) if item[0] in ("text", "class", "rule", "times") else f"({_written(item)})"
+            return f"{inner} {{ {least}, {'' if most is None else most} }}"
     raise AssertionError(node)
 
 
@@ -475,7 +476,11 @@ def test_many_words_beside_a_class_of_characters_keep_their_meaning() -> None:
         ("root ::= <think>", "line 1, column 10: a token of the engine's vocabulary"),
         ('root ::= "a"{3,2}', "line 1, column 13: at least 3 and at most 2 times"),
         ("root ::= *", r"line 1, column 10: '\*' has nothing before it"),
-        ('root ::= "a"**', "put parentheses around"),
+        ('root ::= "a"\n  * "b"', "line 2, column 3: "),
+        ('root ::= "a"{1 0}', r"line 1, column 13: a repetition is \{n\}"),
+        ("root ::= 'a'", "line 1, column 10: a text stands between double quotes"),
+        ('root ::= "x" ("a" | b\nb ::= "b"', "line 1, column 14: this parenthesis is never closed"),
+        ('root ::= (("a" )\n\nb ::= "b"\nc ::= "c"', "line 1, column 10: this parenthesis is never closed"),
         ('root ::= "a"\nroot ::= "b"', "line 2, column 1: the rule 'root' is defined twice"),
         ('a ::= "x"', "has no rule root"),
     ],
@@ -505,6 +510,38 @@ def test_repetitions_of_gbnf_count_up_to_the_limit() -> None:
     assert accepts(lark, "a" * 2_000)
     assert not accepts(lark, "a" * 2_001)
     assert not accepts(lark, "aa")
+
+
+@pytest.mark.parametrize(
+    ("text", "accepted", "refused"),
+    [
+        ('root ::= item *\nitem ::= "k"', ["", "kkk"], ["x"]),
+        ('root ::= "k"\t+ [a]  ? # why\n', ["k", "kka"], ["", "aa"]),
+        ('root ::= ("k"\n  # each\n  +\n [a] {2 , 3 })', ["kaa", "kkaaa"], ["ka", "aa"]),
+        ('root ::= "k"?*', ["", "kk"], ["a"]),
+        ('root ::= "ab"{2}{1,2}', ["abab", "abababab"], ["ab", "ababab"]),
+        ('root ::= ("a" | "b")+?', ["", "ab"], ["c"]),
+        ('root ::= [a\\-c]+ "\\-"', ["a-c-"], ["b-"]),
+        ('root ::= "\\x41\\u00e9\\U0001F600" .', ["A\u00e9\U0001f600\n"], ["A"]),
+        ('root ::=\n\n  "a"\r\n\r\n# end', ["a"], [""]),
+        ('root ::= a-b | a_c\na-b ::= "1"\na_c ::=', ["1", ""], ["2"]),
+    ],
+)
+def test_gbnf_is_read_as_llama_cpp_reads_it(text: str, accepted: list[str], refused: list[str]) -> None:
+    lark = lark_of(text)
+    assert [each for each in accepted if not accepts(lark, each)] == []
+    assert [each for each in refused if accepts(lark, each)] == []
+
+
+@pytest.mark.parametrize("rules", [60, 75, 110, 149, 200])
+@pytest.mark.parametrize("last", ['"c"', ""])
+def test_long_chains_of_rules_compile(rules: int, last: str) -> None:
+    chain = "".join(f'r{number} ::= "a" r{number + 1} | "b"\n' for number in range(rules))
+    lark = lark_of(f"root ::= r0\n{chain}r{rules} ::= {last}\n")
+    for text in ("b", "a" * 40 + "b", "a" * rules + last.strip('"').replace("[a-c]", "c")):
+        assert accepts(lark, text), text
+    for text in ("", "a", "bb", "a" * rules + "d"):
+        assert not accepts(lark, text), text
 
 
 def test_gbnf_warns_of_rules_that_nothing_leads_to_and_not_of_others() -> None:
