@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -210,8 +211,36 @@ def test_names_that_are_no_lark_names_are_renamed_without_collisions() -> None:
 
 def test_rules_named_like_the_gaps_stay_the_callers() -> None:
     lark = lark_of(braid("s", {"s": [["RETURN", "white space"]], "white space": [["IDENTIFIER"]]}), "c")
-    assert accepts(lark, "return  x")
+    assert accepts(lark, "return x")
     assert not accepts(lark, "return ")
+
+
+def test_a_text_in_capitals_is_written_as_a_literal_which_the_error_shows() -> None:
+    rhs: list[object] = ["BEGIN", "IDENTIFIER", "SEMICOLON"]
+    grammar = {"start_symbol": "s", "rules": [{"lhs": "s", "rhs": rhs}]}
+    with pytest.raises(InvalidConstraintError) as error:
+        lower_grammar(json.dumps(grammar), "c", PATH, Budget())
+    shown = re.search(r"write (\{.*?\}) for the text BEGIN", str(error.value))
+    assert shown is not None
+    rhs[0] = json.loads(shown[1])
+    lark = lark_of(json.dumps(grammar), "c")
+    assert accepts(lark, "BEGIN x;")
+    assert not accepts(lark, "BEGINx;")
+    assert not accepts(lark, "begin x;")
+
+
+def test_a_literal_is_never_a_token_class_or_a_rule() -> None:
+    grammar = {
+        "start_symbol": "s",
+        "rules": [{"lhs": "s", "rhs": [{"literal": "IF"}, {"literal": "s"}, "IF"]}, {"lhs": "t", "rhs": []}],
+    }
+    assert accepts(lark_of(json.dumps(grammar), "c"), "IF s if")
+    grammar["rules"][0]["rhs"] = [{"literal": "SELECT "}, "name"]  # type: ignore[index]
+    assert accepts(lark_of(json.dumps(grammar)), "SELECT name")
+    for wrong in ({"literal": 1}, {"literal": ""}, {"text": "A"}, {"literal": "A", "more": 1}, 7):
+        grammar["rules"][0]["rhs"] = [wrong]  # type: ignore[index]
+        with pytest.raises(InvalidConstraintError, match=r"rules\[0\].rhs\[0\]"):
+            lower_grammar(json.dumps(grammar), None, PATH, Budget())
 
 
 def test_the_text_for_the_engine_holds_nothing_that_llguidance_1_0_1_does_not_know() -> None:
