@@ -29,7 +29,8 @@ from maze.grammar.pattern.code_points import (
 )
 from maze.grammar.pattern.parser import MAX_GROUP_DEPTH, MAX_PATTERN_CHARACTERS, MAX_PATTERN_SIZE, parse_pattern
 from maze.grammar.pattern.recogniser import Recogniser
-from maze.grammar.pattern.tree import NOTHING, Chars, Node, both, negation
+from maze.grammar.pattern.tree import NOTHING, Chars, Machine, Node, both, negation
+from maze.grammar.schema.strings import spelled, spelled_language
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -178,6 +179,66 @@ def test_assertions_are_resolved_exactly(pattern: str, accepted: list[str], refu
         return
     assert [text for text in accepted if not matches(pattern, text)] == []
     assert [text for text in refused if matches(pattern, text)] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "accepted", "refused"),
+    [
+        (r"^((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(\.(?!$)|$)){4}$", ["127.0.0.1"], ["1.2.3", "1.2.3.4.", "1.2.3.256"]),
+        (
+            r"^(?=.{1,12}@)[a-z]+(\.[a-z]+)*@[^-][a-z-]+(\.[a-z]{2,})$",
+            ["a.b@c-d.org"],
+            ["a@-cd.org", "abcdefghijklm@cd.org"],
+        ),
+        (r"^(?!000|666)[0-8]\d{2}-(?!00)\d{2}-(?!0000)\d{4}$", ["123-45-6789"], ["000-45-6789", "123-00-6789"]),
+        (
+            r"^(?:31([/.-])(?:0?[13578]|1[02])\1|30([/.-])(?:0?[13-9]|1[0-2])\2)\d{4}$",
+            ["31-1-2000"],
+            ["31-1/2000", "31.2.2000"],
+        ),
+        (r"^(?!.*([a-z0-9])\1{2})[a-z0-9]+$", ["aabb"], ["abbb", "000"]),
+        (r"""^(['"`])(?:(?!\1|\\).|\\.)*\1$""", [r"'a\'\"'", '"it\'s"'], ["'a\"", "'a'b'"]),
+        (r"^(?=(?:.*[A-Z]){2})(?=(?:.*\d){2})(?!.*\s).{6,9}$", ["AbC12x"], ["Abc12x", "AbC 12x"]),
+        (r"^(?:(?!\bgoto\b)[\s\S])*$", ["gotos\n"], ["a\ngoto b"]),
+        (r"(?<=\$)\d+(?:\.\d\d)?(?!\d)", ["now $5.00!"], ["5.00", "$"]),
+        (r"(?m)^(?!\s*#).*\bimport\b", ["# import\nimport x"], ["# import x"]),
+        (r"^(?:[^\W_](?:[\w-]*[^\W_])?(?:\.(?!$)|$))+$", ["a-b.c"], ["a-.b", "a.b."]),
+        (r"^(?:(?!\n\n)[\s\S])*$", ["a\nb\n"], ["a\n\nb"]),
+    ],
+)
+def test_patterns_that_people_write_with_assertions_are_taken(
+    pattern: str, accepted: list[str], refused: list[str]
+) -> None:
+    assert [text for text in accepted if not matches(pattern, text)] == []
+    assert [text for text in refused if matches(pattern, text)] == []
+
+
+@pytest.mark.parametrize("text", ["%s(?:a%s)*", "(?:a%s|%s)", "(?:%s(?:a%s)|b)?"])
+def test_a_pattern_may_nest_as_deep_as_groups_may(text: str) -> None:
+    pattern = "b"
+    for _ in range(MAX_GROUP_DEPTH // text.count("(")):
+        pattern = text.replace("%s", "", 1).replace("%s", pattern, 1)
+    assert matches(f"^{pattern}$", "a" * 20) == (regex.fullmatch(pattern, "a" * 20) is not None)
+    assert matches(f"^{pattern}$", "aac") == (regex.fullmatch(pattern, "aac") is not None)
+
+
+@given(st.lists(st.text(alphabet='ab\n"', max_size=6), min_size=1, max_size=8), st.integers(0, 10**6))
+@settings(max_examples=60)
+def test_automata_are_written_exactly_also_within_strings_of_json(texts: list[str], seed: int) -> None:
+    random = Random(seed)
+    size = random.randint(1, 5)
+    edges = tuple(
+        tuple((characters(letters), random.randrange(size)) for letters in ("a", 'b"', "\n") if random.random() < 0.8)
+        for _ in range(size)
+    )
+    machine = Machine(edges, frozenset(random.sample(range(size), random.randint(1, size))))
+    if is_empty(machine, Budget()):
+        return
+    recogniser = Recogniser(machine, Budget().construction())
+    plain, spelled_out = grammar_of(machine, Budget()), grammar_of(spelled_language(machine), Budget())
+    for text in texts:
+        assert accepts(plain, text) == recogniser.accepts(text)
+        assert accepts(spelled_out, spelled(text)) == recogniser.accepts(text)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ MAX_REPETITION = 2_000
 MAX_RULES = 100_000
 """Most rules of one grammar."""
 
-_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "[": "[", "]": "]", "-": "-"}
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "[": "[", "]": "]"}
 _COUNTS = re.compile(r"\{\s*([0-9]+)\s*(?:(,)\s*([0-9]*)\s*)?\}")
 _DEFINED = re.compile(r"[ \t]*::=")
 _HEX_DIGITS = {"x": 2, "u": 4, "U": 8}
