@@ -383,12 +383,12 @@ def test_a_part_that_does_not_conflict_is_not_named() -> None:
 
 
 def test_what_can_be_neither_enforced_nor_checked_is_an_error() -> None:
-    with pytest.raises(UnsupportedConstraintError, match=r"constraints\[1\].regex_patterns\[0\]: backreference"):
-        compiled(IR(), IR(regex_patterns=(r"(a)\1",)))
+    with pytest.raises(UnsupportedConstraintError, match=r"constraints\[1\].regex_patterns\[0\]: a backreference"):
+        compiled(IR(), IR(regex_patterns=(r"(a*)\1",)))
 
 
 def test_the_caller_may_have_it_reported_instead() -> None:
-    result = compile_constraints([IR(regex_patterns=(r"(a)\1", "b"))], None, OnUnenforceable.REPORT)
+    result = compile_constraints([IR(regex_patterns=(r"(a*)\1", "b"))], None, OnUnenforceable.REPORT)
     assert list(handlings(result).values()) == ["unenforceable", "enforced"]
     assert "backreference" in result.parts[0].reason
     assert accepts(grammar_of(result), "b")
@@ -548,3 +548,34 @@ def test_fields_of_the_wrong_type_are_named_and_lists_are_taken() -> None:
     ]:
         with pytest.raises(InvalidArgumentError, match=message):
             ConstraintIR(**wrong)  # type: ignore[arg-type]
+
+
+NO_SQL = r"(?i)^(?:(?!drop table|delete from|insert into|update set|truncate table)[\s\S])*$"
+"""An automaton that is no expression of bearable size."""
+
+
+@pytest.mark.parametrize(
+    ("others", "good", "bad"),
+    [
+        ((), "drop a table", "x DROP TABLE y"),
+        ((IR(regex_patterns=("^x",)),), "xa", "a"),
+        ((IR(regex_patterns=(r"^(?:(?!alert\().)*$", "a")),), "drop an alert", "alert(drop)"),
+    ],
+)
+def test_a_pattern_that_is_an_automaton_is_enforced_alone_and_beside_others(
+    others: tuple[ConstraintIR, ...], good: str, bad: str
+) -> None:
+    result = compiled(IR(regex_patterns=(NO_SQL,)), *others)
+    assert set(handlings(result).values()) == {"enforced"}
+    assert accepts(grammar_of(result), good)
+    assert not accepts(grammar_of(result), bad)
+
+
+def test_a_pattern_that_is_an_automaton_is_enforced_in_a_schema_and_seen_in_contradictions() -> None:
+    schema = json.dumps({"type": "string", "pattern": NO_SQL.removeprefix("(?i)")})
+    result = compiled(IR(json_schema=schema))
+    assert handlings(result) == {"constraints[0].json_schema": "enforced"}
+    assert accepts(grammar_of(result), '"drop a\\ntable\\""')
+    assert not accepts(grammar_of(result), '"a\\ndrop table"')
+    with pytest.raises(ContradictionError):
+        compiled(IR(regex_patterns=(NO_SQL, "^drop table$")))

@@ -118,6 +118,14 @@ def test_sglang_gets_the_grammar_as_ebnf() -> None:
     assert "structured_outputs" not in body
 
 
+@pytest.mark.parametrize("text", ["<|im_end|>", "</think>", "<|of_another_model|>"])
+def test_a_text_like_a_special_token_is_never_forced_by_a_server_whose_model_is_not_known(text: str) -> None:
+    grammar = EngineGrammar(f'start: "say {text}"\n')
+    unforced = engine_text(grammar, forced_tokens=False)
+    assert sent("vllm", OPENAI, grammar=grammar)["structured_outputs"]["grammar"] == unforced
+    assert sent("sglang", OPENAI, grammar=grammar)["ebnf"] == unforced
+
+
 def test_llama_cpp_gets_its_own_names() -> None:
     body = sent("llama.cpp", LLAMA, top_k=0)
     assert body["grammar"] == engine_text(GRAMMAR, forced_tokens=False)

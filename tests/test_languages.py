@@ -15,6 +15,7 @@ import pytest
 from grammar_texts import LANGUAGES, accepts, random_text
 from tree_sitter import Language, Parser
 
+from maze.errors import InvalidConstraintError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, Literal, LoweredGrammar, Terminal
@@ -177,14 +178,18 @@ STATEMENTS = "c01_ffi_test_two"
 EVERYTHING = "c11_grammar_full"
 
 
-@cache
-def lowered(sample: str, language: str) -> LoweredGrammar:
-    return lower_grammar(GRAMMARS[sample], language, PATH, Budget())
+def in_layout(grammar: str, layout: str) -> str:
+    return json.dumps({**json.loads(grammar), "layout": layout})
 
 
 @cache
-def lark_of(sample: str, language: str) -> EngineGrammar:
-    cfg = lowered(sample, language).cfg
+def lowered(sample: str, language: str, layout: str = "canonical") -> LoweredGrammar:
+    return lower_grammar(in_layout(GRAMMARS[sample], layout), language, PATH, Budget())
+
+
+@cache
+def lark_of(sample: str, language: str, layout: str = "canonical") -> EngineGrammar:
+    cfg = lowered(sample, language, layout).cfg
     assert cfg is not None
     return cfg_to_lark(cfg, Budget())
 
@@ -278,15 +283,18 @@ REJECTED = {
 
 @pytest.mark.parametrize(("language", "text"), [(name, text) for name, texts in ACCEPTED.items() for text in texts])
 def test_a_right_program_is_accepted_and_parses(language: str, text: str) -> None:
-    assert accepts(lark_of(FUNCTIONS, language), text)
+    assert accepts(lark_of(FUNCTIONS, language, "free"), text)
     assert parses(language, text) == (language not in NOT_PARSED)
+    is_canonical = not re.search(r"//|/\*|#|\s\s", text)
+    assert accepts(lark_of(FUNCTIONS, language), text) == is_canonical
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_wrong_program_is_rejected(language: str) -> None:
-    lark = lark_of(FUNCTIONS, language)
-    for text in (*_NOWHERE, *REJECTED[language]):
-        assert not accepts(lark, text), text
+    for layout in ("canonical", "free"):
+        lark = lark_of(FUNCTIONS, language, layout)
+        for text in (*_NOWHERE, *REJECTED[language]):
+            assert not accepts(lark, text), text
 
 
 @pytest.mark.parametrize("sample", GRAMMARS)
@@ -301,7 +309,7 @@ def test_every_sample_lowers_in_every_language(sample: str, language: str) -> No
 
 
 def test_the_whole_of_braids_grammar_reads_typescript() -> None:
-    lark = lark_of(EVERYTHING, "typescript")
+    lark = lark_of(EVERYTHING, "typescript", "free")
     program = """
 class Point { move(dx, dy) { x = dx; } reset() { x = 0; } }
 async function main(a) {
@@ -314,6 +322,7 @@ async function main(a) {
 (a, b) => a * b
 """
     assert accepts(lark, program)
+    assert accepts(lark_of(EVERYTHING, "typescript"), re.sub(r"\n +", "\n", program))
     assert parses("typescript", program)
     for wrong in ("else { x = 1; }", "if a { x = 1; }", "return\n1;", "(a)\n=> a", "case 1: one();"):
         assert not accepts(lark, wrong), wrong
@@ -351,13 +360,14 @@ def _in_a_file(language: str, text: str) -> str:
     return before + text.removeprefix("<?php") + after
 
 
+@pytest.mark.parametrize("layout", ["canonical", "free"])
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_statements_generated_at_random_parse(language: str) -> None:
+def test_statements_generated_at_random_parse(language: str, layout: str) -> None:
     grammar = json.loads(GRAMMARS[STATEMENTS])
     for rule in grammar["rules"]:
         if rule["lhs"] == "statement":
             rule["rhs"] = [symbol for symbol in rule["rhs"] if symbol != _NO_STATEMENT.get(language)]
-    cfg = lower_grammar(json.dumps(grammar), language, PATH, Budget()).cfg
+    cfg = lower_grammar(in_layout(json.dumps(grammar), layout), language, PATH, Budget()).cfg
     assert cfg is not None
     lark = cfg_to_lark(cfg, Budget())
     chance = random.Random(20261123)
@@ -392,8 +402,26 @@ def test_the_terminals_for_names_are_given_to_the_composer() -> None:
 
 def test_white_space_is_bounded_everywhere() -> None:
     for language in LANGUAGES:
-        lark = lark_of(FUNCTIONS, language)
+        lark = lark_of(FUNCTIONS, language, "free")
         name = "$x" if language == "php" else "x"
         assert accepts(lark, f"{name} = 1 {' ' * 30};")
         assert not accepts(lark, f"{name} = 1 {' ' * 500};")
         assert not accepts(lark, "\n" * 500 + f"{name} = 1;")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_between_tokens_stands_one_blank_or_line_break_and_no_comment_unless_the_layout_is_free(language: str) -> None:
+    name = "$x" if language == "php" else "x"
+    comment = "# c" if language in ("python", "ruby") else "// c"
+    canonical, free = lark_of(FUNCTIONS, language), lark_of(FUNCTIONS, language, "free")
+    for text in (f"{name} = 1;", f"{name} = 1;\n"):
+        assert accepts(canonical, text)
+        assert accepts(free, text)
+    for text in (f"{name}  = 1;", f"{name} =\t1;", f"{name} = 1; {comment}\n", f"{name} = 1;\n\n"):
+        assert not accepts(canonical, text), text
+        assert accepts(free, text), text
+
+
+def test_a_layout_that_is_none_is_named() -> None:
+    with pytest.raises(InvalidConstraintError, match=r"layout is 'dense'; it can be 'canonical' or 'free'"):
+        lower_grammar(in_layout(GRAMMARS[FUNCTIONS], "dense"), "go", PATH, Budget())

@@ -220,7 +220,7 @@ def test_close_cancels_calls_under_way_and_refuses_new_ones() -> None:
 
 
 def test_a_text_beside_a_constraint_that_was_only_reported_is_no_success_and_is_kept() -> None:
-    constraints = [ConstraintIR(regex_patterns=("^[0-9]+$", r"(a)\1"), name="twice")]
+    constraints = [ConstraintIR(regex_patterns=("^[0-9]+$", r"(a*)\1"), name="twice")]
     options = GenerationOptions(on_unenforceable=OnUnenforceable.REPORT)
     result = orchestrator(ScriptedBackend(["12"])).generate(INTENT, constraints, options)
     assert (result.status, result.success, result.code) == (Status.UNSUPPORTED_CONSTRAINT, False, "12")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -210,8 +211,36 @@ def test_names_that_are_no_lark_names_are_renamed_without_collisions() -> None:
 
 def test_rules_named_like_the_gaps_stay_the_callers() -> None:
     lark = lark_of(braid("s", {"s": [["RETURN", "white space"]], "white space": [["IDENTIFIER"]]}), "c")
-    assert accepts(lark, "return  x")
+    assert accepts(lark, "return x")
     assert not accepts(lark, "return ")
+
+
+def test_a_text_in_capitals_is_written_as_a_literal_which_the_error_shows() -> None:
+    rhs: list[object] = ["BEGIN", "IDENTIFIER", "SEMICOLON"]
+    grammar = {"start_symbol": "s", "rules": [{"lhs": "s", "rhs": rhs}]}
+    with pytest.raises(InvalidConstraintError) as error:
+        lower_grammar(json.dumps(grammar), "c", PATH, Budget())
+    shown = re.search(r"write (\{.*?\}) for the text BEGIN", str(error.value))
+    assert shown is not None
+    rhs[0] = json.loads(shown[1])
+    lark = lark_of(json.dumps(grammar), "c")
+    assert accepts(lark, "BEGIN x;")
+    assert not accepts(lark, "BEGINx;")
+    assert not accepts(lark, "begin x;")
+
+
+def test_a_literal_is_never_a_token_class_or_a_rule() -> None:
+    grammar = {
+        "start_symbol": "s",
+        "rules": [{"lhs": "s", "rhs": [{"literal": "IF"}, {"literal": "s"}, "IF"]}, {"lhs": "t", "rhs": []}],
+    }
+    assert accepts(lark_of(json.dumps(grammar), "c"), "IF s if")
+    grammar["rules"][0]["rhs"] = [{"literal": "SELECT "}, "name"]  # type: ignore[index]
+    assert accepts(lark_of(json.dumps(grammar)), "SELECT name")
+    for wrong in ({"literal": 1}, {"literal": ""}, {"text": "A"}, {"literal": "A", "more": 1}, 7):
+        grammar["rules"][0]["rhs"] = [wrong]  # type: ignore[index]
+        with pytest.raises(InvalidConstraintError, match=r"rules\[0\].rhs\[0\]"):
+            lower_grammar(json.dumps(grammar), None, PATH, Budget())
 
 
 def test_the_text_for_the_engine_holds_nothing_that_llguidance_1_0_1_does_not_know() -> None:
@@ -390,7 +419,8 @@ def _written(node: GbnfNode) -> str:
         case ("choice", list(items)):
             return f"({' | '.join(map(_written, items))})"
         case ("times", tuple(item), (least, most)):
-            return f"({_written(item)}){{{least},{'' if most is None else most}}}"
+            inner = _written(item) if item[0] in ("text", "class", "rule", "times") else f"({_written(item)})"
+            return f"{inner} {{ {least}, {'' if most is None else most} }}"
     raise AssertionError(node)
 
 
@@ -475,7 +505,11 @@ def test_many_words_beside_a_class_of_characters_keep_their_meaning() -> None:
         ("root ::= <think>", "line 1, column 10: a token of the engine's vocabulary"),
         ('root ::= "a"{3,2}', "line 1, column 13: at least 3 and at most 2 times"),
         ("root ::= *", r"line 1, column 10: '\*' has nothing before it"),
-        ('root ::= "a"**', "put parentheses around"),
+        ('root ::= "a"\n  * "b"', "line 2, column 3: "),
+        ('root ::= "a"{1 0}', r"line 1, column 13: a repetition is \{n\}"),
+        ("root ::= 'a'", "line 1, column 10: a text stands between double quotes"),
+        ('root ::= "x" ("a" | b\nb ::= "b"', "line 1, column 14: this parenthesis is never closed"),
+        ('root ::= (("a" )\n\nb ::= "b"\nc ::= "c"', "line 1, column 10: this parenthesis is never closed"),
         ('root ::= "a"\nroot ::= "b"', "line 2, column 1: the rule 'root' is defined twice"),
         ('a ::= "x"', "has no rule root"),
     ],
@@ -505,6 +539,63 @@ def test_repetitions_of_gbnf_count_up_to_the_limit() -> None:
     assert accepts(lark, "a" * 2_000)
     assert not accepts(lark, "a" * 2_001)
     assert not accepts(lark, "aa")
+
+
+@pytest.mark.parametrize(
+    ("text", "accepted", "refused"),
+    [
+        ('root ::= item *\nitem ::= "k"', ["", "kkk"], ["x"]),
+        ('root ::= "k"\t+ [a]  ? # why\n', ["k", "kka"], ["", "aa"]),
+        ('root ::= ("k"\n  # each\n  +\n [a] {2 , 3 })', ["kaa", "kkaaa"], ["ka", "aa"]),
+        ('root ::= "k"?*', ["", "kk"], ["a"]),
+        ('root ::= "ab"{2}{1,2}', ["abab", "abababab"], ["ab", "ababab"]),
+        ('root ::= ("a" | "b")+?', ["", "ab"], ["c"]),
+        ('root ::= "\\x41\\u00e9\\U0001F600" .', ["A\u00e9\U0001f600\n"], ["A"]),
+        ('root ::=\n\n  "a"\r\n\r\n# end', ["a"], [""]),
+        ('root ::= a-b | a_c\na-b ::= "1"\na_c ::=', ["1", ""], ["2"]),
+    ],
+)
+def test_gbnf_is_read_as_llama_cpp_reads_it(text: str, accepted: list[str], refused: list[str]) -> None:
+    lark = lark_of(text)
+    assert [each for each in accepted if not accepts(lark, each)] == []
+    assert [each for each in refused if accepts(lark, each)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "accepted", "refused"),
+    [
+        (
+            'root ::= (expr "=" ws term "\\n")+\nexpr ::= term ([-+*/] term)*\n'
+            'term ::= ident | num | "(" ws expr ")" ws\nident ::= [a-z] [a-z0-9_]* ws\n'
+            "num ::= [0-9]+ ws\nws ::= [ \\t\\n]*",
+            ["42 = 42\n", "(a+(b -1))*2=c\n\nx=1\n"],
+            ["", "42 = 42", "a+b)=c\n", "1=\n"],
+        ),
+        ('root ::= "a"{4}', ["aaaa"], ["aaa", "aaaaa"]),
+        ('root ::= ("aa" | "bb"){2,3} "!"?', ["aabb", "bbbbbb!"], ["aa", "aabbaabb"]),
+        ("root ::= [a-c]{0,2}[^a-c]", ["z", "abz"], ["abcz", "ab"]),
+        ("root ::= [\u4e00-\u9fa5]+ [\U0001f300-\U0001f64f]?", ["\u4e2d\u6587", "\u4e2d\U0001f600"], ["a", ""]),
+        ('root ::= "\\"" [^"\\\\]* "\\""', ['"a b"'], ['"a\\""', '"']),
+        ('root ::= a\na ::= b | "(" a ")"\nb ::= "x" | a "y"', ["x", "(x)yy", "((x)y)"], ["y", "(x"]),
+    ],
+)
+def test_grammars_of_the_kinds_that_llama_cpp_tries_itself_mean_the_same(
+    text: str, accepted: list[str], refused: list[str]
+) -> None:
+    lark = lark_of(text)
+    assert [each for each in accepted if not accepts(lark, each)] == []
+    assert [each for each in refused if accepts(lark, each)] == []
+
+
+@pytest.mark.parametrize("rules", [60, 75, 110, 149, 200])
+@pytest.mark.parametrize("last", ['"c"', ""])
+def test_long_chains_of_rules_compile(rules: int, last: str) -> None:
+    chain = "".join(f'r{number} ::= "a" r{number + 1} | "b"\n' for number in range(rules))
+    lark = lark_of(f"root ::= r0\n{chain}r{rules} ::= {last}\n")
+    for text in ("b", "a" * 40 + "b", "a" * rules + last.strip('"').replace("[a-c]", "c")):
+        assert accepts(lark, text), text
+    for text in ("", "a", "bb", "a" * rules + "d"):
+        assert not accepts(lark, text), text
 
 
 def test_gbnf_warns_of_rules_that_nothing_leads_to_and_not_of_others() -> None:

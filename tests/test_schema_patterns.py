@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from maze.check.explanation import explain
-from maze.errors import MazeError, UnsupportedConstraintError
+from maze.errors import InvalidConstraintError, MazeError, UnsupportedConstraintError
 from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.pattern.ecmascript import parse_ecmascript
 from maze.grammar.pattern.recogniser import Recogniser
@@ -106,6 +106,12 @@ def test_a_pattern_means_what_ecmascript_says(pattern: str, matching: str, other
         (r"(?!^[.-])^[a-z.]+$", ".a", False),
         (r"(?!^[.-])^[a-z.]+$", "a.", True),
         (r"^\${.*}$", "${a}", True),
+        (r"^([ab])c\1$", "aca", True),
+        (r"^([ab])c\1$", "acb", False),
+        (r"^(?:(?!-->).)*$", "a->", True),
+        (r"^(?:(?!-->).)*$", "a-->", False),
+        (r"^(?:\ba+\b-?)+$", "aa-a", True),
+        (r"^(?:\ba+\b-?)+$", "aa--a", False),
     ],
 )
 def test_a_text_is_searched_for_a_pattern(pattern: str, text: str, matches: bool) -> None:
@@ -114,10 +120,14 @@ def test_a_text_is_searched_for_a_pattern(pattern: str, text: str, matches: bool
 
 
 @pytest.mark.parametrize(
-    "pattern", [r"(a)\1", r"(?<n>a)\k<n>", "(?i)a", "(?i:a)", "(?P<n>a)", r"\Aa", r"a\Z", r"\a", r"\e", "(?>a)", "a++"]
+    "pattern",
+    [
+        *(r"(a*)\1", r"(?<n>a+)\k<n>", r"\1(a)", r"(a)\g1", r"\R", r"[\h]", "(?i)a", "(?i:a)", "(?P<n>a)", r"\Aa"),
+        *(r"a\Z", r"\a", r"\e", "(?>a)", "a++"),
+    ],
 )
 def test_what_is_not_regular_or_not_ecmascript_is_left_to_the_check(pattern: str) -> None:
-    with pytest.raises(UnsupportedConstraintError, match="pattern at #"):
+    with pytest.raises((InvalidConstraintError, UnsupportedConstraintError), match="pattern at #"):
         parse_ecmascript(pattern, "pattern at #", Budget())
 
 

@@ -11,7 +11,7 @@ from grammar_texts import LANGUAGES
 
 from maze.grammar import compile_constraints
 from maze.grammar.llguidance import Matcher
-from maze.grammar.special_tokens import may_spell_special_token
+from maze.grammar.special_tokens import may_spell_special_token, may_spell_usual_special_token
 from maze.types import ConstraintIR, EngineGrammar
 
 SPECIAL = (
@@ -112,7 +112,7 @@ def test_grammars_of_programming_languages_spell_none(language: str) -> None:
 def test_ordinary_constraints_spell_none(constraint: ConstraintIR) -> None:
     grammar = compile_constraints([constraint]).grammar
     assert grammar is not None
-    special = [token for token in SPECIAL if token != "[INST]"]
+    special = [token for token in SPECIAL if "INST" not in token]
     assert not may_spell_special_token(grammar, special)
 
 
@@ -121,3 +121,24 @@ def test_the_answer_costs_little_once_a_grammar_is_known() -> None:
     assert len(grammar.rules) > 10_000
     assert not may_spell_special_token(grammar, SPECIAL)
     assert timeit(lambda: may_spell_special_token(grammar, SPECIAL[:3]), number=100) / 100 < 0.0001
+
+
+@pytest.mark.parametrize("token", [*SPECIAL, "<|of_no_model_that_is_known|>", "<s>", "</s>"])
+def test_special_tokens_of_usual_models_are_known_without_asking_the_engine(token: str) -> None:
+    for rules in (f"start: {json.dumps(token)}", f'start: "say " {json.dumps(token)} "."'):
+        assert may_spell_usual_special_token(EngineGrammar(rules))
+
+
+@pytest.mark.parametrize(
+    "constraint",
+    [
+        ConstraintIR(regex_patterns=(r"^[a-z_][a-z0-9_]*$",)),
+        ConstraintIR(regex_patterns=(r"async\s+fn", r"Result<.*>")),
+        ConstraintIR(grammar='root ::= "a" (("<" | "|" | ">" | "<=") "a")*'),
+        ConstraintIR(json_schema='{"type": "object", "properties": {"name": {"type": "string"}}}'),
+    ],
+)
+def test_ordinary_constraints_are_sent_with_forced_tokens(constraint: ConstraintIR) -> None:
+    grammar = compile_constraints([constraint]).grammar
+    assert grammar is not None
+    assert not may_spell_usual_special_token(grammar)

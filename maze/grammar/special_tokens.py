@@ -1,7 +1,9 @@
 """Whether a grammar may force text that a tokenizer takes for a special token.
 
 Where a grammar leaves one text only, llguidance lets the engine tokenise it and forces these tokens, which makes
-decoding faster. llama.cpp then takes `<|im_end|>` in it for the special token, and the grammar rejects that.
+decoding faster. llama.cpp then takes `<|im_end|>` in it for the special token, and the grammar rejects that; vLLM
+answers with an error. So a grammar that may force such a text is sent with the option `no_forcing` in its header. Of
+servers that do not tell which special tokens their model has, those of the usual models are guarded against.
 """
 
 from __future__ import annotations
@@ -22,6 +24,26 @@ _WORD = re.compile(r"\w+")
 _PIECE = re.compile(r"\w+|\W")
 
 
+_OF_USUAL_MODELS = (
+    *("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|im_sep|>", "<|eot_id|>", "<|eom_id|>", "<|begin_of_text|>"),
+    *("<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|python_tag|>", "<|system|>", "<|user|>"),
+    *("<|assistant|>", "<|end|>", "<|eot|>", "<|channel|>", "<|message|>", "<|return|>", "<|call|>"),
+    *("<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<fim_prefix>", "<fim_middle>", "<fim_suffix>"),
+    *("<s>", "</s>", "<unk>", "<pad>", "<bos>", "<eos>", "<mask>", "[INST]", "[/INST]", "[TOOL_CALLS]"),
+    *("<start_of_turn>", "<end_of_turn>", "<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>"),
+    *("<repo_name>", "<file_sep>", "<filename>", "<gh_stars>", "<issue_start>", "<jupyter_code>", "<empty_output>"),
+    *("<\uff5cbegin\u2581of\u2581sentence\uff5c>", "<\uff5cend\u2581of\u2581sentence\uff5c>", "<\uff5cUser\uff5c>"),
+)
+"""Of SmolLM2, Llama, Qwen, Phi, gpt-oss, StarCoder, Gemma, Mistral and DeepSeek."""
+_SHAPE = re.compile(r"<[|\uff5c][^<>\s]{1,60}[|\uff5c]>")
+"""What nothing but a special token is written like."""
+
+
+def may_spell_usual_special_token(grammar: EngineGrammar) -> bool:
+    """may_spell_special_token() for an engine whose model is not known."""
+    return _spells_one(grammar.rules, frozenset(_OF_USUAL_MODELS)) or _has_shape(grammar.rules)
+
+
 def may_spell_special_token(grammar: EngineGrammar, special: Iterable[str]) -> bool:
     """Whether forced text of the grammar may hold one of these texts. True also where that is not sure.
 
@@ -33,12 +55,20 @@ def may_spell_special_token(grammar: EngineGrammar, special: Iterable[str]) -> b
 
 @lru_cache(maxsize=64)
 def _spells_one(rules: str, special: frozenset[str]) -> bool:
-    # A regular expression within JSON is escaped twice.
-    plain = _ESCAPE.sub(_unescaped, _ESCAPE.sub(_unescaped, rules))
-    plain = _GROUP_FLAGS.sub(" ", plain).casefold()
+    plain = _GROUP_FLAGS.sub(" ", _plain(rules)).casefold()
     words, characters = frozenset(_WORD.findall(plain)), frozenset(plain)
     # `%regex` takes any part of its texts.
     return any(_is_spelled(token.casefold(), words, characters, whole="%regex" not in rules) for token in special)
+
+
+@lru_cache(maxsize=64)
+def _has_shape(rules: str) -> bool:
+    return _SHAPE.search(_plain(rules)) is not None
+
+
+def _plain(rules: str) -> str:
+    """The text of a grammar without escapes; a regular expression within JSON is escaped twice."""
+    return _ESCAPE.sub(_unescaped, _ESCAPE.sub(_unescaped, rules))
 
 
 def _is_spelled(token: str, words: frozenset[str], characters: frozenset[str], *, whole: bool) -> bool:

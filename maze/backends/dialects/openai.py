@@ -19,6 +19,8 @@ from maze.backends.dialects.base import (
     token_ids_of,
 )
 from maze.errors import UnsupportedConstraintError
+from maze.grammar.llguidance import engine_text
+from maze.grammar.special_tokens import may_spell_usual_special_token
 from maze.types import EngineGrammar
 
 
@@ -70,6 +72,11 @@ class OpenAiDialect(Dialect):
                 "or use the embedded engine"
             )
         return mask_grammar(mask.allowed - mask.forbidden)
+
+    @staticmethod
+    def _engine_text(grammar: EngineGrammar) -> str:
+        """The grammar for a server that does not tell which special tokens its model has."""
+        return engine_text(grammar, forced_tokens=not may_spell_usual_special_token(grammar))
 
     def reader(self, request: Request) -> AnswerReader:
         return OpenAiReader(request, tells_tokens=self.tells_tokens)

@@ -6,7 +6,6 @@ from typing import Any
 
 from maze.backends.base import Request
 from maze.backends.dialects.openai import OpenAiDialect
-from maze.grammar.llguidance import engine_text
 
 
 class SglangDialect(OpenAiDialect):
@@ -24,5 +23,5 @@ class SglangDialect(OpenAiDialect):
         fields = self._common_fields(request, model)
         grammar = self._grammar(request)
         if grammar is not None:
-            fields["ebnf"] = engine_text(grammar)
+            fields["ebnf"] = self._engine_text(grammar)
         return fields

@@ -6,7 +6,6 @@ from typing import Any
 
 from maze.backends.base import Request
 from maze.backends.dialects.openai import OpenAiDialect
-from maze.grammar.llguidance import engine_text
 
 
 class VllmDialect(OpenAiDialect):
@@ -24,7 +23,7 @@ class VllmDialect(OpenAiDialect):
         fields["request_id"] = request.request_id
         grammar = self._grammar(request)
         if grammar is not None:
-            fields["structured_outputs"] = {"grammar": engine_text(grammar)}
+            fields["structured_outputs"] = {"grammar": self._engine_text(grammar)}
         if request.token_mask is not None:
             fields["return_token_ids"] = True
         return fields

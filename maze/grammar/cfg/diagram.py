@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Production, Symbol
 from maze.grammar.cfg.recursion import recursion_of, with_direct_recursion
-from maze.grammar.pattern.printer import to_terminal
-from maze.grammar.pattern.tree import has_machine
+from maze.grammar.pattern.printer import needs_parts, to_terminal
 from maze.json_text import JsonValue
 
 
@@ -66,5 +65,5 @@ def _symbol(symbol: Symbol) -> JsonValue:
         return {"kind": "rule", "name": symbol.name}
     if isinstance(symbol, Literal):
         return {"kind": "text", "text": symbol.text}
-    shown = None if has_machine(symbol.language) else to_terminal(symbol.language)
+    shown = None if needs_parts(symbol.language) else to_terminal(symbol.language)
     return {"kind": "pattern", "name": symbol.name, "pattern": shown}

@@ -23,6 +23,8 @@ MAX_WRITTEN_SYMBOLS = 400_000
 """Most symbols on all right-hand sides as written; llguidance refuses 500,000."""
 MAX_ALTERNATIVES = 1_800
 """Most alternatives of one rule after folding; llguidance fails while decoding over 2,000 items at one place."""
+MAX_TERMINAL_PARTS = 5_000
+"""Most terminals that automata and deep expressions are written as; llguidance takes 0.1 s for them."""
 
 _FOLD_FROM = 8
 """Alternatives of one literal each that are folded into one terminal from this number on."""
@@ -79,6 +81,8 @@ class _Writer:
         self._references: dict[str, list[str]] = {}
         self._nodes = 0
         self._written = 0
+        self._part_depths: dict[str, int] = {}
+        """By part of a terminal: how many parts refer to each other in a chain."""
 
     def write(self) -> str:
         for name, productions in self._cfg.rules.items():
@@ -165,9 +169,29 @@ class _Writer:
         if symbol not in self._terminal_names:
             name = self._names.new(symbol.name, upper=True)
             self._terminal_names[symbol] = name
-            self._terminals.append(f"{name}: {to_terminal(symbol.language)}\n")
-            self._budget.spend(len(self._terminals[-1]))
+            self._define(name, to_terminal(symbol.language, self._define_part))
         return self._terminal_names[symbol]
+
+    def _define(self, name: str, body: str) -> str:
+        self._terminals.append(f"{name}: {body}\n")
+        self._budget.spend(len(self._terminals[-1]))
+        return name
+
+    def _define_part(self, body: str) -> str:
+        """A terminal that is part of others."""
+        depth = 1 + max((self._part_depths.get(word, 0) for word in re.findall(r"\w+", body)), default=0)
+        for number, limit, what in (
+            (len(self._part_depths), MAX_TERMINAL_PARTS, "parts"),
+            (depth, MAX_DEPTH, "parts that refer to each other in a chain"),
+        ):
+            if number > limit:
+                raise LimitExceededError(
+                    f"a pattern in the grammar has over {limit:,} {what}, as written for the engine, which is the "
+                    "limit; make it simpler"
+                )
+        name = self._names.new("part", upper=True)
+        self._part_depths[name] = depth
+        return self._define(name, body)
 
 
 def _folded(productions: list[Production]) -> list[Production]:

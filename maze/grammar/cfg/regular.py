@@ -13,7 +13,7 @@ from maze.grammar.budget import Construction
 from maze.grammar.cfg.analysis import circles, pruned
 from maze.grammar.cfg.model import Cfg, Nonterminal, Production
 from maze.grammar.cfg.recursion import recursion_of, with_direct_recursion
-from maze.grammar.pattern.automaton import expression_of_ways
+from maze.grammar.pattern.elimination import expression_of
 from maze.grammar.pattern.machine import as_machine
 from maze.grammar.pattern.tree import NOTHING, Literal, Node, alt, cat, literal, positions_of, repeat
 
@@ -77,7 +77,7 @@ class _Languages:
 
         def between(start: int, end: int) -> Node:
             copied = {source: dict(targets) for source, targets in ways.items()}
-            return self._compacted(expression_of_ways(start, (end,), copied, self._budget))
+            return self._compacted(expression_of(copied, start, (end,), self._budget))
 
         return {
             symbol.name: between(state, outside) if at_the_end else between(outside, state)

@@ -16,7 +16,7 @@ from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, Outcome, chec
 from maze.grammar.pattern.automaton import is_empty
 from maze.grammar.pattern.bearable import is_bearable_for_llguidance
 from maze.grammar.pattern.questions import Questions
-from maze.grammar.pattern.tree import NOTHING, Node, both, is_plain
+from maze.grammar.pattern.tree import NOTHING, Node, both, has_machine, is_plain
 from maze.grammar.schema.json_shape import texts_of_type
 
 MAX_TRIED_ALONE = 8
@@ -86,10 +86,10 @@ def _is_empty(language: Node, budget: Budget) -> bool:
             return False
         return is_empty(language, budget)
     except OverBudgetError:
-        if not budget.has_optional_steps or not is_bearable_for_llguidance(language, budget):
+        if not budget.has_optional_steps or has_machine(language) or not is_bearable_for_llguidance(language, budget):
             return False
         try:
-            check_grammar(grammar_of(language), budget, CAREFUL_LIMITS)
+            check_grammar(grammar_of(language, budget), budget, CAREFUL_LIMITS)
         except GuidanceError as error:
             return error.outcome is Outcome.EMPTY
         return False

@@ -53,7 +53,10 @@ def joint_check_of(patterns: Collection[PatternGroup], budget: Budget) -> JointC
     language = _intersection(patterns)
     if not is_bearable_for_llguidance(language, budget):
         return None
-    return JointCheck(grammar_of(language), tuple(grammar_of(group.language) for group in patterns))
+    try:
+        return JointCheck(grammar_of(language, budget), tuple(grammar_of(group.language, budget) for group in patterns))
+    except LimitExceededError:
+        return None
 
 
 def _rank(item: Group | Structure) -> tuple[int, int, str]:
@@ -205,7 +208,10 @@ def _all_patterns(groups: Sequence[PatternGroup], budget: Budget) -> EngineGramm
     language = _intersection(groups)
     if not budget.has_optional_steps or not is_bearable_for_llguidance(language, budget):
         return None
-    grammar = grammar_of(without_complements(language, budget))
+    try:
+        grammar = grammar_of(without_complements(language, budget), budget)
+    except LimitExceededError:
+        return None
     return grammar if is_bearable(grammar, budget, CAREFUL_LIMITS) else None
 
 

@@ -8,9 +8,9 @@ from maze.errors import ContradictionError, InternalError, LimitExceededError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import pruned
 from maze.grammar.cfg.lark_writer import cfg_to_lark
-from maze.grammar.cfg.model import Cfg, LoweredGrammar
+from maze.grammar.cfg.model import Cfg, LoweredGrammar, Pattern
 from maze.grammar.naming import apply_naming, has_names
-from maze.grammar.pattern.printer import to_terminal
+from maze.grammar.pattern.printer import needs_parts, to_terminal
 from maze.grammar.pattern.tree import Node
 from maze.grammar.schema.lower import LoweredSchema
 from maze.types import ConstraintKind, ConstraintPart, EngineGrammar, Handling
@@ -110,8 +110,10 @@ class GrammarGroup(Group):
         return bool(languages) and not has_names(self.lowered, languages, self.path, budget)
 
 
-def grammar_of(language: Node) -> EngineGrammar:
-    """The grammar whose texts are those of the language."""
+def grammar_of(language: Node, budget: Budget) -> EngineGrammar:
+    """The grammar whose texts are those of the language. Raises LimitExceededError."""
+    if needs_parts(language):
+        return cfg_to_lark(Cfg("output", {"output": ((Pattern("output", language),),)}), budget)
     return EngineGrammar(f"start: OUTPUT\nOUTPUT: {to_terminal(language)}\n")
 
 

@@ -12,7 +12,6 @@ from maze.grammar.compose.groups import GrammarGroup, Part, PatternGroup, Schema
 from maze.grammar.llguidance import engine_text
 from maze.grammar.naming import apply_naming, describes_names, may_describe_names
 from maze.grammar.pattern.parser import parse_pattern
-from maze.grammar.pattern.printer import to_terminal
 from maze.grammar.pattern.tree import Node
 from maze.grammar.read.grammar_text import lower_grammar
 from maze.grammar.schema.lower import lower_schema
@@ -127,7 +126,11 @@ class Reading:
         if language is None:
             return
         self._languages[text] = language
-        canonical = to_terminal(language)
+        try:
+            check_grammar = grammar_of(language, self._budget)
+        except LimitExceededError as error:
+            raise LimitExceededError(f"{part.path}: {error}; make the pattern simpler") from None
+        canonical = engine_text(check_grammar)
         new = PatternGroup(ConstraintKind.REGEX, canonical, language=language)
         if grammar is not None and self._describes_names(grammar, language, canonical, part.path):
             if canonical in grammar.naming:
@@ -139,7 +142,7 @@ class Reading:
                 part.check_grammar = cfg_to_lark(named, self._budget)
             grammar.naming.setdefault(canonical, new).parts.append(part)
             return
-        part.check_grammar = grammar_of(language)
+        part.check_grammar = check_grammar
         self.patterns.setdefault(canonical, new).parts.append(part)
 
     def _describes_names(self, grammar: GrammarGroup, language: Node, canonical: str, path: str) -> bool:

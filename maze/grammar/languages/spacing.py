@@ -1,9 +1,10 @@
 """White space and comments between the tokens of a grammar, as a language allows them, and always bounded.
 
-Left to itself a small model wanders in white space until its tokens are used up; so every gap has a greatest length,
-and is part of the rules. A gap depends on the token before it and the token after it: `return x` needs one, `f(` does
-not. That is a finite automaton over tokens, and the grammar becomes its product with this automaton. Tokens that need
-not be told apart in the grammar share a state, so that most grammars keep about their size.
+Left to itself a small model wanders in white space until its tokens are used up; so a gap is at most one blank or line
+break, or where the layout is free of a greatest length, and is part of the rules. A gap depends on the token before it
+and the token after it: `return x` needs one, `f(` does not. That is a finite automaton over tokens, and the grammar
+becomes its product with this automaton. Tokens that need not be told apart in the grammar share a state, so that most
+grammars keep about their size.
 """
 
 from __future__ import annotations
@@ -15,11 +16,21 @@ from enum import Enum
 from maze.errors import LimitExceededError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import FirstFollow, pruned
-from maze.grammar.cfg.model import Cfg, Nonterminal, Pattern, Production, Symbol, Terminal
+from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal
 from maze.grammar.languages.language import Comments, Language, Newlines, printable
 from maze.grammar.pattern.automaton import bits
 from maze.grammar.pattern.parser import parse_whole
 from maze.grammar.pattern.tree import Node, alt, cat, literal, repeat
+
+
+class Layout(Enum):
+    """How much may stand between two tokens; the values are what callers write."""
+
+    CANONICAL = "canonical"
+    """One blank or line break at most, and no comments."""
+    FREE = "free"
+    """White space and comments as people write them."""
+
 
 MAX_SPACING_STEPS = 500_000
 """Most steps of the product of one grammar with the automaton of its gaps."""
@@ -214,8 +225,22 @@ _LINES = Pattern(
 _COMMENTS_RULE = "comments"
 
 
-def _gap_rules(language: Language) -> dict[str, tuple[Production, ...]]:
-    """Rules that the gaps refer to by their names. A comment always follows white space, so that `/` stays a token."""
+def _canonical_gaps() -> dict[str, tuple[Production, ...]]:
+    """Rules that the gaps refer to by their names, with one blank or line break."""
+    blank, line_break = Literal(" "), Literal("\n")
+    return {
+        Gap.SPACE.value: ((blank,),),
+        Gap.SPACE_OR_NOTHING.value: ((), (blank,)),
+        Gap.ANY.value: ((blank,), (line_break,)),
+        Gap.ANY_OR_NOTHING.value: ((), (blank,), (line_break,)),
+        Gap.LINE.value: ((line_break,),),
+        Gap.LINES_OR_NOTHING.value: ((), (line_break,)),
+        Gap.SPACE_OR_LINES_OR_NOTHING.value: ((), (blank,), (line_break,)),
+    }
+
+
+def _free_gaps(language: Language) -> dict[str, tuple[Production, ...]]:
+    """The same, with comments. One always follows white space, so that `/` stays a token."""
     line = _LINE_COMMENTS[language.comments]
     blocks: tuple[Production, ...] = ((_BLOCK_COMMENT,),) if language.comments is Comments.SLASHES else ()
     after_blanks = Nonterminal("comment and space")
@@ -302,7 +327,7 @@ def _neighbours(cfg: Cfg, bit: Mapping[Terminal, int], end: int, budget: Budget)
 # ------------------------------------------------------------------------------------------------ the product
 
 
-def with_gaps(cfg: Cfg, language: Language, path: str, budget: Budget) -> Cfg:
+def with_gaps(cfg: Cfg, language: Language, layout: Layout, path: str, budget: Budget) -> Cfg:
     """The grammar over characters that a grammar over tokens describes in a language.
 
     `cfg` must have no unproductive rules. Raises LimitExceededError if the product would take more than
@@ -380,7 +405,8 @@ def with_gaps(cfg: Cfg, language: Language, path: str, budget: Budget) -> Cfg:
     )
     if language.opening:
         rules[_OPENING_RULE] = ((), (Pattern("opening", cat(literal(language.opening), parse_whole(r"[ \n]"))),))
-    return pruned(Cfg(start, {**rules, **_gap_rules(language)}))
+    gaps = _canonical_gaps() if layout is Layout.CANONICAL else _free_gaps(language)
+    return pruned(Cfg(start, {**rules, **gaps}))
 
 
 _OPENING_RULE = "opening [optional]"

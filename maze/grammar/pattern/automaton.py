@@ -14,9 +14,8 @@ from operator import or_
 
 from maze.grammar.budget import MAX_CONSTRUCTION_STEPS, Budget, Construction, OverBudgetError
 from maze.grammar.pattern.code_points import ANY, LAST_CODE_POINT, Ranges, intersection, single, union
+from maze.grammar.pattern.elimination import Ways, expression_of
 from maze.grammar.pattern.tree import (
-    EMPTY,
-    NOTHING,
     Alt,
     Both,
     Cat,
@@ -26,17 +25,11 @@ from maze.grammar.pattern.tree import (
     Node,
     Not,
     Repeat,
-    alt,
-    cat,
     children,
-    repeat,
-    size_of,
 )
 
 MAX_STATES = 2_000
 """Most states of an automaton."""
-MAX_EXPRESSION_SIZE = 1_000
-"""Largest expression that an automaton is turned back into, as size_of() counts."""
 
 DEAD = -1
 
@@ -189,7 +182,7 @@ def smallest(dfa: Dfa, budget: Construction) -> Dfa:
     for state, merged_row in enumerate(table):
         merged[block_of[state]] = merged_row
     merged[block_of[dead]] = merged[block_of[dead]] or [DEAD] * groups
-    return _trimmed(merged, {block_of[state] for state in dfa.accepting}, budget, start=block_of[0])
+    return trimmed(merged, {block_of[state] for state in dfa.accepting}, budget, start=block_of[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +256,7 @@ class Positions:
                 following |= self.follow[position]
             done += 1
             table.append(row_after(following))
-        return _trimmed(table, accepting, self._budget)
+        return trimmed(table, accepting, self._budget)
 
     def _add(self, mask: int) -> _Part:
         if not mask:
@@ -370,7 +363,7 @@ def _intersection(left: Dfa, right: Dfa, budget: Construction) -> Dfa:
                 pending.append(reached)
             row.append(numbers[reached])
         table.append(row)
-    return _trimmed(table, accepting, budget)
+    return trimmed(table, accepting, budget)
 
 
 def _of_machine(machine: Machine, alphabet: Alphabet, budget: Construction) -> Dfa:
@@ -382,7 +375,7 @@ def _of_machine(machine: Machine, alphabet: Alphabet, budget: Construction) -> D
             for group in bits(alphabet.mask_of(ranges)):
                 targets[group] = target
         table.append(targets)
-    return _trimmed(table, set(machine.accepting), budget)
+    return trimmed(table, set(machine.accepting), budget)
 
 
 def _complement(dfa: Dfa, alphabet: Alphabet, budget: Construction) -> Dfa:
@@ -390,11 +383,11 @@ def _complement(dfa: Dfa, alphabet: Alphabet, budget: Construction) -> Dfa:
     budget.spend(len(dfa.next) * alphabet.size)
     table = [[everything if target == DEAD else target for target in row] for row in dfa.next]
     table.append([everything] * alphabet.size)
-    return _trimmed(table, set(range(len(table))) - dfa.accepting, budget)
+    return trimmed(table, set(range(len(table))) - dfa.accepting, budget)
 
 
-def _trimmed(table: list[list[int]], accepting: set[int], budget: Construction, *, start: int = 0) -> Dfa:
-    """The automaton without the states that lead to no text; numbered in the order they are met."""
+def trimmed(table: list[list[int]], accepting: set[int], budget: Construction, *, start: int = 0) -> Dfa:
+    """The automaton of a table, without the states that lead to no text; numbered in the order they are met."""
     groups = len(table[0])
     budget.spend(len(table) * groups)
     sources: list[list[int]] = [[] for _ in table]
@@ -448,44 +441,8 @@ def ways_between(
 
     Raises OverBudgetError.
     """
-    ways: dict[int, dict[int, Node]] = {
+    ways: Ways = {
         source: {target: Chars(alphabet.ranges_of(mask, budget)) for target, mask in targets.items()}
         for source, targets in edges.items()
     }
-    return expression_of_ways(start, ends, ways, budget)
-
-
-def expression_of_ways(start: int, ends: Iterable[int], ways: dict[int, dict[int, Node]], budget: Construction) -> Node:
-    """The texts that lead from `start` to one of `ends` over `ways` (source, target, texts), by state elimination.
-
-    States are numbers from 0 on; `ways` is used up. Raises OverBudgetError.
-    """
-    first, last = -1, -2
-    ways[first] = {start: EMPTY}
-    for end in ends:
-        ways.setdefault(end, {})[last] = EMPTY
-    into: dict[int, set[int]] = {}
-    for source, targets in ways.items():
-        for target in targets:
-            into.setdefault(target, set()).add(source)
-    states = (set(ways) | set(into)) - {first, last}
-    while states:
-        # The state with the fewest ways through it goes first; ties by number, so that the outcome is always the same.
-        budget.spend(len(states))
-        state = min(states, key=lambda number: (len(into.get(number, ())) * len(ways.get(number, ())), number))
-        states.remove(state)
-        leaving = ways.pop(state, {})
-        loop = repeat(leaving.pop(state, NOTHING), 0, None)
-        for target in leaving:
-            into[target].discard(state)
-        for source in sorted(into.pop(state, set()) - {state}):
-            before = ways[source].pop(state)
-            for target, after in leaving.items():
-                joined = alt(ways[source].get(target, NOTHING), cat(before, loop, after))
-                size = size_of(joined)
-                budget.spend(size)
-                if size > MAX_EXPRESSION_SIZE:
-                    raise OverBudgetError
-                ways[source][target] = joined
-                into[target].add(source)
-    return ways[first].get(last, NOTHING)
+    return expression_of(ways, start, ends, budget)

@@ -78,6 +78,10 @@ WORD: Ranges = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
 SPACE: Ranges = ((0x09, 0x0D), (0x20, 0x20))
 LINE_FEED: Ranges = ((0x0A, 0x0A),)
 NOT_LINE_FEED = complement(LINE_FEED)
+LINE_TERMINATORS = characters("\n\r\u2028\u2029")
+"""Those of ECMAScript, which `.` is not."""
+HORIZONTAL_SPACE = union(characters("\t \u00a0\u1680\u180e\u202f\u205f\u3000"), ((0x2000, 0x200A),))
+"""`\\h` of PCRE, Perl and Java."""
 
 POSIX_CLASSES: dict[str, Ranges] = {
     "alnum": ((0x30, 0x39), (0x41, 0x5A), (0x61, 0x7A)),

@@ -1,7 +1,7 @@
 r"""The patterns of JSON Schemas, which are those of ECMAScript with the flag `u`.
 
 They differ from a caller's patterns in what is said beside the characters: a text is searched for them, so that there
-are no delimiters, and there are neither flags nor POSIX classes. `.` leaves out all four line terminators, `\s` is all
+are no delimiters, and there are neither flags, POSIX classes, `\Q..\E`, `\R` nor possessive quantifiers. `\s` is all
 white space of Unicode, `[^]` is any character and `[]` none.
 """
 
@@ -11,12 +11,11 @@ from collections.abc import Mapping
 
 from maze.grammar.budget import Budget
 from maze.grammar.pattern.assertions import resolve
-from maze.grammar.pattern.code_points import ANY, DIGIT, WORD, Ranges, characters, complement, union
+from maze.grammar.pattern.code_points import ANY, DIGIT, WORD, Ranges, characters, union
 from maze.grammar.pattern.parser import MAX_CONJUNCTS, MAX_PATTERN_CHARACTERS, PatternParser
 from maze.grammar.pattern.source import Source
-from maze.grammar.pattern.tree import EMPTY, Boundary, Cat, Lookaround, Neighbour, Node, alt, cat, conjuncts
+from maze.grammar.pattern.tree import Node, conjuncts
 
-LINE_TERMINATORS = characters("\n\r\u2028\u2029")
 _SPACE = union(characters("\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff"), ((0x2000, 0x200A),))
 
 CLASS_ESCAPES: Mapping[str, Ranges] = {"d": DIGIT, "w": WORD, "s": _SPACE}
@@ -37,19 +36,18 @@ def parse_ecmascript(regex: str, path: str, budget: Budget) -> Node:
 
 class _EcmascriptParser(PatternParser):
     class_escapes = CLASS_ESCAPES
-
-    def _dot(self) -> Ranges:
-        return complement(LINE_TERMINATORS)
+    has_extensions = False
 
     def _group(self, at: int) -> tuple[Node | None, int]:
         if self._peek("?") and not self._match(r"\?(:|<?[=!]|<[A-Za-z_])"):
             self._source.unsupported("a group that is none of ECMAScript's", at, "cannot be enforced; use (?:...)")
-        tree, size = super()._group(at)
-        return (_with_anchor_outside(tree) if isinstance(tree, Lookaround) and tree.ahead else tree), size
+        return super()._group(at)
 
     def _escape(self, at: int) -> tuple[Node, int]:
-        if self._match("[AzZ]"):
-            self._source.unsupported(f"\\{self._body[self._at]}", at, "is not one of ECMAScript's; use ^ and $")
+        if self._match("[AzZRg]"):
+            self._source.unsupported(
+                f"\\{self._body[self._at]}", at, "is not one of ECMAScript's; write it out, as ^, $ or \\k<name>"
+            )
         return super()._escape(at)
 
     def _char_escape(self, at: int) -> Ranges:
@@ -66,18 +64,3 @@ class _EcmascriptParser(PatternParser):
 
     def _named_class(self, at: int) -> Ranges | None:  # noqa: ARG002 - there are none
         return None
-
-
-_START = ((Neighbour((), end=True), Neighbour(ANY, end=True)),)
-_NO_START = ((Neighbour(ANY, end=False), Neighbour(ANY, end=True)),)
-
-
-def _with_anchor_outside(look: Lookaround) -> Node:
-    """A look-ahead that begins with `^` as one without it: it looks where it stands itself."""
-    first, rest = (look.item.items[0], cat(*look.item.items[1:])) if isinstance(look.item, Cat) else (look.item, EMPTY)
-    if not isinstance(first, Boundary) or first.ways != _START:
-        return look
-    inner = Lookaround(True, look.negated, rest, look.position)
-    if look.negated:
-        return alt(Boundary(_NO_START, first.position), inner)
-    return cat(first, inner)

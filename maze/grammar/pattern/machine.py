@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maze.grammar.budget import Budget, Construction, OverBudgetError
-from maze.grammar.pattern.automaton import Alphabet, make_dfa, smallest, without_intersections
+from maze.grammar.pattern.automaton import Alphabet, Dfa, make_dfa, smallest, without_intersections
 from maze.grammar.pattern.code_points import ANY
 from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.pattern.tree import (
@@ -20,6 +20,7 @@ from maze.grammar.pattern.tree import (
     both,
     cat,
     children,
+    height_of,
     is_plain,
     negation,
     positions_of,
@@ -37,12 +38,19 @@ _MAX_COUNT = 8
 """Repetitions of any more are without end in one that does not."""
 _MAX_COMPLEMENT_STEPS = 20_000
 """The same where an expression with a complement will do."""
+MAX_EXPRESSION_HEIGHT = 120
+"""Deepest nesting of an expression that an automaton is turned back into; llguidance refuses 250 groups."""
 
 
 def as_machine(language: Node, budget: Construction) -> Machine:
     """The smallest automaton of a language, its states numbered in the order they are met. Raises OverBudgetError."""
     alphabet = Alphabet([language], budget)
     dfa = smallest(make_dfa(language, alphabet, budget), budget)
+    return machine_of(dfa, alphabet, budget)
+
+
+def machine_of(dfa: Dfa, alphabet: Alphabet, budget: Construction) -> Machine:
+    """An automaton as a tree. Raises OverBudgetError."""
     return Machine(
         tuple(
             tuple((alphabet.ranges_of(mask, budget), target) for target, mask in targets.items())
@@ -111,9 +119,10 @@ def plain_expression(language: Node, budget: Budget, steps: int = _MAX_STEPS_BAC
     if is_plain(language):
         return language
     try:
-        return without_intersections(language, budget, steps)
+        expression = without_intersections(language, budget, steps)
     except OverBudgetError:
         return None
+    return expression if height_of(expression) <= MAX_EXPRESSION_HEIGHT else None
 
 
 def without_complements(language: Node, budget: Budget) -> Node:

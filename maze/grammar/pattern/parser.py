@@ -8,8 +8,9 @@ What a pattern means:
 
 - The output as a whole must match: `^...$` is the whole output; a side without its anchor may be preceded or followed
   by anything. `^a|b$` is "begins with a, or ends with b".
-- `$` and `\Z` mean the very end, also if a line feed stands there. With the flag `m`, `^` and `$` also match at
-  line feeds. `.` is anything but a line feed, with the flag `s` anything.
+- `$` and `\Z` mean the very end, also if a line feed stands there. With the flag `m`, `^` and `$` also match at the
+  ends of lines. `.` is anything but the ends of lines, which are LF, CR, U+2028 and U+2029 as in ECMAScript; with the
+  flag `s` anything.
 - `\d`, `\w`, `\s` and `\b` are ASCII, as in ECMAScript and in JSON Schema: `[0-9]`, `[A-Za-z0-9_]`,
   `[ \t\n\r\f\v]`. `[[:alpha:]]` and its like are ASCII too. `\p{L}`, `\p{Greek}`, `\p{Alphabetic}` and their like
   are general categories, scripts and properties of Unicode.
@@ -19,42 +20,38 @@ What a pattern means:
 - Slashes around a pattern are delimiters if flags follow, or if an anchor stands beside one (`/^a$/`); otherwise they
   are text, as in `/\*.*\*/`.
 - Lazy quantifiers, groups and their names do not change which texts match. Look-around, `\b`, `\B` and anchors
-  anywhere are resolved exactly where they are not repeated. Backreferences, recursion, conditions, atomic groups and
-  possessive quantifiers are refused with their position.
+  anywhere are resolved exactly. A backreference stands for each text of its group, if they are few and each match has
+  one. `\Q..\E` quotes; `\R` is a line break and `\h` a blank, as in PCRE; `\v` is U+000B, as in ECMAScript.
+- Atomic groups and possessive quantifiers are taken where what they take does not depend on the order in which a
+  matcher tries. Other backreferences, recursion and conditions are refused with their position.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import NoReturn
 
 from maze.errors import InvalidConstraintError
 from maze.grammar.budget import Budget
 from maze.grammar.pattern.assertions import resolve
+from maze.grammar.pattern.backreferences import without_references
+from maze.grammar.pattern.backtracking import atomic, possessive
 from maze.grammar.pattern.code_points import (
     ANY,
-    DIGIT,
-    LAST_CODE_POINT,
-    LINE_FEED,
-    NOT_LINE_FEED,
-    POSIX_CLASSES,
-    SPACE,
+    LINE_TERMINATORS,
     WORD,
-    Ranges,
     characters,
     complement,
-    ignoring_case,
-    intersection,
-    is_single,
     single,
-    union,
 )
+from maze.grammar.pattern.elements import ElementParser
 from maze.grammar.pattern.source import Source
 from maze.grammar.pattern.tree import (
     EMPTY,
+    Backreference,
     Boundary,
+    Capture,
     Chars,
     Lookaround,
     Neighbour,
@@ -62,9 +59,9 @@ from maze.grammar.pattern.tree import (
     alt,
     cat,
     conjuncts,
+    literal,
     repeat,
 )
-from maze.grammar.pattern.unicode_property import code_points_of
 
 MAX_PATTERN_CHARACTERS = 65_536
 """Longest pattern; parsing one takes less than 0.2 s."""
@@ -138,29 +135,35 @@ _WORD = Neighbour(WORD, end=False)
 _NO_WORD = Neighbour(complement(WORD), end=True)
 _ANYTHING = Neighbour(ANY, end=True)
 _END = Neighbour((), end=True)
-_LINE_END = Neighbour(LINE_FEED, end=True)
+_LINE_END = Neighbour(LINE_TERMINATORS, end=True)
 
-_SIMPLE_ESCAPES = {"t": 0x09, "n": 0x0A, "r": 0x0D, "f": 0x0C, "v": 0x0B, "a": 0x07, "e": 0x1B}
+_LINE_BREAK = alt(
+    literal("\r\n"),
+    cat(literal("\r"), Lookaround(True, True, literal("\n"), 0)),
+    Chars(characters("\n\v\f\x85\u2028\u2029")),
+)
+"""`\\R`, which does not stand for the first half of CR LF."""
 
 
-class PatternParser:
+class PatternParser(ElementParser):
     """Recursive descent over one pattern, which is `body` in its source."""
 
-    class_escapes: Mapping[str, Ranges] = {"d": DIGIT, "w": WORD, "s": SPACE}
-
     def __init__(self, body: str, source: Source, budget: Budget, flags: frozenset[str] = frozenset()) -> None:
-        self._budget = budget
-        self._body = body
-        self._source = source
-        self._at = 0
+        super().__init__(body, source, budget, flags)
         self._depth = 0
-        self._flags = flags
+        self._groups = 0
+        self._names: dict[str, int] = {}
+        self._looks_back = 0
+        """Look-behinds that it reads in."""
+        self._last_lazy = -1
+        """Where the last lazy quantifier stands, as far as has been read."""
+        self._refers_back = re.search(r"\\[1-9kg]|\(\?P=", body) is not None
 
     def parse(self) -> Node:
         tree, _ = self._alternation()
         if self._at < len(self._body):
             self._source.invalid("unbalanced )", self._at)
-        return tree
+        return without_references(tree, self._source, self._budget) if self._refers_back else tree
 
     def _check_size(self, size: int, at: int) -> int:
         if size > MAX_PATTERN_SIZE:
@@ -171,12 +174,6 @@ class PatternParser:
         return size
 
     # -- structure; every function returns its tree and its size
-
-    def _peek(self, text: str) -> bool:
-        return self._body.startswith(text, self._at)
-
-    def _match(self, regex: str, at: int | None = None) -> re.Match[str] | None:
-        return re.compile(regex).match(self._body, self._at if at is None else at)
 
     def _alternation(self) -> tuple[Node, int]:
         alternatives: list[Node] = []
@@ -194,13 +191,13 @@ class PatternParser:
     def _sequence(self) -> tuple[Node, int]:
         items: list[Node] = []
         total = 0
-        while self._at < len(self._body) and self._body[self._at] not in "|)":
-            if "x" in self._flags and self._skip_layout():
+        while (quoted := self._is_quoted()) or (self._at < len(self._body) and self._body[self._at] not in "|)"):
+            if "x" in self._flags and not quoted and self._skip_layout():
                 continue
             start = self._at
             atom, size = self._atom()
             if "x" in self._flags:
-                while self._skip_layout():
+                while not self._is_quoted() and self._skip_layout():
                     pass
             tree, size = self._quantified(atom, size, start)
             items.append(tree)
@@ -214,11 +211,13 @@ class PatternParser:
         return layout is not None
 
     def _quantified(self, atom: Node | None, size: int, start: int) -> tuple[Node, int]:
+        if self._is_quoted():
+            return (EMPTY if atom is None else atom), size
         counts = self._match(r"\*|\+|\?|\{(\d+)(?:(,)(\d*))?\}|\{,(\d+)\}")
         if counts is None:
             return (EMPTY if atom is None else atom), size
         at = self._at
-        if atom is None or isinstance(atom, (Boundary, Lookaround)):
+        if atom is None or (isinstance(atom, Boundary | Lookaround) and not self._match(r"\((?!\?<?[=!])", start)):
             self._source.invalid(f"nothing to repeat before {counts.group()!r}", at)
         if counts.group(4) is not None:
             self._source.invalid(f"{counts.group()!r} reads differently everywhere (write {{0,{counts.group(4)}}})", at)
@@ -239,20 +238,30 @@ class PatternParser:
         if high is not None and high < low:
             self._source.invalid(f"the counts of {counts.group()!r} are the wrong way round", at)
         self._at = counts.end()
+        tree = repeat(atom, low, high)
         if self._peek("?"):
+            self._last_lazy = self._at
             self._at += 1  # Lazy or greedy: the same texts match.
         elif self._peek("+"):
-            self._source.unsupported("possessive quantifier", self._at, "cannot be enforced; use a plain one")
+            if not self.has_extensions:
+                self._source.unsupported(
+                    "possessive quantifier", self._at, "is not one of ECMAScript's; use a plain one"
+                )
+            tree = self._without_going_back(
+                possessive(atom, low, high, self._budget), "a possessive quantifier", self._at, "a plain one"
+            )
+            size *= 2
+            self._at += 1
         if self._match(r"[*+?]|\{\d+(,\d*)?\}"):
             self._source.invalid("a quantifier follows a quantifier", self._at)
         size = self._check_size(max(size, 1) * max(low, high if high is not None else low, 1), start)
-        return repeat(atom, low, high), size
+        return tree, size
 
     def _atom(self) -> tuple[Node | None, int]:
         at = self._at
         character = self._body[at]
         self._at += 1
-        match character:
+        match "" if self._at <= self._quoted_end else character:
             case "(":
                 return self._group(at)
             case "[":
@@ -273,26 +282,10 @@ class PatternParser:
             self._source.invalid("a lone surrogate", at)
         return self._chars(single(ord(character))), 1
 
-    def _dot(self) -> Ranges:
-        return ANY if "s" in self._flags else NOT_LINE_FEED
-
-    def _weighed(self, ranges: Ranges) -> tuple[Chars, int]:
-        """A set of characters, and its size: one with many ranges is as much work as many small ones."""
-        self._budget.spend(len(ranges))
-        return Chars(ranges), 1 + len(ranges) // 16
-
-    def _chars(self, ranges: Ranges) -> Chars:
-        return Chars(self._folded(ranges))
-
-    def _folded(self, ranges: Ranges) -> Ranges:
-        """The set, with the other cases of its letters where case is ignored."""
-        if "i" not in self._flags:
-            return ranges
-        self._budget.spend(10 if ranges and ranges[-1][1] < 0x80 else 50 + 2 * len(ranges))
-        return ignoring_case(ranges)
-
     def _group(self, at: int) -> tuple[Node | None, int]:
         look: tuple[bool, bool] | None = None
+        number: int | None = None
+        is_atomic = False
         outer_flags = self._flags
         if self._peek("?#"):
             end = self._body.find(")", self._at)
@@ -302,13 +295,19 @@ class PatternParser:
             return None, 0
         if self._peek("*"):
             self._source.unsupported("a verb such as (*FAIL)", at, "cannot be enforced")
+        if self._peek("?P="):
+            self._at += 1
+            return self._reference(at)
         if self._peek("?"):
             opening = self._match(
-                r"\?(?::|(?P<look><?[=!])|P?<(?P<name>[A-Za-z_]\w*)>|'\w+'|(?P<on>[a-z]*)(?:-(?P<off>[a-z]+))?(?P<end>[:)]))"
+                r"\?(?::|(?P<atomic>>)|(?P<look><?[=!])|P?<(?P<name>[A-Za-z_]\w*)>|'(?P<quoted>[A-Za-z_]\w*)'|(?P<on>[a-z]*)(?:-(?P<off>[a-z]+))?(?P<end>[:)]))"
             )
             if opening is None:
                 self._refuse_group(at)
             self._at = opening.end()
+            is_atomic = opening["atomic"] is not None
+            if name := opening["name"] or opening["quoted"]:
+                number = self._names[name] = self._groups = self._groups + 1
             if opening["look"]:
                 look = ("<" not in opening["look"], "!" in opening["look"])
             elif opening["end"]:
@@ -320,10 +319,15 @@ class PatternParser:
                 if opening["end"] == ")":
                     # It holds to the end of the group that it stands in, which puts back its own flags.
                     return None, 0
+        else:
+            number = self._groups = self._groups + 1
         self._depth += 1
         if self._depth > MAX_GROUP_DEPTH:
             self._source.too_large(f"groups are nested over {MAX_GROUP_DEPTH} deep {self._source.place(at)}")
+        looks_back = look is not None and not look[0]
+        self._looks_back += looks_back
         tree, size = self._alternation()
+        self._looks_back -= looks_back
         self._depth -= 1
         self._flags = outer_flags
         if not self._peek(")"):
@@ -332,16 +336,23 @@ class PatternParser:
         if look is not None:
             ahead, negated = look
             return Lookaround(ahead, negated, tree, at), size
-        return tree, size
+        if is_atomic:
+            taken = atomic(tree, self._budget, greedy=self._last_lazy < at)
+            return self._without_going_back(taken, "an atomic group", at, "(?:...)"), self._check_size(2 * size, at)
+        return (Capture(number, tree) if self._refers_back and number is not None else tree), size
+
+    def _without_going_back(self, tree: Node | None, what: str, at: int, instead: str) -> Node:
+        """The tree for something that is not gone back into, if there is one."""
+        if self._looks_back:
+            self._source.unsupported(what, at, f"reads differently everywhere in a look-behind; use {instead}")
+        if tree is None:
+            self._source.unsupported(what, at, f"takes what it tries first, which is not one text only; use {instead}")
+        return tree
 
     def _refuse_group(self, at: int) -> NoReturn:
         rest = self._body[self._at : self._at + 12]
-        if rest.startswith("?>"):
-            self._source.unsupported("atomic group", at, "cannot be enforced; use (?:...)")
         if re.match(r"\?(R|0|[+-]?\d|&|P>)", rest):
             self._source.unsupported("recursion", at, "is not regular; give a grammar instead")
-        if rest.startswith("?P="):
-            self._source.unsupported("backreference", at, "is not regular; write out the alternatives")
         if rest.startswith("?("):
             self._source.unsupported("conditional group", at, "cannot be enforced; write out the alternatives")
         if rest.startswith("?|"):
@@ -369,130 +380,30 @@ class PatternParser:
                 self._at += 1
                 return Boundary(((_ANYTHING, _END),), at), 0
             case "k" | "g" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9":
-                self._source.unsupported("backreference", at, "is not regular; write out the alternatives")
-            case "G" | "K" | "X" | "R" | "C" | "Q" | "E":
+                return self._reference(at)
+            case "R":
+                self._at += 1
+                return _LINE_BREAK, 4
+            case "G" | "K" | "X" | "C":
                 self._source.unsupported(f"\\{letter}", at, "cannot be enforced")
         return self._weighed(self._chars(self._char_escape(at)).ranges)
 
-    def _char_escape(self, at: int) -> Ranges:
-        """The set for an escape inside or outside a class; `self._at` stands after the backslash."""
-        letter = self._body[self._at]
-        self._at += 1
-        if letter in _SIMPLE_ESCAPES:
-            return single(_SIMPLE_ESCAPES[letter])
-        if letter.lower() in self.class_escapes:
-            ranges = self.class_escapes[letter.lower()]
-            return ranges if letter.islower() else complement(ranges)
-        if letter in "pP":
-            return self._property(at, negated=letter == "P")
-        if letter == "0":
-            if self._match(r"\d"):
-                self._source.invalid("an octal escape reads differently everywhere (write \\x..)", at)
-            return single(0)
-        if letter in "xuU":
-            return self._code_point(letter, at)
-        if letter == "c":
-            control = self._body[self._at : self._at + 1]
-            if not (control.isascii() and control.isalpha()):
-                self._source.invalid("\\c needs a letter", at)
-            self._at += 1
-            return single(ord(control) & 0x1F)
-        if letter.isascii() and letter.isalnum():
-            self._source.invalid(f"unknown escape \\{letter}", at)
-        return single(ord(letter))
-
-    def _code_point(self, letter: str, at: int) -> Ranges:
-        digits = {"x": r"([0-9A-Fa-f]{2})", "u": r"([0-9A-Fa-f]{4})", "U": r"([0-9A-Fa-f]{8})"}[letter]
-        found = self._match(rf"\{{([0-9A-Fa-f]{{1,8}})\}}|{digits}")
+    def _reference(self, at: int) -> tuple[Node, int]:
+        """A backreference; `self._at` stands after what it begins with."""
+        found = self._match(
+            r"k(?:<(?P<name>\w+)>|'(?P<name2>\w+)'|\{(?P<name3>\w+)\})"
+            r"|g?(?P<number>[1-9]\d{0,3})|g\{(?:(?P<number2>-?[1-9]\d{0,3})|(?P<name4>[A-Za-z_]\w*))\}"
+            r"|P=(?P<name5>\w+)\)"
+        )
         if found is None:
-            self._source.invalid(f"\\{letter} needs hexadecimal digits", at)
+            self._source.unsupported("a reference to a group", at, "is not understood; write \\1 or \\k<name>")
         self._at = found.end()
-        value = int(found[1] or found[2], 16)
-        if 0xD800 <= value <= 0xDBFF:
-            low = self._match(r"\\u([Dd][C-Fc-f][0-9A-Fa-f]{2})")
-            if low:
-                self._at = low.end()
-                value = 0x10000 + ((value - 0xD800) << 10) + (int(low[1], 16) - 0xDC00)
-        if value > LAST_CODE_POINT or 0xD800 <= value <= 0xDFFF:
-            self._source.invalid(f"U+{value:04X} is not a character", at)
-        return single(value)
-
-    def _property(self, at: int, *, negated: bool) -> Ranges:
-        found = self._match(r"\{(\^?)([^{}]*)\}|([A-Z])")
-        if found is None:
-            self._source.invalid("\\p needs a property in braces", at)
-        self._at = found.end()
-        name = found[3] or found[2]
-        ranges = ANY if name == "Any" else code_points_of(name, self._budget)
-        if ranges is None:
-            self._source.unsupported(
-                f"Unicode property {name!r}",
-                at,
-                "is not known; general categories (\\p{L}), scripts (\\p{Greek}) and properties (\\p{Alphabetic}) are",
-            )
-        return complement(ranges) if negated != bool(found[1]) else ranges
-
-    # -- classes
-
-    def _class(self, at: int) -> Ranges:
-        negated = self._peek("^")
-        if negated:
-            self._at += 1
-        if self._peek("]"):
-            self._source.invalid("a ] right after the [ reads differently everywhere (write \\])", self._at)
-        members: list[Ranges] = []
-        while True:
-            if self._at >= len(self._body):
-                self._source.invalid("missing ] for the class that begins", at)
-            if self._peek("]"):
-                self._at += 1
-                break
-            member_at = self._at
-            member = self._class_member()
-            # A hyphen is a range only between two characters; beside \w or at an end it is itself.
-            if self._peek("-") and not self._peek("-]") and is_single(member):
-                self._at += 1
-                if self._at >= len(self._body):
-                    self._source.invalid("missing ] for the class that begins", at)
-                last = self._class_member()
-                if is_single(last):
-                    if last[0][0] < member[0][0]:
-                        self._source.invalid("the range is the wrong way round", member_at)
-                    members.append(intersection(((member[0][0], last[0][0]),), ANY))
-                    continue
-                members.extend((characters("-"), last))
-            members.append(member)
-        ranges = union(*members)
-        ranges = self._folded(ranges)
-        return complement(ranges) if negated else ranges
-
-    def _named_class(self, at: int) -> Ranges | None:
-        """The set of a `[:name:]` that stands here."""
-        posix = self._match(r"\[:(\^?)([a-z]+):\]", at)
-        if posix:
-            named = POSIX_CLASSES.get(posix[2])
-            if named is None:
-                self._source.invalid(f"unknown class [:{posix[2]}:]", at)
-            self._at = posix.end()
-            return complement(named) if posix[1] else named
-        if self._peek("&&") or self._peek("--[") or self._peek("--\\"):
-            self._source.unsupported("a class with an operation", at, "reads differently everywhere; use a look-ahead")
-        return None
-
-    def _class_member(self) -> Ranges:
-        at = self._at
-        named = self._named_class(at)
-        if named is not None:
-            return named
-        character = self._body[at]
-        self._at += 1
-        if character != "\\":
-            if 0xD800 <= ord(character) <= 0xDFFF:
-                self._source.invalid("a lone surrogate", at)
-            return single(ord(character))
-        if self._at >= len(self._body):
-            self._source.invalid("a lone backslash ends the pattern", at)
-        if self._peek("b"):
-            self._at += 1
-            return ((0x08, 0x08),)
-        return self._char_escape(at)
+        names = [found[group] for group in ("name", "name2", "name3", "name4", "name5") if found[group]]
+        digits = found["number"] or found["number2"]
+        number = self._names.get(names[0], 0) if names else int(digits)
+        if number < 0:
+            number += self._groups + 1
+        if not 0 < number <= self._groups:
+            what = "a backreference to a group that does not begin before it,"
+            self._source.unsupported(what, at, "reads differently everywhere; write out what it stands for")
+        return Backreference(number, "i" in self._flags, at), 1

@@ -143,7 +143,38 @@ class Lookaround(_Branching):
     position: int
 
 
-Node = Chars | Literal | Cat | Alt | Repeat | Both | Not | Machine | Nonterminal | Boundary | Lookaround
+@dataclass(frozen=True, slots=True, eq=False)
+class Capture(_Branching):
+    """A group that is referred back to by its number. Only while parsing."""
+
+    number: int
+    item: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Backreference:
+    """The text that the group of that number matched last. Only while parsing."""
+
+    number: int
+    ignores_case: bool
+    position: int
+
+
+Node = (
+    Chars
+    | Literal
+    | Cat
+    | Alt
+    | Repeat
+    | Both
+    | Not
+    | Machine
+    | Nonterminal
+    | Boundary
+    | Lookaround
+    | Capture
+    | Backreference
+)
 
 
 def children(node: object) -> tuple[Node, ...]:
@@ -151,7 +182,7 @@ def children(node: object) -> tuple[Node, ...]:
     match node:
         case Cat(items) | Alt(items) | Both(items):
             return items
-        case Repeat(item, _, _) | Not(item) | Lookaround(_, _, item, _):
+        case Repeat(item, _, _) | Not(item) | Lookaround(_, _, item, _) | Capture(_, item):
             return (item,)
     return ()
 
@@ -163,6 +194,8 @@ def _beside_children(node: object) -> tuple[int | None, ...]:
             return low, high
         case Lookaround(ahead, negated, _, position):
             return ahead, negated, position
+        case Capture(number, _):
+            return (number,)
     return ()
 
 
@@ -344,6 +377,15 @@ def conjuncts(node: Node) -> int:
 def is_length(node: Node) -> bool:
     """Whether the tree bounds the number of characters of some kind, and says nothing else."""
     return isinstance(node, Repeat) and isinstance(node.item, Chars)
+
+
+def height_of(node: Node) -> int:
+    """Nodes one below the other."""
+    height, level = 0, [node]
+    while level:
+        height += 1
+        level = [child for each in level for child in children(each)]
+    return height
 
 
 def has_machine(node: Node) -> bool:

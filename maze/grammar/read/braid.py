@@ -1,8 +1,13 @@
-"""Braid's grammars: `{"start_symbol", "rules": [{"lhs", "rhs": [...]}]}` with token classes as terminals."""
+"""Braid's grammars: `{"start_symbol", "rules": [{"lhs", "rhs": [...]}]}` with token classes as terminals.
+
+Callers may also say `"layout": "free"`, and write `{"literal": "BEGIN"}` for a text that would be taken for a token
+class or a rule.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from maze.errors import InvalidConstraintError, LimitExceededError
 from maze.grammar.budget import Budget
@@ -11,7 +16,7 @@ from maze.grammar.cfg.longest_match import split_literals
 from maze.grammar.cfg.model import Cfg, Literal, LoweredGrammar, Nonterminal, Production, Symbol
 from maze.grammar.languages import NAMES, find_language
 from maze.grammar.languages.language import TOKEN_CLASSES, Language
-from maze.grammar.languages.spacing import GAP_RULES, with_gaps
+from maze.grammar.languages.spacing import GAP_RULES, Layout, with_gaps
 from maze.json_text import DuplicateNameError, JsonTextError, TooDeepError, parse
 
 MAX_RULES = 100_000
@@ -30,10 +35,10 @@ _LOOKS_LIKE_A_RULE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
 def lower_braid(text: str, language: str | None, path: str, budget: Budget) -> LoweredGrammar:
     """Lower Braid's JSON to a grammar over characters.
 
-    A grammar with token classes is about the tokens of `language`, and white space and comments may stand between all
-    its tokens; a grammar of literal texts alone is taken to the letter.
+    A grammar with token classes is about the tokens of `language`, and white space may stand between all its tokens; a
+    grammar of literal texts alone is taken to the letter.
     """
-    start, rules = _read(text, path)
+    start, rules, layout = _read(text, path)
     budget.spend(6 * sum(1 + len(rhs) for productions in rules.values() for rhs in productions))
     warnings: list[str] = []
     rules = _read_statement_as_alternatives(start, rules, path, warnings)
@@ -55,7 +60,8 @@ def lower_braid(text: str, language: str | None, path: str, budget: Budget) -> L
         warnings.append(f"{path}: productions are left out that need what the language does not have{because}")
     cfg, found = without_dead_rules(cfg, path, rules, because)
     references = {
-        lhs: (name for rhs in productions for name in rhs if name in rules) for lhs, productions in rules.items()
+        lhs: (name for rhs in productions for name in rhs if isinstance(name, str) and name in rules)
+        for lhs, productions in rules.items()
     }
     warnings += [*found, *unreachable_warnings(start, references, path)]
     if tokens is None:
@@ -64,7 +70,7 @@ def lower_braid(text: str, language: str | None, path: str, budget: Budget) -> L
     for name, note in tokens.notes.items():
         if tokens.tokens[name] in used:
             warnings.append(f"{path}: {tokens.name}: {note}")
-    spaced = with_gaps(cfg, tokens, path, budget)
+    spaced = with_gaps(cfg, tokens, layout, path, budget)
     identifiers = frozenset((tokens.identifier,)) if tokens.identifier in used else frozenset()
     return LoweredGrammar(spaced, warnings=tuple(warnings), identifier_terminals=identifiers)
 
@@ -72,13 +78,14 @@ def lower_braid(text: str, language: str | None, path: str, budget: Budget) -> L
 _EXPECTED = 'Braid\'s JSON grammar is {"start_symbol": "...", "rules": [{"lhs": "...", "rhs": ["...", ...]}, ...]}'
 
 _MEMBERS_OF_A_RULE = {"lhs", "rhs"}
-_Rules = dict[str, list[list[str]]]
+_Rules = dict[str, list[list[str | Literal]]]
+"""Right-hand sides of names, which may be of token classes or texts, and of what the caller marked as a text."""
 
 
 # ------------------------------------------------------------------------------------------------ reading
 
 
-def _read(text: str, path: str) -> tuple[str, _Rules]:
+def _read(text: str, path: str) -> tuple[str, _Rules, Layout]:
     try:
         document = parse(text)
     except DuplicateNameError as error:
@@ -91,10 +98,11 @@ def _read(text: str, path: str) -> tuple[str, _Rules]:
         raise InvalidConstraintError(f"{path} is {error}, and was taken for {_EXPECTED}") from None
     if not isinstance(document, dict):
         raise InvalidConstraintError(f"{path} was taken for {_EXPECTED}")
-    unknown = sorted(set(document) - {"start_symbol", "rules"})
+    unknown = sorted(set(document) - {"start_symbol", "rules", "layout"})
     if unknown:
         raise InvalidConstraintError(f"{path} has the unknown member {unknown[0]!r}; {_EXPECTED}")
     start = _checked_symbol(document.get("start_symbol"), f"{path}.start_symbol")
+    layout = _layout(document, path)
     items = document.get("rules")
     if not isinstance(items, list):
         raise InvalidConstraintError(f"{path}.rules is missing or no list; {_EXPECTED}")
@@ -116,13 +124,23 @@ def _read(text: str, path: str) -> tuple[str, _Rules]:
             _limit(len(rhs), MAX_RIGHT_HAND_SIDE, where, f"symbols on the right-hand side of {lhs!r}")
         total += len(rhs)
         for place, symbol in enumerate(rhs):
-            if not isinstance(symbol, str) or len(symbol) > MAX_SYMBOL_CHARACTERS:
+            if isinstance(symbol, dict) and symbol.keys() == {"literal"}:
+                rhs[place] = Literal(_checked_symbol(symbol["literal"], f"{where}.rhs[{place}].literal"))
+            elif not isinstance(symbol, str) or len(symbol) > MAX_SYMBOL_CHARACTERS:
                 _checked_symbol(symbol, f"{where}.rhs[{place}]")
         rules.setdefault(lhs, []).append(rhs)
     _limit(total, MAX_SYMBOLS, path, "symbols on all right-hand sides together")
     if start not in rules:
         raise InvalidConstraintError(f"{path}: no rule has the start symbol {start!r} as its lhs")
-    return start, rules
+    return start, rules, layout
+
+
+def _layout(document: Mapping[str, object], path: str) -> Layout:
+    given = document.get("layout", Layout.CANONICAL.value)
+    known = {layout.value: layout for layout in Layout}
+    if not isinstance(given, str) or given not in known:
+        raise InvalidConstraintError(f"{path}.layout is {given!r}; it can be {' or '.join(map(repr, known))}")
+    return known[given]
 
 
 def _checked_symbol(symbol: object, where: str) -> str:
@@ -165,12 +183,15 @@ def _token_classes(rules: _Rules, path: str) -> list[str]:
     for lhs, productions in rules.items():
         for rhs in productions:
             for symbol in rhs:
-                if symbol in found or symbol in rules or not _CLASS_NAME.fullmatch(symbol):
+                if isinstance(symbol, Literal) or symbol in found or symbol in rules:
+                    continue
+                if not _CLASS_NAME.fullmatch(symbol):
                     continue
                 if symbol not in TOKEN_CLASSES:
                     raise InvalidConstraintError(
                         f"{path}: the symbol {symbol!r} in rule {lhs!r} is neither the lhs of a rule nor a token class;"
-                        f" the token classes are {', '.join(TOKEN_CLASSES)}"
+                        f' write {{"literal": "{symbol}"}} for the text {symbol}; the token classes are '
+                        f"{', '.join(TOKEN_CLASSES)}"
                     )
                 found[symbol] = None
     return list(found)
@@ -180,7 +201,7 @@ def _meaning(start: str, rules: _Rules, tokens: Language | None, path: str, warn
     """Names to symbols. A token class that the language lacks has no texts, so its productions describe none."""
     suspicious: dict[str, str] = {}
     names = {name: name if name not in GAP_RULES else f"{name} [of the grammar]" for name in rules}
-    symbols: dict[str, Symbol | None] = {}
+    symbols: dict[str | Literal, Symbol | None] = {}
 
     def symbol_of(name: str, lhs: str) -> Symbol | None:
         if name in names:
@@ -197,7 +218,7 @@ def _meaning(start: str, rules: _Rules, tokens: Language | None, path: str, warn
         for rhs in productions:
             for name in rhs:
                 if name and name not in symbols:
-                    symbols[name] = symbol_of(name, lhs)
+                    symbols[name] = name if isinstance(name, Literal) else symbol_of(name, lhs)
             production = [symbols[name] for name in rhs if name]
             present = tuple(symbol for symbol in production if symbol is not None)
             if len(present) == len(production):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -21,6 +22,8 @@ MAX_RULES = 100_000
 """Most rules of one grammar."""
 
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "[": "[", "]": "]"}
+_COUNTS = re.compile(r"\{\s*([0-9]+)\s*(?:(,)\s*([0-9]*)\s*)?\}")
+_DEFINED = re.compile(r"[ \t]*::=")
 _HEX_DIGITS = {"x": 2, "u": 4, "U": 8}
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
@@ -51,6 +54,8 @@ class _Reader:
     """By rule: the names of the rules that it refers to, each with the place where it first does."""
     rule: str = ""
     """The rule that is being read."""
+    opened: list[int] = field(default_factory=list)
+    """Where the parentheses stand that are open."""
 
     def fail(self, place: int, problem: str) -> NoReturn:
         line = self.text.count("\n", 0, place) + 1
@@ -131,7 +136,7 @@ class _Reader:
             if not character or character in "|)\r\n":
                 break
             begin = self.at
-            items.append(self.repeated(self.item(depth)))
+            items.append(self.repeated(self.item(depth), depth))
             self.budget.spend(2 + (self.at - begin) // 4)
         return cat(*items)
 
@@ -147,15 +152,21 @@ class _Reader:
             return Chars(ANY)
         if character == "(":
             self.at += 1
+            self.opened.append(place)
             inner = self.choice(depth + 1)
             self.skip(lines=True)
             if self.peek() != ")":
                 self.fail(place, "this parenthesis is never closed")
             self.at += 1
+            self.opened.pop()
             return inner
         if name := self.name():
+            if self.opened and _DEFINED.match(self.text, self.at):
+                self.fail(self.opened[-1], "this parenthesis is never closed")
             self.references[self.rule].setdefault(name, place)
             return Nonterminal(name)
+        if character == "'":
+            self.fail(place, 'a text stands between double quotes: "..."')
         if character in ("<", "!"):
             self.fail(place, "a token of the engine's vocabulary cannot be checked on a finished text; write its text")
         repeats = character in ("*", "+", "?", "{")
@@ -163,25 +174,26 @@ class _Reader:
             place, f"{character!r} {'has nothing before it to repeat' if repeats else 'is not expected here'}"
         )
 
-    def repeated(self, item: Node) -> Node:
-        character = self.peek()
-        if character == "{":
-            item = self.counted(item)
-        elif character and character in "*+?":
-            self.at += 1
-            item = repeat(item, 1 if character == "+" else 0, 1 if character == "?" else None)
-        if self.peek() and self.peek() in "*+?{":
-            self.fail(self.at, "put parentheses around what is to be repeated twice")
-        return item
+    def repeated(self, item: Node, depth: int) -> Node:
+        """The item with all repetitions after it, each of which repeats what stands before it."""
+        while True:
+            self.skip(lines=depth > 0)
+            character = self.peek()
+            if character == "{":
+                item = self.counted(item)
+            elif character and character in "*+?":
+                self.at += 1
+                item = repeat(item, 1 if character == "+" else 0, 1 if character == "?" else None)
+            else:
+                return item
 
     def counted(self, item: Node) -> Node:
         place = self.at
-        end = self.text.find("}", place)
-        numbers = self.text[place + 1 : end if end >= 0 else place].replace(" ", "").split(",")
-        if not (1 <= len(numbers) <= 2 and numbers[0].isascii() and numbers[0].isdigit()) or (
-            len(numbers) == 2 and numbers[1] and not (numbers[1].isascii() and numbers[1].isdigit())
-        ):
+        counts = _COUNTS.match(self.text, place)
+        if counts is None:
             self.fail(place, "a repetition is {n}, {n,} or {n,m}")
+        end = counts.end() - 1
+        numbers = [counts[1], counts[3]] if counts[2] else [counts[1]]
         digits = max(map(len, numbers))
         least = int(numbers[0]) if digits < 10 else MAX_REPETITION + 1
         most = least if len(numbers) == 1 else int(numbers[1]) if numbers[1] and digits < 10 else None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, Outcome, check_grammar
 from maze.grammar.pattern.bearable import is_bearable_for_llguidance
-from maze.grammar.pattern.printer import to_terminal
+from maze.grammar.pattern.printer import needs_parts, to_terminal
 from maze.grammar.pattern.questions import Questions
-from maze.grammar.pattern.tree import Node, has_machine
+from maze.grammar.pattern.tree import Node
 from maze.types import EngineGrammar
 
 
@@ -16,7 +16,7 @@ def has_no_text(language: Node, questions: Questions, budget: Budget) -> bool:
     nothing = questions.is_nothing(language)
     if nothing is not None:
         return nothing
-    if not budget.has_optional_steps or has_machine(language) or not is_bearable_for_llguidance(language, budget):
+    if not budget.has_optional_steps or needs_parts(language) or not is_bearable_for_llguidance(language, budget):
         raise OverBudgetError
     try:
         check_grammar(EngineGrammar(f"start: TEXT\nTEXT: {to_terminal(language)}\n"), budget, CAREFUL_LIMITS)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from maze.grammar.pattern.code_points import LAST_CODE_POINT, Ranges, complement
-from maze.grammar.pattern.ecmascript import CLASS_ESCAPES, LINE_TERMINATORS
+from maze.grammar.pattern.code_points import LAST_CODE_POINT, LINE_TERMINATORS, Ranges, complement
+from maze.grammar.pattern.ecmascript import CLASS_ESCAPES
 from maze.json_text import JsonValue, dump, parse
 
 

@@ -13,6 +13,7 @@ from maze.grammar.pattern.tree import (
     Cat,
     Chars,
     Literal,
+    Machine,
     Node,
     Not,
     Repeat,
@@ -69,7 +70,31 @@ def spelled_language(contents: Node) -> Node:
             return both(*map(spelled_language, items))
         case Not(item):
             return both(spelled_language(ANYTHING), negation(spelled_language(item)))
+        case Machine():
+            return _spelled_machine(contents)
     raise AssertionError(contents)
+
+
+def _spelled_machine(machine: Machine) -> Machine:
+    """Between states that an escape leads from and to stand the states within it."""
+    edges = [dict[Ranges, int]() for _ in machine.edges]
+    for state, row in enumerate(machine.edges):
+        within: dict[tuple[int, str], int] = {(state, ""): state}
+        for ranges, target in row:
+            if plain := intersection(ranges, _UNESCAPED):
+                edges[state][plain] = target
+            for low, high in intersection(ranges, _ESCAPED):
+                for code_point in range(low, high + 1):
+                    escape = spelled(chr(code_point))
+                    for length, character in enumerate(escape[:-1]):
+                        here = within[state, escape[:length]]
+                        following = (state, escape[: length + 1])
+                        if following not in within:
+                            within[following] = len(edges)
+                            edges.append({})
+                        edges[here][single(ord(character))] = within[following]
+                    edges[within[state, escape[:-1]]][single(ord(escape[-1]))] = target
+    return Machine(tuple(tuple(row.items()) for row in edges), machine.accepting)
 
 
 def _spelled_characters(ranges: Ranges) -> Node:
