@@ -13,8 +13,7 @@ from maze.grammar.compose.structures import GrammarStructure, SchemaStructure, S
 from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, check_grammar, is_bearable
 from maze.grammar.pattern.bearable import is_bearable_for_llguidance
 from maze.grammar.pattern.machine import without_complements
-from maze.grammar.pattern.parser import MAX_CONJUNCTS
-from maze.grammar.pattern.tree import Node, both, conjuncts
+from maze.grammar.pattern.tree import MAX_CONJUNCTS, Node, both, conjuncts
 from maze.grammar.schema.lower import only_types
 from maze.types import EngineGrammar, Handling, JointCheck
 

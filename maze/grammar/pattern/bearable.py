@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.pattern.automaton import is_empty
-from maze.grammar.pattern.parser import MAX_CONJUNCTS
-from maze.grammar.pattern.tree import Both, Node, both, conjuncts, is_length, is_plain, positions_of
+from maze.grammar.pattern.tree import MAX_CONJUNCTS, Both, Node, both, conjuncts, is_length, is_plain, positions_of
 
 MAX_INTERSECTED_POSITIONS = 400
 """Most positions of languages that llguidance intersects though an automaton of them is over our budget."""

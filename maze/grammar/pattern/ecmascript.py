@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from maze.grammar.budget import Budget
 from maze.grammar.pattern.assertions import resolve
 from maze.grammar.pattern.code_points import ANY, DIGIT, WORD, Ranges, characters, union
-from maze.grammar.pattern.parser import MAX_CONJUNCTS, MAX_PATTERN_CHARACTERS, PatternParser
+from maze.grammar.pattern.parser import MAX_PATTERN_CHARACTERS, PatternParser
 from maze.grammar.pattern.source import Source
-from maze.grammar.pattern.tree import Node, conjuncts
+from maze.grammar.pattern.tree import MAX_CONJUNCTS, Node, conjuncts
 
 _SPACE = union(characters("\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff"), ((0x2000, 0x200A),))
 

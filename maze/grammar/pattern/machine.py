@@ -5,9 +5,9 @@ from __future__ import annotations
 from maze.grammar.budget import Budget, Construction, OverBudgetError
 from maze.grammar.pattern.automaton import Alphabet, Dfa, make_dfa, smallest, without_intersections
 from maze.grammar.pattern.code_points import ANY
-from maze.grammar.pattern.parser import MAX_CONJUNCTS
 from maze.grammar.pattern.tree import (
     ANYTHING,
+    MAX_CONJUNCTS,
     Alt,
     Both,
     Cat,

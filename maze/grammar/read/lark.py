@@ -20,7 +20,7 @@ from maze.grammar.cfg.analysis import chain_is_longer
 from maze.grammar.cfg.lark_writer import MAX_DEPTH, Names, rules_within
 from maze.grammar.cfg.model import LoweredGrammar
 from maze.grammar.llguidance import CAREFUL_LIMITS, ENGINE_LIMITS, OPTIONS, GuidanceError, Matcher, Outcome
-from maze.grammar.pattern.parser import MAX_CONJUNCTS
+from maze.grammar.pattern.tree import MAX_CONJUNCTS
 from maze.grammar.schema.lower import lower_schema
 from maze.types import EngineGrammar
 

@@ -10,14 +10,13 @@ from itertools import islice
 from maze.grammar.budget import OverBudgetError
 from maze.grammar.cfg.analysis import pruned
 from maze.grammar.cfg.automaton_rules import as_rules
+from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol
 from maze.grammar.llguidance import CAREFUL_LIMITS, is_bearable
 from maze.grammar.pattern.automaton import without_intersections
 from maze.grammar.pattern.bearable import is_bearable_for_llguidance
 from maze.grammar.pattern.machine import plain_expression, without_complements
-from maze.grammar.pattern.parser import MAX_CONJUNCTS
-from maze.grammar.pattern.printer import to_terminal
-from maze.grammar.pattern.tree import Alt, Node, both, conjuncts, has_machine, is_length, is_plain
+from maze.grammar.pattern.tree import MAX_CONJUNCTS, Alt, Node, both, conjuncts, has_machine, is_length, is_plain
 from maze.grammar.pattern.tree import conditions as parts_of
 from maze.grammar.schema import arrays
 from maze.grammar.schema.conditions import (
@@ -39,7 +38,6 @@ from maze.grammar.schema.meaning import Meanings
 from maze.grammar.schema.object_rules import ObjectRules
 from maze.grammar.schema.satisfiable import WORDS, Satisfiable, Term
 from maze.grammar.schema.strings import quoted_language
-from maze.types import EngineGrammar
 
 MAX_DIFFERENT = 16
 """Most items of an array of which it is looked whether what they must be tells them apart."""
@@ -283,8 +281,7 @@ class _Writing:
         if len(patterns) < 2 and all(map(is_plain, patterns)):
             return True
         if language not in self._tried:
-            terminal = to_terminal(quoted_language(without_complements(language, self._budget)))
-            grammar = EngineGrammar(f"start: STRING\nSTRING: {terminal}\n")
+            grammar = cfg_to_lark(Cfg("string", {"string": ((self._string(language),),)}), self._budget)
             self._tried[language] = is_bearable(grammar, self._budget, CAREFUL_LIMITS, _FIRST_TOKENS)
         return self._tried[language]
 
