@@ -82,6 +82,8 @@ class _Expansion:
                 return alt(*map(self._expanded, items))
             case Repeat(item, low, high):
                 return repeat(self._expanded(item), low, high)
+            case Lookaround(False, _, _, _):
+                self._refuse(references[0], "in a look-behind, which engines read in both directions")
             case Lookaround(ahead, negated, item, position):
                 return Lookaround(ahead, negated, self._expanded(item), position)
             case Capture(_, item):

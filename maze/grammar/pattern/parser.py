@@ -381,7 +381,7 @@ class PatternParser(ElementParser):
                 return self._reference(at)
             case "R":
                 self._at += 1
-                return _LINE_BREAK, 4
+                return self._without_going_back(_LINE_BREAK, "\\R", at, "[\\r\\n]"), 4
             case "G" | "K" | "X" | "C":
                 self._source.unsupported(f"\\{letter}", at, "cannot be enforced")
         return self._weighed(self._chars(self._char_escape(at)).ranges)
