@@ -1,4 +1,4 @@
-"""maze/grammar/read/lark.py: the headers of callers. What else it refuses is in test_cfg.py."""
+"""maze/grammar/read/lark: Lark text to a grammar, or why not. More is in test_read.py."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import time
 import pytest
 
 from maze.config import MazeConfig
-from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
+from maze.errors import InvalidConstraintError, LimitExceededError
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
+from maze.grammar.cfg.model import LoweredGrammar
 from maze.grammar.llguidance import engine_text
 from maze.grammar.read.grammar_text import lower_grammar
 from maze.orchestrator import Orchestrator
@@ -18,10 +19,14 @@ from maze.types import ConstraintIR, EngineGrammar
 PATH = "constraints[0].grammar"
 
 
-def lowered(text: str) -> EngineGrammar:
-    lark = lower_grammar(text, None, PATH, Budget()).lark
-    assert lark is not None
-    return lark
+def lowered(text: str) -> LoweredGrammar:
+    return lower_grammar(text, None, PATH, Budget())
+
+
+def enforced(text: str) -> EngineGrammar:
+    grammar = compile_constraints([ConstraintIR(grammar=text)]).grammar
+    assert grammar is not None
+    return grammar
 
 
 @pytest.mark.parametrize(
@@ -37,43 +42,43 @@ def lowered(text: str) -> EngineGrammar:
 )
 def test_however_a_header_is_written_the_grammar_is_the_same(header: str) -> None:
     rules = 'start: "a" x\nx: /[0-9]+/\n'
-    assert lowered(header + rules) == EngineGrammar(rules)
+    assert lowered(header + rules) == lowered(rules)
     once = compile_constraints([ConstraintIR(grammar=rules)])
     assert compile_constraints([ConstraintIR(grammar=header + rules)]).digest == once.digest
 
 
 @pytest.mark.parametrize("header", ["%llguidance {}\n", "%llguidance { }\n", '%llguidance {"no_forcing": false}\n'])
 def test_forced_tokens_can_be_switched_off_however_a_header_is_written(header: str) -> None:
-    text = engine_text(lowered(header + 'start: "a"\n'), forced_tokens=False)
-    assert text == '%llguidance {"no_forcing":true}\nstart: "a"\n'
+    text = engine_text(enforced(header + 'start: "a"\n'), forced_tokens=False)
+    assert text.startswith('%llguidance {"no_forcing":true}\nstart: ')
 
 
 def test_options_of_the_caller_are_kept() -> None:
     text = '%llguidance {"no_forcing": true, "allow_initial_skip": true}\nstart: "a"\n%ignore " "\n'
-    grammar = lowered(text)
-    assert grammar.options == ("allow_initial_skip", "no_forcing")
-    assert grammar.rules == 'start: "a"\n%ignore " "\n'
+    assert enforced(text).options == ("allow_initial_skip", "no_forcing")
     other = compile_constraints([ConstraintIR(grammar=text.replace("true", "false"))])
     assert compile_constraints([ConstraintIR(grammar=text)]).digest != other.digest
 
 
 def test_a_later_header_holds_over_an_earlier_one() -> None:
-    grammar = lowered('// no header here: %llguidance {"no_forcing": 1}\n%llguidance {"no_forcing": true}\nstart: "a"\n'
-                      '%llguidance {"no_forcing": false}\n')  # fmt: skip
+    grammar = enforced(
+        '// no header here: %llguidance {"no_forcing": 1}\n%llguidance {"no_forcing": true}\nstart: "a"\n'
+        '%llguidance {"no_forcing": false}\n'
+    )
     assert grammar.options == ()
     text = engine_text(grammar, forced_tokens=False)
-    assert text.startswith('%llguidance {"no_forcing":true}\n// no header')
+    assert text.startswith('%llguidance {"no_forcing":true}\nstart: ')
     assert "false" not in text
 
 
 def test_many_headers_are_read_in_no_time() -> None:
     before = time.process_time()
-    assert lowered("%llguidance {}\n" * 30_000 + 'start: "a"\n').rules == 'start: "a"\n'
+    assert lowered("%llguidance {}\n" * 30_000 + 'start: "a"\n') == lowered('start: "a"\n')
     assert time.process_time() - before < 5
 
 
 def test_a_header_within_a_text_is_text() -> None:
-    assert lowered('start: "%llguidance {}"\n') == EngineGrammar('start: "%llguidance {}"\n')
+    assert accepts('start: "%llguidance {}"\n', "%llguidance {}")
 
 
 @pytest.mark.parametrize(
@@ -120,19 +125,20 @@ def test_a_schema_in_a_rule_is_written_as_rules_that_every_engine_reads_alike() 
         'start: "x" %json {"const": 1.5,\n"type": "number"} json\n  | %json {"type":"array",\n"items":{"enum":["é"]}}\n'
     )
     rules += 'json: "y"\nJSON: "z"\n'
-    assert "%json" not in lowered(rules).rules
+    assert "%json" not in enforced(rules).rules
     for text, is_one in (("x1.5y", True), ('["é"]', True), ("x1y", False), ('["\\u00e9"]', False), ("xjson", False)):
         assert accepts(rules, text) is is_one, text
 
 
 def test_lines_behind_a_schema_keep_their_numbers() -> None:
-    with pytest.raises(InvalidConstraintError, match=r'line 5, column 4: unknown name: "z"'):
+    with pytest.raises(InvalidConstraintError, match=r'line 5, column 6: unknown name: "z"'):
         lowered('start: %json {\n"type":\n"integer"} x\n  | x\nx: y z\ny: "a"\n')
 
 
-def test_what_is_skipped_everywhere_cannot_stand_beside_a_schema() -> None:
-    with pytest.raises(UnsupportedConstraintError, match="%ignore, which would hold within its %json"):
-        lowered('start: %json {"type":"integer"}\n%ignore " "\n')
+def test_what_is_skipped_stands_around_a_schema_and_not_within_it() -> None:
+    rules = 'start: "x" %json {"const":[1]} "y"\n%ignore " "\n'
+    for text, is_one in (("x[1]y", True), (" x  [1] y ", True), ("x[ 1]y", False)):
+        assert accepts(rules, text) is is_one, text
 
 
 def test_a_schema_that_no_text_satisfies_is_an_error_of_its_place_as_there_may_be_other_ways() -> None:
@@ -141,5 +147,5 @@ def test_a_schema_that_no_text_satisfies_is_an_error_of_its_place_as_there_may_b
 
 
 def test_a_grammar_too_large_for_llguidance_is_over_a_limit() -> None:
-    with pytest.raises(LimitExceededError, match=r"makes too large a grammar \(fuel exhausted"):
+    with pytest.raises(LimitExceededError, match="an intersection or complement in 'start' is too large"):
         lowered("start: A\nA: /(a|b)*a(a|b){25}/ & ~/(a|b)*b(a|b){24}/ & /(a|b)*b(a|b){23}c/\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from maze.errors import LimitExceededError
 from maze.grammar.budget import Budget, OverBudgetError
@@ -15,7 +16,6 @@ from maze.grammar.compose.groups import (
     PatternGroup,
     SchemaGroup,
     grammar_of,
-    lark_of,
 )
 from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, check_grammar, is_bearable
 from maze.grammar.pattern.bearable import is_bearable_for_llguidance
@@ -115,14 +115,7 @@ def _enforce_patterns(groups: list[PatternGroup], budget: Budget) -> EngineGramm
 
 def _enforce_grammar(grammar: GrammarGroup, patterns: list[PatternGroup], budget: Budget) -> EngineGrammar:
     """The grammar, with as many patterns, from the first on, as the budget of the product allows."""
-    cfg = grammar.cfg(budget)
-    chosen: list[PatternGroup] = []
-    lark = None
-    if cfg is None:
-        reason = "the grammar is Lark text, which is not intersected with patterns"
-    else:
-        reason = "its product with the grammar is too much work for an engine"
-        chosen, lark = _most(patterns, lambda some: _product(grammar, some, budget))
+    chosen, lark = _most(patterns, lambda some: _product(grammar, some, budget))
     grammar.mark(Handling.ENFORCED)
     for naming in grammar.naming.values():
         naming.mark(Handling.ENFORCED, f"it describes names, so it is applied to every name in {grammar.path}")
@@ -130,10 +123,10 @@ def _enforce_grammar(grammar: GrammarGroup, patterns: list[PatternGroup], budget
         if group in chosen:
             group.mark(Handling.ENFORCED)
         else:
+            reason = "its product with the grammar is too much work for an engine"
             group.mark(Handling.CHECKED, f"{reason}; {grammar.path} is enforced")
-    if lark is None:
-        lark = lark_of(grammar.lowered, grammar.path, budget) if cfg is None else cfg_to_lark(cfg, budget)
-    return _usable(lark, [grammar, *chosen], budget)
+    lark = lark or cfg_to_lark(grammar.lowered.read_whole or grammar.cfg(budget), budget)
+    return _usable(replace(lark, options=grammar.lowered.options), [grammar, *chosen], budget)
 
 
 # ------------------------------------------------------------------------------------------------ intersections
@@ -172,6 +165,8 @@ def _all_patterns(groups: Sequence[PatternGroup], budget: Budget) -> EngineGramm
 
 def _product(grammar: GrammarGroup, groups: Sequence[PatternGroup], budget: Budget) -> EngineGrammar | None:
     """The grammar of the texts of `grammar` that match all patterns; None if it is over the budget."""
+    if grammar.lowered.read_whole is not None:
+        return None  # what an engine cannot bear alone becomes no less by a product
     return _written(groups, lambda language: grammar.product(language, budget), budget)
 
 

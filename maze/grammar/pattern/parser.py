@@ -26,7 +26,7 @@ What a pattern means:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NoReturn
 
@@ -134,8 +134,6 @@ def _split_flags(source: Source) -> tuple[str, int, frozenset[str]]:
     return body, 0, flags
 
 
-_WORD = Neighbour(WORD, end=False)
-_NO_WORD = Neighbour(complement(WORD), end=True)
 _ANYTHING = Neighbour(ANY, end=True)
 _END = Neighbour((), end=True)
 _LINE_END = Neighbour(LINE_FEED, end=True)
@@ -147,6 +145,8 @@ class PatternParser:
     """Recursive descent over one pattern, which is `body` in its source."""
 
     class_escapes: Mapping[str, Ranges] = {"d": DIGIT, "w": WORD, "s": SPACE}
+    lazily_repeated: Callable[[Node, int, int | None], Node] = staticmethod(repeat)
+    """Lazy or greedy: the same texts match as a whole."""
 
     def __init__(self, body: str, source: Source, budget: Budget, flags: frozenset[str] = frozenset()) -> None:
         self._budget = budget
@@ -239,14 +239,14 @@ class PatternParser:
         if high is not None and high < low:
             self._source.invalid(f"the counts of {counts.group()!r} are the wrong way round", at)
         self._at = counts.end()
-        if self._peek("?"):
-            self._at += 1  # Lazy or greedy: the same texts match.
+        if lazy := self._peek("?"):
+            self._at += 1
         elif self._peek("+"):
             self._source.unsupported("possessive quantifier", self._at, "cannot be enforced; use a plain one")
         if self._match(r"[*+?]|\{\d+(,\d*)?\}"):
             self._source.invalid("a quantifier follows a quantifier", self._at)
         size = self._check_size(max(size, 1) * max(low, high if high is not None else low, 1), start)
-        return repeat(atom, low, high), size
+        return (self.lazily_repeated if lazy else repeat)(atom, low, high), size
 
     def _atom(self) -> tuple[Node | None, int]:
         at = self._at
@@ -359,7 +359,8 @@ class PatternParser:
                 if self._body.startswith("{", self._at + 1):
                     self._source.unsupported(f"\\{letter}{{...}}", at, f"is not understood; use \\{letter}")
                 self._at += 1
-                word, other = _WORD, _NO_WORD
+                word = Neighbour(self.class_escapes["w"], end=False)
+                other = Neighbour(complement(word.chars), end=True)
                 ways = ((word, other), (other, word)) if letter == "b" else ((word, word), (other, other))
                 return Boundary(ways, at), 0
             case "A":

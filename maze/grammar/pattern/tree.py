@@ -33,7 +33,7 @@ class _Branching:
                 continue
             if type(left) is not type(right):
                 return False
-            if not isinstance(left, Cat | Alt | Both | Repeat | Not | Lookaround):
+            if not isinstance(left, Cat | Alt | Both | Repeat | Not | Lookaround | Lazy):
                 if left != right:
                     return False
                 continue
@@ -138,7 +138,16 @@ class Lookaround(_Branching):
     position: int
 
 
-Node = Chars | Literal | Cat | Alt | Repeat | Both | Not | Machine | Nonterminal | Boundary | Lookaround
+@dataclass(frozen=True, slots=True, eq=False)
+class Lazy(_Branching):
+    """A repetition that ends as soon as what stands behind it can follow. Only while parsing."""
+
+    item: Node
+    low: int
+    high: int | None
+
+
+Node = Chars | Literal | Cat | Alt | Repeat | Both | Not | Machine | Nonterminal | Boundary | Lookaround | Lazy
 
 
 def children(node: object) -> tuple[Node, ...]:
@@ -146,7 +155,7 @@ def children(node: object) -> tuple[Node, ...]:
     match node:
         case Cat(items) | Alt(items) | Both(items):
             return items
-        case Repeat(item, _, _) | Not(item) | Lookaround(_, _, item, _):
+        case Repeat(item, _, _) | Not(item) | Lookaround(_, _, item, _) | Lazy(item, _, _):
             return (item,)
     return ()
 
@@ -154,7 +163,7 @@ def children(node: object) -> tuple[Node, ...]:
 def _beside_children(node: object) -> tuple[int | None, ...]:
     """What tells a node that branches from others of its type, but for its children themselves."""
     match node:
-        case Repeat(_, low, high):
+        case Repeat(_, low, high) | Lazy(_, low, high):
             return low, high
         case Lookaround(ahead, negated, _, position):
             return ahead, negated, position
@@ -306,7 +315,7 @@ def positions_of(node: Node) -> int:
             return 1
         case Literal(text):
             return len(text)
-        case Repeat(item, low, high):
+        case Repeat(item, low, high) | Lazy(item, low, high):
             return positions_of(item) * max(low, high or 1)
     return sum(map(positions_of, children(node)))
 
