@@ -25,7 +25,9 @@ ENGINE_LIMITS = LLParserLimits(verbose_errors=False)
 """What llguidance allows itself inside an engine: 1,000,000 of fuel to set up and 200,000 for each step."""
 CAREFUL_LIMITS = LLParserLimits(initial_lexer_fuel=100_000, verbose_errors=False)
 """For intersections: with more fuel, one step of them, which no fuel interrupts, takes 5 s for 12 languages."""
-OWN_LIMITS = LLParserLimits(initial_lexer_fuel=50_000_000, step_lexer_fuel=10_000_000, verbose_errors=False)
+OWN_LIMITS = LLParserLimits(
+    initial_lexer_fuel=50_000_000, step_lexer_fuel=10_000_000, max_items_in_row=20_000, verbose_errors=False
+)
 """For questions of our own: at most about 1 s to set up and 0.7 s for each step."""
 
 OPTIONS = ("allow_initial_skip", "allow_invalid_utf8", "no_forcing")

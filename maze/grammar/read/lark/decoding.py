@@ -16,6 +16,7 @@ from maze.grammar.cfg.analysis import FirstFollow, pruned
 from maze.grammar.cfg.longest_match import Edges, edges_of, prefix_free
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal
 from maze.grammar.cfg.productions import as_written, tree_of
+from maze.grammar.cfg.stopping import stops_of
 from maze.grammar.pattern.automaton import Alphabet, bits
 from maze.grammar.pattern.code_points import single
 from maze.grammar.pattern.tree import Chars, Node, alt, has_machine, literal, text_of
@@ -63,17 +64,20 @@ class _Whole:
             )
         )
         of_schemas = [each for rules in self._tokens.schemas.values() for each in Cfg("", dict(rules)).terminals()]
-        trees = [*map(tree_of, (*terminals, *of_schemas)), *self._skipped]
+        trees = [*map(tree_of, (*terminals, *of_schemas)), *self._tokens.ignored]
         alphabet = Alphabet(trees, self._construction)
         edges = edges_of(trees, trees, alphabet, self._construction)
-        of_skipped = edges[len(edges) - len(self._skipped) :]
+        stops = stops_of(trees, trees, alphabet, self._budget.construction())
+        edges = [Edges(each.first, ~stop) for each, stop in zip(edges, stops, strict=True)]
+        of_skipped = edges[len(edges) - len(self._tokens.ignored) :]
         of_terminal: dict[Symbol, Edges] = dict(zip((*terminals, *of_schemas), edges, strict=False))
         of_terminal.update(self._edges_of_schemas(of_terminal))
         shapes = {
             token: Edges(of_terminal[symbols[0]].first, of_terminal[symbols[-1]].going_on)
             for token, symbols in spelled.items()
         }
-        if not _finds_its_way(cfg, shapes, of_skipped, self._construction):
+        stuck = [spelled[token][-1] for token in _without_a_way_on(cfg, shapes, of_skipped, self._construction)]
+        if not self._is_led_on(stuck, trees, len(terminals), dict(zip(terminals, trees, strict=False)), alphabet):
             return None
         rules = {
             name: _folded([self._spelled(rhs, spelled) for rhs in productions])
@@ -87,6 +91,21 @@ class _Whole:
         rules[whole] = ((_SKIPPED, Nonterminal(cfg.start)),)
         rules.update(_rules_of_skipped(Pattern("skipped", alt(*self._skipped))))
         return Cfg(whole, rules)
+
+    def _is_led_on(
+        self, stuck: Sequence[Symbol], trees: Sequence[Node], own: int, of: Mapping[Symbol, Node], alphabet: Alphabet
+    ) -> bool:
+        """Whether a lexer that cannot stop at these terminals can at all others that it then is in the middle of.
+
+        `trees` are those of all terminals, the first `own` of them those of tokens.
+        """
+        bad = {of.get(symbol) for symbol in stuck}
+        return None not in bad and all(
+            number < own and tree not in bad
+            for each in bad
+            for number, tree in enumerate(trees)
+            if each is not None and edges_of([each], [tree], alphabet, self._construction)[0].going_on
+        )
 
     # -- tokens
 
@@ -174,20 +193,26 @@ class _Whole:
         return tuple(symbols)
 
 
-def _finds_its_way(cfg: Cfg, shapes: Mapping[Terminal, Edges], skipped: Sequence[Edges], budget: Construction) -> bool:
-    """Whether after each token something may come that a lexer cannot take for more of the token.
+def _without_a_way_on(
+    cfg: Cfg, shapes: Mapping[Terminal, Edges], skipped: Sequence[Edges], budget: Construction
+) -> list[Terminal]:
+    """The tokens behind which a lexer may take all that can come for more of the token, or for another.
 
-    It is either what follows there itself, or something skipped that in turn is followed by that.
+    What can come is either what follows there itself, or something skipped that in turn is followed by that.
     """
     kinds = list(dict.fromkeys(shapes.values()))
     number = {edges: 1 << index for index, edges in enumerate(kinds)}
     after = FirstFollow(cfg, {token: number[edges] for token, edges in shapes.items()}, budget).after_terminals()
-    neighbours = {(shapes[token], kinds[each]) for token, mask in after.items() for each in bits(mask)}
-    budget.spend(len(neighbours) * (1 + len(skipped)))
-    return all(
-        _ends_before(left, right) or any(_ends_before(left, each) and _ends_before(each, right) for each in skipped)
-        for left, right in neighbours
-    )
+
+    def has_a_way(left: Edges, right: Edges) -> bool:
+        budget.spend(1 + len(skipped))
+        return _ends_before(left, right) or any(
+            _ends_before(left, each) and _ends_before(each, right) for each in skipped
+        )
+
+    return [
+        token for token, mask in after.items() if not all(has_a_way(shapes[token], kinds[each]) for each in bits(mask))
+    ]
 
 
 def _ends_before(left: Edges, right: Edges) -> bool:

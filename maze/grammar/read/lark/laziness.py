@@ -88,8 +88,8 @@ class _Decided:
                 return self._repeated(item, low, high, behind)
             case Lazy(item, low, high):
                 # What begins another round comes where nothing behind can follow.
-                again = Lookaround(ahead=True, negated=True, item=behind, position=0)
-                if behind == EMPTY:
+                again = Lookaround(ahead=True, negated=True, item=_beginning(behind), position=0)
+                if again.item == EMPTY:
                     high = low
                 least = self._repeated(item, low, low, cat(repeat(greedy(item), 0, _less(high, low)), behind))
                 if high == low:
@@ -136,6 +136,14 @@ def _up_to(lazy: Lazy, end: Node) -> Node:
     """Characters and an end that is of one length: the shortest such text, so that no beginning of it is one."""
     texts = cat(repeat(lazy.item, lazy.low, lazy.high), end)
     return both(texts, negation(cat(texts, Chars(ANY), ANYTHING)))
+
+
+def _beginning(node: Node) -> Node:
+    """Without what may be empty at the end: where the rest can follow, the whole can."""
+    items = list(node.items) if isinstance(node, Cat) else [node]
+    while items and isinstance(items[-1], Repeat) and items[-1].low == 0:
+        items.pop()
+    return cat(*items)
 
 
 def _less(high: int | None, number: int) -> int | None:

@@ -346,7 +346,10 @@ class _Parser:
         token = self._taken()
         match token.kind, token.text:
             case "sign", "~":
-                return Negation(self._atom(), token.place)
+                is_odd = True
+                while self._sign("~"):
+                    is_odd = not is_odd
+                return Negation(self._atom(), token.place) if is_odd else self._atom()
             case "sign", "(":
                 inner = self._choice()
                 self._close(token, ")")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from maze.grammar.budget import Budget
-from maze.grammar.pattern.code_points import SPACE, Ranges, single, union
+from maze.grammar.pattern.code_points import ANY, NOT_LINE_FEED, SPACE, Ranges, single, union
 from maze.grammar.pattern.parser import PatternParser
 from maze.grammar.pattern.source import Source
 from maze.grammar.pattern.tree import Lazy, Node, positions_of
@@ -38,6 +38,9 @@ class _RegexParser(PatternParser):
         super().__init__(body, source, budget, flags)
         self.class_escapes = _Escapes(budget)
         self.lazily_repeated = Lazy
+
+    def _dot(self) -> Ranges:
+        return ANY if "s" in self._flags else NOT_LINE_FEED
 
 
 class _Escapes(Mapping[str, Ranges]):

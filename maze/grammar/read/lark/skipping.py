@@ -56,8 +56,11 @@ def rules_of_texts(tokens: TokenRules, skipped: Node) -> dict[str, Node]:
 
 
 def without_end(ignored: Sequence[Node]) -> Node:
-    """Any number of ignored texts."""
-    return repeat(alt(*ignored), 0, None) if ignored else EMPTY
+    """Any number of ignored texts. Of a run of characters each is one, so that there is one way only to read it."""
+    single = [
+        each.item if isinstance(each, Repeat) and (each.low, each.high) == (1, None) else each for each in ignored
+    ]
+    return repeat(alt(*single), 0, None) if ignored else EMPTY
 
 
 def bounded(ignored: Sequence[Node]) -> list[Node]:
