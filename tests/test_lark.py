@@ -7,7 +7,12 @@ import time
 import pytest
 
 from maze.config import MazeConfig
-from maze.errors import InvalidConstraintError, LimitExceededError
+from maze.errors import (
+    ContradictionError,
+    InvalidConstraintError,
+    LimitExceededError,
+    UnsupportedConstraintError,
+)
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.model import LoweredGrammar
@@ -149,3 +154,69 @@ def test_a_schema_that_no_text_satisfies_is_an_error_of_its_place_as_there_may_b
 def test_a_grammar_too_large_for_llguidance_is_over_a_limit() -> None:
     with pytest.raises(LimitExceededError, match="an intersection or complement in 'start' is too large"):
         lowered("start: A\nA: /(a|b)*a(a|b){25}/ & ~/(a|b)*b(a|b){24}/ & /(a|b)*b(a|b){23}c/\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("start: 'a'", "line 1, column 8: a text stands in double quotes, not in single ones"),
+        ('start: "a', "line 1, column 8: this text is never closed"),
+        ("start: /a", "line 1, column 8: this regular expression is never closed"),
+        ('start: ("a"', r"line 1, column 8: this '\(' is never closed"),
+        ('start: "a" | )', r"line 1, column 14: '\)' is not expected here"),
+        ("start: A\nA: B\nB: A", "line 3, column 4: circular reference: the terminal 'A' is part of itself"),
+        ('start: WS "a"', r"line 1, column 8: unknown name: \"WS\"\n.*\n.*\n.*Write '%import common.WS'"),
+        ('start: a\na[stop="x"]: /b/', r"line 2, column 3: stop takes text back .* write \[lazy\]"),
+        ('start: a{"b"}\na: "c"', "line 1, column 8: 'a' takes no arguments, and not 1"),
+        ('%import common.FOO\nstart: "a"', "line 1, column 1: common has no 'FOO'; it has DIGIT, "),
+        ('%import .other.FOO\nstart: "a"', "line 1, column 1: a grammar of another file cannot be read here"),
+        ("%declare _INDENT\nstart: _INDENT", "line 2, column 8: _INDENT is left to a program by %declare"),
+        ('start: "a"**', "line 1, column 12: put parentheses around what is to be repeated twice"),
+        ('start: "\\/"', r"line 1, column 9: '\\/' reads differently in Lark and llguidance; write '/'"),
+        ("start: /a(/", r"line 1, column 10: missing \) for the group that begins"),
+        ("start: /a/l", "line 1, column 10: the flag l is about the machine's language"),
+        ('Start: "a"\nstart: Start', "line 1, column 1: the name 'Start' is in small and capital letters"),
+        ('start: a & b\na: "a"\nb: "b"', "line 1, column 8: '&' and '~' stand between terminals, not between rules"),
+        ("start: @other", "line 1, column 8: @other refers to another grammar"),
+        ("start: a::0", "line 1, column 8: rules with `::` are known to the newest engines only"),
+        ("start: x\nx[lazy]: y\ny: /a/", r"line 2, column 10: a rule with \[lazy\] .* is made of terminals only"),
+        ('start: "a"\n%foo', "line 2, column 1: %foo is no directive that is known; these are %ignore"),
+        ('rule: "x"', "has no rule start; Lark text begins at a rule start. Its rules are rule; add 'start: rule'"),
+    ],
+)
+def test_what_is_refused_says_where_and_why_and_what_to_write(text: str, problem: str) -> None:
+    with pytest.raises((InvalidConstraintError, UnsupportedConstraintError), match=problem):
+        lowered(text)
+
+
+def test_a_template_that_uses_itself_with_ever_new_arguments_is_over_a_limit() -> None:
+    with pytest.raises(LimitExceededError, match="one that uses itself with ever new ones never ends"):
+        lowered('start: a{"x"}\na{y}: y a{b{y}}\nb{z}: z z\n')
+
+
+def test_many_complements_of_complements_are_read() -> None:
+    assert accepts("start: T\nT: " + "~" * 100_001 + '"a" & /[ab]/\n', "b")
+
+
+QUOTED = "start: STR \";\"\nSTR: /'.*?'/\n"
+KEYWORDS = 'start: (x ";")+\nx: "if" NAME | NAME "=" x | NAME\nNAME: /[a-z]+/\n%ignore " "\n'
+
+
+@pytest.mark.parametrize(
+    ("rules", "pattern", "has", "has_not"),
+    [
+        (QUOTED, "^'q", "'q';", "'r';"),
+        (KEYWORDS, "^if", "if x;", "x;"),
+        ('start: WORDS " " NUM\nWORDS: /[a-z ]+/\nNUM: /[0-9]+/\n', "1$", "a b 1", "a b 2"),
+        ('start: x "b"\nx[lazy]: /a*/\n', "b", "b", "ab"),
+        ('start: "a" start | "b"\n%ignore " "\n', "^aab", "aab", "a ab"),
+    ],
+)
+def test_patterns_hold_together_with_lark_text(rules: str, pattern: str, has: str, has_not: str) -> None:
+    constraints = [ConstraintIR(grammar=rules, regex_patterns=(pattern,))]
+    checked = Orchestrator(MazeConfig())
+    assert checked.validate(has, constraints).all_satisfied
+    assert not checked.validate(has_not, constraints).all_satisfied
+    impossible = [ConstraintIR(grammar=rules, regex_patterns=("^#",))]
+    with pytest.raises(ContradictionError):
+        compile_constraints(impossible)

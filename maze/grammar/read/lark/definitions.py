@@ -143,6 +143,14 @@ def parts_of(expression: Expression) -> Iterator[Expression]:
         todo += reversed(list(_children(part)))
 
 
+def is_deeper(expressions: Iterable[Expression], limit: int) -> bool:
+    """Whether expressions are nested deeper than a limit."""
+    level = list(expressions)
+    for _ in range(limit):
+        level = [child for each in level for child in _children(each)]
+    return bool(level)
+
+
 def _children(expression: Expression) -> Iterable[Expression]:
     match expression:
         case Sequence(items) | Choice(items) | Conjunction(items, _):

@@ -28,7 +28,8 @@ from maze.grammar.pattern.tree import (
     nullable,
     repeat,
 )
-from maze.grammar.read.lark.definitions import Definitions, parts_of, with_names
+from maze.grammar.read.lark.definitions import Definitions, is_deeper, parts_of, with_names
+from maze.grammar.read.lark.parser import MAX_NESTING
 from maze.grammar.read.lark.syntax import (
     Choice,
     Conjunction,
@@ -211,17 +212,17 @@ class _Translator:
         if not given:
             return self._rule(definition.name, definition)
         key = (definition.name, given)
+        self._budget.spend(10 * len(given))
         if key not in self._templates:
-            if len(self._templates) == MAX_TEMPLATES:
+            if len(self._templates) == MAX_TEMPLATES or is_deeper(given, 2 * MAX_NESTING):
                 self._source.fail(
                     reference.place,
-                    f"templates are used with over {MAX_TEMPLATES:,} different arguments, which is the limit; one that "
-                    "uses itself with ever new ones never ends",
+                    f"templates are used with over {MAX_TEMPLATES:,} different arguments, or with one nested over "
+                    f"{2 * MAX_NESTING} deep, which is the limit; one that uses itself with ever new ones never ends",
                     LimitExceededError,
                 )
             self._templates[key] = f"{definition.name} [use {len(self._templates) + 1}]"
         meanings = dict(zip(definition.parameters, given, strict=True))
-        self._budget.spend(10 * len(given))
         return self._rule(
             self._templates[key],
             Definition(

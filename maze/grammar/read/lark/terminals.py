@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maze.errors import LimitExceededError
+from maze.errors import LimitExceededError, UnsupportedConstraintError
 from maze.grammar.budget import Budget
 from maze.grammar.pattern.assertions import resolve
 from maze.grammar.pattern.code_points import ANY, ignoring_case, intersection, single
@@ -121,6 +121,7 @@ class Terminals:
                 name.place,
                 f"{name.name} is left to a program by %declare, as the indentation of Python is, and a grammar cannot "
                 "say that; write its texts as a terminal, or leave out what needs it",
+                UnsupportedConstraintError,
             )
         known = shown_names(each for each in self._definitions.by_name if is_terminal(each) == is_terminal(name.name))
         kind = "terminals" if is_terminal(name.name) else "rules"
