@@ -43,9 +43,10 @@ class Cfg:
     """A context-free grammar over characters; an empty production is the empty text.
 
     The readers of this package make only grammars that an engine with a longest-match lexer reads right: where the text
-    of one terminal can be continued to a text of another (or of the same) terminal, no text of the grammar goes on with
-    that character after the first terminal. Replacing terminals by terminals with fewer texts, and rules by copies of
-    themselves, keeps this property; so does the product with a finite automaton.
+    of one terminal can be continued to a text of another (or of the same) terminal that a lexer may look for at the
+    same place, no text of the grammar goes on with that character after the first terminal. Replacing terminals by
+    terminals with fewer texts, and rules by copies of themselves, keeps this property; so does the product with a
+    finite automaton.
     """
 
     start: str
