@@ -147,8 +147,11 @@ def _expanded(text: str, splits: dict[str, list[str]]) -> list[str]:
     return found
 
 
-def terminals_that_go_on(cfg: Cfg, budget: Budget) -> set[Terminal] | None:
-    """The terminals that a lexer can go on with where a text of the grammar ends one; None if it takes long to tell."""
+def terminals_that_go_on(cfg: Cfg, budget: Budget, *, by_place: bool) -> set[Terminal] | None:
+    """The terminals that a lexer can go on with where a text of the grammar ends one; None if it takes long to tell.
+
+    `by_place` says whether to find out which terminals a lexer looks for at the same place; if not, it may be any.
+    """
     terminals = cfg.terminals()
     trees = {each: literal(each.text) if isinstance(each, Literal) else each.language for each in terminals}
     try:
@@ -157,22 +160,25 @@ def terminals_that_go_on(cfg: Cfg, budget: Budget) -> set[Terminal] | None:
         automata = {terminal: Positions(tree, alphabet, construction) for terminal, tree in trees.items()}
         beginnings = {terminal: _beginnings(positions) for terminal, positions in automata.items()}
         after = FirstFollow(cfg, beginnings, construction).after_terminals()
-        together = _read_together(cfg, automata, beginnings, construction)
         if len(terminals) > _MAX_TERMINALS:
             # Of as many, which one goes on is not looked for.
-            return None if _any_goes_on(trees, automata, after, together, alphabet, construction) else set()
-        return {
-            going_on
-            for number, (going_on, right) in enumerate(automata.items())
-            if any(right.follow)
-            and any(
-                after[ending] and _continuations(left, right, after[ending], construction)
-                for ending, left in automata.items()
-                if together[ending] >> number & 1 and beginnings[ending] & beginnings[going_on]
-            )
-        }
+            read = _read_together(cfg, automata, beginnings, construction)
+            return None if _any_goes_on(trees, automata, after, read, alphabet, construction) else set()
+        found: set[Terminal] = set()
+        together: dict[Terminal, int] = {}
+        for number, (going_on, right) in enumerate(automata.items()):
+            for ending, left in automata.items() if any(right.follow) else ():
+                if not beginnings[ending] & beginnings[going_on]:
+                    continue
+                if after[ending] and _goes_on(left, right, after[ending], construction):
+                    if by_place:
+                        together = together or _read_together(cfg, automata, beginnings, construction)
+                    if not by_place or together[ending] >> number & 1:
+                        found.add(going_on)
+                        break
     except OverBudgetError:
         return None
+    return found
 
 
 def _read_together(
@@ -242,7 +248,7 @@ def _any_goes_on(
         if others and others not in merged:
             among = Alt(tuple(every[number] for number in bits(others)))
             merged[others] = Positions(among, alphabet, budget, _MAX_POSITIONS)
-        if others and _continuations(left, merged[others], after[ending], budget):
+        if others and _goes_on(left, merged[others], after[ending], budget):
             return True
     return False
 
@@ -261,21 +267,27 @@ def edges_of(trees: Sequence[Node], among: Sequence[Node], alphabet: Alphabet, b
     """The edges of some terminals among others. Raises OverBudgetError."""
     together = Positions(Alt(tuple(among)), alphabet, budget, _MAX_POSITIONS)
     automata = [Positions(tree, alphabet, budget) for tree in trees]
-    return [Edges(_beginnings(each), _continuations(each, together, -1, budget)) for each in automata]
+    return [Edges(_beginnings(each), _continuations(each, together, budget)) for each in automata]
 
 
 def _beginnings(positions: Positions) -> int:
     return reduce(or_, (positions.groups[first] for first in bits(positions.first)), 0)
 
 
-def _continuations(left: Positions, right: Positions, wanted: int, budget: Construction) -> int:
-    """Of the `wanted` characters those with which a text of `right` goes on where a text of `left` ends, if any."""
+def _goes_on(left: Positions, right: Positions, after: int, budget: Construction) -> bool:
+    """Whether some text of `left` begins a text of `right` that goes on with a character of `after`."""
+    return any(
+        left.last >> i & 1 and any(right.groups[k] & after for k in bits(right.follow[j]))
+        for i, j in _places_together(left, right, budget)
+    )
+
+
+def _continuations(left: Positions, right: Positions, budget: Construction) -> int:
+    """The characters with which a text of `right` goes on where a text of `left` ends."""
     found = 0
     for i, j in _places_together(left, right, budget):
         if left.last >> i & 1:
-            found |= reduce(or_, (right.groups[k] & wanted for k in bits(right.follow[j])), 0)
-            if found == wanted:
-                break
+            found |= reduce(or_, (right.groups[k] for k in bits(right.follow[j])), 0)
     return found
 
 

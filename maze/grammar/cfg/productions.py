@@ -53,11 +53,19 @@ def as_written(start: str, rules: Mapping[str, Node], budget: Budget) -> Cfg:
 Productions: TypeAlias = Mapping[str, tuple[Production, ...]]
 
 
-def to_cfg(start: str, rules: Mapping[str, Node], budget: Budget, given: Productions | None = None) -> Cfg:
+def to_cfg(
+    start: str,
+    rules: Mapping[str, Node],
+    budget: Budget,
+    given: Productions | None = None,
+    *,
+    by_place: bool = False,
+) -> Cfg:
     """A grammar with the language of the rules, safe for a lexer that takes the longest match.
 
     The trees hold nonterminals, which are all defined, and no intersections or complements around them. Rules that are
-    `given` as productions stay as they are but for what is unsafe in them.
+    `given` as productions stay as they are but for what is unsafe in them. With `by_place` each is told apart only
+    from the terminals that can stand at the same place, so that more stay whole, at the price of more work.
 
     Raises LimitExceededError where an intersection that must be taken apart is too large for that.
     """
@@ -66,7 +74,7 @@ def to_cfg(start: str, rules: Mapping[str, Node], budget: Budget, given: Product
     for _ in range(_MAX_ROUNDS):
         builder = _Builder(facts, taken_apart, budget)
         cfg = builder.build(start)
-        unsafe = terminals_that_go_on(cfg, budget)
+        unsafe = terminals_that_go_on(cfg, budget, by_place=by_place)
         if unsafe is None:
             break
         if not unsafe:

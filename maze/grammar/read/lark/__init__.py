@@ -53,7 +53,7 @@ def lower_lark(text: str, path: str, budget: Budget) -> LoweredGrammar:
 
     def lowered(skipped: Node) -> Cfg:
         rules = rules_of_texts(made, skipped)
-        cfg, found = without_dead_rules(to_cfg("start", rules, budget, given), path, made.rules, because)
+        cfg, found = without_dead_rules(to_cfg("start", rules, budget, given, by_place=True), path, made.rules, because)
         warnings.extend(found)
         return cfg
 
