@@ -121,9 +121,9 @@ def test_what_is_over_the_budget_of_the_product_is_checked() -> None:
     assert "too much work for an engine" in result.parts[1].reason
 
 
-def test_lark_text_is_enforced_and_patterns_beside_it_are_checked() -> None:
+def test_lark_text_is_enforced_together_with_the_patterns_beside_it() -> None:
     result = compiled(IR(grammar='start: "a" | "b" start', regex_patterns=("b",)))
-    assert list(handlings(result).values()) == ["enforced", "checked"]
+    assert list(handlings(result).values()) == ["enforced", "enforced"]
 
 
 NESTED_SCHEMA = '{"type":"array","items":{"$ref":"#"}}'

@@ -31,8 +31,8 @@ ROOMS = {
 
 def modules_of(room: str) -> list[ModuleType]:
     module = importlib.import_module(room)
-    inner = pkgutil.iter_modules(getattr(module, "__path__", ()))
-    return [module, *(importlib.import_module(f"{room}.{each.name}") for each in inner)]
+    inner = pkgutil.walk_packages(getattr(module, "__path__", ()), f"{room}.")
+    return [module, *(importlib.import_module(each.name) for each in inner)]
 
 
 def stated_limits() -> dict[str, float]:

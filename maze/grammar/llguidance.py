@@ -29,7 +29,9 @@ ENGINE_LIMITS = LLParserLimits(verbose_errors=False)
 CAREFUL_LIMITS = LLParserLimits(initial_lexer_fuel=250_000, step_lexer_fuel=50_000, verbose_errors=False)
 """For intersections: with 1,000,000 to set up, one step of them, which no fuel interrupts, takes 17 s for 12 languages.
 A step with the vocabulary of a real model took up to 3.3 times what it takes with that of is_bearable()."""
-OWN_LIMITS = LLParserLimits(initial_lexer_fuel=50_000_000, step_lexer_fuel=10_000_000, verbose_errors=False)
+OWN_LIMITS = LLParserLimits(
+    initial_lexer_fuel=50_000_000, step_lexer_fuel=10_000_000, max_items_in_row=20_000, verbose_errors=False
+)
 """For questions of our own: at most about 1 s to set up and 0.7 s for each step."""
 
 OPTIONS = ("allow_initial_skip", "allow_invalid_utf8", "no_forcing")

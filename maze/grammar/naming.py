@@ -14,7 +14,7 @@ from maze.grammar.pattern.tree import Node, Not, both, characters_of, conditions
 
 def may_describe_names(lowered: LoweredGrammar, language: Node) -> bool:
     """Whether describes_names() is worth asking: most patterns are about other things, which is seen at once."""
-    if lowered.cfg is None or not lowered.identifier_terminals:
+    if not lowered.identifier_terminals:
         return False
     if not is_plain(language):
         return True
@@ -54,8 +54,6 @@ def apply_naming(lowered: LoweredGrammar, languages: Sequence[Node], paths: str,
     Raises UnsupportedConstraintError if a language cannot be written as a regular expression of bearable size;
     `paths` is what the error calls them.
     """
-    if lowered.cfg is None:
-        raise AssertionError(lowered)
     named = _narrowed(lowered, languages, paths, budget)
     budget.spend(sum(1 + len(rhs) for productions in lowered.cfg.rules.values() for rhs in productions))
     # An alternative with a name that cannot be is dropped: llguidance would offer its beginning and then be stuck.

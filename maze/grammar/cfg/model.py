@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from maze.grammar.pattern.tree import Literal, Node, Nonterminal, alt, literal
-from maze.types import EngineGrammar
 
 __all__ = ["Cfg", "Literal", "LoweredGrammar", "Nonterminal", "Pattern", "Production", "Symbol", "Terminal", "one_of"]
 
@@ -44,9 +43,10 @@ class Cfg:
     """A context-free grammar over characters; an empty production is the empty text.
 
     The readers of this package make only grammars that an engine with a longest-match lexer reads right: where the text
-    of one terminal can be continued to a text of another (or of the same) terminal, no text of the grammar goes on with
-    that character after the first terminal. Replacing terminals by terminals with fewer texts, and rules by copies of
-    themselves, keeps this property; so does the product with a finite automaton.
+    of one terminal can be continued to a text of another (or of the same) terminal that a lexer may look for at the
+    same place, no text of the grammar goes on with that character after the first terminal. Replacing terminals by
+    terminals with fewer texts, and rules by copies of themselves, keeps this property; so does the product with a
+    finite automaton.
     """
 
     start: str
@@ -66,11 +66,23 @@ class Cfg:
 class LoweredGrammar:
     """What became of the text of a grammar."""
 
-    cfg: Cfg | None
-    """The grammar, or None for Lark text, which is not taken apart."""
-    lark: EngineGrammar | None = None
-    """The checked rules of Lark text, where `cfg` is None."""
+    cfg: Cfg
+    """The grammar, to be enforced with others."""
+    whole: Cfg | None = None
+    """All texts, where `cfg` leaves some out that nobody should generate, such as endless white space."""
+    read_whole: Cfg | None = None
+    """Where an engine could not bear `cfg` alone: a grammar that it reads by its longest match, which leaves out more.
+
+    It is no grammar to be worked on, as its texts are those of `cfg` that this way of reading finds.
+    """
     warnings: tuple[str, ...] = ()
     """Each begins with the path of the constraint."""
     identifier_terminals: frozenset[Pattern] = frozenset()
     """The terminals of `cfg` that are names in the language; naming patterns apply to them."""
+    options: tuple[str, ...] = ()
+    """Options of llguidance that the caller has switched on."""
+
+    @property
+    def checked(self) -> Cfg:
+        """What finished texts are checked against."""
+        return self.whole or self.cfg

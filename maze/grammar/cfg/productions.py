@@ -8,22 +8,29 @@ match is always the right one, and is taken apart if not, down to single charact
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import TypeAlias
 
-from maze.grammar.budget import Budget
+from maze.errors import LimitExceededError
+from maze.grammar.budget import Budget, OverBudgetError
+from maze.grammar.cfg.automaton_rules import as_rules
 from maze.grammar.cfg.longest_match import split_literals, terminals_that_go_on
-from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Terminal
+from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal
 from maze.grammar.pattern.code_points import characters, intersection, is_single, union
 from maze.grammar.pattern.tree import (
     EMPTY,
     NOTHING,
     Alt,
+    Both,
     Cat,
     Chars,
+    Machine,
     Node,
+    Not,
     Repeat,
     alt,
     cat,
     children,
+    literal,
     nullable,
     repeat,
     text_of,
@@ -37,23 +44,48 @@ _MAX_ROUNDS = 40
 """Rounds of taking apart what is unsafe, before all is taken apart into texts and single classes."""
 
 
-def to_cfg(start: str, rules: Mapping[str, Node], budget: Budget) -> Cfg:
+def as_written(start: str, rules: Mapping[str, Node], budget: Budget) -> Cfg:
+    """The productions of the trees as they stand, over single characters and sets of them."""
+    texts = {part for part in parts_of(*rules.values()) if isinstance(part, Literal)}
+    return _Builder(_Facts(rules, {}, budget), texts, budget, by_characters=True).build(start)
+
+
+Productions: TypeAlias = Mapping[str, tuple[Production, ...]]
+
+
+def to_cfg(
+    start: str,
+    rules: Mapping[str, Node],
+    budget: Budget,
+    given: Productions | None = None,
+    *,
+    by_place: bool = False,
+) -> Cfg:
     """A grammar with the language of the rules, safe for a lexer that takes the longest match.
 
-    The trees hold nonterminals, which are all defined, and no intersections or complements around them.
+    The trees hold nonterminals, which are all defined, and no intersections or complements around them. Rules that are
+    `given` as productions stay as they are but for what is unsafe in them. With `by_place` each is told apart only
+    from the terminals that can stand at the same place, so that more stay whole, at the price of more work.
+
+    Raises LimitExceededError where an intersection that must be taken apart is too large for that.
     """
-    facts = _Facts(rules, budget)
+    facts = _Facts(rules, given or {}, budget)
     taken_apart: set[Node] = set()
     for _ in range(_MAX_ROUNDS):
         builder = _Builder(facts, taken_apart, budget)
         cfg = builder.build(start)
-        unsafe = terminals_that_go_on(cfg, budget)
+        unsafe = terminals_that_go_on(cfg, budget, by_place=by_place)
         if unsafe is None:
             break
         if not unsafe:
             return cfg
         taken_apart.update(*(builder.made_of[terminal] for terminal in unsafe))
     return _by_characters(start, facts, budget)
+
+
+def tree_of(terminal: Terminal) -> Node:
+    """The texts of a terminal as a tree."""
+    return literal(terminal.text) if isinstance(terminal, Literal) else terminal.language
 
 
 def parts_of(*nodes: Node) -> Iterator[Node]:
@@ -68,8 +100,14 @@ def parts_of(*nodes: Node) -> Iterator[Node]:
 class _Facts:
     """What the builder asks about rules: which of their parts can be one terminal, and of what."""
 
-    def __init__(self, rules: Mapping[str, Node], budget: Budget) -> None:
-        self.rules = rules
+    def __init__(self, rules: Mapping[str, Node], given: Productions, budget: Budget) -> None:
+        self.given = given
+        self.terminals = {
+            symbol: f"{symbol.name if isinstance(symbol, Pattern) else 'text'} [terminal {number}]"
+            for number, symbol in enumerate(Cfg(start="", rules=dict(given)).terminals())
+        }
+        """The terminals of given rules, each with the name of the rule that it becomes where it is taken apart."""
+        self.rules = rules = {**rules, **{name: tree_of(symbol) for symbol, name in self.terminals.items()}}
         self._budget = budget
         self._positions: dict[Node, int] = {}
         self._heights: dict[str, int] = {}
@@ -166,6 +204,9 @@ class _Builder:
         """The terminals, with the trees that they stand for."""
 
     def build(self, start: str) -> Cfg:
+        self._rules.update(
+            (name, tuple(map(self._given, productions))) for name, productions in self._facts.given.items()
+        )
         self._reference(start)
         while self._todo:
             self._name = self._todo.pop()
@@ -175,6 +216,22 @@ class _Builder:
                 part, node = self._parts_to_do.pop()
                 self._rules[part.name] = tuple(self._productions(node))
         return Cfg(start, self._rules)
+
+    def _given(self, production: Production) -> Production:
+        """A production that was given, with what is to be taken apart as rules."""
+        symbols: list[Symbol] = []
+        for symbol in production:
+            if isinstance(symbol, Nonterminal):
+                symbols.append(symbol)
+                continue
+            tree = self._facts.rules[self._facts.terminals[symbol]]
+            if (self._by_characters and not isinstance(tree, Chars | Literal)) or tree in self._taken_apart:
+                symbols.append(self._reference(self._facts.terminals[symbol]))
+            else:
+                symbols.append(symbol)
+                self.made_of.setdefault(symbol, set()).add(tree)
+        self._budget.spend(1 + len(production))
+        return tuple(symbols)
 
     def _reference(self, name: str) -> Nonterminal:
         if name not in self._rules:
@@ -198,6 +255,8 @@ class _Builder:
             return None
         elif text is not None:
             terminal = Literal(text)
+        elif isinstance(node, Both | Not) and not self._by_characters and not nullable(node):
+            terminal = Pattern(self._name, node)
         else:
             whole = None if self._by_characters else self._facts.as_terminal(node)
             if whole is None:
@@ -224,9 +283,22 @@ class _Builder:
                 return [tuple(map(Literal, text))]
             case Nonterminal(name):
                 return [(self._reference(name),)]
+            case Both() | Not() | Machine():
+                return [(self._automaton(node),)]
             case Cat(items):
                 return [tuple(symbol for run in self._runs(items) for symbol in self._symbols(run))]
         raise AssertionError(node)
+
+    def _automaton(self, node: Node) -> Nonterminal:
+        part = self._part()
+        try:
+            self._rules.update(as_rules(node, part.name, self._budget.construction()))
+        except OverBudgetError:
+            raise LimitExceededError(
+                f"{self._budget.where}: an intersection or complement in {self._name!r} is too large to stand where it "
+                "does, as other texts go on with its own; make it simpler"
+            ) from None
+        return part
 
     def _runs(self, items: tuple[Node, ...]) -> list[Node]:
         """The items, those put together that can be one terminal together."""
@@ -257,6 +329,8 @@ class _Builder:
         if isinstance(node, Literal | Nonterminal | Cat):
             (production,) = self._productions(node)
             return production
+        if isinstance(node, Both | Not | Machine):
+            return (self._automaton(node),)
         if node not in self._helpers:
             self._helpers[node] = self._part()
             self._parts_to_do.append((self._helpers[node], node))

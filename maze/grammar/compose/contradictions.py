@@ -59,7 +59,7 @@ def refuse_contradictions(
         if grammar.leaves_no_names(budget):
             paths = ", ".join(sorted(naming.path for naming in grammar.naming.values()))
             warnings.append(f"{paths}: no name satisfies all; {grammar.path} is left with texts without names")
-        if structure.cfg() is not None and regular:
+        if regular:
             _refuse_conflict_with_grammar(structure, regular)
     _refuse_conflict_of_structures(structures, patterns)
     return warnings

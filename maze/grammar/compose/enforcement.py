@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from maze.errors import InternalError, LimitExceededError
 from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.lark_writer import cfg_to_lark
-from maze.grammar.compose.groups import Group, PatternGroup, grammar_of, lark_of
+from maze.grammar.compose.groups import Group, PatternGroup, grammar_of
 from maze.grammar.compose.structures import GrammarStructure, SchemaStructure, Structure, products
 from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, check_grammar, is_bearable
 from maze.grammar.pattern.bearable import is_bearable_for_llguidance
@@ -103,7 +104,7 @@ def _enforce(
         else:
             pattern.mark(Handling.CHECKED, _reason_of_pattern(base))
     together = [base, *(each for each in chosen if isinstance(each, Structure))]
-    lark = made or _alone(base, budget)
+    lark = _with_options(made or _alone(base, budget), together)
     for structure in together:
         _mark_enforced(structure)
     if made is None and isinstance(base, SchemaStructure):
@@ -117,11 +118,6 @@ _TOO_MUCH = "too much work for an engine, or has no text in the usual spelling"
 
 def _obstacle(structures: Sequence[Structure]) -> str | None:
     """Why the last of some structures cannot be multiplied with the others, which can be; None if it can."""
-    *others, last = structures
-    for each in structures:
-        if each.cfg() is None:
-            what = "it is Lark text" if each is last else f"{each.path} is Lark text"
-            return f"{what}, which cannot be intersected with others; {others[0].path} is enforced"
     nested = [each for each in structures if each.language() is None]
     if len(nested) < 2:
         return None
@@ -132,8 +128,6 @@ def _obstacle(structures: Sequence[Structure]) -> str | None:
 
 
 def _reason_of_pattern(base: Structure) -> str:
-    if base.cfg() is None:
-        return f"the grammar is Lark text, which is not intersected with patterns; {base.path} is enforced"
     if isinstance(base, GrammarStructure):
         return f"its product with the grammar is too much work for an engine; {base.path} is enforced"
     return f"its product with the schema is {_TOO_MUCH}; {base.path} is enforced"
@@ -142,8 +136,7 @@ def _reason_of_pattern(base: Structure) -> str:
 def _alone(base: Structure, budget: Budget) -> EngineGrammar:
     """The grammar of one structure without anything beside it."""
     if isinstance(base, GrammarStructure):
-        cfg = base.cfg()
-        return lark_of(base.group.lowered, base.path, budget) if cfg is None else cfg_to_lark(cfg, budget)
+        return cfg_to_lark(base.group.lowered.read_whole or base.group.cfg(budget), budget)
     if not isinstance(base, SchemaStructure):
         raise InternalError(f"{base.path} is neither a schema nor a grammar")
     try:
@@ -153,6 +146,14 @@ def _alone(base: Structure, budget: Budget) -> EngineGrammar:
         base.combined = only_types(base.schemas, budget)
         lark = cfg_to_lark(base.combined.cfg, budget)
     return lark
+
+
+def _with_options(lark: EngineGrammar, structures: Sequence[Structure]) -> EngineGrammar:
+    """With what the callers of the grammars have switched on."""
+    options = {
+        each for structure in structures if isinstance(structure, GrammarStructure) for each in structure.options
+    }
+    return replace(lark, options=tuple(sorted(options)))
 
 
 def _mark_enforced(structure: Structure) -> None:
@@ -218,6 +219,8 @@ def _product(structures: Sequence[Structure], patterns: Sequence[PatternGroup], 
     """What all have in common; None if that is over the budget, or no spelling of a schema's values is in it."""
     if conjuncts(_intersection(patterns)) > MAX_CONJUNCTS:
         return None
+    if any(isinstance(each, GrammarStructure) and each.is_read_whole for each in structures):
+        return None  # what an engine cannot bear alone becomes no less by a product
     for product in products(structures, patterns):
         try:
             cfg = product.grammar()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
-from maze.errors import ContradictionError, InternalError, LimitExceededError
+from maze.errors import ContradictionError, LimitExceededError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import pruned
 from maze.grammar.cfg.lark_writer import cfg_to_lark
@@ -91,9 +91,9 @@ class GrammarGroup(Group):
 
     _named: Cfg | None = None
 
-    def cfg(self, budget: Budget) -> Cfg | None:
-        """The grammar with its names as the naming patterns want them; None for Lark text, which is not taken apart."""
-        if self.lowered.cfg is None or not self.naming:
+    def cfg(self, budget: Budget) -> Cfg:
+        """The grammar with its names as the naming patterns want them."""
+        if not self.naming:
             return self.lowered.cfg
         if self._named is None:
             namings = [group for _, group in sorted(self.naming.items())]
@@ -117,13 +117,9 @@ def grammar_of(language: Node, budget: Budget) -> EngineGrammar:
     return EngineGrammar(f"start: OUTPUT\nOUTPUT: {to_terminal(language)}\n")
 
 
-def lark_of(lowered: LoweredGrammar, path: str, budget: Budget) -> EngineGrammar:
-    """The rules of a grammar as it was read; `path` is what a LimitExceededError calls it."""
-    if lowered.cfg is None:
-        if lowered.lark is None:
-            raise InternalError(f"{path}: the grammar was read as nothing at all")
-        return lowered.lark
+def check_grammar_of(lowered: LoweredGrammar, path: str, budget: Budget) -> EngineGrammar:
+    """The rules that finished texts are checked against; `path` is what a LimitExceededError calls the grammar."""
     try:
-        return cfg_to_lark(lowered.cfg, budget)
+        return replace(cfg_to_lark(lowered.checked, budget), options=lowered.options)
     except LimitExceededError as error:
         raise LimitExceededError(f"{path}: {error}") from None

@@ -8,7 +8,7 @@ from typing import TypeVar
 from maze.errors import LimitExceededError, UnsupportedConstraintError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
-from maze.grammar.compose.groups import GrammarGroup, Part, PatternGroup, SchemaGroup, grammar_of, lark_of
+from maze.grammar.compose.groups import GrammarGroup, Part, PatternGroup, SchemaGroup, check_grammar_of, grammar_of
 from maze.grammar.llguidance import engine_text
 from maze.grammar.naming import apply_naming, describes_names, may_describe_names
 from maze.grammar.pattern.parser import parse_pattern
@@ -112,7 +112,7 @@ class Reading:
         if lowered is None:
             return None
         self.warnings.update(dict.fromkeys(lowered.warnings))
-        part.check_grammar = lark_of(lowered, part.path, self._budget)
+        part.check_grammar = check_grammar_of(lowered, part.path, self._budget)
         canonical = engine_text(part.check_grammar)
         group = self.grammars.setdefault(canonical, GrammarGroup(ConstraintKind.GRAMMAR, canonical, lowered=lowered))
         group.parts.append(part)

@@ -63,7 +63,7 @@ class Structure(ABC):
         return ANYTHING
 
     def cfg(self, spelling: Spelling = Spelling.USUAL) -> Cfg | None:
-        """Its grammar; None if there is none, as for Lark text."""
+        """Its grammar; None if none is known."""
         spelling = self._own(spelling)
         if spelling not in self._cfgs:
             self._cfgs[spelling] = self._make_cfg(spelling)
@@ -127,11 +127,23 @@ class GrammarStructure(Structure):
         super().__init__([group], budget)
         self.group = group
 
-    def _make_cfg(self, _spelling: Spelling) -> Cfg | None:
-        return self.group.cfg(self._budget)
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Of llguidance, that its caller has switched on."""
+        return self.group.lowered.options
 
-    def _own(self, _spelling: Spelling) -> Spelling:
-        return Spelling.USUAL
+    @property
+    def is_read_whole(self) -> bool:
+        """Whether an engine can bear it only as a grammar that is not to be worked on."""
+        return self.group.lowered.read_whole is not None
+
+    def _make_cfg(self, spelling: Spelling) -> Cfg | None:
+        whole = self.group.lowered.whole
+        return self.group.cfg(self._budget) if spelling is Spelling.USUAL or whole is None else whole
+
+    def _own(self, spelling: Spelling) -> Spelling:
+        """All texts where that which should be generated has not what is wanted."""
+        return Spelling.USUAL if spelling is Spelling.USUAL or self.group.lowered.whole is None else Spelling.ANY
 
 
 def structures_of(

@@ -29,6 +29,7 @@ What a pattern means:
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NoReturn
 
@@ -40,7 +41,6 @@ from maze.grammar.pattern.backtracking import atomic, possessive
 from maze.grammar.pattern.code_points import (
     ANY,
     LINE_TERMINATORS,
-    WORD,
     characters,
     complement,
     single,
@@ -129,8 +129,6 @@ def _split_flags(source: Source) -> tuple[str, int, frozenset[str]]:
     return body, 0, flags
 
 
-_WORD = Neighbour(WORD, end=False)
-_NO_WORD = Neighbour(complement(WORD), end=True)
 _ANYTHING = Neighbour(ANY, end=True)
 _END = Neighbour((), end=True)
 _LINE_END = Neighbour(LINE_TERMINATORS, end=True)
@@ -145,6 +143,9 @@ _LINE_BREAK = alt(
 
 class PatternParser(ElementParser):
     """Recursive descent over one pattern, which is `body` in its source."""
+
+    lazily_repeated: Callable[[Node, int, int | None], Node] = staticmethod(repeat)
+    """Lazy or greedy: the same texts match as a whole."""
 
     def __init__(self, body: str, source: Source, budget: Budget, flags: frozenset[str] = frozenset()) -> None:
         super().__init__(body, source, budget, flags)
@@ -238,8 +239,9 @@ class PatternParser(ElementParser):
         self._at = counts.end()
         tree = repeat(atom, low, high)
         if self._peek("?"):
+            tree = self.lazily_repeated(atom, low, high)
             self._last_lazy = self._at
-            self._at += 1  # Lazy or greedy: the same texts match.
+            self._at += 1
         elif self._peek("+"):
             if not self.has_extensions:
                 self._source.unsupported(
@@ -368,7 +370,8 @@ class PatternParser(ElementParser):
                 if self._body.startswith("{", self._at + 1):
                     self._source.unsupported(f"\\{letter}{{...}}", at, f"is not understood; use \\{letter}")
                 self._at += 1
-                word, other = _WORD, _NO_WORD
+                word = Neighbour(self.class_escapes["w"], end=False)
+                other = Neighbour(complement(word.chars), end=True)
                 ways = ((word, other), (other, word)) if letter == "b" else ((word, word), (other, other))
                 return Boundary(ways, at), 0
             case "A":

@@ -164,6 +164,15 @@ class Backreference:
     position: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Lazy(_Branching):
+    """A repetition that ends as soon as what stands behind it can follow. Only while parsing."""
+
+    item: Node
+    low: int
+    high: int | None
+
+
 Node = (
     Chars
     | Literal
@@ -178,6 +187,7 @@ Node = (
     | Lookaround
     | Capture
     | Backreference
+    | Lazy
 )
 
 
@@ -186,7 +196,7 @@ def children(node: object) -> tuple[Node, ...]:
     match node:
         case Cat(items) | Alt(items) | Both(items):
             return items
-        case Repeat(item, _, _) | Not(item) | Lookaround(_, _, item, _) | Capture(_, item):
+        case Repeat(item, _, _) | Not(item) | Lookaround(_, _, item, _) | Capture(_, item) | Lazy(item, _, _):
             return (item,)
     return ()
 
@@ -194,7 +204,7 @@ def children(node: object) -> tuple[Node, ...]:
 def _beside_children(node: object) -> tuple[int | None, ...]:
     """What tells a node that branches from others of its type, but for its children themselves."""
     match node:
-        case Repeat(_, low, high):
+        case Repeat(_, low, high) | Lazy(_, low, high):
             return low, high
         case Lookaround(ahead, negated, _, position):
             return ahead, negated, position
@@ -355,7 +365,7 @@ def positions_of(node: Node) -> int:
             return 1
         case Literal(text):
             return len(text)
-        case Repeat(item, low, high):
+        case Repeat(item, low, high) | Lazy(item, low, high):
             return positions_of(item) * max(low, high or 1)
         case Machine(edges, _):
             return sum(map(len, edges))

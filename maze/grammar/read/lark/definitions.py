@@ -1,0 +1,198 @@
+"""The statements of Lark text brought together: what each name stands for, and what may be skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from maze.errors import LimitExceededError
+from maze.grammar.budget import Budget
+from maze.grammar.read.lark.imported import GRAMMARS
+from maze.grammar.read.lark.parser import statements_of
+from maze.grammar.read.lark.source import LarkSource
+from maze.grammar.read.lark.syntax import (
+    Choice,
+    Conjunction,
+    Declare,
+    Definition,
+    Expression,
+    Extend,
+    Ignore,
+    Import,
+    Negation,
+    Option,
+    Override,
+    Reference,
+    Repetition,
+    Sequence,
+    is_terminal,
+)
+
+MAX_RULES = 100_000
+"""Most rules and terminals of one Lark text."""
+_SHOWN_NAMES = 20
+
+
+@dataclass(slots=True)
+class Definitions:
+    """All that Lark text says."""
+
+    source: LarkSource
+    by_name: dict[str, Definition] = field(default_factory=dict)
+    ignored: list[Expression] = field(default_factory=list)
+    declared: set[str] = field(default_factory=set)
+    """Terminals whose texts a program would decide about."""
+    options: set[str] = field(default_factory=set)
+    """Options of llguidance that are switched on."""
+
+    def references(self) -> dict[str, list[str]]:
+        """The rules that each rule refers to."""
+        rules = {name: each for name, each in self.by_name.items() if not is_terminal(name)}
+        return {
+            name: [part.name for part in parts_of(each.body) if isinstance(part, Reference) and part.name in rules]
+            for name, each in rules.items()
+        }
+
+
+def definitions_of(source: LarkSource, budget: Budget) -> Definitions:
+    """Read Lark text. Raises what LarkSource.fail() raises."""
+    found = Definitions(source)
+    changes: list[Override | Extend] = []
+    for statement in statements_of(source, budget):
+        match statement:
+            case Definition():
+                _define(found, statement)
+            case Import():
+                for definition in _imported(statement, source, budget):
+                    _define(found, definition)
+            case Override() | Extend():
+                changes.append(statement)
+            case Ignore(body):
+                found.ignored.append(body)
+            case Declare(name):
+                found.declared.add(name)
+            case Option(name, is_on):
+                (found.options.add if is_on else found.options.discard)(name)
+    for change in changes:
+        new = change.definition
+        old = found.by_name.get(new.name)
+        if old is None:
+            word = "%override" if isinstance(change, Override) else "%extend"
+            source.fail(new.place, f"{word} takes a name that is defined, and {new.name!r} is not")
+        if isinstance(change, Extend):
+            if old.parameters != new.parameters:
+                source.fail(new.place, f"{new.name!r} was defined with other parameters")
+            new = replace(old, body=Choice((new.body, old.body)))
+        found.by_name[new.name] = new
+    return found
+
+
+def _define(found: Definitions, definition: Definition) -> None:
+    if definition.name in found.by_name:
+        found.source.fail(
+            definition.place,
+            f"duplicate rule or terminal {definition.name!r}: join the two with '|', or use %override or %extend",
+        )
+    if len(found.by_name) == MAX_RULES:
+        raise LimitExceededError(f"{found.source.path} has over {MAX_RULES:,} rules, which is the limit")
+    found.by_name[definition.name] = definition
+
+
+# ------------------------------------------------------------------------------------------------ import
+
+
+def _imported(statement: Import, source: LarkSource, budget: Budget) -> Iterator[Definition]:
+    """The definitions that a statement asks for and those that they need, the latter under names nobody can write."""
+    if statement.grammar not in GRAMMARS:
+        source.fail(
+            statement.place,
+            f"the grammar {statement.grammar!r} cannot be read here, only {', '.join(GRAMMARS)}; write what is "
+            "imported into this one",
+        )
+    there = definitions_of(LarkSource(GRAMMARS[statement.grammar], statement.grammar), budget).by_name
+    for name in statement.names:
+        if name not in there:
+            known = ", ".join(each for each in there if not each.startswith("_"))
+            source.fail(statement.place, f"{statement.grammar} has no {name!r}; it has {known}")
+    names = {name: f"{name} of {statement.grammar} for {'_'.join(statement.names.values())}" for name in there}
+    names.update(statement.names)
+    todo = list(statement.names)
+    seen = set(todo)
+    while todo:
+        definition = there[todo.pop()]
+        used = [part.name for part in parts_of(definition.body) if isinstance(part, Reference)]
+        yield replace(
+            definition,
+            name=names[definition.name],
+            place=statement.place,
+            body=with_names(definition.body, {each: Reference(names[each], None, statement.place) for each in used}),
+        )
+        todo += [each for each in dict.fromkeys(used) if each not in seen]
+        seen.update(used)
+
+
+# ------------------------------------------------------------------------------------------------ expressions
+
+
+def parts_of(expression: Expression) -> Iterator[Expression]:
+    """An expression and all in it."""
+    todo = [expression]
+    while todo:
+        part = todo.pop()
+        yield part
+        todo += reversed(list(_children(part)))
+
+
+def is_deeper(expressions: Iterable[Expression], limit: int) -> bool:
+    """Whether expressions are nested deeper than a limit."""
+    level = list(expressions)
+    for _ in range(limit):
+        level = [child for each in level for child in _children(each)]
+    return bool(level)
+
+
+def _children(expression: Expression) -> Iterable[Expression]:
+    match expression:
+        case Sequence(items) | Choice(items) | Conjunction(items, _):
+            return items
+        case Negation(item, _) | Repetition(item, _, _, _):
+            return (item,)
+        case Reference(_, arguments, _):
+            return arguments or ()
+    return ()
+
+
+def with_names(expression: Expression, meanings: Mapping[str, Expression]) -> Expression:
+    """The expression with some names replaced; one with arguments only by another name."""
+    if not meanings:
+        return expression
+
+    def replaced(part: Expression) -> Expression:
+        match part:
+            case Reference(name, None, _):
+                return meanings.get(name, part)
+            case Reference(name, arguments, place):
+                known = meanings.get(name)
+                if isinstance(known, Reference) and known.arguments is None:
+                    name = known.name
+                return Reference(name, tuple(map(replaced, arguments or ())), place)
+            case Sequence(items):
+                return Sequence(tuple(map(replaced, items)))
+            case Choice(options):
+                return Choice(tuple(map(replaced, options)))
+            case Conjunction(items, place):
+                return Conjunction(tuple(map(replaced, items)), place)
+            case Negation(item, place):
+                return Negation(replaced(item), place)
+            case Repetition(item, low, high, place):
+                return Repetition(replaced(item), low, high, place)
+        return part
+
+    return replaced(expression)
+
+
+def shown_names(names: Iterable[str]) -> str:
+    """Names for a message, the first of them if they are many."""
+    found = [name for name in names if " " not in name]
+    more = f" and {len(found) - _SHOWN_NAMES:,} more" if len(found) > _SHOWN_NAMES else ""
+    return f"{', '.join(found[:_SHOWN_NAMES])}{more}"
