@@ -103,7 +103,12 @@ class _Writing:
             self._rules[name] = self._productions(pending, notes)
             self._nodes += sum(map(_nodes, islice(self._rules.values(), rules, None)))
         if self._has_numbers_in_rules:
-            self._put_numbers_in_rules()
+            try:
+                self._put_numbers_in_rules()
+            except OverBudgetError:
+                self._take_any_numbers()
+                what = "all but its type, of every number,"
+                self._notes[start.name].add(self._meanings.note_on(condition, what))
         cfg = pruned(Cfg(start.name, self._rules))
         return ValueRules(cfg, tuple(sorted(set().union(*(self._notes.get(name, ()) for name in cfg.rules)))))
 
@@ -310,6 +315,21 @@ class _Writing:
                 tuple(
                     self._number_in_rules(symbol.language)
                     if isinstance(symbol, Pattern) and symbol.name == NUMBER
+                    else symbol
+                    for symbol in production
+                )
+                for production in productions
+            )
+
+    def _take_any_numbers(self) -> None:
+        """Write no number as rules, and all the same."""
+        ((any_number,),) = self._exact_productions(ALWAYS, Kind.NUMBER, set(), ALWAYS)
+        in_rules = set(self._numbers.values())
+        for name, productions in list(self._rules.items()):
+            self._rules[name] = tuple(
+                tuple(
+                    any_number
+                    if symbol in in_rules or (isinstance(symbol, Pattern) and symbol.name == NUMBER)
                     else symbol
                     for symbol in production
                 )
