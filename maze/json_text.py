@@ -41,7 +41,7 @@ class DuplicateNameError(JsonTextError):
     """An object has a name twice; the place is that of the second."""
 
     def __init__(self, name: str, text: str, offset: int) -> None:
-        super().__init__(f"an object has the name {json.dumps(name)} twice", text, offset)
+        super().__init__(f"an object has the name {json.dumps(name)} twice", text, offset, "leave one out")
         self.name = name
 
 

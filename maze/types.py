@@ -230,6 +230,8 @@ class ConstraintPart:
     """JSON Schema text (plain, normalised) that a finished JSON text must satisfy, for the check."""
     pattern: str = ""
     """Of a regular expression, the caller's text, cut where it is long, to name it by."""
+    names_in: EngineGrammar | None = None
+    """Of a regular expression for the names in a grammar, that grammar: where a text breaks it, there are no names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +304,8 @@ class ConstraintOutcome:
     kind: ConstraintKind
     handling: Handling
     satisfied: bool | None
-    """None where the part says nothing or cannot be checked on a text (vacuous, unenforceable, token masks)."""
+    """None where the part says nothing or cannot be checked on a text (vacuous, unenforceable, token masks, patterns
+    for the names in a grammar that the text breaks)."""
     offset: int | None = None
     """Byte offset of the first violation in the UTF-8 text."""
     line: int | None = None

@@ -79,3 +79,25 @@ def test_what_a_grammar_of_a_schema_once_let_through_or_could_not_write_is_right
     assert compiled.grammar is not None
     if compiled.parts[0].handling is Handling.ENFORCED:
         assert Matcher(compiled.grammar).accepts(text) is is_right
+
+
+TOGETHER = CASES.with_name("together.jsonl")
+"""A line each: constraints (`irs`) and a `text`; what is wanted (`want`) and `why`. `true`: the text satisfies all;
+`not:X`: anything but the error X; `only:PATH`: that part alone is violated; `says:X`: an error with X; or an error."""
+
+
+@pytest.mark.parametrize(
+    "case", [json.loads(line) for line in TOGETHER.read_bytes().splitlines()], ids=lambda case: case["id"]
+)
+def test_grammars_and_patterns_together_are_right(case: Any) -> None:  # noqa: ANN401
+    want = case["want"]
+    try:
+        compiled = compile_constraints([ConstraintIR(**each) for each in case["irs"]], case.get("language"))
+    except MazeError as error:
+        is_said = want.startswith("says:") and want.removeprefix("says:") in str(error)
+        is_other = want.startswith("not:") and want != f"not:{type(error).__name__}"
+        assert is_said or is_other or want == type(error).__name__, error
+        return
+    validation = validate((case.get("text") or "").encode(), compiled)
+    violated = [outcome.path for outcome in validation.outcomes if outcome.satisfied is False]
+    assert want.startswith("not:") or (violated == [] if want == "true" else want == f"only:{','.join(violated)}")

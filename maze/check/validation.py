@@ -89,6 +89,10 @@ def _outcome(part: ConstraintPart, check: _Check) -> ConstraintOutcome:
         return ConstraintOutcome(*said, satisfied=None)
     if not findings:
         return ConstraintOutcome(*said, satisfied=True)
+    if part.names_in is not None:
+        of_grammar = check.against_grammar(part.names_in, part.path)
+        if of_grammar and of_grammar[0].offset <= findings[0].offset:
+            return ConstraintOutcome(*said, satisfied=None)  # the names before it are right
     if part.pattern:
         # What may come next says little of a pattern that may begin anywhere.
         expected = "more text" if findings[0].offset == len(check.text) else findings[0].expected

@@ -32,6 +32,7 @@ class Part:
     pattern: str = ""
     check_grammar: EngineGrammar | None = None
     check_schema: str | None = None
+    names_in: EngineGrammar | None = None
 
     def finished(self) -> ConstraintPart:
         return ConstraintPart(**{each.name: getattr(self, each.name) for each in fields(self)})

@@ -133,6 +133,7 @@ class Reading:
         canonical = engine_text(check_grammar)
         new = PatternGroup(ConstraintKind.REGEX, canonical, language=language)
         if grammar is not None and self._describes_names(grammar, language, canonical, part.path):
+            part.names_in = grammar.parts[0].check_grammar
             if canonical in grammar.naming:
                 part.check_grammar = grammar.naming[canonical].parts[0].check_grammar
             else:

@@ -97,25 +97,25 @@ class ElementParser:
             return self._property(at, negated=letter == "P")
         if letter == "0":
             if self._match(r"\d"):
-                self._source.invalid("an octal escape reads differently everywhere (write \\x..)", at)
+                self._source.invalid("an octal escape reads differently everywhere", at, "write \\x..")
             return single(0)
         if letter in "xuU":
             return self._code_point(letter, at)
         if letter == "c":
             control = self._body[self._at : self._at + 1]
             if not (control.isascii() and control.isalpha()):
-                self._source.invalid("\\c needs a letter", at)
+                self._source.invalid("\\c needs a letter", at, "write \\x.. for a control character")
             self._at += 1
             return single(ord(control) & 0x1F)
         if letter.isascii() and letter.isalnum():
-            self._source.invalid(f"unknown escape \\{letter}", at)
+            self._source.invalid(f"unknown escape \\{letter}", at, f"write {letter} for the character")
         return single(ord(letter))
 
     def _code_point(self, letter: str, at: int) -> Ranges:
         digits = {"x": r"([0-9A-Fa-f]{2})", "u": r"([0-9A-Fa-f]{4})", "U": r"([0-9A-Fa-f]{8})"}[letter]
         found = self._match(rf"\{{([0-9A-Fa-f]{{1,8}})\}}|{digits}")
         if found is None:
-            self._source.invalid(f"\\{letter} needs hexadecimal digits", at)
+            self._source.invalid(f"\\{letter} needs hexadecimal digits", at, "write \\x41, \\u0041 or \\u{1F600}")
         self._at = found.end()
         value = int(found[1] or found[2], 16)
         if 0xD800 <= value <= 0xDBFF:
@@ -124,13 +124,15 @@ class ElementParser:
                 self._at = low.end()
                 value = 0x10000 + ((value - 0xD800) << 10) + (int(low[1], 16) - 0xDC00)
         if value > LAST_CODE_POINT or 0xD800 <= value <= 0xDFFF:
-            self._source.invalid(f"U+{value:04X} is not a character", at)
+            self._source.invalid(
+                f"U+{value:04X} is not a character", at, "the last one is U+10FFFF, without surrogates"
+            )
         return single(value)
 
     def _property(self, at: int, *, negated: bool) -> Ranges:
         found = self._match(r"\{(\^?)([^{}]*)\}|([A-Z])")
         if found is None:
-            self._source.invalid("\\p needs a property in braces", at)
+            self._source.invalid("\\p needs a property in braces", at, "write \\p{L}")
         self._at = found.end()
         name = found[3] or found[2]
         ranges = ANY if name == "Any" else code_points_of(name, self._budget)
@@ -138,7 +140,7 @@ class ElementParser:
             self._source.unsupported(
                 f"Unicode property {name!r}",
                 at,
-                "is not known; general categories (\\p{L}), scripts (\\p{Greek}) and properties (\\p{Alphabetic}) are",
+                "is not known; there are categories (\\p{L}), scripts (\\p{Greek}) and properties (\\p{Alphabetic})",
             )
         return complement(ranges) if negated != bool(found[1]) else ranges
 
@@ -149,12 +151,14 @@ class ElementParser:
         if negated:
             self._at += 1
         if self._peek("]"):
-            self._source.invalid("a ] right after the [ reads differently everywhere (write \\])", self._at)
+            self._source.invalid("a ] right after the [ reads differently everywhere", self._at, "write \\]")
         members: list[Ranges] = []
         while True:
             quoted = self._is_quoted()
             if self._at >= len(self._body):
-                self._source.invalid("missing ] for the class that begins", at)
+                self._source.invalid(
+                    "missing ] for the class that begins", at, "close it, or write \\[ for the character"
+                )
             if not quoted and self._peek("]"):
                 self._at += 1
                 break
@@ -165,11 +169,15 @@ class ElementParser:
                 self._at += 1
                 self._is_quoted()
                 if self._at >= len(self._body):
-                    self._source.invalid("missing ] for the class that begins", at)
+                    self._source.invalid(
+                        "missing ] for the class that begins", at, "close it, or write \\[ for the character"
+                    )
                 last = self._class_member()
                 if is_single(last):
                     if last[0][0] < member[0][0]:
-                        self._source.invalid("the range is the wrong way round", member_at)
+                        self._source.invalid(
+                            "the range is the wrong way round", member_at, "write the smaller character first"
+                        )
                     members.append(intersection(((member[0][0], last[0][0]),), ANY))
                     continue
                 members.extend((characters("-"), last))
@@ -184,7 +192,7 @@ class ElementParser:
         if posix:
             named = POSIX_CLASSES.get(posix[2])
             if named is None:
-                self._source.invalid(f"unknown class [:{posix[2]}:]", at)
+                self._source.invalid(f"unknown class [:{posix[2]}:]", at, "those of POSIX are known, such as [:alpha:]")
             self._at = posix.end()
             return complement(named) if posix[1] else named
         if self._peek("&&") or self._peek("--[") or self._peek("--\\"):
@@ -201,10 +209,10 @@ class ElementParser:
         self._at += 1
         if quoted or character != "\\":
             if 0xD800 <= ord(character) <= 0xDFFF:
-                self._source.invalid("a lone surrogate", at)
+                self._source.invalid("a lone surrogate", at, "write both halves of the character")
             return single(ord(character))
         if self._at >= len(self._body):
-            self._source.invalid("a lone backslash ends the pattern", at)
+            self._source.invalid("a lone backslash ends the pattern", at, "write \\\\ for the character")
         if self._peek("b"):
             self._at += 1
             return ((0x08, 0x08),)

@@ -161,7 +161,7 @@ class PatternParser(ElementParser):
     def parse(self) -> Node:
         tree, _ = self._alternation()
         if self._at < len(self._body):
-            self._source.invalid("unbalanced )", self._at)
+            self._source.invalid("unbalanced )", self._at, "write \\) for the character")
         return without_references(tree, self._source, self._budget) if self._refers_back else tree
 
     def _check_size(self, size: int, at: int) -> int:
@@ -217,9 +217,13 @@ class PatternParser(ElementParser):
             return (EMPTY if atom is None else atom), size
         at = self._at
         if atom is None or (isinstance(atom, Boundary | Lookaround) and not self._match(r"\((?!\?<?[=!])", start)):
-            self._source.invalid(f"nothing to repeat before {counts.group()!r}", at)
+            self._source.invalid(
+                f"nothing to repeat before {counts.group()!r}", at, "put a backslash before it for the character"
+            )
         if counts.group(4) is not None:
-            self._source.invalid(f"{counts.group()!r} reads differently everywhere (write {{0,{counts.group(4)}}})", at)
+            self._source.invalid(
+                f"{counts.group()!r} reads differently everywhere", at, f"write {{0,{counts.group(4)}}}"
+            )
         low: int
         high: int | None
         match counts.group():
@@ -235,7 +239,9 @@ class PatternParser(ElementParser):
                 low = int(counts.group(1))
                 high = low if counts.group(2) is None else int(counts.group(3)) if counts.group(3) else None
         if high is not None and high < low:
-            self._source.invalid(f"the counts of {counts.group()!r} are the wrong way round", at)
+            self._source.invalid(
+                f"the counts of {counts.group()!r} are the wrong way round", at, f"write {{{high},{low}}}"
+            )
         self._at = counts.end()
         tree = repeat(atom, low, high)
         if self._peek("?"):
@@ -253,7 +259,7 @@ class PatternParser(ElementParser):
             size *= 2
             self._at += 1
         if self._match(r"[*+?]|\{\d+(,\d*)?\}"):
-            self._source.invalid("a quantifier follows a quantifier", self._at)
+            self._source.invalid("a quantifier follows a quantifier", self._at, "put what is repeated twice in (?:...)")
         size = self._check_size(max(size, 1) * max(low, high if high is not None else low, 1), start)
         return tree, size
 
@@ -275,11 +281,13 @@ class PatternParser(ElementParser):
             case "\\":
                 return self._escape(at)
             case "*" | "+" | "?":
-                self._source.invalid(f"nothing to repeat before {character!r}", at)
+                self._source.invalid(
+                    f"nothing to repeat before {character!r}", at, f"write \\{character} for the character"
+                )
             case "{" if self._match(r"\{(\d+(,\d*)?|,\d+)\}", at):
-                self._source.invalid("nothing to repeat before a count in braces", at)
+                self._source.invalid("nothing to repeat before a count in braces", at, "write \\{ for the character")
         if 0xD800 <= ord(character) <= 0xDFFF:
-            self._source.invalid("a lone surrogate", at)
+            self._source.invalid("a lone surrogate", at, "write both halves of the character")
         return self._chars(single(ord(character))), 1
 
     def _group(self, at: int) -> tuple[Node | None, int]:
@@ -290,7 +298,7 @@ class PatternParser(ElementParser):
         if self._peek("?#"):
             end = self._body.find(")", self._at)
             if end < 0:
-                self._source.invalid("the comment has no end that begins", at)
+                self._source.invalid("the comment has no end that begins", at, "end it with )")
             self._at = end + 1
             return None, 0
         if self._peek("*"):
@@ -314,7 +322,9 @@ class PatternParser(ElementParser):
                 changed = frozenset((opening["on"] or "") + (opening["off"] or ""))
                 unknown = sorted(changed - _FLAGS - _IGNORED_FLAGS)
                 if unknown:
-                    self._source.invalid(f"unknown flag {unknown[0]!r} in the group", at)
+                    self._source.invalid(
+                        f"unknown flag {unknown[0]!r} in the group", at, "the flags are i, m, s, u and x"
+                    )
                 self._flags = (self._flags | frozenset(opening["on"] or "")) - frozenset(opening["off"] or "")
                 if opening["end"] == ")":
                     # It holds to the end of the group that it stands in, which puts back its own flags.
@@ -331,7 +341,7 @@ class PatternParser(ElementParser):
         self._depth -= 1
         self._flags = outer_flags
         if not self._peek(")"):
-            self._source.invalid("missing ) for the group that begins", at)
+            self._source.invalid("missing ) for the group that begins", at, "close it, or write \\( for the character")
         self._at += 1
         if look is not None:
             ahead, negated = look
@@ -357,13 +367,13 @@ class PatternParser(ElementParser):
             self._source.unsupported("conditional group", at, "cannot be enforced; write out the alternatives")
         if rest.startswith("?|"):
             self._source.unsupported("branch reset group", at, "cannot be enforced; use (?:...)")
-        self._source.invalid(f"unknown group ({rest[:2]}", at)
+        self._source.invalid(f"unknown group ({rest[:2]}", at, "write (?:...), or \\( for the character")
 
     # -- escapes
 
     def _escape(self, at: int) -> tuple[Node, int]:
         if self._at >= len(self._body):
-            self._source.invalid("a lone backslash ends the pattern", at)
+            self._source.invalid("a lone backslash ends the pattern", at, "write \\\\ for the character")
         letter = self._body[self._at]
         match letter:
             case "b" | "B":

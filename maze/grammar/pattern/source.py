@@ -32,9 +32,9 @@ class Source:
         """Where `at` in the parsed part is in the caller's text."""
         return f"at character {self.offset + at + 1} of {self.shown}"
 
-    def invalid(self, problem: str, at: int) -> NoReturn:
+    def invalid(self, problem: str, at: int, remedy: str) -> NoReturn:
         """Refuse a broken pattern."""
-        raise InvalidConstraintError(f"{self.path}: {problem} {self.place(at)}")
+        raise InvalidConstraintError(f"{self.path}: {problem} {self.place(at)}; {remedy}")
 
     def unsupported(self, what: str, at: int, remedy: str) -> NoReturn:
         """Refuse what cannot be said exactly as a regular language."""

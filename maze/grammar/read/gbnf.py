@@ -33,11 +33,13 @@ def lower_gbnf(text: str, path: str, budget: Budget) -> LoweredGrammar:
     reader = _Reader(text, path, budget)
     rules = reader.read()
     if "root" not in rules:
-        raise InvalidConstraintError(f"{path} was taken for GBNF, but has no rule root; a GBNF grammar begins at root")
+        raise InvalidConstraintError(
+            f"{path} was taken for GBNF, but has no rule root; name the rule that all texts begin with root"
+        )
     for references in reader.references.values():
         for name, place in references.items():
             if name not in rules:
-                reader.fail(place, f"the rule {name!r} is not defined")
+                reader.fail(place, f"the rule {name!r} is not defined; add '{name} ::= ...'")
     cfg, warnings = without_dead_rules(to_cfg("root", rules, budget), path, rules)
     return LoweredGrammar(cfg, warnings=(*warnings, *unreachable_warnings("root", reader.references, path)))
 
@@ -83,9 +85,9 @@ class _Reader:
             place = self.at
             name = self.name()
             if not name:
-                self.fail(place, "the name of a rule is expected")
+                self.fail(place, "the name of a rule is expected; it has letters, digits, '-' and '_'")
             if name in rules:
-                self.fail(place, f"the rule {name!r} is defined twice")
+                self.fail(place, f"the rule {name!r} is defined twice; join the two with '|'")
             if len(rules) == MAX_RULES:
                 raise LimitExceededError(f"{self.path} has over {MAX_RULES:,} rules, which is the limit")
             self.skip(lines=False)
@@ -156,13 +158,13 @@ class _Reader:
             inner = self.choice(depth + 1)
             self.skip(lines=True)
             if self.peek() != ")":
-                self.fail(place, "this parenthesis is never closed")
+                self.fail(place, "this parenthesis is never closed; write '\"(\"' for the character")
             self.at += 1
             self.opened.pop()
             return inner
         if name := self.name():
             if self.opened and _DEFINED.match(self.text, self.at):
-                self.fail(self.opened[-1], "this parenthesis is never closed")
+                self.fail(self.opened[-1], "this parenthesis is never closed; write '\"(\"' for the character")
             self.references[self.rule].setdefault(name, place)
             return Nonterminal(name)
         if character == "'":
@@ -170,9 +172,8 @@ class _Reader:
         if character in ("<", "!"):
             self.fail(place, "a token of the engine's vocabulary cannot be checked on a finished text; write its text")
         repeats = character in ("*", "+", "?", "{")
-        return self.fail(
-            place, f"{character!r} {'has nothing before it to repeat' if repeats else 'is not expected here'}"
-        )
+        problem = "has nothing before it to repeat" if repeats else "is not expected here"
+        return self.fail(place, f"{character!r} {problem}; a character that is meant stands in double quotes")
 
     def repeated(self, item: Node, depth: int) -> Node:
         """The item with all repetitions after it, each of which repeats what stands before it."""
@@ -200,7 +201,7 @@ class _Reader:
         if max(least, most or 0) > MAX_REPETITION:
             raise LimitExceededError(f"{self.path} repeats something over {MAX_REPETITION:,} times, which is the limit")
         if most is not None and most < least:
-            self.fail(place, f"at least {least} and at most {most} times cannot be")
+            self.fail(place, f"at least {least} and at most {most} times cannot be; write {{{most},{least}}}")
         self.at = end + 1
         return repeat(item, least, most)
 
@@ -210,7 +211,7 @@ class _Reader:
         characters = []
         while self.peek() != '"':
             if self.peek() in ("", "\n"):
-                self.fail(place, "this text is never closed")
+                self.fail(place, "this text is never closed; end it with a double quote on its line")
             characters.append(self.character())
         self.at += 1
         return literal("".join(characters))
@@ -224,18 +225,18 @@ class _Reader:
         ranges: list[tuple[int, int]] = []
         while self.peek() != "]":
             if self.peek() in ("", "\n"):
-                self.fail(place, "this class of characters is never closed")
+                self.fail(place, "this class of characters is never closed; end it with ] on its line")
             begin = self.at
             first = last = ord(self.character())
             if self.peek() == "-" and self.text[self.at + 1 : self.at + 2] not in ("]", ""):
                 self.at += 1
                 last = ord(self.character())
             if last < first:
-                self.fail(begin, "this range of characters ends before it begins")
+                self.fail(begin, "this range of characters ends before it begins; write the smaller character first")
             ranges.append((first, last))
         self.at += 1
         if not ranges:
-            self.fail(place, "this class of characters is empty")
+            self.fail(place, "this class of characters is empty; leave it out")
         chars = union(tuple(ranges))
         return Chars(complement(chars) if negated else intersection(chars, ANY))
 
@@ -250,12 +251,12 @@ class _Reader:
         if kind in _ESCAPES and kind:
             return _ESCAPES[kind]
         if kind not in _HEX_DIGITS:
-            self.fail(place, f"the escape '\\{kind}' is not known")
+            self.fail(place, f"the escape '\\{kind}' is not known; a backslash itself is written \\\\")
         digits = self.text[self.at : self.at + _HEX_DIGITS[kind]]
         if len(digits) < _HEX_DIGITS[kind] or any(digit not in "0123456789abcdefABCDEF" for digit in digits):
-            self.fail(place, f"'\\{kind}' needs {_HEX_DIGITS[kind]} hexadecimal digits")
+            self.fail(place, f"'\\{kind}' needs {_HEX_DIGITS[kind]} hexadecimal digits, such as \\x41")
         self.at += len(digits)
         code = int(digits, 16)
         if code > LAST_CODE_POINT or 0xD800 <= code <= 0xDFFF:
-            self.fail(place, f"'\\{kind}{digits}' is no character")
+            self.fail(place, f"'\\{kind}{digits}' is no character; the last is U+10FFFF, without surrogates")
         return chr(code)

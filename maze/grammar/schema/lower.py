@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from maze.errors import ContradictionError, LimitExceededError
-from maze.grammar.budget import Budget
+from maze.errors import ContradictionError, InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
+from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.lark_writer import MAX_DEPTH, MAX_NODES, cfg_to_lark
 from maze.grammar.cfg.model import Cfg
 from maze.grammar.schema.conditions import NEVER, Condition, Kind
@@ -21,8 +21,11 @@ from maze.grammar.schema.reading import check_sizes, in_its_draft, parse_schema,
 from maze.grammar.schema.references import References
 from maze.grammar.schema.satisfiable import Satisfiable
 from maze.grammar.schema.value_rules import ValueRules, rules_of
-from maze.json_text import JsonValue, listed, shown
+from maze.json_text import JsonValue, escaped, listed, shown
 from maze.threads import run_with_big_stack
+
+_MAX_TRIED = 16
+"""Most keywords of a schema that are each tried whether they are to blame for that it has no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,8 @@ def _lower(text: str, path: str, budget: Budget) -> LoweredSchema:
     check_schema, references, warnings = in_its_draft(schema, parts, check_schema, path, budget)
     check_sizes(parts, path)
     combined = _of_documents([references], path, budget)
+    if combined is None:
+        raise ContradictionError(f"{path}: no text satisfies this; {_conflict_in(references, budget)}")
     return LoweredSchema(
         path,
         references.root.schema,
@@ -124,19 +129,43 @@ def _combine(schemas: Sequence[LoweredSchema], budget: Budget) -> CombinedSchema
     if len(distinct) == 1 and distinct[0].cfg is not None:
         return CombinedSchemas(distinct[0].cfg, distinct[0].reasons)
     documents = [lowered.references for lowered in distinct if lowered.references is not None]
-    return _of_documents(documents, " and ".join(lowered.path for lowered in schemas), budget)
+    paths = " and ".join(lowered.path for lowered in schemas)
+    combined = _of_documents(documents, paths, budget)
+    if combined is None:
+        raise ContradictionError(f"{paths}: no text satisfies this; change or drop one of them")
+    return combined
 
 
-def _of_documents(documents: Sequence[References], paths: str, budget: Budget) -> CombinedSchemas:
+def _of_documents(documents: Sequence[References], paths: str, budget: Budget) -> CombinedSchemas | None:
+    """One grammar of the values that satisfy all; None if there are none."""
     meanings = Meanings(budget)
     condition = meanings.conditions.every(map(meanings.of_document, documents))
     made = _writable(condition, meanings)
     if not made.cfg.rules[made.cfg.start]:
-        raise ContradictionError(f"{paths}: no text satisfies this; change or drop what excludes the rest")
+        return None
     formats = listed([shown(name) for name in meanings.unknown_formats])
     warning = f"{paths} has formats that its draft does not know and that say nothing: {formats}"
     reasons = _reasons([meanings.notes[note] for note in made.notes])
     return CombinedSchemas(made.cfg, reasons, (warning,) if meanings.unknown_formats else ())
+
+
+def _conflict_in(references: References, budget: Budget) -> str:
+    """Which keywords of a schema that no value satisfies are to blame: without any of them some would."""
+    schema = references.root.schema
+    to_blame: list[str] = []
+    for keyword in schema if isinstance(schema, dict) and len(schema) <= _MAX_TRIED else ():
+        rest = {other: value for other, value in schema.items() if other != keyword}
+        try:
+            if (
+                _of_documents([References(rest, references.draft, references.path)], references.path, budget)
+                is not None
+            ):
+                to_blame.append(f"#/{escaped(keyword)}")
+        except (InvalidConstraintError, UnsupportedConstraintError, OverBudgetError):  # as references lead nowhere then
+            continue
+    if len(to_blame) > 1:
+        return f"{' and '.join(to_blame)} exclude each other: change or drop one of them"
+    return f"{to_blame[0]} leaves nothing: change or drop it" if to_blame else "change or drop what excludes the rest"
 
 
 def _writable(condition: Condition, meanings: Meanings) -> ValueRules:

@@ -175,7 +175,9 @@ class References:
         try:
             found = resolver.lookup(reference)
         except (PointerToNowhere, NoSuchAnchor, InvalidAnchor):
-            raise InvalidConstraintError(f"{self.path} refers to {shown(reference)}, which is not there") from None
+            raise InvalidConstraintError(
+                f"{self.path} refers to {shown(reference)}, which is not there; put it there, or correct the reference"
+            ) from None
         except Unresolvable:
             raise UnsupportedConstraintError(
                 f"{self.path} refers to {shown(reference)}, which is not part of it; nothing is fetched: "
@@ -244,7 +246,8 @@ class References:
             budget.spend(2)
             if returns:
                 raise InvalidConstraintError(
-                    f"{self.path} has a reference that leads back to itself and says nothing on the way: "
+                    f"{self.path} has a reference that leads back to itself and says nothing on the way; refer to it "
+                    "from within properties, items or the like: "
                     f"{shown(_reference_in(place.schema) or _reference_in(children[0].schema))}"
                 )
 

@@ -44,8 +44,8 @@ class RegexSource(Source):
     begin: int = 0
     """Where the expression begins in the Lark text."""
 
-    def invalid(self, problem: str, at: int) -> NoReturn:
-        self.within.fail(self.begin + at, problem)
+    def invalid(self, problem: str, at: int, remedy: str) -> NoReturn:
+        self.within.fail(self.begin + at, f"{problem}; {remedy}")
 
     def unsupported(self, what: str, at: int, remedy: str) -> NoReturn:
         self.within.fail(self.begin + at, f"{what} {remedy}", UnsupportedConstraintError)

@@ -11,6 +11,7 @@ from typing import Any
 from maze.errors import UnsupportedConstraintError
 from maze.grammar.budget import Budget
 from maze.grammar.read.lark.source import LarkSource
+from maze.json_problem import problem_of
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\f\r]+|\\[ ]*\r?\n)
@@ -93,11 +94,12 @@ def _with_json(source: LarkSource, directive: str, place: int, at: int) -> tuple
     decoder = json.JSONDecoder(object_pairs_hook=tuple) if directive == "%llguidance" else json.JSONDecoder()
     try:
         value, end = decoder.raw_decode(source.text, begin)
-    except ValueError as error:
+    except json.JSONDecodeError as error:
         if directive == "%llguidance":
             value, end = None, at
         else:
-            source.fail(place, f"after {directive} stands JSON, and this is none: {error}")
+            problem, remedy, offset = problem_of(error)
+            source.fail(offset, f"after {directive} stands JSON: {problem}; {remedy}")
     except RecursionError:
         if directive == "%llguidance":
             value, end = None, at
