@@ -67,7 +67,11 @@ def cut_off(text: str, *constraints: ConstraintIR) -> GenerationResult:
             [pattern("^[à-ü]+!$")],
             "constraints[0].regex_patterns[0] is not satisfied at byte 2 (line 1, column 2)",
         ),
-        ('{"x":1}', [POINT, pattern("^.{20}$")], "constraints[0].json_schema is not satisfied at byte 6"),
+        (
+            '{"x":1}',
+            [POINT, pattern("^.{20}$")],
+            "constraints[0].json_schema, constraints[1].regex_patterns[0] is not satisfied at byte 6",
+        ),
     ],
 )
 def test_a_text_that_an_enforced_constraint_rules_out_says_that_the_engine_does_not_enforce(
