@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from maze.errors import LimitExceededError, UnsupportedConstraintError
-from maze.grammar.budget import Budget
+from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.lark_writer import cfg_to_lark
+from maze.grammar.cfg.product import Product
 from maze.grammar.compose.groups import GrammarGroup, Part, PatternGroup, SchemaGroup, check_grammar_of, grammar_of
 from maze.grammar.llguidance import engine_text
 from maze.grammar.naming import apply_naming, describes_names, may_describe_names
@@ -114,7 +115,10 @@ class Reading:
         self.warnings.update(dict.fromkeys(lowered.warnings))
         part.check_grammar = check_grammar_of(lowered, part.path, self._budget)
         canonical = engine_text(part.check_grammar)
-        group = self.grammars.setdefault(canonical, GrammarGroup(ConstraintKind.GRAMMAR, canonical, lowered=lowered))
+        new = GrammarGroup(
+            ConstraintKind.GRAMMAR, canonical, lowered=lowered, is_of_braid=text.lstrip().startswith("{")
+        )
+        group = self.grammars.setdefault(canonical, new)
         group.parts.append(part)
         return group
 
@@ -143,8 +147,25 @@ class Reading:
                 part.check_grammar = cfg_to_lark(named, self._budget)
             grammar.naming.setdefault(canonical, new).parts.append(part)
             return
+        if grammar is not None and grammar.is_of_braid and self._is_for_values(grammar, language, text):
+            part.handling = Handling.VACUOUS
+            part.reason = (
+                f"it describes whole values, as Braid finds them in a source, and no text of {grammar.path} is one: "
+                "it says nothing of programs"
+            )
+            self.warnings[f"{part.path}: {part.reason}"] = None
+            return
         part.check_grammar = check_grammar
         self.patterns.setdefault(canonical, new).parts.append(part)
+
+    def _is_for_values(self, grammar: GrammarGroup, language: Node, text: str) -> bool:
+        """Whether it describes a whole text, and none of the grammar that Braid has sent with it."""
+        if not (text.startswith("^") and text.endswith("$")):
+            return False
+        try:
+            return Product(grammar.lowered.cfg, language, self._budget).is_empty
+        except OverBudgetError:
+            return False
 
     def _describes_names(self, grammar: GrammarGroup, language: Node, canonical: str, path: str) -> bool:
         if canonical not in grammar.describes_names and may_describe_names(grammar.lowered, language):
