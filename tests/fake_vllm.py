@@ -51,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def stream(self, request: dict[str, Any]) -> None:
         grammar = request.get("structured_outputs", {}).get("grammar", "")
-        literal = re.search(r'^start: "(\w+)"$', grammar, re.MULTILINE)
+        literal = re.search(r'^start\w*: "(\w+)"$', grammar, re.MULTILINE)
         text = literal.group(1) if literal and self.fault != "ignore" else ANSWER
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")

@@ -13,6 +13,7 @@ from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 from schema_walks import checked_by_us, independent_value, mutations, random_text
 
+from benchmarks.judges import for_python
 from benchmarks.schema_coverage import corpus
 from maze.errors import InvalidConstraintError, MazeError, UnsupportedConstraintError
 from maze.grammar.budget import Budget
@@ -42,7 +43,7 @@ def part_of_corpus(number: int) -> list[tuple[str, LoweredSchema]]:
 
 def independent_validator(schema: JsonValue) -> Validator:
     kind = validator_for(schema, default=Draft202012Validator)
-    return kind(schema, format_checker=kind.FORMAT_CHECKER)
+    return kind(for_python(schema), format_checker=kind.FORMAT_CHECKER)
 
 
 def test_at_least_300_schemas_are_looked_at_and_74_percent_of_those_taken_are_fully_enforced() -> None:
