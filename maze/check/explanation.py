@@ -33,8 +33,8 @@ MAX_FINDINGS = 1_000
 """Most things wrong with one text that are listed."""
 _LOOKS = 1_000_000
 """How many values, counting those inside, may be held against schemas; and ten times those of the text."""
-_MAX_DEPTH = 1_000
-"""Most schemas one below the other on the way to what is broken."""
+_MAX_DEPTH = 120
+"""Most schemas one below the other on the way to what is broken; each takes about six calls of Python's."""
 
 _Path = tuple[str | int, ...]
 _LEAVES = frozenset((
@@ -61,7 +61,7 @@ def explain(check_schema: str, value: JsonValue) -> list[Broken]:
     """What is wrong with a value that breaks a schema: at least one thing, at most MAX_FINDINGS + 1."""
     try:
         broken = _Walk(check_schema, value).all_broken()
-    except (ValueError, jsonschema_rs.ReferencingError):  # of a part alone; the whole has been read before
+    except (ValueError, RecursionError, jsonschema_rs.ReferencingError):  # of a part alone; the whole has been read
         broken = (Broken((), "#", found(value), "a value that satisfies the schema"),)
     return list(dict.fromkeys(broken))[: MAX_FINDINGS + 1]
 

@@ -68,7 +68,7 @@ def _has_only_numbers(language: Node) -> bool:
 
 def _digits(value: Decimal) -> tuple[str, str]:
     """The digits of a magnitude before and after the point, without zeros that say nothing."""
-    whole, _, fraction = f"{abs(value):f}".partition(".")
+    whole, _, fraction = f"{value.copy_abs():f}".partition(".")
     return whole.lstrip("0") or "0", fraction.rstrip("0")
 
 
@@ -204,8 +204,10 @@ def multiples_of(divisor: Decimal, budget: Budget) -> Node | None:
     """The texts of the numbers that a positive divisor divides; None if it has too many remainders or digits."""
     if not is_bearable(divisor):
         return None
-    _, digits, power = divisor.normalize().as_tuple()
-    modulus = int("".join(map(str, digits)))
+    _, digits, power = divisor.as_tuple()  # normalize() would round it
+    written = "".join(map(str, digits))
+    modulus = int(written.rstrip("0"))
+    power = int(power) + len(written) - len(written.rstrip("0"))
     places, zeros = max(0, -int(power)), max(0, int(power))
     if modulus * (places + 1) > MAX_REMAINDERS:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from maze.grammar.cfg.model import Literal, Nonterminal, Pattern, Production
-from maze.grammar.pattern.tree import Node
+from maze.grammar.pattern.tree import Node, cat, literal
 from maze.grammar.schema.conditions import ALWAYS, NEVER, Condition, TooManyError
 from maze.grammar.schema.objects import Name, Objects, OtherNames
 from maze.grammar.schema.strings import quoted, quoted_language
@@ -18,12 +18,20 @@ _RUNS = 200
 """About as long a chain of rules of one object may become."""
 
 
+NAME = "name"
+"""The name of a terminal for names that are not spoken of, each with its colon.
+
+Two conditions on one object may each know a name or not. A lexer that takes the longest match reads it as both only if
+both end in the same place.
+"""
+
+
 def _property(name: str, value: Nonterminal) -> Production:
     return (Literal(f"{quoted(name)}:"), value)
 
 
 def _other(names: Node, value: Nonterminal) -> Production:
-    return (Pattern("string", quoted_language(names)), Literal(":"), value)
+    return (Pattern(NAME, cat(quoted_language(names), literal(":"))), value)
 
 
 class FreeObject:

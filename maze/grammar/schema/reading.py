@@ -36,7 +36,10 @@ def parse_schema(text: str, path: str) -> tuple[JsonValue, str, bool]:
 
     Raises InvalidConstraintError, LimitExceededError.
     """
-    size = len(text.encode())
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise InvalidConstraintError(f"{path} holds half of a surrogate pair, which is no character") from None
     if size > MAX_SCHEMA_BYTES:
         raise LimitExceededError(f"{path} has {size} bytes; a schema may have {MAX_SCHEMA_BYTES}")
     try:

@@ -30,6 +30,7 @@ from maze.grammar.pattern.tree import (
     repeat,
     text_of,
 )
+from maze.grammar.schema.object_rules import NAME
 from maze.grammar.schema.value_rules import NUMBER
 
 _SPACE_CHARACTER = Chars(characters(" \t\n\r"))
@@ -120,7 +121,7 @@ def _members(inside: Production, cfg: Cfg) -> dict[Production, None]:
                     seen.add(symbol.name)
                     pending.extend(cfg.rules[symbol.name])
             elif symbol != _COMMA:
-                width = 2 if isinstance(symbol, Literal) else 3  # a name with its colon, or the two apart
+                width = 2  # a name with its colon, and a value
                 found[production[place : place + width]] = None
             place += width
     return found
@@ -133,12 +134,12 @@ def _spaced(cfg: Cfg, respelled: Callable[[Node], Node]) -> Cfg:
         language = literal(terminal.text) if isinstance(terminal, Literal) else terminal.language
         if _is_in_number_rules(terminal):
             terminals[terminal] = terminal
-        elif isinstance(terminal, Literal) and terminal.text.endswith('":'):
-            spelled_name = respelled(literal(terminal.text[:-1]))
+        elif (name := _without_colon(terminal, language)) is not None:
+            spelled_name = respelled(name)
             terminals[terminal] = Pattern("name", cat(spelled_name, _SPACE, literal(":"), _SPACE))
         else:
-            name = "token" if isinstance(terminal, Literal) else terminal.name
-            terminals[terminal] = Pattern(name, cat(respelled(language), _SPACE))
+            called = "token" if isinstance(terminal, Literal) else terminal.name
+            terminals[terminal] = Pattern(called, cat(respelled(language), _SPACE))
     start = f"{cfg.start} behind space"
     rules = {
         name: tuple(
@@ -150,6 +151,18 @@ def _spaced(cfg: Cfg, respelled: Callable[[Node], Node]) -> Cfg:
     first = Nonterminal(cfg.start)
     space = Pattern("space", repeat(_SPACE_CHARACTER, 1, None))
     return Cfg(start, {start: ((first,), (space, first)), **rules})
+
+
+def _without_colon(terminal: Terminal, language: Node) -> Node | None:
+    """The names that a terminal has with their colon; None if it is for something else."""
+    text = text_of(language)
+    if text is not None:
+        return literal(text[:-1]) if text.endswith('":') else None
+    if not (isinstance(terminal, Pattern) and terminal.name == NAME and isinstance(language, Cat)):
+        return None
+    *items, last = language.items
+    end = text_of(last) or ""
+    return cat(*items, literal(end.removesuffix(":")))
 
 
 def _is_in_number_rules(terminal: Terminal) -> bool:
