@@ -183,6 +183,12 @@ def test_explaining_takes_bounded_work(
     assert len(looks) < most
 
 
+@pytest.mark.parametrize("depth", [50, 150, 490])
+def test_a_violation_deep_inside_is_told_without_running_out_of_stack(depth: int) -> None:
+    text = "[" * depth + "1" + "]" * depth
+    assert JsonCheck(text.encode()).findings(dump({"type": "array", "items": {"$ref": "#"}}), "s")
+
+
 _SCALARS = st.none() | st.booleans() | st.integers(-2, 3) | st.sampled_from(["", "a", "ab", "2024-02-30"])
 _VALUES = st.recursive(
     _SCALARS,

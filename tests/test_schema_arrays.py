@@ -10,12 +10,14 @@ from jsonschema import Draft202012Validator
 
 from benchmarks.schema_texts import can_write
 from maze.errors import ContradictionError
+from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.llguidance import Matcher
 from maze.grammar.schema.arrays import most_distinct
 from maze.grammar.schema.lower import LoweredSchema, lower_schema
 from maze.json_text import JsonValue
+from maze.types import ConstraintIR, Handling
 
 ITEMS: list[JsonValue] = [
     0,
@@ -103,3 +105,22 @@ def test_so_many_values_come_once_each_and_more_are_left_to_the_check(high: int 
 def test_more_items_than_values_are_a_contradiction() -> None:
     with pytest.raises(ContradictionError):
         lowered({"type": "array", "items": BITS, "uniqueItems": True, "minItems": 3})
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        ({"type": "array", "contains": {"properties": {"a": {"const": 1}}, "required": ["a"]}}, '[{"a":2},{"a":1}]'),
+        ({"not": {"const": [{"a": 1}]}}, '[{"a":1},2]'),
+        ({"anyOf": [{"items": {"properties": {"a": {"type": "string"}}}}, {"minItems": 1}]}, '[{"a":1}]'),
+        (
+            {"anyOf": [{"not": {"const": {"k": {"a": 1}}}}, {"additionalProperties": {"type": "object"}}]},
+            '{"k":{"a":1}}',
+        ),
+    ],
+)
+def test_a_name_that_one_alternative_knows_and_another_does_not_is_read_as_both(schema: JsonValue, text: str) -> None:
+    (compiled,) = [compile_constraints([ConstraintIR(json_schema=json.dumps(schema))])]
+    assert compiled.parts[0].handling is Handling.ENFORCED
+    assert compiled.grammar is not None
+    assert Matcher(compiled.grammar).accepts(text.encode())

@@ -21,6 +21,7 @@ from maze.grammar.pattern.machine import as_machine, plain_expression
 from maze.grammar.pattern.parser import parse_whole
 from maze.grammar.pattern.recogniser import Recogniser
 from maze.grammar.pattern.tree import Machine, Node, both
+from maze.grammar.schema.lower import lower_schema
 from maze.grammar.schema.numbers import (
     ALL_NUMBERS,
     INTEGERS,
@@ -231,3 +232,20 @@ def test_a_language_of_one_text_is_one_rule_a_character() -> None:
         "n [state 1]": ((Literal("b"),),),
     }
     assert as_rules(parse_whole("a?"), "n", Budget().construction()) == {"n": ((), (Literal("a"),))}
+
+
+@pytest.mark.parametrize(
+    ("schema", "right", "wrong"),
+    [
+        ('{"const":777777777777777777777777777777}', "7" * 30, "7" * 28 + "80"),
+        ('{"maximum":77777777777777777777777777777}', "7" * 29, "7" * 28 + "8"),
+        ('{"exclusiveMaximum":0.777777777777777777777777777777}', "0." + "7" * 29 + "6", "0." + "7" * 30),
+        ('{"minimum":' + "9" * 400 + "}", "9" * 400, "9" * 399 + "8"),
+    ],
+)
+def test_numbers_of_many_digits_are_not_rounded(schema: str, right: str, wrong: str) -> None:
+    lowered = lower_schema(schema, "s", Budget())
+    matcher = Matcher(cfg_to_lark(lowered.cfg or pytest.fail("no grammar"), Budget()))
+    assert lowered.fully_enforced
+    assert matcher.copy().accepts(right.encode())
+    assert not matcher.copy().accepts(wrong.encode())
