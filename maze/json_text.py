@@ -297,7 +297,10 @@ def _dump_exactly(value: JsonValue) -> str:
 
 def shown(value: JsonValue) -> str:
     """A value for an error text, cut where it is long."""
-    text = json.dumps(value, default=lambda number: float(number) if is_double(number) else str(number))
+    try:
+        text = json.dumps(value, default=_double)
+    except _InexactError:
+        text = _dump_exactly(value)
     return text if len(text) <= 100 else f"{text[:100]}..."
 
 

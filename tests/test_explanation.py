@@ -37,6 +37,7 @@ def told(schema: JsonValue, text: str) -> list[tuple[str, str, str, str]]:
             "3",
             ("", "#/minimum", "3", "more than 3"),
         ),
+        ({"type": "null"}, "0.12345678901234567890", ("", "#/type", "0.12345678901234567890", "null")),
         ({"multipleOf": 0.1}, "0.35", ("", "#/multipleOf", "0.35", "a multiple of 0.1")),
         ({"minLength": 2}, '"é"', ("", "#/minLength", '"\\u00e9" (1 character)', "at least 2 characters")),
         ({"pattern": "^a.c$"}, '"x"', ("", "#/pattern", '"x"', "a text that matches ^a.c$")),
