@@ -8,7 +8,14 @@ from grammar_texts import accepts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maze.errors import InvalidConstraintError, LimitExceededError, MazeError, UnsupportedConstraintError
+from maze.errors import (
+    ContradictionError,
+    InvalidConstraintError,
+    LimitExceededError,
+    MazeError,
+    UnsupportedConstraintError,
+)
+from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.compose.groups import grammar_of
 from maze.grammar.pattern.automaton import (
@@ -32,6 +39,7 @@ from maze.grammar.pattern.questions import Questions
 from maze.grammar.pattern.recogniser import Recogniser
 from maze.grammar.pattern.tree import NOTHING, Chars, Machine, Node, alt, both, literal, negation
 from maze.grammar.schema.strings import spelled, spelled_language
+from maze.types import ConstraintIR
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -533,3 +541,9 @@ def test_alternatives_that_are_each_excluded_leave_nothing_without_a_search() ->
     assert Questions(budget).is_nothing(both(found, negation(known))) is True
     assert Questions(budget).is_nothing(both(known, negation(names))) is False
     assert budget.spent < 20_000
+
+
+@pytest.mark.parametrize("pattern", ["(?!a?)", "^(?!a*)", r"(?<!a?)$", r"^(?!\w?)", "^(?!a?)b"])
+def test_a_pattern_that_matches_nothing_is_a_contradiction(pattern: str) -> None:
+    with pytest.raises(ContradictionError, match="no text matches the pattern"):
+        compile_constraints([ConstraintIR(regex_patterns=(pattern,))])

@@ -112,10 +112,6 @@ class Dfa:
     """By state and group of the alphabet: the next state, or DEAD."""
     accepting: frozenset[int]
 
-    @property
-    def is_empty(self) -> bool:
-        return not self.accepting
-
     def moves(self) -> list[dict[int, int]]:
         """By state: the next states, and for each the groups of characters that lead there, as bits."""
         found: list[dict[int, int]] = []
@@ -423,7 +419,20 @@ def trimmed(table: list[list[int]], accepting: set[int], budget: Construction, *
 def is_empty(node: Node, budget: Budget) -> bool:
     """Whether no text is accepted. Raises OverBudgetError."""
     construction = budget.construction()
-    return make_dfa(node, Alphabet([node], construction), construction).is_empty
+    alphabet = Alphabet([node], construction)
+    dfa = make_dfa(node, alphabet, construction)
+    # Halves of surrogate pairs are in a complement, and are no characters.
+    groups = [group for group in range(alphabet.size) if alphabet.ranges_of(1 << group, construction)]
+    reached, pending = {0}, [0]
+    while pending:
+        state = pending.pop()
+        if state in dfa.accepting:
+            return False
+        following = {dfa.next[state][group] for group in groups} - reached - {DEAD}
+        reached |= following
+        pending += following
+        construction.spend(len(groups))
+    return True
 
 
 def without_intersections(node: Node, budget: Budget, steps: int = MAX_CONSTRUCTION_STEPS) -> Node:
