@@ -112,6 +112,10 @@ class Dfa:
     """By state and group of the alphabet: the next state, or DEAD."""
     accepting: frozenset[int]
 
+    @property
+    def is_empty(self) -> bool:
+        return not self.accepting
+
     def moves(self) -> list[dict[int, int]]:
         """By state: the next states, and for each the groups of characters that lead there, as bits."""
         found: list[dict[int, int]] = []
