@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import islice
 
 from maze.grammar.llguidance import Matcher
 from maze.grammar.schema.strings import quoted
@@ -17,7 +18,8 @@ def can_write(matcher: Matcher, value: JsonValue) -> bool:
     """Whether some order of names in `value` is a text of the grammar."""
     if matcher.copy().accepts(plain_text(value).encode()):
         return True
-    return any(behind.can_end() for behind in _Writer().ends(matcher, value))
+    # One way for each value inside is mostly enough, and soon tried.
+    return any(behind.can_end() for ways in (1, None) for behind in _Writer(ways_inside=ways).ends(matcher, value))
 
 
 def plain_text(value: JsonValue) -> str:
@@ -41,8 +43,10 @@ def plain_text(value: JsonValue) -> str:
 
 
 class _Writer:
-    def __init__(self) -> None:
+    def __init__(self, ways_inside: int | None) -> None:
         self._tries = 0
+        self._ways_inside = ways_inside
+        """Of a value inside of others, how many are tried; None for all."""
 
     def ends(self, matcher: Matcher, value: JsonValue) -> Iterator[Matcher]:
         """The matcher behind the value, for each way to write it, likely ones first."""
@@ -59,7 +63,7 @@ class _Writer:
             if closed := _read(matcher, "]"):
                 yield closed
         elif opened := _read(matcher, "," if index else "["):
-            for behind in self.ends(opened, items[index]):
+            for behind in islice(self.ends(opened, items[index]), self._ways_inside):
                 yield from self._items(behind, items, index + 1)
 
     def _members(self, matcher: Matcher, left: dict[str, JsonValue], comma: str) -> Iterator[Matcher]:
@@ -74,7 +78,7 @@ class _Writer:
         ways: list[tuple[int, str, Matcher]] = []
         for name in left:
             named = _read(matcher, f"{comma}{quoted(name)}:")
-            for behind in self.ends(named, left[name]) if named else ():
+            for behind in islice(self.ends(named, left[name]), self._ways_inside) if named else ():
                 others = sum(_read(behind, f",{quoted(other)}:") is not None for other in left if other != name)
                 if others == len(left) - 1:
                     yield from self._members(behind, _without(left, name), ",")
