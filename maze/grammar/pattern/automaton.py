@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from operator import or_
 
 from maze.grammar.budget import MAX_CONSTRUCTION_STEPS, Budget, Construction, OverBudgetError
@@ -76,6 +76,14 @@ class Alphabet:
             ranges: sum(1 << group for signature, group in groups.items() if signature >> number & 1)
             for ranges, number in sets.items()
         }
+
+    @cached_property
+    def beyond(self) -> frozenset[int]:
+        """Groups without any character: of halves of surrogate pairs, which are in no set."""
+        ends = [*self._starts[1:], LAST_CODE_POINT + 1]
+        runs = zip(self._starts, ends, self._groups, strict=True)
+        inside = {group for start, end, group in runs if start < end and intersection(((start, end - 1),), ANY)}
+        return frozenset(range(self.size)) - inside
 
     def group_of(self, character: str) -> int:
         """Number of the group that a character is in."""
@@ -381,8 +389,11 @@ def _of_machine(machine: Machine, alphabet: Alphabet, budget: Construction) -> D
 def _complement(dfa: Dfa, alphabet: Alphabet, budget: Construction) -> Dfa:
     everything = len(dfa.next)
     budget.spend(len(dfa.next) * alphabet.size)
-    table = [[everything if target == DEAD else target for target in row] for row in dfa.next]
-    table.append([everything] * alphabet.size)
+    otherwise = [DEAD if group in alphabet.beyond else everything for group in range(alphabet.size)]
+    table = [
+        [other if target == DEAD else target for target, other in zip(row, otherwise, strict=True)] for row in dfa.next
+    ]
+    table.append(otherwise)
     return trimmed(table, set(range(len(table))) - dfa.accepting, budget)
 
 
@@ -423,20 +434,7 @@ def trimmed(table: list[list[int]], accepting: set[int], budget: Construction, *
 def is_empty(node: Node, budget: Budget) -> bool:
     """Whether no text is accepted. Raises OverBudgetError."""
     construction = budget.construction()
-    alphabet = Alphabet([node], construction)
-    dfa = make_dfa(node, alphabet, construction)
-    # Halves of surrogate pairs are in a complement, and are no characters.
-    groups = [group for group in range(alphabet.size) if alphabet.ranges_of(1 << group, construction)]
-    reached, pending = {0}, [0]
-    while pending:
-        state = pending.pop()
-        if state in dfa.accepting:
-            return False
-        following = {dfa.next[state][group] for group in groups} - reached - {DEAD}
-        reached |= following
-        pending += following
-        construction.spend(len(groups))
-    return True
+    return make_dfa(node, Alphabet([node], construction), construction).is_empty
 
 
 def without_intersections(node: Node, budget: Budget, steps: int = MAX_CONSTRUCTION_STEPS) -> Node:
