@@ -210,6 +210,8 @@ KEYWORDS = 'start: (x ";")+\nx: "if" NAME | NAME "=" x | NAME\nNAME: /[a-z]+/\n%
         ('start: WORDS " " NUM\nWORDS: /[a-z ]+/\nNUM: /[0-9]+/\n', "1$", "a b 1", "a b 2"),
         ('start: x "b"\nx[lazy]: /a*/\n', "b", "b", "ab"),
         ('start: "a" start | "b"\n%ignore " "\n', "^aab", "aab", "a ab"),
+        # more than is skipped while decoding
+        ('start: "a" "b"\n%ignore / /\n', "^a {1000}b$", f"a{' ' * 1000}b", "ab"),
     ],
 )
 def test_patterns_hold_together_with_lark_text(rules: str, pattern: str, has: str, has_not: str) -> None:

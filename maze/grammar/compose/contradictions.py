@@ -9,7 +9,6 @@ from typing import NoReturn, TypeVar
 
 from maze.errors import ContradictionError
 from maze.grammar.budget import Budget, OverBudgetError
-from maze.grammar.cfg.product import Product
 from maze.grammar.compose.groups import Group, PatternGroup, SchemaGroup, grammar_of
 from maze.grammar.compose.structures import GrammarStructure, Structure, have_nothing_in_common, products
 from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, Outcome, check_grammar
@@ -96,16 +95,13 @@ def _is_empty(language: Node, budget: Budget) -> bool:
 
 
 def _refuse_conflict_with_grammar(structure: GrammarStructure, regular: list[_Regular]) -> None:
-    def product(some: Sequence[_Regular]) -> Product | None:
-        return structure.product(_language(some))
-
     def conflicts(some: Sequence[_Regular]) -> bool:
-        return (found := product(some)) is not None and found.is_empty
+        return structure.excludes(_language(some))
 
     if conflicts(regular):
         _refuse_together([structure.group, *(each.group for each in _smallest_conflict(regular, conflicts))])
     # All of them at once can be over a budget that one alone is not.
-    for each in regular[:MAX_TRIED_ALONE] if len(regular) > 1 and product(regular) is None else ():
+    for each in regular[:MAX_TRIED_ALONE] if len(regular) > 1 and structure.product(_language(regular)) is None else ():
         if conflicts([each]):
             _refuse_together([structure.group, each.group])
 

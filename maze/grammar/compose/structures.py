@@ -94,6 +94,11 @@ class Structure(ABC):
                 self._products[key] = None
         return self._products[key]
 
+    def excludes(self, language: Node) -> bool:
+        """Whether it is certain that none of its texts, in whatever spelling, is in a language."""
+        found = (self.product(language, spelling) for spelling in (Spelling.USUAL, Spelling.ANY))
+        return all(product is not None and product.is_empty for product in found)
+
 
 class SchemaStructure(Structure):
     """All schemas of a call, which hold together."""
