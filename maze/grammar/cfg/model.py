@@ -81,6 +81,8 @@ class LoweredGrammar:
     """The terminals of `cfg` that are names in the language; naming patterns apply to them."""
     options: tuple[str, ...] = ()
     """Options of llguidance that the caller has switched on."""
+    is_of_braid: bool = False
+    """Whether it is Braid's JSON, beside which stand patterns that Braid has found in a source."""
 
     @property
     def checked(self) -> Cfg:

@@ -85,7 +85,6 @@ class GrammarGroup(Group):
     """Grammars that are written the same for engines."""
 
     lowered: LoweredGrammar = field(kw_only=True)
-    is_of_braid: bool = field(kw_only=True)
     naming: dict[str, PatternGroup] = field(default_factory=dict)
     """Patterns that describe the names in this grammar, by their text."""
     describes_names: dict[str, bool] = field(default_factory=dict)

@@ -115,10 +115,7 @@ class Reading:
         self.warnings.update(dict.fromkeys(lowered.warnings))
         part.check_grammar = check_grammar_of(lowered, part.path, self._budget)
         canonical = engine_text(part.check_grammar)
-        new = GrammarGroup(
-            ConstraintKind.GRAMMAR, canonical, lowered=lowered, is_of_braid=text.lstrip().startswith("{")
-        )
-        group = self.grammars.setdefault(canonical, new)
+        group = self.grammars.setdefault(canonical, GrammarGroup(ConstraintKind.GRAMMAR, canonical, lowered=lowered))
         group.parts.append(part)
         return group
 
@@ -147,7 +144,7 @@ class Reading:
                 part.check_grammar = cfg_to_lark(named, self._budget)
             grammar.naming.setdefault(canonical, new).parts.append(part)
             return
-        if grammar is not None and grammar.is_of_braid and self._is_for_values(grammar, language, text):
+        if grammar is not None and grammar.lowered.is_of_braid and self._is_for_values(grammar, language, text):
             part.handling = Handling.VACUOUS
             part.reason = (
                 f"it describes whole values, as Braid finds them in a source, and no text of {grammar.path} is one: "

@@ -65,14 +65,14 @@ def lower_braid(text: str, language: str | None, path: str, budget: Budget) -> L
     }
     warnings += [*found, *unreachable_warnings(start, references, path)]
     if tokens is None:
-        return LoweredGrammar(split_literals(cfg, budget), warnings=tuple(warnings))
+        return LoweredGrammar(split_literals(cfg, budget), warnings=tuple(warnings), is_of_braid=True)
     used = cfg.terminals()
     for name, note in tokens.notes.items():
         if tokens.tokens[name] in used:
             warnings.append(f"{path}: {tokens.name}: {note}")
     spaced = with_gaps(cfg, tokens, layout, path, budget)
     identifiers = frozenset((tokens.identifier,)) if tokens.identifier in used else frozenset()
-    return LoweredGrammar(spaced, warnings=tuple(warnings), identifier_terminals=identifiers)
+    return LoweredGrammar(spaced, warnings=tuple(warnings), identifier_terminals=identifiers, is_of_braid=True)
 
 
 _EXPECTED = 'Braid\'s JSON grammar is {"start_symbol": "...", "rules": [{"lhs": "...", "rhs": ["...", ...]}, ...]}'
