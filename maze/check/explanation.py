@@ -105,16 +105,20 @@ class _Walk:
         self._left -= 1 + self._sizes.get(id(value), 1)
         return self._left > 0
 
-    def _holds(self, child: JsonValue, place: Place, path: _Path, value: JsonValue) -> bool:
+    def _holds(self, place: Place, path: _Path, value: JsonValue) -> bool:
         """Whether a value satisfies a schema; true also where nothing can be found out any more."""
-        if isinstance(child, bool):
-            return child
-        key = (id(child), path)
+        if isinstance(place.schema, bool):
+            return place.schema
+        key = (id(place.schema), path)
         if key not in self._held:
             if not self._can_look(value):
                 return True
-            self._held[key] = self._validators.holds(child, place.draft, value)
+            self._held[key] = self._validators.holds(place.schema, place.draft, value)
         return self._held[key]
+
+    def _part_holds(self, child: JsonValue, place: Place, path: _Path, value: JsonValue) -> bool:
+        """The same for a schema that stands directly inside of the one at `place`."""
+        return self._holds(self._references.inside(child, place), path, value)
 
     def _keyword_holds(self, keywords: dict[str, JsonValue], place: Place, value: JsonValue) -> bool:
         return not self._can_look(value) or self._validators.keywords_hold(keywords, place.draft, value)
@@ -125,11 +129,15 @@ class _Walk:
         self, child: JsonValue, place: Place, path: _Path, value: JsonValue, keyword: str, depth: int
     ) -> tuple[Broken, ...]:
         """What breaks a schema that stands directly inside of the one at `place`."""
-        if self._holds(child, place, path, value):
+        return self._look_at(self._references.inside(child, place), path, value, keyword, depth)
+
+    def _look_at(self, place: Place, path: _Path, value: JsonValue, keyword: str, depth: int) -> tuple[Broken, ...]:
+        """What breaks the schema at `place`, to which `keyword` leads."""
+        if self._holds(place, path, value):
             return ()
-        if child is False:
+        if place.schema is False:
             return (Broken(path, keyword, found(value), "nothing there"),)
-        return self._of(self._references.inside(child, place), path, value, keyword, depth)
+        return self._of(place, path, value, keyword, depth)
 
     def _of(self, place: Place, path: _Path, value: JsonValue, keyword: str, depth: int) -> tuple[Broken, ...]:
         """What is wrong with a value that breaks the schema at `place`, to which `keyword` leads."""
@@ -170,11 +178,7 @@ class _Walk:
     ) -> tuple[Broken, ...]:
         keyword_pointer = f"{pointer}/{keyword}"
         if not isinstance(target.schema, dict) or self._validators.pointer(target.schema) is not None:
-            if self._holds(target.schema, target, path, value):
-                return ()
-            if target.schema is False:
-                return (Broken(path, keyword_pointer, found(value), "nothing there"),)
-            return self._of(target, path, value, keyword_pointer, depth)
+            return self._look_at(target, path, value, keyword_pointer, depth)
         # One of the schemas of JSON Schema itself.
         if self._keyword_holds({"$ref": place.schema[keyword]}, place, value):
             return ()
@@ -197,10 +201,10 @@ class _Walk:
             case "anyOf" | "oneOf":
                 return self._of_alternatives(keyword, place, path, value, pointer, depth)
             case "not":
-                if self._holds(wanted, place, path, value) and self._left > 0:
+                if self._part_holds(wanted, place, path, value) and self._left > 0:
                     return (Broken(path, pointer, *expectation(keyword, schema, value)),)
             case "if":
-                branch = "then" if self._holds(wanted, place, path, value) else "else"
+                branch = "then" if self._part_holds(wanted, place, path, value) else "else"
                 if branch in schema:
                     at = f"{pointer.removesuffix('if')}{branch}"
                     return self._look(schema[branch], place, path, value, at, depth)
@@ -224,7 +228,7 @@ class _Walk:
         self, keyword: str, place: Place, path: _Path, value: JsonValue, pointer: str, depth: int
     ) -> Iterable[Broken]:
         children = place.schema[keyword]
-        satisfied = [index for index, child in enumerate(children) if self._holds(child, place, path, value)]
+        satisfied = [index for index, child in enumerate(children) if self._part_holds(child, place, path, value)]
         if self._left <= 0 or len(satisfied) == 1 or (satisfied and keyword == "anyOf"):
             return ()
         if satisfied:
@@ -270,7 +274,7 @@ class _Walk:
                         yield from self._look(wanted, place, (*path, name), value[name], pointer, depth)
             case "propertyNames":
                 for name in value:
-                    if not self._holds(wanted, place, (*path, name, "name"), name):
+                    if not self._part_holds(wanted, place, (*path, name, "name"), name):
                         ways = self._look(wanted, place, (*path, name, "name"), name, pointer, depth)
                         yield Broken((*path, name), ways[0].keyword, *of_wrong_name(name, ways[0].expected))
             case "dependencies" | "dependentRequired" | "dependentSchemas":
@@ -297,7 +301,7 @@ class _Walk:
             for index, item in enumerate(value[positional:], positional):
                 yield from self._look(wanted, place, (*path, index), item, pointer, depth)
         elif keyword == "contains":
-            matching = sum(self._holds(wanted, place, (*path, index), item) for index, item in enumerate(value))
+            matching = sum(self._part_holds(wanted, place, (*path, index), item) for index, item in enumerate(value))
             least, most = 1, None
             if place.draft >= 2019:
                 least, most = schema.get("minContains", 1), schema.get("maxContains")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
 import jsonschema_rs
 
 from maze.grammar.schema.drafts import uri_of
 from maze.grammar.schema.exact_patterns import with_exact_patterns
-from maze.grammar.schema.keywords import subschemas
+from maze.grammar.schema.keywords import walk
 from maze.grammar.schema.validator import VALIDATOR_FACTOR, build_validator, documents_beside, make_validator
-from maze.json_text import JsonValue, dump, parse, pointer_step
+from maze.json_text import JsonValue, dump, parse, pointer_of
 from maze.memory import memory_for
 
 _DOCUMENT = "maze:///schema"
@@ -28,9 +28,9 @@ class PartValidators:
         self._formats = formats
         self._pointers: dict[int, str] = {}
         self._exact_pointers: dict[int, str] = {}
-        for (pointer, schema), (exact_pointer, _) in zip(_walk(root), _walk(exact_root), strict=True):
-            self._pointers[id(schema)] = f"#{pointer}"
-            self._exact_pointers[id(schema)] = exact_pointer
+        for part, exact_part in zip(walk(root), walk(exact_root), strict=True):
+            self._pointers[id(part.schema)] = f"#{pointer_of(part.steps)}"
+            self._exact_pointers[id(part.schema)] = pointer_of(exact_part.steps)
         with memory_for(VALIDATOR_FACTOR * len(text)):
             self._registry = jsonschema_rs.Registry([(_DOCUMENT, exact_root), *documents_beside(text)])
         self._validators: dict[int | str, jsonschema_rs.Validator] = {}
@@ -62,12 +62,3 @@ def _is_valid(validator: jsonschema_rs.Validator, value: JsonValue) -> bool:
         return validator.is_valid(value)
     except ValueError:
         return True
-
-
-def _walk(root: JsonValue) -> Iterator[tuple[str, JsonValue]]:
-    """Every schema in `root` with its JSON pointer."""
-    pending = [("", root)]
-    while pending:
-        pointer, schema = pending.pop()
-        yield pointer, schema
-        pending += [("/".join((pointer, *map(pointer_step, way))), child) for way, child in subschemas(schema)]

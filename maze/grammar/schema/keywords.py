@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from maze.json_text import JsonValue, escaped
@@ -71,14 +71,19 @@ class Subschema(NamedTuple):
     around: Subschema | None
 
     @property
-    def pointer(self) -> str:
-        """The JSON pointer to it."""
+    def steps(self) -> list[str]:
+        """The way from the document."""
         steps: list[str] = []
         part: Subschema | None = self
         while part is not None:
             steps += reversed(part.way)
             part = part.around
-        return "/".join(("#", *map(escaped, reversed(steps))))
+        return steps[::-1]
+
+    @property
+    def pointer(self) -> str:
+        """The JSON pointer to it, for an error text."""
+        return "/".join(("#", *map(escaped, self.steps)))
 
 
 def walk(root: JsonValue) -> Iterator[Subschema]:
@@ -88,16 +93,3 @@ def walk(root: JsonValue) -> Iterator[Subschema]:
         part = pending.pop()
         yield part
         pending += [Subschema(child, way, part) for way, child in subschemas(part.schema)][::-1]
-
-
-def with_subschemas(schema: dict[str, JsonValue], change: Callable[[JsonValue], JsonValue]) -> dict[str, JsonValue]:
-    """A copy in which `change` has replaced every schema object directly inside."""
-    result = dict(schema)
-    for (keyword, *step), child in subschemas(schema):
-        if not step:
-            result[keyword] = change(child)
-            continue
-        if result[keyword] is schema[keyword]:
-            result[keyword] = schema[keyword].copy()
-        result[keyword][int(step[0]) if isinstance(result[keyword], list) else step[0]] = change(child)
-    return result

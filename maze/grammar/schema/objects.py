@@ -147,9 +147,6 @@ class Objects:
         """Whether another property of the same name, which holds instead for some readers, may undo what one does."""
         self._steps: dict[tuple[Condition, object], Condition] = {}
 
-    def _on_name(self, name: str, general: Sequence[Member]) -> Iterator[Condition]:
-        return (member.condition for member in general if self._questions.accepts(member.names, name))
-
     def spend(self, steps: int) -> None:
         """Count steps. Raises TooManyError."""
         self._conditions.spend(steps)
