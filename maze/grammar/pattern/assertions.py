@@ -69,16 +69,6 @@ def resolve(tree: Node, source: Source, budget: Budget, *, left_open: bool, righ
     return plain_expression(machine, budget) or machine
 
 
-def tempered(item: Node, end: Node, budget: Budget) -> Node:
-    """`(?:(?!end)item)*end`: repetitions of the item up to the first text of `end`, with it.
-
-    Both are without assertions. Raises LimitExceededError.
-    """
-    guarded = cat(Lookaround(True, True, end, 0), item)
-    tree = cat(repeat(guarded, 0, None), end)
-    return resolve(tree, Source("(?:(?!end)item)*end", "a lazy repetition"), budget, left_open=False, right_open=False)
-
-
 def has_assertions(node: Node) -> bool:
     """Whether the tree must be resolved."""
     return isinstance(node, Boundary | Lookaround) or any(map(has_assertions, children(node)))

@@ -8,23 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NoReturn
 
-from maze.grammar.pattern.code_points import ANY
 from maze.grammar.pattern.tree import (
-    ANYTHING,
     EMPTY,
     Alt,
     Cat,
-    Chars,
     Lazy,
-    Literal,
     Lookaround,
     Node,
     Repeat,
     alt,
-    both,
     cat,
     children,
-    negation,
     repeat,
 )
 
@@ -71,13 +65,8 @@ class _Decided:
         match node:
             case Cat(items):
                 decided: list[Node] = []
-                is_last = behind == EMPTY
                 for item in reversed(items):
-                    is_simple = isinstance(item, Lazy) and isinstance(item.item, Chars) and _is_of_one_length(behind)
-                    if is_last and is_simple and isinstance(item, Lazy):
-                        decided = [_up_to(item, behind)]
-                    else:
-                        decided.append(self.of(item, behind))
+                    decided.append(self.of(item, behind))
                     behind = cat(greedy(item), behind)
                 return cat(*reversed(decided))
             case Alt(items):
@@ -118,24 +107,6 @@ class _Decided:
         for left in range(high - low):
             tail = repeat(cat(self.of(item, cat(repeat(rest, 0, left), behind)), tail), 0, 1)
         return cat(*copies, tail)
-
-
-def _is_of_one_length(node: Node) -> bool:
-    """Whether the node has neither assertions nor texts of different lengths; it is not empty."""
-    match node:
-        case Chars() | Literal():
-            return True
-        case Cat(items):
-            return bool(items) and all(map(_is_of_one_length, items))
-        case Repeat(item, low, high):
-            return low == high and _is_of_one_length(item)
-    return False
-
-
-def _up_to(lazy: Lazy, end: Node) -> Node:
-    """Characters and an end that is of one length: the shortest such text, so that no beginning of it is one."""
-    texts = cat(repeat(lazy.item, lazy.low, lazy.high), end)
-    return both(texts, negation(cat(texts, Chars(ANY), ANYTHING)))
 
 
 def _beginning(node: Node) -> Node:

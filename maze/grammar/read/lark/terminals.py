@@ -11,9 +11,7 @@ from maze.grammar.pattern.tree import (
     ANYTHING,
     EMPTY,
     MAX_CONJUNCTS,
-    Boundary,
     Chars,
-    Neighbour,
     Node,
     alt,
     both,
@@ -48,11 +46,6 @@ MAX_TERMINAL_POSITIONS = 5_000
 """Most characters and classes of one terminal with all that it refers to, repetitions written out."""
 
 _Sized = tuple[Node, int]
-
-_NOTHING_BESIDE, _ANYTHING_BESIDE = Neighbour((), end=True), Neighbour(ANY, end=True)
-_BEGIN = Boundary(((_NOTHING_BESIDE, _ANYTHING_BESIDE),), 0)
-_END = Boundary(((_ANYTHING_BESIDE, _NOTHING_BESIDE),), 0)
-"""A terminal is a text of its own: an assertion that looks out of it sees the end of the text."""
 
 
 class Terminals:
@@ -190,8 +183,9 @@ class Terminals:
                 LimitExceededError,
             ),
         )
+        # A terminal is a text of its own: an assertion that looks out of it sees the end of the text.
         source = regex_source(self._source, place)
-        return resolve(cat(_BEGIN, decided, _END), source, self._budget, left_open=True, right_open=True)
+        return resolve(decided, source, self._budget, left_open=False, right_open=False)
 
     def _plain(self, language: Node, place: int) -> Node:
         plain = plain_expression(language, self._budget)
