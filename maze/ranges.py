@@ -47,6 +47,10 @@ TOP_P = Range(float, 0, 1, without_lowest=True)
 TOP_K = Range(int, 0, 2**31 - 1)
 """Engines keep it in a signed number."""
 SEED = Range(int, 0, _UINT32)
+REASONING_TOKENS = Range(int, 0, _UINT32)
+MAX_ATTEMPTS = Range(int, 1, 100)
+TOP_LOGPROBS = Range(int, 0, 20)
+"""The most that OpenAI's chat endpoint gives."""
 LOCAL_THREADS = Range(int, 1, 512)
 """GGML_MAX_N_THREADS of llama.cpp."""
 CACHE_SIZE_LIMIT = Range(int, 1, _UINT32)

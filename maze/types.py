@@ -81,6 +81,45 @@ class OnUnenforceable(StrEnum):
     """Go on without it: a text is still made, but is no success, and the warnings tell why."""
 
 
+class PromptForm(StrEnum):
+    """How the model is spoken to."""
+
+    CHAT = "chat"
+    """As it was trained: through its chat template where the engine has one, else raw."""
+    RAW = "raw"
+    """The prompt is completed as it stands, without a template and without descriptions of constraints."""
+
+
+class WhenCutOff(StrEnum):
+    """What becomes of a constrained text that max_tokens or the context cut off where it could have gone on."""
+
+    ERROR = "error"
+    """It is TRUNCATED, satisfied or not."""
+    ACCEPT = "accept"
+    """It is a success if it satisfies its constraints as it stands."""
+    COMPLETE = "complete"
+    """The shortest legal ending is appended."""
+
+
+class Role(StrEnum):
+    """Who says a message of a conversation."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An earlier turn of the conversation."""
+
+    role: Role
+    text: str
+
+    def __post_init__(self) -> None:
+        check_type("role", self.role, Role, "one of Role")
+        check_type("text", self.text, str, TEXT)
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationOptions:
     """Options of one call; None leaves a value to the configuration (`MazeOptionsFFI` of include/maze.h).
@@ -98,6 +137,22 @@ class GenerationOptions:
     model: str | None = None
     stop: tuple[str, ...] = ()
     on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR
+    prompt_form: PromptForm | None = None
+    system: str | None = None
+    """System prompt."""
+    messages: tuple[Message, ...] = ()
+    """Earlier turns, oldest first; the intent is the user's turn after them."""
+    continue_from: str = ""
+    """The code begins with this text, which counts for the constraints, and the model goes on from it."""
+    describe_constraints: bool | None = None
+    """Whether the prompt tells the model what the constraints are."""
+    reasoning_tokens: int | None = None
+    """Tokens that the model may think before it answers, outside the constraints; 0 for no thinking."""
+    max_attempts: int | None = None
+    """Generations at most until one satisfies what is only checked; None: 3 where a part is, else 1."""
+    when_cut_off: WhenCutOff = WhenCutOff.ERROR
+    top_logprobs: int | None = None
+    """Likeliest tokens to tell the log-probabilities of beside each token; 0 for those of the text alone."""
 
     def __post_init__(self) -> None:
         for name, kind, lowest, highest in _OPTION_RANGES:
@@ -115,6 +170,16 @@ class GenerationOptions:
             self._check_stop_texts()
         if type(self.on_unenforceable) is not OnUnenforceable:  # a plain "report" would pass for it in part
             check_type("on_unenforceable", self.on_unenforceable, OnUnenforceable, "one of OnUnenforceable")
+        if type(self.when_cut_off) is not WhenCutOff:
+            check_type("when_cut_off", self.when_cut_off, WhenCutOff, "one of WhenCutOff")
+        if self.prompt_form is not None and type(self.prompt_form) is not PromptForm:
+            check_type("prompt_form", self.prompt_form, PromptForm, "one of PromptForm, or None")
+        if self.messages != ():
+            _take_tuple(self, "messages", Message, "a Message")
+        _check_texts(self, "system")
+        check_type("continue_from", self.continue_from, str, TEXT)
+        if self.describe_constraints is not None:
+            check_type("describe_constraints", self.describe_constraints, bool, "True, False or None")
 
     def _check_stop_texts(self) -> None:
         if len(self.stop) > MAX_STOP_TEXTS:
@@ -136,6 +201,9 @@ OPTION_RANGES = {
     "top_p": ranges.TOP_P,
     "top_k": ranges.TOP_K,
     "seed": ranges.SEED,
+    "reasoning_tokens": ranges.REASONING_TOKENS,
+    "max_attempts": ranges.MAX_ATTEMPTS,
+    "top_logprobs": ranges.TOP_LOGPROBS,
 }
 """The numbers among GenerationOptions, by field."""
 _OPTION_RANGES = tuple((name, range_.kind, range_.lowest, range_.highest) for name, range_ in OPTION_RANGES.items())
