@@ -422,6 +422,31 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One token of the answer as the engine weighed it."""
+
+    text: str
+    logprob: float
+    """Natural logarithm of its probability."""
+    top: tuple[tuple[str, float], ...] = ()
+    """The likeliest tokens in its place and their log-probabilities."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One generation of a call that made as many as it took; those before the last broke what is only checked."""
+
+    seed: int
+    status: Status
+    tokens_generated: int | None = None
+    finish_reason: str = ""
+    total_time_ms: float = 0.0
+    error: str | None = None
+    violations: tuple[ConstraintOutcome, ...] = ()
+    """The parts that its text broke."""
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationMetadata:
     """Counts and times of one generation."""
 
@@ -436,6 +461,17 @@ class GenerationMetadata:
     validation_time_ms: float = 0.0
     cache_hit: bool = False
     finish_reason: str = ""
+    """stop, length, completed (its end is ours), cancelled, ...; empty where the engine was not asked."""
+    cut: bool = False
+    """Whether max_tokens or the context cut the text off."""
+    completed_from: int | None = None
+    """Byte offset in the code from which on the text is the shortest legal ending, appended by libmaze."""
+    attempts: tuple[Attempt, ...] = ()
+    reasoning: str | None = None
+    """What the model thought before its answer; None where it was not asked to."""
+    reasoning_tokens: int | None = None
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    """None where they were not asked for, or the engine gives none."""
 
 
 @dataclass(frozen=True, slots=True)
