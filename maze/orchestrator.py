@@ -38,6 +38,7 @@ from maze.errors import (
     Status,
     TruncatedError,
 )
+from maze.field_checks import check_text, check_type
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.log import TRACE, configure_logging
@@ -56,7 +57,6 @@ from maze.types import (
     Intent,
     OnUnenforceable,
     ValidationResult,
-    check_type,
 )
 
 _log = logging.getLogger(__name__)
@@ -257,6 +257,8 @@ class Orchestrator:
         constraints_key: Hashable | None = None,
     ) -> ValidationResult:
         """Judge `text` against every constraint. Raises MazeError where that cannot be done."""
+        if isinstance(text, str):
+            check_text("text", text)
         compiled, _ = self.compile(constraints, language, on_unenforceable, constraints_key=constraints_key)
         return validate(text.encode() if isinstance(text, str) else text, compiled)
 
