@@ -28,7 +28,7 @@ FLOORS = (
         "maze.json_text",
         "maze.store",
     ),
-    ("maze.scarcity", "maze.threads"),
+    ("maze.field_checks", "maze.scarcity", "maze.threads"),
     ("maze.config", "maze.exit_codes", "maze.types"),
     ("maze.grammar",),
     ("maze.check",),
