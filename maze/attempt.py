@@ -54,7 +54,7 @@ class Attempted:
 
     request: Request
     completion: Completion
-    """Of an engine that failed, what is known of it, with the text that had arrived."""
+    """With the text that the engine was to go on from. Of an engine that failed, what is known and had come."""
     sent: float
     """When the engine was asked, by perf_counter() like the points in time after it."""
     answered: float
@@ -89,7 +89,7 @@ def attempts(
     for number in range(1, most + 1):
         made = attempt(backend, request, compiled, on_text, check)
         yield made
-        handed_out = on_text is not None and made.completion.text != ""
+        handed_out = on_text is not None and made.completion.text != request.continue_from
         if not made.may_do_better or handed_out or request.temperature == 0 or request.deadline.expired():
             return
         _log.debug("request %s, attempt %d of %d: %s", request.request_id, number, most, made.failure)
@@ -115,7 +115,7 @@ def attempt(
         answered = perf_counter()
         failure = _meant_by(error, compiled, request, check)
         known = Completion(
-            text=failure.partial_text,
+            text=request.continue_from + failure.partial_text,
             finish_reason=_FINISH_REASONS.get(error.status, FINISHED_ERROR),
             tokens_generated=failure.tokens_generated,
             model=failure.model or request.model,
@@ -125,6 +125,7 @@ def attempt(
         return Attempted(request, known, sent, answered, None, None, failure, may_do_better=False)
     answered = perf_counter()
     _log.log(TRACE, "request %s answered: %s", request.request_id, completion.text)
+    completion = replace(completion, text=request.continue_from + completion.text)
     return _check(
         Attempted(request, completion, sent, answered, None, None, None, may_do_better=False), compiled, check
     )
@@ -210,7 +211,9 @@ def _hopeless(violated: ConstraintOutcome, request: Request) -> ConstraintViolat
 def _judged_by_us(error: TruncatedError, compiled: CompiledConstraints, request: Request, check: Judge) -> MazeError:
     """What becomes of a text that the service itself calls cut off: it need not know what the constraints are."""
     try:
-        judgement = check(error.partial_text.encode(), compiled, request.deadline.at, may_be_cut_off=True)
+        judgement = check(
+            (request.continue_from + error.partial_text).encode(), compiled, request.deadline.at, may_be_cut_off=True
+        )
     except (MazeError, UnicodeEncodeError):
         return error
     return error if judgement.hopeless is None else _hopeless(judgement.hopeless, request)
