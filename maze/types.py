@@ -403,10 +403,10 @@ class ValidationResult:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What produced this code, enough to do it again."""
+    """What produced this code, enough to do it again; of a call that failed, as far as it is known."""
 
-    model: str
-    backend: str
+    model: str | None
+    backend: str | None
     timestamp: str
     """RFC 3339 in UTC."""
     constraints_applied: tuple[str, ...]
@@ -417,7 +417,8 @@ class Provenance:
     """Of libmaze and what it checks with."""
     engine: dict[str, Any]
     """What the engine said of itself and of this generation."""
-    grammar_digest: str
+    grammar_digest: str | None
+    """None where the constraints could not be compiled."""
     code_digest: str
 
 
@@ -448,25 +449,30 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class GenerationMetadata:
-    """Counts and times of one generation."""
+    """Counts and times of one call: of all its attempts together, where nothing else is said."""
 
     tokens_generated: int | None = None
-    """None where the engine was asked, and did not tell before the call failed."""
+    """None where the engine was asked, and did not tell before an attempt failed."""
     prompt_tokens: int | None = None
     total_time_ms: float = 0.0
-    compile_time_ms: float = 0.0
+    compile_time_ms: float | None = None
+    """0 where they were compiled already, None where they could not be."""
     first_token_ms: float | None = None
-    """From sending the request to the first text: queueing and prompt processing."""
+    """From sending the request of the last attempt to its first text: queueing and prompt processing."""
     time_per_token_us: float | None = None
-    validation_time_ms: float = 0.0
+    """Of the last attempt, behind its first text."""
+    validation_time_ms: float | None = None
+    """None where there was no finished text."""
     cache_hit: bool = False
     finish_reason: str = ""
-    """stop, length, completed (its end is ours), cancelled, ...; empty where the engine was not asked."""
+    """Of the last attempt: stop, length or completed (its end is ours); where the text was not finished: cancelled,
+    timed_out or error. Empty where the engine was not asked."""
     cut: bool = False
     """Whether max_tokens or the context cut the text off."""
     completed_from: int | None = None
     """Byte offset in the code from which on the text is the shortest legal ending, appended by libmaze."""
     attempts: tuple[Attempt, ...] = ()
+    """Every one of them; the code is the text of the last."""
     reasoning: str | None = None
     """What the model thought before its answer; None where it was not asked to."""
     reasoning_tokens: int | None = None
