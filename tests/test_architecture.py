@@ -29,7 +29,7 @@ FLOORS = (
         "maze.store",
     ),
     ("maze.scarcity", "maze.threads", "maze.types"),
-    ("maze.config", "maze.exit_codes"),
+    ("maze.config", "maze.exit_codes", "maze.messages"),
     ("maze.grammar",),
     ("maze.check",),
     ("maze.backends",),

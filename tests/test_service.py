@@ -237,7 +237,11 @@ def test_a_text_cut_off_says_so() -> None:
         ({"messages": ["a"]}, "messages[0]", "must be an object with role and text"),
         ({"messages": [{"role": "user"}]}, "messages[0].text", "must be a text"),
         ({"messages": [{"role": "system", "text": "a"}]}, "messages[0].role", "must be one of user, assistant"),
-        ({"messages": [{"role": "user", "text": "a", "name": "b"}]}, "messages[0].name", "unknown field of a message"),
+        (
+            {"messages": [{"role": "user", "text": "a", "name": "b"}]},
+            "messages[0].name",
+            "is unknown; a message has role and text",
+        ),
         ({"prompt_form": "cooked"}, "prompt_form", "must be one of chat, raw"),
         ({"prompt_form": ["raw"]}, "prompt_form", "must be one of chat, raw"),
         ({"when_cut_off": 1}, "when_cut_off", "must be one of error, accept, complete"),

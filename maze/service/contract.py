@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 from maze.backends.base import FINISHED
 from maze.errors import InvalidArgumentError, Status
 from maze.json_text import TooDeepError, children, decode, parse
+from maze.messages import messages_of
 from maze.prompt import build_prompt
 from maze.service.refusal import in_words_of_the_contract, invalid, over_limit, refusal_of_failure
 from maze.types import (
@@ -23,7 +24,6 @@ from maze.types import (
     Intent,
     Message,
     PromptForm,
-    Role,
     TokenMaskRules,
     WhenCutOff,
 )
@@ -197,18 +197,10 @@ def _refuse_long(prompt: str, options: GenerationOptions, max_bytes: int) -> Non
 def _read_messages(value: object) -> tuple[Message, ...]:
     if value is None:
         return ()
-    if not isinstance(value, list):
-        raise invalid("messages must be an array of objects", "messages")
-    return tuple(_read_message(message, f"messages[{number}]") for number, message in enumerate(value))
-
-
-def _read_message(value: object, param: str) -> Message:
-    if not isinstance(value, dict):
-        raise invalid(f"{param} must be an object with role and text", param)
-    _refuse_unknown("field of a message", value, ("role", "text"), f"{param}.")
-    if not isinstance(value.get("text"), str):
-        raise invalid(f"{param}.text must be a text", f"{param}.text")
-    return Message(_chosen(Role, value.get("role"), f"{param}.role"), value["text"])
+    try:
+        return messages_of(value)
+    except InvalidArgumentError as error:
+        raise invalid(str(error), error.field) from None
 
 
 def _chosen(choices: type[_Choice], value: object, param: str) -> _Choice:
