@@ -28,7 +28,7 @@ FLOORS = (
         "maze.json_text",
         "maze.store",
     ),
-    ("maze.scarcity", "maze.threads", "maze.types"),
+    ("maze.outcome", "maze.scarcity", "maze.threads", "maze.types"),
     ("maze.config", "maze.exit_codes", "maze.messages"),
     ("maze.grammar",),
     ("maze.check",),

@@ -16,13 +16,13 @@ from typing import Any
 from maze.abi.library import Ffi, Lib, Pointer
 from maze.abi.read import Reader, decode_constraints
 from maze.abi.write import Writer, c_text, encode
-from maze.check.validation import validation_error
 from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environment
 from maze.errors import ConfigurationError, Status
 from maze.grammar.llguidance import engine_text
 from maze.log import set_sink
 from maze.memory import Ledger, memory_for, set_ledger
 from maze.orchestrator import Orchestrator
+from maze.outcome import validation_error
 from maze.threads import favour_quick_calls
 from maze.types import GenerationOptions, Intent
 

@@ -20,7 +20,6 @@ from typer.core import TyperGroup
 from typer.main import get_group
 
 from maze._version import __version__
-from maze.check.validation import validation_error, what_is_wrong
 from maze.cli.generating import generate
 from maze.cli.inputs import (
     GrammarFile,
@@ -40,6 +39,7 @@ from maze.errors import ConfigurationError, EngineUnavailableError, InvalidArgum
 from maze.exit_codes import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, OUTPUT_LOST
 from maze.grammar.llguidance import engine_text
 from maze.orchestrator import Orchestrator
+from maze.outcome import validation_error, what_is_wrong
 
 app = typer.Typer(
     name="maze",

@@ -147,7 +147,7 @@ def generate(
             sys.stdout.write(result.code)
         if result.code and not result.code.endswith("\n"):
             sys.stdout.write("\n")
-        for warning in result.validation.warnings if result.validation else ():
+        for warning in () if result.validation is None else result.validation.warnings:
             stderr().print(Text(f"warning: {warning}", "yellow"))
         if result.error is not None:
             say_error(result.error)
