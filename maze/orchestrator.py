@@ -22,6 +22,7 @@ from maze.check.validation import validate
 from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MazeConfig
 from maze.config import config_from_environment as read_environment
 from maze.errors import CancelledError, ForkedError, InvalidArgumentError, MazeError
+from maze.field_checks import check_text, check_type
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.log import configure_logging
@@ -37,7 +38,6 @@ from maze.types import (
     Intent,
     OnUnenforceable,
     ValidationResult,
-    check_type,
 )
 
 _log = logging.getLogger(__name__)
@@ -209,6 +209,8 @@ class Orchestrator:
         constraints_key: Hashable | None = None,
     ) -> ValidationResult:
         """Judge `text` against every constraint. Raises MazeError where that cannot be done."""
+        if isinstance(text, str):
+            check_text("text", text)
         compiled, _ = self.compile(constraints, language, on_unenforceable, constraints_key=constraints_key)
         return validate(text.encode() if isinstance(text, str) else text, compiled)
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import reprlib
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
 from maze import ranges
 from maze.errors import InvalidArgumentError, Status, error_of
+from maze.field_checks import TEXT, check_text, check_texts, check_type, take_tuple
 from maze.outcome import ConstraintKind as ConstraintKind
 from maze.outcome import ConstraintOutcome as ConstraintOutcome
 from maze.outcome import Handling as Handling
@@ -37,8 +37,8 @@ class TokenMaskRules:
 
     def __post_init__(self) -> None:
         if self.allowed is not None:
-            _take_tuple(self, "allowed", int, "a token id (int)")
-        _take_tuple(self, "forbidden", int, "a token id (int)")
+            take_tuple(self, "allowed", int, "a token id (int)")
+        take_tuple(self, "forbidden", int, "a token id (int)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,11 @@ class ConstraintIR:
     name: str = ""
 
     def __post_init__(self) -> None:
-        _check_texts(self, "json_schema", "grammar")
-        check_type("name", self.name, str, TEXT)
-        _take_tuple(self, "regex_patterns", str, TEXT)
+        for name in ("json_schema", "grammar"):  # what they hold is judged when they are compiled
+            if (text := getattr(self, name)) is not None:
+                check_type(name, text, str, TEXT)
+        check_text("name", self.name)
+        take_tuple(self, "regex_patterns", str, TEXT)
         if self.token_masks is not None:
             check_type("token_masks", self.token_masks, TokenMaskRules, "TokenMaskRules")
         if problem := ranges.PRIORITY.problem(self.priority):
@@ -75,8 +77,8 @@ class Intent:
     language: str | None = None
 
     def __post_init__(self) -> None:
-        check_type("raw_input", self.raw_input, str, TEXT)
-        _check_texts(self, "prompt", "current_file", "language")
+        check_text("raw_input", self.raw_input)
+        check_texts(self, "prompt", "current_file", "language")
 
 
 class OnUnenforceable(StrEnum):
@@ -124,7 +126,7 @@ class Message:
 
     def __post_init__(self) -> None:
         check_type("role", self.role, Role, "one of Role")
-        check_type("text", self.text, str, TEXT)
+        check_text("text", self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +171,11 @@ class GenerationOptions:
             if problem := OPTION_RANGES[name].problem(value):
                 raise InvalidArgumentError(problem, field=name)
         if self.model is not None:
-            check_type("model", self.model, str, TEXT)
+            check_text("model", self.model)
             if not self.model:
                 raise InvalidArgumentError("is empty; it must be the name of a model, or absent", field="model")
         if self.stop != ():
-            _take_tuple(self, "stop", str, TEXT)
+            take_tuple(self, "stop", str, TEXT)
             self._check_stop_texts()
         if type(self.on_unenforceable) is not OnUnenforceable:  # a plain "report" would pass for it in part
             check_type("on_unenforceable", self.on_unenforceable, OnUnenforceable, "one of OnUnenforceable")
@@ -182,9 +184,9 @@ class GenerationOptions:
         if self.prompt_form is not None and type(self.prompt_form) is not PromptForm:
             check_type("prompt_form", self.prompt_form, PromptForm, "one of PromptForm, or None")
         if self.messages != ():
-            _take_tuple(self, "messages", Message, "a Message")
-        _check_texts(self, "system")
-        check_type("continue_from", self.continue_from, str, TEXT)
+            take_tuple(self, "messages", Message, "a Message")
+        check_texts(self, "system")
+        check_text("continue_from", self.continue_from)
         if self.describe_constraints is not None:
             check_type("describe_constraints", self.describe_constraints, bool, "True, False or None")
 
@@ -194,7 +196,8 @@ class GenerationOptions:
                 f"has {len(self.stop)} texts; at most {MAX_STOP_TEXTS} are possible", field="stop"
             )
         for number, text in enumerate(self.stop):
-            size = len(text.encode(errors="surrogatepass"))
+            check_text(f"stop[{number}]", text)
+            size = len(text.encode())
             if not 0 < size <= MAX_STOP_TEXT_BYTES:
                 what = f"has {size} bytes" if size else "is an empty text, which would end every generation at once"
                 problem = f"{what}; it must have 1 to {MAX_STOP_TEXT_BYTES} bytes"
@@ -214,38 +217,6 @@ OPTION_RANGES = {
 }
 """The numbers among GenerationOptions, by field."""
 _OPTION_RANGES = tuple((name, range_.kind, range_.lowest, range_.highest) for name, range_ in OPTION_RANGES.items())
-
-
-TEXT = "text (str)"
-
-
-def check_type(field: str, value: object, wanted: type, description: str) -> None:
-    """Raise InvalidArgumentError, with what to give, where `value` is not of the type that is wanted."""
-    if not isinstance(value, wanted):
-        raise InvalidArgumentError(f"is of type {type(value).__name__}; give {description}", field=field)
-
-
-def _check_texts(owner: object, *names: str) -> None:
-    """Check fields that are text or None."""
-    for name in names:
-        if (value := getattr(owner, name)) is not None:
-            check_type(name, value, str, TEXT)
-
-
-def _take_tuple(owner: object, field: str, wanted: type, description: str) -> None:
-    """Make the field of a frozen dataclass a tuple, and check the types of its items."""
-    values = getattr(owner, field)
-    if type(values) is not tuple and (isinstance(values, str | bytes) or not isinstance(values, Iterable)):
-        raise InvalidArgumentError(f"is of type {type(values).__name__}; give a tuple", field=field)
-    items = tuple(values)
-    if items is not values:
-        object.__setattr__(owner, field, items)
-    if set(map(type, items)) <= {wanted}:  # quick for the many of a token mask; a subclass is looked at below
-        return
-    for number, item in enumerate(items):
-        if not isinstance(item, wanted) or isinstance(item, bool):
-            problem = f"is of type {type(item).__name__}; give {description}"
-            raise InvalidArgumentError(problem, field=f"{field}[{number}]")
 
 
 # ------------------------------------------------------------------------------------------------ compiled constraints
