@@ -20,9 +20,9 @@ from maze.backends.base import (
     Request,
 )
 from maze.check.cut_off import Judgement
-from maze.check.validation import describe_violation, validation_error
 from maze.errors import BadResponseError, ConstraintViolatedError, MazeError, Status, TruncatedError
 from maze.log import TRACE
+from maze.outcome import describe_violation, validation_error
 from maze.types import CompiledConstraints, ConstraintOutcome, Handling, ValidationResult
 
 _log = logging.getLogger(__name__)

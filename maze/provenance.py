@@ -149,7 +149,7 @@ class CallRecord:
 
 
 def _attempt(made: Attempted) -> Attempt:
-    outcomes = made.validation.outcomes if made.validation else ()
+    outcomes = () if made.validation is None else made.validation.outcomes
     return Attempt(
         seed=made.request.seed,
         status=made.status,
