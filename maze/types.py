@@ -333,6 +333,8 @@ class CompiledConstraints:
     warnings: tuple[str, ...] = ()
     digest: str = ""
     """`sha256:<hex>` of grammar and mask, the same for equal constraints."""
+    packed_grammar: bytes = field(default=b"", compare=False, repr=False)
+    """`grammar` as a value to work with, for maze.grammar.ending; empty where there is none."""
     report_json: bytes = b"{}"
     """What maze_result_json() shows of a compilation beside its grammar, made once so that a hit costs no encoding."""
     compile_time_ms: float = field(default=0.0, compare=False)
@@ -466,6 +468,8 @@ class GenerationMetadata:
     """Whether max_tokens or the context cut the text off."""
     completed_from: int | None = None
     """Byte offset in the code from which on the text is the shortest legal ending, appended by libmaze."""
+    steered_from: int | None = None
+    """Byte offset in the code from which on the model wrote under a grammar of short endings, to end in time."""
     attempts: tuple[Attempt, ...] = ()
     reasoning: str | None = None
     """What the model thought before its answer; None where it was not asked to."""
