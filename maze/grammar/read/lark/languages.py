@@ -142,3 +142,15 @@ def _spelled_as_imports(texts: Expression, place: int) -> Expression:
     within = Regex(r"(\.[^\"'<>]*)?", frozenset(), place)
     opening, closing = Regex("[\"'<]", frozenset(), place), Regex("[\"'>]", frozenset(), place)
     return Choice((Sequence((texts, within)), Sequence((opening, texts, closing))))
+
+
+# ------------------------------------------------------------------------------------------------ for the printer
+
+
+def for_the_printer(language: str) -> Mapping[str, str]:
+    """Regular expressions of Python for a language's `comment`s and for what is taken `whole`, such as strings."""
+    found = {}
+    for name, definition in _definitions(language).items():
+        if name in ("_COMMENT", "_WHOLE") and isinstance(definition.body, Regex):
+            found[name.strip("_").lower()] = definition.body.body
+    return found
