@@ -24,6 +24,7 @@ from maze.backends.http.detect import DIALECTS, detect
 from maze.backends.http.failures import Failures
 from maze.backends.http.generation import GenerationAttempt
 from maze.backends.http.limits import Call, Limits
+from maze.backends.http.proxy import secrets_of
 from maze.backends.http.redaction import Redaction
 from maze.backends.http.retry import FailedAttempt, retry
 from maze.backends.http.route import Route
@@ -64,10 +65,10 @@ class HttpBackend:
         self._closing = Cancellation()
         """Ends questions about health and models, which have no caller's cancellation, when the backend is closed."""
         keys = [key.reveal() for key in (config.api_key, config.proxy_key, config.proxy_secret) if key]
-        self._redaction = Redaction(keys)
+        self._redaction = Redaction([*keys, *secrets_of(config.proxies)])
         self._failures = Failures(self._redaction, has_key=bool(keys))
         routes = {url: Route(url, config) for url in config.endpoints}
-        self._client = Client(transport or SocketTransport(), routes, self._failures)
+        self._client = Client(transport or SocketTransport(proxies=config.proxies), routes, self._failures)
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         """Generate at one of the endpoints. See `Backend.generate`."""

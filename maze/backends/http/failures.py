@@ -10,6 +10,7 @@ from maze.backends.http.connect import CONNECT_SECS
 from maze.backends.http.connection import TlsError
 from maze.backends.http.exchange import NotHttpError
 from maze.backends.http.limits import Call
+from maze.backends.http.proxy import RefusedByProxyError
 from maze.backends.http.redaction import Redaction
 from maze.backends.http.retry import Again, FailedAttempt
 from maze.errors import (
@@ -35,6 +36,10 @@ _STATUS_OF_ERROR_TYPE = {
     "BadRequestError": 400,
 }
 """For errors within a stream that carry no number: the types of the Maze service, and vLLM's."""
+_PROXY_ADVICE = (
+    "the proxy wants a user name and a password, or refuses them; put them into its URL, in MAZE_PROXY or the variable "
+    "that has it: http://user:password@host:port"
+)
 
 
 class Failures:
@@ -61,6 +66,8 @@ class Failures:
             case TlsError():
                 error = EngineUnavailableError(f"{url} cannot be trusted: {failure}")
                 again = Again.ELSEWHERE
+            case RefusedByProxyError():
+                return self._refused_by_proxy(url, failure)
             case httpx.ConnectError():
                 error = EngineUnavailableError(f"{url} cannot be reached: {failure}")
             case httpx.TimeoutException():
@@ -73,6 +80,19 @@ class Failures:
             case _:
                 return self.bad(url, failure)
         return FailedAttempt(error, again, blames_endpoint=True)
+
+    def _refused_by_proxy(self, url: str, failure: RefusedByProxyError) -> FailedAttempt:
+        status = failure.status
+        said = f"{url} cannot be reached: {failure}"
+        if status == 407:
+            return FailedAttempt(UnauthorizedError(f"{said} (407): {_PROXY_ADVICE}"), blames_endpoint=True)
+        if status is None:
+            return FailedAttempt(
+                EngineUnavailableError(f"{said}; check MAZE_PROXY"), Again.ELSEWHERE, blames_endpoint=True
+            )
+        again = Again.YES if status in _RETRYABLE else Again.ELSEWHERE
+        advice = "try later" if status in _RETRYABLE else "ask who runs the proxy to allow it"
+        return FailedAttempt(EngineUnavailableError(f"{said} ({status}); {advice}"), again, blames_endpoint=True)
 
     def bad(self, url: str, problem: str | MalformedError | httpx.TransportError) -> FailedAttempt:
         """What becomes of an answer that is not what the protocol says."""
@@ -109,7 +129,9 @@ class Failures:
         said = f" ({status}): {reason}" if reason else f" ({status})"
         again = Again.YES if status in _RETRYABLE else Again.ONCE if status == 500 else Again.NEVER
         error: MazeError
-        if status in (401, 403):
+        if status == 407:
+            error = UnauthorizedError(f"{url} cannot be reached{said}: {_PROXY_ADVICE}")
+        elif status in (401, 403):
             advice = "check MODAL_API_KEY" if self._has_key else "set MODAL_API_KEY"
             error = UnauthorizedError(f"{url} refused the key{said}; {advice}")
         elif status == 429:
