@@ -8,6 +8,7 @@ import random
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from time import monotonic, perf_counter
 from types import TracebackType
 from typing import Protocol, Self
@@ -40,6 +41,7 @@ from maze.errors import (
 )
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
+from maze.grammar.continuation import after
 from maze.log import TRACE, configure_logging
 from maze.memory import memory_for
 from maze.prompt import build_prompt
@@ -356,8 +358,8 @@ class Orchestrator:
         request_id: str | None,
     ) -> Request:
         return Request(
-            prompt=build_prompt(intent),
-            grammar=compiled.grammar,
+            prompt=build_prompt(intent, options, compiled),
+            grammar=after(compiled, options.continue_from, Budget(deadline.at)).grammar,
             token_mask=compiled.token_mask,
             max_tokens=options.max_tokens if options.max_tokens is not None else self.config.max_tokens,
             temperature=options.temperature if options.temperature is not None else self.config.temperature,
@@ -370,6 +372,9 @@ class Orchestrator:
             request_id=request_id or f"{random.getrandbits(128):032x}",
             deadline=deadline,
             cancellation=cancellation,
+            continue_from=options.continue_from,
+            reasoning_tokens=options.reasoning_tokens or 0,
+            top_logprobs=options.top_logprobs,
         )
 
 
@@ -387,10 +392,12 @@ def _backend_for(config: MazeConfig) -> Backend:
 def _complete(
     backend: Backend, request: Request, on_text: OnText, compiled: CompiledConstraints, check: Judge
 ) -> Completion:
+    """What the engine generates, behind the text that it was to go on from."""
     _log.log(TRACE, "request %s to %s: %s", request.request_id, backend.name, request.prompt)
     try:
         completion = backend.generate(request, on_text)
     except MazeError as error:
+        error.partial_text = request.continue_from + error.partial_text
         if request.cancellation.cancelled:
             # Cancelling wakes engines in rough ways, such as a closed socket: the reason is what counts.
             raise request.cancellation.error().keeping(error) from None
@@ -398,7 +405,7 @@ def _complete(
             raise _judged_by_us(error, compiled, request, check).keeping(error) from None
         raise
     _log.log(TRACE, "request %s answered: %s", request.request_id, completion.text)
-    return completion
+    return replace(completion, text=request.continue_from + completion.text)
 
 
 def _check(

@@ -30,7 +30,13 @@ def record_provenance(
 ) -> Provenance:
     """Record how `completion` came to be. Holds what the caller sent and the engine said, never a key."""
     parameters: dict[str, Any] = {
-        "prompt": request.prompt,
+        "prompt": request.prompt.text,
+        "prompt_form": request.prompt.form,
+        "system": request.prompt.system,
+        "messages": [{"role": message.role, "text": message.text} for message in request.prompt.messages],
+        "demands": request.prompt.demands,
+        "continue_from": request.continue_from,
+        "reasoning_tokens": request.reasoning_tokens,
         "language": intent.language,
         "current_file": intent.current_file,
         "max_tokens": request.max_tokens,
@@ -82,4 +88,7 @@ def record_metadata(
         validation_time_ms=(checked - answered) * 1000,
         cache_hit=cache_hit,
         finish_reason=completion.finish_reason,
+        reasoning=completion.reasoning,
+        reasoning_tokens=completion.reasoning_tokens,
+        logprobs=completion.logprobs,
     )

@@ -160,7 +160,7 @@ class HttpBackend:
         streams = time.monotonic() >= endpoint.whole_until
         if streams or dialect.whole_path is None:
             try:
-                return generate(dialect.generate_path)
+                return generate(dialect.path(request))
             except FailedAttempt as failed:
                 if failed.status not in (404, 405) or dialect.whole_path is None:
                     raise

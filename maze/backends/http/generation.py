@@ -134,6 +134,9 @@ class GenerationAttempt:
             model=self.client.failures.redaction.text(reader.model or self.model or ""),
             prompt_tokens=reader.prompt_tokens,
             first_token_ms=first_text_ms,
+            reasoning=reader.reasoning,
+            reasoning_tokens=reader.reasoning_tokens,
+            logprobs=tuple(reader.logprobs) or None,
             engine=engine
             | {name: self.client.failures.redaction.values(values) for name, values in reader.engine.items()},
         )
@@ -188,7 +191,9 @@ class GenerationAttempt:
 
     def _check_limit(self, reader: AnswerReader, text: str) -> None:
         self.text_bytes += len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
-        check_token_limit(self.request.max_tokens, reader.tokens_generated, self.text_bytes)
+        check_token_limit(
+            self.request.max_tokens + self.request.reasoning_tokens, reader.tokens_generated, self.text_bytes
+        )
 
 
 def _not_a_stream(content_type: str) -> MalformedError:
