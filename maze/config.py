@@ -24,7 +24,7 @@ DEFAULT_TOP_K = 0
 DEFAULT_MODAL_MODEL = "llama-3.1-8b-instruct"
 """Of the original Maze; sent to a Maze service only. Other services are asked for their model."""
 
-DIALECTS = ("maze", "vllm", "sglang", "llama.cpp")
+DIALECTS = ("maze", "vllm", "sglang", "llama.cpp", "openai", "anthropic")
 LOG_LEVELS = ("off", "error", "warn", "info", "debug", "trace")
 
 _VARIABLES = {
@@ -229,6 +229,10 @@ def _check_endpoints(endpoints: tuple[str, ...], field: str) -> None:
             raise ConfigurationError(problem, field=named)
 
 
+_WITH_API_VERSION = re.compile(r"[^?#]*\?api-version=[\w.-]+")
+"""The one query that an address may have: Azure wants it with every request."""
+
+
 def _problem_with_url(endpoint: str) -> str | None:
     try:
         url = urlsplit(endpoint)
@@ -241,7 +245,7 @@ def _problem_with_url(endpoint: str) -> str | None:
         return "is not a URL that begins with http:// or https:// and names a host"
     if url.username is not None or url.password is not None:
         return "holds a user name or password; put the key into MODAL_API_KEY"
-    if "?" in endpoint or "#" in endpoint:
+    if ("?" in endpoint or "#" in endpoint) and not _WITH_API_VERSION.fullmatch(endpoint):
         return "has a query or fragment; give the base URL alone"
     return "ends in a slash; leave it out" if endpoint.endswith("/") else None
 

@@ -26,6 +26,7 @@ from maze.backends.base import (
 from maze.batch import generate_all
 from maze.cache import CacheStats, ConstraintCache
 from maze.check.cut_off import Judgement, judge
+from maze.check.unenforced import only_checked
 from maze.check.validation import describe_violation, validate, validation_error
 from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MazeConfig
 from maze.config import config_from_environment as read_environment
@@ -157,6 +158,8 @@ class Orchestrator:
                 asked, sent = True, perf_counter()
                 completion = _complete(backend, request, on_text or _take_all, compiled, check)
                 answered = perf_counter()
+                if completion.unenforced:
+                    compiled = only_checked(compiled, completion.unenforced)
                 validation, failure = _check(completion, compiled, request, check)
                 checked = perf_counter()
                 provenance = record_provenance(intent, compiled, request, completion, backend.name)
@@ -375,6 +378,7 @@ class Orchestrator:
             continue_from=options.continue_from,
             reasoning_tokens=options.reasoning_tokens or 0,
             top_logprobs=options.top_logprobs,
+            json_schemas=tuple(part.check_schema for part in compiled.parts if part.check_schema is not None),
         )
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import httpx
 
-from maze.backends.dialects.base import Event, MalformedError
+from maze.backends.dialects.base import DeclinedError, Event, MalformedError
 from maze.backends.http.answer_json import read_json
 from maze.backends.http.connect import CONNECT_SECS
 from maze.backends.http.connection import TlsError
 from maze.backends.http.exchange import NotHttpError
 from maze.backends.http.limits import Call
 from maze.backends.http.proxy import RefusedByProxyError
-from maze.backends.http.redaction import Redaction
+from maze.backends.http.redaction import MAX_READ_CHARACTERS, Redaction
 from maze.backends.http.retry import Again, FailedAttempt
 from maze.errors import (
     BadResponseError,
@@ -27,12 +27,14 @@ from maze.errors import (
 MAX_REASONS = 3
 """How many of the things that a service finds wrong at once are told."""
 
-_RETRYABLE = frozenset({408, 429, 502, 503, 504})
+_RETRYABLE = frozenset({408, 429, 502, 503, 504, 529})
+"""529: Anthropic's for too much load."""
 _STATUS_OF_ERROR_TYPE = {
     "invalid_request_error": 400,
     "authentication_error": 401,
     "rate_limit_error": 429,
     "engine_error": 503,
+    "overloaded_error": 529,
     "BadRequestError": 400,
 }
 """For errors within a stream that carry no number: the types of the Maze service, and vLLM's."""
@@ -99,6 +101,8 @@ class Failures:
         said = str(problem)
         if isinstance(problem, (MalformedError, NotHttpError)):
             said = said.replace("{}", self.redaction.quoted(problem.quoted))
+        if isinstance(problem, DeclinedError):
+            return FailedAttempt(RequestRejectedError(f"{url} did not write the text: {said}; ask for something else"))
         return FailedAttempt(BadResponseError(f"the answer of {url} is wrong: {said}"))
 
     def unusable(self, problem: str) -> FailedAttempt:
@@ -122,7 +126,8 @@ class Failures:
         """
         blames = status >= 500 or (status == 429 and retry_after is not None)
         error, again = self._meaning(url, status, self._reason(body), leads_to)
-        return FailedAttempt(error, again, status=status, retry_after=retry_after, blames_endpoint=blames)
+        said = self.redaction.text(body.decode(errors="replace")[:MAX_READ_CHARACTERS])
+        return FailedAttempt(error, again, status=status, retry_after=retry_after, blames_endpoint=blames, said=said)
 
     def _meaning(self, url: str, status: int, reason: str, leads_to: str = "") -> tuple[MazeError, Again]:
         """The meaning of each HTTP status. `reason` has no keys in it."""
