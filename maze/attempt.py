@@ -20,6 +20,7 @@ from maze.backends.base import (
     Request,
 )
 from maze.check.cut_off import Judgement
+from maze.check.unenforced import only_checked
 from maze.errors import BadResponseError, ConstraintViolatedError, MazeError, Status, TruncatedError
 from maze.log import TRACE
 from maze.outcome import describe_violation, validation_error
@@ -144,6 +145,8 @@ def _meant_by(error: MazeError, compiled: CompiledConstraints, request: Request,
 def _check(finished: Attempted, compiled: CompiledConstraints, check: Judge) -> Attempted:
     """Judge a finished text."""
     request, completion = finished.request, finished.completion
+    if completion.unenforced:
+        compiled = only_checked(compiled, completion.unenforced)
     try:
         may_be_cut_off = completion.finish_reason == FINISHED_LENGTH or bool(request.stop)
         judgement = check(completion.text.encode(), compiled, request.deadline.at, may_be_cut_off=may_be_cut_off)
