@@ -4,6 +4,7 @@ const std = @import("std");
 const Allocator = std.mem.Allocator;
 const c = @import("c.zig");
 const ConstraintIRFFI = c.ConstraintIRFFI;
+const compat = @import("compat.zig");
 const errors = @import("errors.zig");
 
 /// What is wanted.
@@ -63,14 +64,13 @@ pub const Constraints = union(enum) {
     }
 
     fn assertLayout(comptime Braid: type) void {
-        const ours = @typeInfo(ConstraintIRFFI).@"struct";
-        const theirs = @typeInfo(Braid).@"struct";
-        if (theirs.layout != .@"extern" or theirs.field_names.len != ours.field_names.len or
+        const ours = std.meta.fieldNames(ConstraintIRFFI);
+        if (@typeInfo(Braid).@"struct".layout != .@"extern" or std.meta.fieldNames(Braid).len != ours.len or
             @sizeOf(Braid) != @sizeOf(ConstraintIRFFI))
             @compileError(@typeName(Braid) ++ " is not laid out as ConstraintIRFFI of include/maze.h");
-        for (ours.field_names, ours.field_types) |name, Field| {
+        for (ours) |name| {
             if (!@hasField(Braid, name) or @offsetOf(Braid, name) != @offsetOf(ConstraintIRFFI, name) or
-                @sizeOf(@FieldType(Braid, name)) != @sizeOf(Field))
+                @sizeOf(@FieldType(Braid, name)) != @sizeOf(@FieldType(ConstraintIRFFI, name)))
                 @compileError(@typeName(Braid) ++ "." ++ name ++ " is not as in ConstraintIRFFI of include/maze.h");
         }
     }
@@ -85,7 +85,7 @@ pub const Unenforceable = enum {
     report,
 
     pub fn toFFI(unenforceable: Unenforceable) u32 {
-        return @backingInt(switch (unenforceable) {
+        return compat.intOf(switch (unenforceable) {
             .fail => c.MazeUnenforceable.@"error",
             .report => c.MazeUnenforceable.report,
         });
@@ -230,8 +230,8 @@ pub const Copies = struct {
     }
 
     pub fn text(copies: *Copies, bytes: []const u8) errors.CallError![*:0]const u8 {
-        if (std.mem.findScalar(u8, bytes, 0) != null) return error.NulByte;
-        return try copies.arena.allocator().dupeSentinel(u8, bytes, 0);
+        if (std.mem.indexOfScalar(u8, bytes, 0) != null) return error.NulByte;
+        return try std.mem.joinZ(copies.arena.allocator(), "", &.{bytes});
     }
 
     pub fn optionalText(copies: *Copies, bytes: ?[]const u8) errors.CallError!?[*:0]const u8 {
