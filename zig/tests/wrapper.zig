@@ -221,7 +221,7 @@ test "every option of a conversation, of attempts and of endings reaches the lib
         var result = try maze.generate(gpa, .{ .raw_input = "x" }, .none, options);
         defer result.deinit();
         try testing.expectError(error.InvalidArgument, result.code());
-        try testing.expect(std.mem.find(u8, result.message(), problem) != null);
+        try testing.expect(std.mem.indexOf(u8, result.message(), problem) != null);
         try testing.expectEqualStrings("", result.finishReason());
     }
     try testing.expectError(error.NulByte, maze.generate(gpa, .{ .raw_input = "x" }, .none, .{
