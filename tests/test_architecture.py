@@ -36,7 +36,7 @@ FLOORS = (
     ("maze.backends",),
     ("maze.engine",),
     ("maze.cache", "maze.prompt"),
-    ("maze.attempt", "maze.provenance"),
+    ("maze.attempt", "maze.provenance", "maze.report"),
     ("maze.batch", "maze.stream"),
     ("maze.orchestrator",),
     ("maze",),

@@ -166,11 +166,13 @@ test "a validated text may hold NUL bytes, and the report tells where it breaks 
     defer violated.deinit();
     try testing.expectError(error.ConstraintViolated, violated.check());
 
-    const Validation = struct { outcomes: []const struct { satisfied: ?bool, offset: ?u64 } };
-    const report = try std.json.parseFromSlice(Validation, gpa, violated.json(), .{ .ignore_unknown_fields = true });
+    const Outcome = struct { satisfied: ?bool, offset: ?u64 };
+    const Report = struct { status: []const u8, validation: struct { outcomes: []const Outcome } };
+    const report = try std.json.parseFromSlice(Report, gpa, violated.json(), .{ .ignore_unknown_fields = true });
     defer report.deinit();
-    try testing.expectEqual(false, report.value.outcomes[0].satisfied);
-    try testing.expect(report.value.outcomes[0].offset != null);
+    try testing.expectEqualStrings("MAZE_CONSTRAINT_VIOLATED", report.value.status);
+    try testing.expectEqual(false, report.value.validation.outcomes[0].satisfied);
+    try testing.expect(report.value.validation.outcomes[0].offset != null);
 }
 
 test "a NUL byte in a text that C would cut short is refused before the call" {
