@@ -24,6 +24,7 @@ from maze.check.unenforced import only_checked
 from maze.errors import BadResponseError, ConstraintViolatedError, MazeError, Status, TruncatedError
 from maze.log import TRACE
 from maze.outcome import describe_violation, validation_error
+from maze.prompt import corrected
 from maze.types import CompiledConstraints, ConstraintOutcome, Handling, ValidationResult
 
 _log = logging.getLogger(__name__)
@@ -72,6 +73,12 @@ class Attempted:
     def status(self) -> Status:
         return self.failure.status if self.failure else Status.OK
 
+    @property
+    def violated(self) -> tuple[ConstraintOutcome, ...]:
+        """What its text breaks."""
+        outcomes = () if self.validation is None else self.validation.outcomes
+        return tuple(outcome for outcome in outcomes if outcome.satisfied is False)
+
 
 def attempts(
     backend: Backend,
@@ -84,17 +91,22 @@ def attempts(
 ) -> Iterator[Attempted]:
     """Attempt it up to `most` times, each with the next seed, until the text breaks nothing that was only checked.
 
-    All have the same deadline. There is one where another could not do better: if text was handed to `on_text`, which
-    cannot be taken back, or at temperature 0, where the text would be the same.
+    All have the same deadline. In a chat the model is told what is wrong with its last text. No other is made if text
+    was handed to `on_text`, which cannot be taken back, or where it would be the same again: at temperature 0, if the
+    model cannot be told.
     """
+    prompt = request.prompt
     for number in range(1, most + 1):
         made = attempt(backend, request, compiled, on_text, check)
         yield made
         handed_out = on_text is not None and made.completion.text != request.continue_from
-        if not made.may_do_better or handed_out or request.temperature == 0 or request.deadline.expired():
+        if not made.may_do_better or handed_out or request.deadline.expired():
             return
         _log.debug("request %s, attempt %d of %d: %s", request.request_id, number, most, made.failure)
-        request = replace(request, seed=(request.seed + 1) % _SEEDS)
+        told = corrected(prompt, made.completion.text, made.violated)
+        if request.temperature == 0 and told == prompt:
+            return
+        request = replace(request, prompt=told, seed=(request.seed + 1) % _SEEDS)
 
 
 def attempt(

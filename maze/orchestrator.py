@@ -136,7 +136,7 @@ class Orchestrator:
                     token_mask=compiled.token_mask,
                     json_schemas=tuple(part.check_schema for part in compiled.parts if part.check_schema is not None),
                 )
-                most = DEFAULT_MAX_ATTEMPTS if options.max_attempts is None else options.max_attempts
+                most = options.max_attempts or self.config.max_attempts or DEFAULT_MAX_ATTEMPTS
                 for made in attempts(backend, request, compiled, on_text, check, most=most):
                     record.attempts.append(made)
         except MazeError as error:

@@ -149,7 +149,6 @@ class CallRecord:
 
 
 def _attempt(made: Attempted) -> Attempt:
-    outcomes = () if made.validation is None else made.validation.outcomes
     return Attempt(
         seed=made.request.seed,
         status=made.status,
@@ -157,7 +156,7 @@ def _attempt(made: Attempted) -> Attempt:
         finish_reason=made.completion.finish_reason,
         total_time_ms=((made.checked or made.answered) - made.sent) * 1000,
         error=str(made.failure) if made.failure else None,
-        violations=tuple(outcome for outcome in outcomes if outcome.satisfied is False),
+        violations=made.violated,
     )
 
 
