@@ -45,7 +45,7 @@ class MazeError(Exception):
 
     The message says what was wrong, where, and what to do; it never holds a secret. Where a field is wrong, `field` is
     its name and `problem` the rest of the message. `partial_text` is what the engine had delivered before the failure,
-    `tokens_generated` and `prompt_tokens` are what it had told of both, None where it had not.
+    `tokens_generated`, `prompt_tokens` and `model` are what it had told of itself, None where it had not.
     """
 
     status: ClassVar[Status] = Status.INTERNAL_ERROR
@@ -60,11 +60,13 @@ class MazeError(Exception):
         self.partial_text = partial_text
         self.tokens_generated: int | None = None
         self.prompt_tokens: int | None = None
+        self.model: str | None = None
 
     def keeping(self, error: MazeError) -> Self:
         """Stand in for `error`: take over what that has of the generation."""
         self.partial_text = error.partial_text
         self.tokens_generated, self.prompt_tokens = error.tokens_generated, error.prompt_tokens
+        self.model = error.model
         return self
 
     def naming(self, field: str) -> Self:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from maze.backends.base import Cancellation, Completion, Deadline, Request
+from maze.backends.base import Cancellation, Completion, Deadline, Prompt, Request
 from maze.backends.http.backend import HttpBackend
 from maze.backends.http.limits import Limits
 from maze.backends.http.transport import SocketTransport
 from maze.config import ModalConfig, Secret
-from maze.types import EngineGrammar
+from maze.types import EngineGrammar, PromptForm
 
 KEY = "sk-the-key-that-nobody-may-see"
 LIMITS = Limits(first_backoff_secs=0.01, longest_backoff_secs=0.02, answer_bytes=2**20)
@@ -49,8 +49,11 @@ def backend_for(
 
 
 def ask(*, timeout_ms: float = PATIENT_MS, **changes: Any) -> Request:  # noqa: ANN401 - fields of Request
+    """A request; a prompt that is a text is to be completed as it stands."""
+    if isinstance(changes.get("prompt"), str):
+        changes["prompt"] = Prompt(changes["prompt"], PromptForm.RAW)
     request = Request(
-        prompt="Say hello.",
+        prompt=Prompt("Say hello.", PromptForm.RAW),
         grammar=GRAMMAR,
         token_mask=None,
         max_tokens=16,

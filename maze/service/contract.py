@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP
+from maze.backends.base import FINISHED
 from maze.errors import InvalidArgumentError, Status
 from maze.json_text import TooDeepError, children, decode, parse
 from maze.prompt import build_prompt
@@ -214,9 +214,6 @@ def _token_ids(value: object, param: str) -> tuple[int, ...]:
 
 # ------------------------------------------------------------------------------------------------ answers
 
-_JUDGED_UPSTREAM = {Status.TRUNCATED: FINISHED_LENGTH, Status.CONSTRAINT_VIOLATED: FINISHED_STOP}
-"""What a Maze service upstream says of a text that it has checked, and how such a text ended."""
-
 
 @dataclass(frozen=True, slots=True)
 class Waits:
@@ -238,13 +235,16 @@ def answer_of(result: GenerationResult, request: GenerateRequest, waits: Waits) 
     `avg_constraint_check_us` always, as engines do not tell how often they computed a mask.
     """
     metadata, provenance, validation = result.metadata, result.provenance, result.validation
-    if provenance is None and result.status not in _JUDGED_UPSTREAM:
+    if metadata.finish_reason not in FINISHED:
         raise refusal_of_failure(result.status, result.error or "")
-    if provenance is not None and validation is None:
+    satisfied: bool | None
+    if validation is not None:
+        satisfied = validation.all_satisfied
+    elif result.status in (Status.TRUNCATED, Status.CONSTRAINT_VIOLATED):  # as a Maze service upstream has judged
+        satisfied = False
+    else:
         _log.warning("request %s: its text could not be checked: %s", request.request_id, result.error)
         satisfied = None
-    else:
-        satisfied = validation is not None and validation.all_satisfied
     model = provenance.model if provenance else request.options.model
     tokens = metadata.tokens_generated
     total_ms = waits.total_ms + metadata.total_time_ms
@@ -254,7 +254,7 @@ def answer_of(result: GenerationResult, request: GenerateRequest, waits: Waits) 
         "prompt_tokens": metadata.prompt_tokens,
         "model": model,
         "model_name": model,
-        "finish_reason": metadata.finish_reason if provenance else _JUDGED_UPSTREAM[result.status],
+        "finish_reason": metadata.finish_reason,
         "constraint_satisfied": satisfied,
         "constraint_error": None if satisfied else in_words_of_the_contract(result.error or ""),
         "request_id": request.request_id,
@@ -267,7 +267,7 @@ def answer_of(result: GenerationResult, request: GenerateRequest, waits: Waits) 
             "queue_time_ms": round(waits.queue_ms, 3),
             "compile_time_ms": round(waits.compile_ms, 3),
             "first_token_ms": _rounded(metadata.first_token_ms),
-            "validation_time_ms": _rounded(metadata.validation_time_ms) if provenance else None,
+            "validation_time_ms": _rounded(metadata.validation_time_ms),
         },
     }
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Request
 from maze.errors import TruncatedError, UnsupportedConstraintError
-from maze.types import EngineGrammar, TokenMask
+from maze.types import EngineGrammar, PromptForm, TokenLogprob, TokenMask
 
 Event = dict[str, Any]
 """One JSON object of an answer."""
@@ -33,6 +33,8 @@ class Dialect(Protocol):
     """How provenance calls it."""
     generate_path: str
     """Where a request is posted to; its answer is a stream of server-sent events."""
+    chat_path: str | None = None
+    """Where a conversation is posted to, of which the service makes a prompt by its model's template."""
     whole_path: str | None = None
     """Where services that do not stream take the same request, if there are such."""
     ready_path: str = "/health"
@@ -56,6 +58,12 @@ class Dialect(Protocol):
     def reader(self, request: Request) -> AnswerReader:
         """A reader for the answer to that request."""
 
+    def path(self, request: Request) -> str:
+        """Where that request is posted to."""
+        if self.chat_path is not None and request.prompt.form is PromptForm.CHAT:
+            return self.chat_path
+        return self.generate_path
+
     def model_names(self, answer: object) -> tuple[str, ...]:
         """The models that the answer of `models_path` names."""
 
@@ -71,6 +79,10 @@ class AnswerReader:
         self.model: str | None = None
         self.stopped_by_text = False
         """Whether the engine says that one of the stop texts ended the generation."""
+        self.reasoning: str | None = None
+        """What the model thought, where the answer tells that apart."""
+        self.reasoning_tokens: int | None = None
+        self.logprobs: list[TokenLogprob] = []
         self.engine: dict[str, Any] = {}
         """What else the service said of this call, for the provenance."""
 

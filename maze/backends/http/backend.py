@@ -80,6 +80,9 @@ class HttpBackend:
         try:
             whole = Call(request.deadline, request.cancellation)
             return retry(lambda each: self._generate_at(each, request, on_text), self._endpoints, self._limits, whole)
+        except MazeError as error:
+            error.model = error.model or request.model or self._model
+            raise
         finally:
             self._turns.release()
 
@@ -159,7 +162,7 @@ class HttpBackend:
         streams = time.monotonic() >= endpoint.whole_until
         if streams or dialect.whole_path is None:
             try:
-                return generate(dialect.generate_path)
+                return generate(dialect.path(request))
             except FailedAttempt as failed:
                 if failed.status not in (404, 405) or dialect.whole_path is None:
                     raise

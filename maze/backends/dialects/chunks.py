@@ -1,27 +1,22 @@
-"""`POST /v1/completions` of OpenAI, as vLLM and SGLang serve it."""
+"""Reads answers of OpenAI's protocol: chunks of `/v1/completions` and `/v1/chat/completions`, lists of models."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from maze.backends.base import FINISHED_STOP, Request
 from maze.backends.dialects.base import (
     AnswerReader,
-    Dialect,
     Event,
     MalformedError,
     check_tokens,
     count_of,
     finish_reason_of,
-    mask_grammar,
     optional_text_of,
     text_of,
     token_ids_of,
 )
-from maze.errors import UnsupportedConstraintError
-from maze.grammar.llguidance import engine_text
-from maze.grammar.special_tokens import may_spell_usual_special_token
-from maze.types import EngineGrammar
+from maze.types import TokenLogprob
 
 
 def listed_models(answer: object) -> tuple[str, ...]:
@@ -32,63 +27,11 @@ def listed_models(answer: object) -> tuple[str, ...]:
     return tuple(entry["id"] for entry in entries)
 
 
-class OpenAiDialect(Dialect):
-    """What vLLM and SGLang have in common."""
+class ChunkReader(AnswerReader):
+    """What chunks of both kinds have in common."""
 
-    generate_path = "/v1/completions"
-    needs_model = True
-    tells_tokens: bool
-    """Whether it tells the ids of the generated tokens, so that a mask can be checked."""
-
-    def _common_fields(self, request: Request, model: str | None) -> dict[str, Any]:
-        return {
-            "model": model,
-            "prompt": request.prompt,
-            "max_tokens": request.max_tokens,
-            "temperature": request.temperature,
-            "top_p": request.top_p,
-            "top_k": request.top_k or -1,
-            # These two would otherwise come from the generation_config.json of the model.
-            "min_p": 0.0,
-            "repetition_penalty": 1.0,
-            "seed": request.seed,
-            "stop": request.stop,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-
-    def _grammar(self, request: Request) -> EngineGrammar | None:
-        mask = request.token_mask
-        if mask is None:
-            return request.grammar
-        if request.grammar is not None:
-            raise UnsupportedConstraintError(
-                f"token_masks cannot be enforced together with a grammar by {self.backend}; use one of the two, "
-                "or the embedded engine"
-            )
-        if mask.allowed is None:
-            raise UnsupportedConstraintError(
-                f"forbidden tokens alone cannot be enforced by {self.backend}; list the allowed ones, "
-                "or use the embedded engine"
-            )
-        return mask_grammar(mask.allowed - mask.forbidden)
-
-    @staticmethod
-    def _engine_text(grammar: EngineGrammar) -> str:
-        """The grammar for a server that does not tell which special tokens its model has."""
-        return engine_text(grammar, forced_tokens=not may_spell_usual_special_token(grammar))
-
-    def reader(self, request: Request) -> AnswerReader:
-        return OpenAiReader(request, tells_tokens=self.tells_tokens)
-
-    def model_names(self, answer: object) -> tuple[str, ...]:
-        return listed_models(answer)
-
-
-class OpenAiReader(AnswerReader):
-    """Reads chunks of completions."""
-
-    def __init__(self, request: Request, *, tells_tokens: bool) -> None:
+    def __init__(self, request: Request, *, tells_tokens: bool = False) -> None:
+        """`tells_tokens`: whether the server tells the ids of tokens, so that a mask can be checked."""
         super().__init__()
         self._request = request
         self._tells_tokens = tells_tokens
@@ -97,6 +40,15 @@ class OpenAiReader(AnswerReader):
         self._tokens_told = 0
         """How many ids, with that of an end token."""
 
+    def text_of_choice(self, choice: Event) -> str:
+        """The piece of the text in a choice."""
+        raise NotImplementedError
+
+    def logprobs_of_choice(self, choice: Event) -> Sequence[TokenLogprob]:
+        """The log-probabilities in a choice, of the tokens of its text."""
+        del choice
+        return ()
+
     def read_counts(self, event: Event) -> None:
         usage = event.get("usage")
         if usage is None:
@@ -104,6 +56,9 @@ class OpenAiReader(AnswerReader):
         if type(usage) is not dict:
             raise MalformedError("its field 'usage' is not an object")
         self.take_counts(count_of(usage, "completion_tokens"), count_of(usage, "prompt_tokens"))
+        details = usage.get("completion_tokens_details")
+        if type(details) is dict and (thought := count_of(details, "reasoning_tokens")) is not None:
+            self.reasoning_tokens = thought
 
     def feed(self, event: Event) -> str:
         choices = event.get("choices")
@@ -117,9 +72,11 @@ class OpenAiReader(AnswerReader):
         choice = choices[0]
         if len(choices) != 1 or type(choice) is not dict:
             raise MalformedError("its field 'choices' does not hold one object")
-        text = text_of(choice, "text")
+        text = self.text_of_choice(choice)
         if self.finish_reason is not None and text:
             raise MalformedError("text follows the event that finished it")
+        if self._request.top_logprobs is not None and text:
+            self.logprobs += self.logprobs_of_choice(choice)
         ids: list[int] = []
         if self._request.token_mask is not None and self._tells_tokens:
             ids = token_ids_of(choice, "token_ids")
@@ -140,3 +97,44 @@ class OpenAiReader(AnswerReader):
         super().check(text)
         if self._request.token_mask is not None:
             check_tokens(self._token_ids, self._request.token_mask)
+
+
+class CompletionReader(ChunkReader):
+    """Reads chunks of completions: `choices[].text`."""
+
+    def text_of_choice(self, choice: Event) -> str:
+        return text_of(choice, "text")
+
+
+class ChatReader(ChunkReader):
+    """Reads chunks of a chat: `choices[].delta`, where what the model thought stands beside what it says."""
+
+    def text_of_choice(self, choice: Event) -> str:
+        delta = choice.get("delta")
+        if delta is None:
+            return ""
+        if type(delta) is not dict:
+            raise MalformedError("its field 'delta' is not an object")
+        for field in ("reasoning", "reasoning_content"):  # today's name of it, and that of DeepSeek
+            if delta.get(field) is not None:
+                self.reasoning = (self.reasoning or "") + text_of(delta, field)
+                break
+        return optional_text_of(delta, "content") or ""
+
+    def logprobs_of_choice(self, choice: Event) -> Sequence[TokenLogprob]:
+        told = choice.get("logprobs")
+        content = told.get("content") if type(told) is dict else None
+        if type(content) is not list:
+            return ()
+        return [_logprob_of(token) for token in content]
+
+
+def _logprob_of(token: object) -> TokenLogprob:
+    """An entry of `logprobs.content`, or of `top_logprobs` in one."""
+    if type(token) is not dict or type(token.get("logprob")) not in (int, float):
+        raise MalformedError("an entry of its 'logprobs' has no number 'logprob'")
+    top = token.get("top_logprobs")
+    others = [_logprob_of(each) for each in top] if type(top) is list else []
+    return TokenLogprob(
+        text_of(token, "token"), float(token["logprob"]), tuple((each.text, each.logprob) for each in others)
+    )
