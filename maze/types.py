@@ -307,7 +307,7 @@ class CompiledConstraints:
     digest: str = ""
     """`sha256:<hex>` of grammar and mask, the same for equal constraints."""
     packed_grammar: bytes = field(default=b"", compare=False, repr=False)
-    """`grammar` as a value to work with, for maze.grammar.ending; empty where there is none."""
+    """`grammar` as a value to work with, for maze.grammar.continuation; empty where there is none."""
     demands: tuple[str, ...] = ()
     """What they demand, for the model, a line each; see maze.grammar.compose.demands."""
     report_json: bytes = b"{}"

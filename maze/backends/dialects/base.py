@@ -46,6 +46,8 @@ class Dialect(Protocol):
     """Whether its list of models is needed before the first request: for a default, or for the vocabulary."""
     needs_model: bool
     """Whether a request must name its model."""
+    can_go_on: bool = False
+    """Whether an answer goes on from `continue_from` of a request."""
     ends_with_done: bool = True
     """Whether `data: [DONE]` ends a stream; otherwise the event that finishes the answer does."""
 
