@@ -27,8 +27,9 @@ demo: all ## Set up, then generate constrained code with a real model and show e
 
 test: lint test-python test-zig ## Set up, then run all checks and tests
 
+# A file at a time, as its tests share servers. More at once would be in each other's way: they measure, too.
 test-python: all ## Python and C tests alone
-	@$(PY) -m pytest --quiet
+	@$(PY) -m pytest --quiet --numprocesses 2 --dist loadfile
 
 test-zig: all ## Zig tests alone
 	@echo "testing the Zig package ..."

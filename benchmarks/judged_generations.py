@@ -144,7 +144,7 @@ def count(made: Generated, figures: Figures) -> None:
     if result.status is Status.CONSTRAINT_VIOLATED:
         handling = [
             f"{each.path} {each.handling}"
-            for each in (result.validation.outcomes if result.validation else ())
+            for each in (() if result.validation is None else result.validation.outcomes)
             if each.satisfied is False
         ]
         figures.violated.append(f"{made.name}: {handling}: {result.error}\n    {result.code[-300:]!r}")

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from maze import ranges
 from maze.errors import ConfigurationError
+from maze.types import PromptForm
 
 DEFAULT_MAX_TOKENS = 2048
 DEFAULT_TEMPERATURE = 0.7
@@ -35,6 +36,7 @@ _VARIABLES = {
     "proxy_secret": "MODAL_SECRET",
     "dialect": "MAZE_DIALECT",
     "proxy": "MAZE_PROXY",
+    "prompt_form": "MAZE_PROMPT",
     "local_model": "MAZE_LOCAL_MODEL",
     "local_threads": "MAZE_LOCAL_THREADS",
     "log_filter": "MAZE_LOG",
@@ -158,6 +160,10 @@ class MazeConfig:
     """GGUF file of the embedded engine; None: the one that came with libmaze."""
     local_threads: int | None = None
     """Threads that compute in the embedded engine; None: it chooses."""
+    prompt_form: PromptForm = PromptForm.CHAT
+    """How the model is spoken to where a call does not say."""
+    max_attempts: int | None = None
+    """Generations at most for one result where a call does not say; None: 3 where a part is only checked, else 1."""
     log_filter: str = ""
     """Such as "maze=debug" or "info"; empty: no log."""
 
@@ -170,8 +176,10 @@ class MazeConfig:
         ):
             if problem := allowed.problem(getattr(self, name)):
                 raise ConfigurationError(problem, field=name)
-        if self.local_threads is not None and (problem := ranges.LOCAL_THREADS.problem(self.local_threads)):
-            raise ConfigurationError(problem, field="local_threads")
+        for name, allowed in (("local_threads", ranges.LOCAL_THREADS), ("max_attempts", ranges.MAX_ATTEMPTS)):
+            if (number := getattr(self, name)) is not None and (problem := allowed.problem(number)):
+                raise ConfigurationError(problem, field=name)
+        _check_type("prompt_form", self.prompt_form, PromptForm, "one of PromptForm")
         _check_type("enable_cache", self.enable_cache, bool, "True or False")
         _check_type("modal", self.modal, ModalConfig | None, "a ModalConfig")
         _check_type("local_model", self.local_model, Path | None, "a pathlib.Path")
@@ -299,6 +307,7 @@ def read_config(
             local_model=Path(local_model) if local_model else None,
             local_threads=_whole_number(settings["local_threads"], "local_threads"),
             log_filter=settings["log_filter"],
+            prompt_form=_prompt_form(settings["prompt_form"]),
             **numbers,
         )
 
@@ -377,6 +386,14 @@ def _whole_number(text: str, field: str) -> int | None:
     if not re.fullmatch(r"[0-9]{0,9}", text):
         raise ConfigurationError(f"is {text[:60]!r}; it must be {ranges.LOCAL_THREADS}", field=field)
     return int(text) if text else None
+
+
+def _prompt_form(text: str) -> PromptForm:
+    try:
+        return PromptForm(text or PromptForm.CHAT)
+    except ValueError:
+        problem = f"is {text[:60]!r}; it must be one of {', '.join(PromptForm)}"
+        raise ConfigurationError(problem, field="prompt_form") from None
 
 
 @contextmanager

@@ -169,18 +169,24 @@ FINISHED_STOP = "stop"
 """The grammar was complete, a stop text came, or the model ended its answer."""
 FINISHED_LENGTH = "length"
 """max_tokens or the context was used up."""
+FINISHED = (FINISHED_STOP, FINISHED_LENGTH)
+"""How a text can end that is there as a whole."""
+FINISHED_CANCELLED = "cancelled"
+FINISHED_TIMED_OUT = "timed_out"
+FINISHED_ERROR = "error"
+"""The engine failed in any other way; the status of the call says how."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What an engine answered."""
+    """What an engine answered; of a generation that failed, as far as it is known."""
 
     text: str
     """What it generated: without `continue_from` of the request, and without what it thought."""
     finish_reason: str
-    """FINISHED_STOP or FINISHED_LENGTH."""
-    tokens_generated: int
-    model: str
+    """FINISHED_STOP or FINISHED_LENGTH, and of a generation that failed one of the others."""
+    tokens_generated: int | None
+    model: str | None
     """The model that answered, as the engine calls it."""
     prompt_tokens: int | None = None
     first_token_ms: float | None = None

@@ -204,6 +204,31 @@ test "running out of memory at any allocation leaks nothing" {
     try testing.checkAllAllocationFailures(gpa, batch, .{});
 }
 
+test "every option of a conversation, of attempts and of endings reaches the library" {
+    const Case = struct { maze.Options, []const u8 };
+    const cases = [_]Case{
+        .{ .{ .system = "\xff" }, "options.system: invalid UTF-8" },
+        .{ .{ .continue_from = "\xff" }, "options.continue_from: invalid UTF-8" },
+        .{
+            .{ .messages = &.{ .{ .role = .user, .text = "a" }, .{ .role = .assistant, .text = "\xff" } } },
+            "options.messages[1].text: invalid UTF-8",
+        },
+        .{ .{ .max_attempts = 101 }, "options.max_attempts is 101" },
+        .{ .{ .top_logprobs = 21 }, "options.top_logprobs is 21" },
+    };
+    for (cases) |case| {
+        const options, const problem = case;
+        var result = try maze.generate(gpa, .{ .raw_input = "x" }, .none, options);
+        defer result.deinit();
+        try testing.expectError(error.InvalidArgument, result.code());
+        try testing.expect(std.mem.find(u8, result.message(), problem) != null);
+        try testing.expectEqualStrings("", result.finishReason());
+    }
+    try testing.expectError(error.NulByte, maze.generate(gpa, .{ .raw_input = "x" }, .none, .{
+        .messages = &.{.{ .role = .user, .text = "a\x00b" }},
+    }));
+}
+
 test "options and token masks reach the library" {
     var hot = try maze.generate(gpa, .{ .raw_input = "x" }, .none, .{ .temperature = 3 });
     defer hot.deinit();

@@ -83,6 +83,9 @@ class HttpBackend:
         try:
             whole = Call(request.deadline, request.cancellation)
             return retry(lambda each: self._generate_at(each, request, on_text), self._endpoints, self._limits, whole)
+        except MazeError as error:
+            error.model = error.model or request.model or self._model
+            raise
         finally:
             self._turns.release()
 

@@ -76,6 +76,7 @@ class GenerationAttempt:
         except (FailedAttempt, MazeError) as caught:
             error = caught.error if isinstance(caught, FailedAttempt) else caught
             error.tokens_generated, error.prompt_tokens = reader.tokens_generated, reader.prompt_tokens
+            error.model = self._model(reader)
             raise
 
     def _read_with(self, reader: AnswerReader, response: httpx.Response) -> Completion:
@@ -132,7 +133,7 @@ class GenerationAttempt:
             finish_reason=finish_reason,
             # A service that does not count sends about a token with each event.
             tokens_generated=min(len(arrived), request.max_tokens) if tokens is None else tokens,
-            model=self.client.failures.redaction.text(reader.model or self.model or ""),
+            model=self._model(reader),
             prompt_tokens=reader.prompt_tokens,
             first_token_ms=first_text_ms,
             reasoning=reader.reasoning,
@@ -142,6 +143,11 @@ class GenerationAttempt:
             engine=engine
             | {name: self.client.failures.redaction.values(values) for name, values in reader.engine.items()},
         )
+
+    def _model(self, reader: AnswerReader) -> str | None:
+        """The model that answers, as far as it is known."""
+        model = reader.model or self.model
+        return None if model is None else self.client.failures.redaction.text(model)
 
     def _failed(self, failure: FailedAttempt | httpx.TransportError | MalformedError, text: str) -> FailedAttempt:
         """What becomes of an answer that failed after `text`. Raises if the call is over."""
