@@ -49,8 +49,9 @@ class ChunkReader(AnswerReader):
 
     def logprobs_of_choice(self, choice: Event) -> Sequence[TokenLogprob]:
         """The log-probabilities in a choice, of the tokens of its text."""
-        del choice
-        return ()
+        told = choice.get("logprobs")
+        content = told.get("content") if type(told) is dict else None
+        return [logprob_of(token) for token in content] if type(content) is list else ()
 
     def read_counts(self, event: Event) -> None:
         usage = event.get("usage")
@@ -111,8 +112,8 @@ class CompletionReader(ChunkReader):
 
     def logprobs_of_choice(self, choice: Event) -> Sequence[TokenLogprob]:
         told = choice.get("logprobs")
-        if type(told) is not dict:
-            return ()
+        if type(told) is not dict or "tokens" not in told:
+            return super().logprobs_of_choice(choice)  # as llama.cpp has it in both
         tokens, logprobs, tops = (told.get(name) or [] for name in ("tokens", "token_logprobs", "top_logprobs"))
         found = []
         for token, logprob, top in zip_longest(tokens, logprobs, tops):
@@ -137,13 +138,6 @@ class ChatReader(ChunkReader):
                 self.reasoning = (self.reasoning or "") + text_of(delta, field)
                 break
         return optional_text_of(delta, "content") or ""
-
-    def logprobs_of_choice(self, choice: Event) -> Sequence[TokenLogprob]:
-        told = choice.get("logprobs")
-        content = told.get("content") if type(told) is dict else None
-        if type(content) is not list:
-            return ()
-        return [logprob_of(token) for token in content]
 
 
 def logprob_of(token: object) -> TokenLogprob:
