@@ -37,11 +37,13 @@ def backend_for(
     dialect: str | None = "maze",
     tls: ssl.SSLContext | None = None,
     uds: Path | None = None,
+    is_proven: bool = True,
     **config: Any,  # noqa: ANN401 - fields of ModalConfig
 ) -> HttpBackend:
     backend = HttpBackend(
         ModalConfig(**{"endpoints": urls, "api_key": Secret(KEY), "dialect": dialect, **config}),
         limits=limits,
+        is_proven=is_proven,
         transport=SocketTransport(tls=tls, uds=str(uds) if uds else None),
     )
     _backends.append(backend)

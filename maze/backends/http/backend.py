@@ -7,40 +7,38 @@ fails on the way is a FailedAttempt, which knows whether another attempt can hel
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import httpx
-import orjson
 
 from maze.backends.base import Cancellation, Completion, Deadline, Health, OnText, Request
 from maze.backends.dialects.base import Dialect, MalformedError
 from maze.backends.dialects.maze import MazeDialect
 from maze.backends.endpoints import Endpoint, Endpoints
+from maze.backends.http.asking import Asker
 from maze.backends.http.client import Client
 from maze.backends.http.detect import DIALECTS, detect
 from maze.backends.http.failures import Failures
-from maze.backends.http.generation import GenerationAttempt
 from maze.backends.http.limits import Call, Limits
+from maze.backends.http.proof import prove
 from maze.backends.http.redaction import Redaction
-from maze.backends.http.retry import FailedAttempt, retry
+from maze.backends.http.retry import Again, FailedAttempt, retry
 from maze.backends.http.route import Route
 from maze.backends.http.transport import SocketTransport
 from maze.backends.semaphore import Semaphore
 from maze.config import ModalConfig
-from maze.errors import InvalidArgumentError, MazeError, OutOfMemoryError, TimedOutError
+from maze.errors import MazeError, OutOfMemoryError, RequestRejectedError, TimedOutError
 from maze.memory import THREAD_BYTES, memory_for
-from maze.native_json import dumps
 from maze.threads import leave_signals_to_the_host
 
 _log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-WHOLE_SECS = 300.0
-"""How long a service that did not stream is asked for whole answers before streaming is tried again."""
+MAX_NAMED_MODELS = 20
+"""Most models that an error names."""
 
 
 class HttpBackend:
@@ -52,13 +50,17 @@ class HttpBackend:
         *,
         dialect: Dialect | None = None,
         limits: Limits | None = None,
+        is_proven: bool = False,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """`dialect` is one of a server that is known already, in place of the one that `config` names."""
+        """`dialect` is one of a server that is known already, in place of the one that `config` names.
+
+        A server that `is_proven` was seen to obey grammars; others have to show it before their first one.
+        """
         self._limits = limits or Limits()
         dialect = dialect or (DIALECTS[config.dialect] if config.dialect else None)
         self.name = dialect.backend if dialect else MazeDialect.backend
-        self._endpoints = Endpoints([Endpoint(url, dialect) for url in config.endpoints])
+        self._endpoints = Endpoints([Endpoint(url, dialect, is_proven=is_proven) for url in config.endpoints])
         self._model = config.model
         self._turns = Semaphore(self._limits.calls_under_way)
         self._closing = Cancellation()
@@ -142,32 +144,26 @@ class HttpBackend:
     def _generate_at(self, endpoint: Endpoint, request: Request, on_text: OnText) -> Completion:
         call = Call(request.deadline, request.cancellation)
         dialect = self._detect(endpoint, call)
-        model = request.model or self._model
-        if model is None and dialect.needs_model:
-            model = endpoint.models[0] if endpoint.models else None
-            if model is None:
+        model = self._model_at(endpoint, dialect, request.model, call)
+        asker = Asker(self._client, self._limits, endpoint, dialect, model, call)
+        if request.grammar is not None or request.token_mask is not None:
+            prove(asker.generate, endpoint, dialect, self._failures, call)
+        return asker.generate(request, on_text)
+
+    def _model_at(self, endpoint: Endpoint, dialect: Dialect, wanted: str | None, call: Call) -> str | None:
+        """The model to ask the endpoint for. Raises FailedAttempt for one that it does not have."""
+        model = wanted or self._model
+        if model is None:
+            if dialect.needs_model and not endpoint.models:
                 raise self._failures.unusable(f"{endpoint.url} lists no model; name one with MODAL_MODEL")
-        try:
-            data = dumps(dialect.fields(request, model, endpoint.vocabulary))
-        except orjson.JSONEncodeError as error:
-            raise InvalidArgumentError(f"the prompt, grammar or a stop text cannot be sent as JSON: {error}") from None
-
-        def generate(path: str) -> Completion:
-            generation = GenerationAttempt(self._client, self._limits, endpoint, dialect, model, request, on_text, call)
-            return generation.run(path, data)
-
-        streams = time.monotonic() >= endpoint.whole_until
-        if streams or dialect.whole_path is None:
-            try:
-                return generate(dialect.path(request))
-            except FailedAttempt as failed:
-                if failed.status not in (404, 405) or dialect.whole_path is None:
-                    raise
-        completion = generate(dialect.whole_path)
-        if streams:
-            _log.info("%s does not stream: using %s", endpoint.url, dialect.whole_path)
-            endpoint.whole_until = time.monotonic() + WHOLE_SECS
-        return completion
+            return endpoint.models[0] if dialect.needs_model else None
+        if dialect.takes_any_model and endpoint.models and model not in endpoint.models:
+            endpoint.models = self._list_models(endpoint, call)
+            if model not in endpoint.models:
+                known = ", ".join(map(self._redaction.text, endpoint.models[:MAX_NAMED_MODELS]))
+                problem = f"{endpoint.url} has no model {model[:200]!r}; it has: {known}"
+                raise FailedAttempt(RequestRejectedError(problem), Again.ELSEWHERE)
+        return model
 
     def _list_models(self, endpoint: Endpoint, call: Call) -> tuple[str, ...]:
         dialect = self._detect(endpoint, call)
@@ -188,6 +184,9 @@ class HttpBackend:
                 "models": list(map(self._redaction.text, endpoint.models)),
             }
             answer = self._client.get(endpoint, dialect.ready_path, call)
+            model = self._model_at(endpoint, dialect, None, call)
+            asker = Asker(self._client, self._limits, endpoint, dialect, model, call)
+            prove(asker.generate, endpoint, dialect, self._failures, call)
         except (FailedAttempt, MazeError) as failed:
             report["detail"] = str(failed)
             if isinstance(failed, OutOfMemoryError):
