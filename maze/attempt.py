@@ -20,6 +20,7 @@ from maze.backends.base import (
     Request,
 )
 from maze.check.cut_off import Judgement
+from maze.check.unenforced import only_checked
 from maze.errors import BadResponseError, ConstraintViolatedError, MazeError, Status, TruncatedError
 from maze.log import TRACE
 from maze.outcome import describe_violation, validation_error
@@ -54,7 +55,7 @@ class Attempted:
 
     request: Request
     completion: Completion
-    """Of an engine that failed, what is known of it, with the text that had arrived."""
+    """With the text that the engine was to go on from. Of an engine that failed, what is known and had come."""
     sent: float
     """When the engine was asked, by perf_counter() like the points in time after it."""
     answered: float
@@ -89,7 +90,7 @@ def attempts(
     for number in range(1, most + 1):
         made = attempt(backend, request, compiled, on_text, check)
         yield made
-        handed_out = on_text is not None and made.completion.text != ""
+        handed_out = on_text is not None and made.completion.text != request.continue_from
         if not made.may_do_better or handed_out or request.temperature == 0 or request.deadline.expired():
             return
         _log.debug("request %s, attempt %d of %d: %s", request.request_id, number, most, made.failure)
@@ -115,7 +116,7 @@ def attempt(
         answered = perf_counter()
         failure = _meant_by(error, compiled, request, check)
         known = Completion(
-            text=failure.partial_text,
+            text=request.continue_from + failure.partial_text,
             finish_reason=_FINISH_REASONS.get(error.status, FINISHED_ERROR),
             tokens_generated=failure.tokens_generated,
             model=failure.model or request.model,
@@ -125,6 +126,7 @@ def attempt(
         return Attempted(request, known, sent, answered, None, None, failure, may_do_better=False)
     answered = perf_counter()
     _log.log(TRACE, "request %s answered: %s", request.request_id, completion.text)
+    completion = replace(completion, text=request.continue_from + completion.text)
     return _check(
         Attempted(request, completion, sent, answered, None, None, None, may_do_better=False), compiled, check
     )
@@ -143,6 +145,8 @@ def _meant_by(error: MazeError, compiled: CompiledConstraints, request: Request,
 def _check(finished: Attempted, compiled: CompiledConstraints, check: Judge) -> Attempted:
     """Judge a finished text."""
     request, completion = finished.request, finished.completion
+    if completion.unenforced:
+        compiled = only_checked(compiled, completion.unenforced)
     try:
         may_be_cut_off = completion.finish_reason == FINISHED_LENGTH or bool(request.stop)
         judgement = check(completion.text.encode(), compiled, request.deadline.at, may_be_cut_off=may_be_cut_off)
@@ -210,7 +214,9 @@ def _hopeless(violated: ConstraintOutcome, request: Request) -> ConstraintViolat
 def _judged_by_us(error: TruncatedError, compiled: CompiledConstraints, request: Request, check: Judge) -> MazeError:
     """What becomes of a text that the service itself calls cut off: it need not know what the constraints are."""
     try:
-        judgement = check(error.partial_text.encode(), compiled, request.deadline.at, may_be_cut_off=True)
+        judgement = check(
+            (request.continue_from + error.partial_text).encode(), compiled, request.deadline.at, may_be_cut_off=True
+        )
     except (MazeError, UnicodeEncodeError):
         return error
     return error if judgement.hopeless is None else _hopeless(judgement.hopeless, request)

@@ -25,6 +25,7 @@ from maze.errors import CancelledError, ForkedError, InvalidArgumentError, MazeE
 from maze.field_checks import check_text, check_type
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
+from maze.grammar.continuation import after
 from maze.log import configure_logging
 from maze.memory import memory_for
 from maze.prompt import build_prompt
@@ -128,9 +129,15 @@ class Orchestrator:
                         deadline=request.deadline,
                     )
                 record.compiled = compiled
-                asked = replace(request, grammar=compiled.grammar, token_mask=compiled.token_mask)
+                request = record.request = replace(
+                    request,
+                    prompt=build_prompt(intent, options, compiled),
+                    grammar=after(compiled, options.continue_from, Budget(request.deadline.at)).grammar,
+                    token_mask=compiled.token_mask,
+                    json_schemas=tuple(part.check_schema for part in compiled.parts if part.check_schema is not None),
+                )
                 most = DEFAULT_MAX_ATTEMPTS if options.max_attempts is None else options.max_attempts
-                for made in attempts(backend, asked, compiled, on_text, check, most=most):
+                for made in attempts(backend, request, compiled, on_text, check, most=most):
                     record.attempts.append(made)
         except MazeError as error:
             failure = error
@@ -310,7 +317,7 @@ class Orchestrator:
     ) -> Request:
         """What the engine is asked, but for the constraints, which are not compiled yet."""
         return Request(
-            prompt=build_prompt(intent),
+            prompt=build_prompt(intent, options),
             grammar=None,
             token_mask=None,
             max_tokens=options.max_tokens if options.max_tokens is not None else self.config.max_tokens,
@@ -324,6 +331,9 @@ class Orchestrator:
             request_id=request_id or f"{random.getrandbits(128):032x}",
             deadline=deadline,
             cancellation=cancellation,
+            continue_from=options.continue_from,
+            reasoning_tokens=options.reasoning_tokens or 0,
+            top_logprobs=options.top_logprobs,
         )
 
 

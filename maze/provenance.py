@@ -93,7 +93,13 @@ class CallRecord:
             ),
             original_intent=self.intent.raw_input,
             parameters={
-                "prompt": request.prompt,
+                "prompt": request.prompt.text,
+                "prompt_form": request.prompt.form,
+                "system": request.prompt.system,
+                "messages": [{"role": message.role, "text": message.text} for message in request.prompt.messages],
+                "demands": request.prompt.demands,
+                "continue_from": request.continue_from,
+                "reasoning_tokens": request.reasoning_tokens,
                 "language": self.intent.language,
                 "current_file": self.intent.current_file,
                 "max_tokens": request.max_tokens,
@@ -136,6 +142,9 @@ class CallRecord:
             cache_hit=self.cache_hit,
             finish_reason=completion.finish_reason,
             attempts=tuple(map(_attempt, made)),
+            reasoning=completion.reasoning,
+            reasoning_tokens=completion.reasoning_tokens,
+            logprobs=completion.logprobs,
         )
 
 

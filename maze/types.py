@@ -280,15 +280,21 @@ class CompiledConstraints:
     """What an array of ConstraintIR became."""
 
     grammar: EngineGrammar | None
-    """None where nothing is enforced by a grammar."""
+    """None where nothing is enforced by a grammar. Of what comes after `continues`."""
     token_mask: TokenMask | None
     """Mask to enforce beside the grammar, or None."""
     parts: tuple[ConstraintPart, ...]
     """Every part in the caller's order."""
     joint_check: JointCheck | None = None
+    continues: str = ""
+    """The text that `grammar` goes on from; the parts are about the whole."""
     warnings: tuple[str, ...] = ()
     digest: str = ""
     """`sha256:<hex>` of grammar and mask, the same for equal constraints."""
+    demands: tuple[str, ...] = ()
+    """What they demand, for the model, a line each; see maze.grammar.compose.demands."""
+    packed_grammar: bytes = field(default=b"", compare=False, repr=False)
+    """`grammar` as a value to work with, for maze.grammar.ending; empty where there is none."""
     report_json: bytes = b"{}"
     """What maze_result_json() shows of a compilation beside its grammar, made once so that a hit costs no encoding."""
     compile_time_ms: float = field(default=0.0, compare=False)
@@ -374,6 +380,8 @@ class GenerationMetadata:
     """Whether max_tokens or the context cut the text off."""
     completed_from: int | None = None
     """Byte offset in the code from which on the text is the shortest legal ending, appended by libmaze."""
+    steered_from: int | None = None
+    """Byte offset in the code from which on the model wrote under a grammar of short endings, to end in time."""
     attempts: tuple[Attempt, ...] = ()
     """Every one of them; the code is the text of the last."""
     reasoning: str | None = None

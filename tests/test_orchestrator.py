@@ -89,7 +89,7 @@ def test_a_result_that_satisfies_its_constraints_succeeds_and_says_how_it_came_t
     assert set(provenance.versions) == {"libmaze", "llguidance", "python"}
     assert provenance.engine == {"version": "1"}
     (request,) = backend.requests
-    assert request.prompt == "a number\n\nLanguage: python\nFile: n.py"
+    assert request.prompt.text == "a number\n\nLanguage: python\nFile: n.py"
     assert request.grammar is not None
     assert request.grammar.rules.startswith("start: ")
     assert (request.max_tokens, request.temperature, request.top_p) == (9, 0.7, 1.0)
@@ -100,7 +100,7 @@ def test_a_result_that_satisfies_its_constraints_succeeds_and_says_how_it_came_t
 def test_the_prompt_goes_before_the_raw_input() -> None:
     backend = ScriptedBackend(["x"])
     orchestrator(backend).generate(Intent("raw", prompt="made from it"))
-    assert backend.requests[0].prompt == "made from it"
+    assert backend.requests[0].prompt.text == "made from it"
 
 
 def test_the_same_constraints_are_compiled_once() -> None:
@@ -286,8 +286,8 @@ def test_a_time_beyond_all_locks_is_taken() -> None:
 
 def test_a_batch_gives_every_intent_its_own_result() -> None:
     def refuse_odd(request: Request) -> None:
-        if int(request.prompt) % 2:
-            raise EngineUnavailableError(f"not {request.prompt}")
+        if int(request.prompt.text) % 2:
+            raise EngineUnavailableError(f"not {request.prompt.text}")
 
     count = MAX_CONCURRENT_BATCH + 5
     backend = ScriptedBackend([refuse_odd, "1"])

@@ -64,6 +64,7 @@ def test_an_answer_has_the_fields_of_the_contract() -> None:
         "request_id": "r-1",
         "cut": False,
         "completed_from": None,
+        "steered_from": None,
         "reasoning": None,
         "reasoning_tokens": None,
         "logprobs": None,
@@ -89,7 +90,7 @@ def test_the_engine_gets_every_option_as_it_was_given() -> None:
         }
         assert post(service, body).status_code == 200
     (request,) = backend.requests
-    assert (request.prompt, request.max_tokens, request.temperature) == ("p", 5, 1.0)
+    assert (request.prompt.text, request.max_tokens, request.temperature) == ("p", 5, 1.0)
     assert (request.top_p, request.top_k, request.seed, request.stop) == (0.5, 3, 7, ("END",))
     assert (request.model, request.request_id, request.grammar, request.token_mask) == ("a-model", "r", None, None)
 
@@ -139,7 +140,7 @@ def test_the_language_of_a_request_is_told_to_the_model_as_the_library_does() ->
     with running_service(backend) as service:
         assert post(service, {"prompt": "p", "context": {"language": "python"}}).status_code == 200
     Orchestrator(MazeConfig(), backend=backend).generate(Intent("p", language="python"))
-    served, called = (request.prompt for request in backend.requests)
+    served, called = (request.prompt.text for request in backend.requests)
     assert served == called == "p\n\nLanguage: python"
 
 

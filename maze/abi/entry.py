@@ -16,7 +16,7 @@ from typing import Any
 from maze.abi.library import Ffi, Lib, Pointer
 from maze.abi.read import Reader, decode_constraints
 from maze.abi.write import Writer, c_text
-from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environment
+from maze.config import ENVIRONMENT_VARIABLES, PROXY_VARIABLES, MazeConfig, config_from_environment
 from maze.errors import ConfigurationError, Status
 from maze.log import set_sink
 from maze.memory import Ledger, memory_for, set_ledger
@@ -257,7 +257,8 @@ class _Library:
 
     def _environment(self) -> dict[str, str]:
         """What the host's environment says now; os.environ is a copy from the start of Python."""
-        values = {name: self._lib.host_environment(name.encode()) for name in ENVIRONMENT_VARIABLES}
+        names = (*ENVIRONMENT_VARIABLES, *PROXY_VARIABLES)
+        values = {name: self._lib.host_environment(name.encode()) for name in names}
         return {name: os.fsdecode(self._ffi.string(value)) for name, value in values.items() if value}
 
     def shutdown(self) -> int:

@@ -17,12 +17,12 @@ from maze.backends.dialects.base import (
     text_of,
     token_ids_of,
 )
-from maze.backends.dialects.openai import listed_models
+from maze.backends.dialects.chunks import listed_models
 from maze.backends.vocabulary import check_vocabulary
 from maze.errors import ConstraintViolatedError, ContradictionError, UnsupportedConstraintError
 from maze.grammar.llguidance import engine_text
 from maze.grammar.special_tokens import may_spell_special_token
-from maze.types import TokenMask
+from maze.types import PromptForm, TokenMask
 
 _FORBIDDEN_BIAS = -1e9
 """Logit bias of a forbidden token: no other token, however unlikely, loses to it.
@@ -75,7 +75,7 @@ class LlamaCppDialect(Dialect):
         vocabulary = self._vocabulary or vocabulary
         grammar = request.grammar
         fields: dict[str, Any] = {
-            "prompt": f"{self._prompt_prefix}{request.prompt}{self._prompt_suffix}",
+            "prompt": self._prompt_of(request),
             "n_predict": min(request.max_tokens, _MOST_TOKENS),
             "samplers": ["temperature", "top_k", "top_p"],
             "temperature": request.temperature,
@@ -109,6 +109,11 @@ class LlamaCppDialect(Dialect):
             forced_tokens = special is not None and not may_spell_special_token(grammar, special)
             fields["grammar"] = engine_text(grammar, forced_tokens=forced_tokens)
         return fields
+
+    def _prompt_of(self, request: Request) -> str:
+        if request.prompt.form is PromptForm.RAW:
+            return request.prompt.raw() + request.continue_from
+        return f"{self._prompt_prefix}{request.prompt.turn()}{self._prompt_suffix}{request.continue_from}"
 
     def _bias(self, mask: TokenMask, vocabulary: int | None) -> list[list[float]]:
         """Forbid tokens; those that end an answer stay allowed unless they are forbidden themselves."""
