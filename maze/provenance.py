@@ -141,6 +141,9 @@ class CallRecord:
             validation_time_ms=_validation_time_ms(made),
             cache_hit=self.cache_hit,
             finish_reason=completion.finish_reason,
+            cut=last.cut,
+            completed_from=last.completed_from,
+            steered_from=last.steered_from,
             attempts=tuple(map(_attempt, made)),
             reasoning=completion.reasoning,
             reasoning_tokens=completion.reasoning_tokens,
@@ -149,7 +152,6 @@ class CallRecord:
 
 
 def _attempt(made: Attempted) -> Attempt:
-    outcomes = () if made.validation is None else made.validation.outcomes
     return Attempt(
         seed=made.request.seed,
         status=made.status,
@@ -157,7 +159,7 @@ def _attempt(made: Attempted) -> Attempt:
         finish_reason=made.completion.finish_reason,
         total_time_ms=((made.checked or made.answered) - made.sent) * 1000,
         error=str(made.failure) if made.failure else None,
-        violations=tuple(outcome for outcome in outcomes if outcome.satisfied is False),
+        violations=made.violated,
     )
 
 
