@@ -36,6 +36,7 @@ FLOORS = (
     ("maze.backends",),
     ("maze.engine",),
     ("maze.cache", "maze.prompt"),
+    ("maze.steering", "maze.verdict"),
     ("maze.attempt", "maze.provenance"),
     ("maze.batch", "maze.stream"),
     ("maze.orchestrator",),

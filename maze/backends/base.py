@@ -169,7 +169,9 @@ FINISHED_STOP = "stop"
 """The grammar was complete, a stop text came, or the model ended its answer."""
 FINISHED_LENGTH = "length"
 """max_tokens or the context was used up."""
-FINISHED = (FINISHED_STOP, FINISHED_LENGTH)
+FINISHED_COMPLETED = "completed"
+"""It was cut off, and libmaze has appended the shortest ending."""
+FINISHED = (FINISHED_STOP, FINISHED_LENGTH, FINISHED_COMPLETED)
 """How a text can end that is there as a whole."""
 FINISHED_CANCELLED = "cancelled"
 FINISHED_TIMED_OUT = "timed_out"
@@ -226,6 +228,10 @@ class Backend(Protocol):
 
     name: str
     """How provenance calls it: "llama_cpp", "modal", "vllm", ..."""
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it is known to go on from a text (`continue_from`) under the grammar of what comes after it."""
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         """Generate until the text is finished, handing each piece to `on_text` once.

@@ -92,6 +92,7 @@ class EmbeddedEngine:
     """
 
     name = "llama_cpp"
+    can_go_on = True
 
     def __init__(self, model_path: Path | None = None, *, threads: int | None = None) -> None:
         self._model_path = model_path

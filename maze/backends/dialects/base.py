@@ -55,6 +55,8 @@ class Dialect(Protocol):
     """Whether a request must name its model."""
     takes_first_model: bool = True
     """Whether the first model that is listed is the one to ask where none is named; else it must be the only one."""
+    can_go_on: bool = False
+    """Whether an answer goes on from `continue_from` of a request."""
     ends_with_done: bool = True
     """Whether `data: [DONE]` ends a stream; otherwise the event that finishes the answer does."""
     may_lack_done: bool = False

@@ -51,6 +51,7 @@ class LlamaCppDialect(Dialect):
     generate_path = "/completion"
     version_field = "build_info"
     needs_model = False
+    can_go_on = True
     ends_with_done = False
 
     def __init__(

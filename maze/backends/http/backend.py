@@ -72,6 +72,11 @@ class HttpBackend:
         routes = {url: Route(url, config) for url in config.endpoints}
         self._client = Client(transport or SocketTransport(proxies=config.proxies), routes, self._failures)
 
+    @property
+    def can_go_on(self) -> bool:
+        """False until it is known what the endpoints are. See `Backend.can_go_on`."""
+        return all(endpoint.dialect is not None and endpoint.dialect.can_go_on for endpoint in self._endpoints.all)
+
     def generate(self, request: Request, on_text: OnText) -> Completion:
         """Generate at one of the endpoints. See `Backend.generate`."""
         if not self._turns.acquire(request.deadline, request.cancellation):
