@@ -1,8 +1,8 @@
 """Generations of the embedded model, judged by libraries that share nothing with libmaze.
 
 `python -m benchmarks.judged_generations [--generations N] [--kind KIND] [--sets N] [--max-tokens N] ...`: the sets are
-those of judged_sets.jsonl, one a line, each asked N times at temperature 1.0. Told are the calls that failed and why, how
-many attempts the others took, and texts that libmaze called a success and a judge did not.
+those of judged_sets.jsonl, one a line, each asked N times at temperature 1.0. Told are the calls that failed and why,
+how many attempts the others took, and texts that libmaze called a success and a judge did not.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from maze.backends.base import (
     Request,
 )
 from maze.check.cut_off import Judgement
+from maze.check.unenforced import only_checked
 from maze.errors import (
     BadResponseError,
     CancelledError,
@@ -33,8 +34,9 @@ from maze.errors import (
 from maze.grammar.budget import Budget
 from maze.grammar.continuation import CannotFollowError, rest_after
 from maze.log import TRACE
+from maze.prompt import corrected
 from maze.steering import HALF_A_CHARACTER, WholeCharacters, generate_in_time
-from maze.types import CompiledConstraints, ValidationResult, WhenCutOff
+from maze.types import CompiledConstraints, ConstraintOutcome, ValidationResult, WhenCutOff
 from maze.verdict import verdict_on
 
 _log = logging.getLogger(__name__)
@@ -89,6 +91,12 @@ class Attempted:
     def status(self) -> Status:
         return self.failure.status if self.failure else Status.OK
 
+    @property
+    def violated(self) -> tuple[ConstraintOutcome, ...]:
+        """What its text breaks."""
+        outcomes = () if self.validation is None else self.validation.outcomes
+        return tuple(outcome for outcome in outcomes if outcome.satisfied is False)
+
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
@@ -104,17 +112,22 @@ class Attempts:
     def make(self, request: Request, *, most: int) -> Iterator[Attempted]:
         """Attempt it up to `most` times, each with the next seed, until the text breaks nothing that was only checked.
 
-        All have the same deadline. There is one where another could not do better: if text was handed to `on_text`,
-        which cannot be taken back, or at temperature 0, where the text would be the same.
+        All have the same deadline. In a chat the model is told what is wrong with its last text. No other is made if
+        text was handed to `on_text`, which cannot be taken back, or where it would be the same again: at temperature 0,
+        if the model cannot be told.
         """
+        prompt = request.prompt
         for number in range(1, most + 1):
             made = self._attempt(request)
             yield made
             handed_out = self.on_text is not None and made.completion.text != request.continue_from
-            if not made.may_do_better or handed_out or request.temperature == 0 or request.deadline.expired():
+            if not made.may_do_better or handed_out or request.deadline.expired():
                 return
             _log.debug("request %s, attempt %d of %d: %s", request.request_id, number, most, made.failure)
-            request = replace(request, seed=(request.seed + 1) % _SEEDS)
+            told = corrected(prompt, made.completion.text, made.violated)
+            if request.temperature == 0 and told == prompt:
+                return
+            request = replace(request, prompt=told, seed=(request.seed + 1) % _SEEDS)
 
     def _attempt(self, request: Request) -> Attempted:
         """Ask the engine and check its text; complete it, if it was cut off and that is wanted."""
@@ -168,13 +181,15 @@ class Attempts:
 
     def _checked(self, made: Attempted) -> Attempted:
         """Judge a text."""
-        request, completion = made.request, made.completion
+        request, completion, compiled = made.request, made.completion, self.compiled
+        if completion.unenforced:
+            compiled = only_checked(compiled, completion.unenforced)
         try:
             may_be_cut_off = completion.finish_reason == FINISHED_LENGTH or (
                 bool(request.stop) and completion.finish_reason == FINISHED_STOP
             )
             judgement = self.check(
-                completion.text.encode(), self.compiled, request.deadline.at, may_be_cut_off=may_be_cut_off
+                completion.text.encode(), compiled, request.deadline.at, may_be_cut_off=may_be_cut_off
             )
         except UnicodeEncodeError as error:
             problem = f"the text of the engine holds a lone surrogate, U+{ord(error.object[error.start]):04X}"

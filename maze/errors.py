@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 
 class Status(IntEnum):
@@ -61,6 +61,8 @@ class MazeError(Exception):
         self.tokens_generated: int | None = None
         self.prompt_tokens: int | None = None
         self.model: str | None = None
+        self.result: Any = None
+        """The GenerationResult or ValidationResult whose raise_for_status() raised it."""
 
     def keeping(self, error: MazeError) -> Self:
         """Stand in for `error`: take over what that has of the generation."""
@@ -144,3 +146,8 @@ class ForkedError(MazeError):
 
 class InternalError(MazeError):
     status = Status.INTERNAL_ERROR
+
+
+def error_of(status: Status, message: str) -> MazeError:
+    """The exception that stands for a status other than OK, and STARTUP_FAILED, with which no Python begins."""
+    return next(error for error in MazeError.__subclasses__() if error.status is status)(message)

@@ -134,8 +134,9 @@ class Orchestrator:
                     prompt=build_prompt(intent, options, compiled),
                     grammar=after(compiled, options.continue_from, Budget(request.deadline.at)).grammar,
                     token_mask=compiled.token_mask,
+                    json_schemas=tuple(part.check_schema for part in compiled.parts if part.check_schema is not None),
                 )
-                most = DEFAULT_MAX_ATTEMPTS if options.max_attempts is None else options.max_attempts
+                most = options.max_attempts or self.config.max_attempts or DEFAULT_MAX_ATTEMPTS
                 attempts = Attempts(backend, compiled, on_text, check, options.when_cut_off)
                 for made in attempts.make(request, most=most):
                     record.attempts.append(made)

@@ -152,7 +152,6 @@ class CallRecord:
 
 
 def _attempt(made: Attempted) -> Attempt:
-    outcomes = made.validation.outcomes if made.validation else ()
     return Attempt(
         seed=made.request.seed,
         status=made.status,
@@ -160,7 +159,7 @@ def _attempt(made: Attempted) -> Attempt:
         finish_reason=made.completion.finish_reason,
         total_time_ms=((made.checked or made.answered) - made.sent) * 1000,
         error=str(made.failure) if made.failure else None,
-        violations=tuple(outcome for outcome in outcomes if outcome.satisfied is False),
+        violations=made.violated,
     )
 
 

@@ -32,6 +32,7 @@ class Writer:
         code: str = "",
         error: str | None = None,
         report: bytes | None = None,
+        finish_reason: str = "",
         tokens_generated: int = 0,
     ) -> Pointer:
         """Make the one result of a call. The only place that decides what a C string can hold."""
@@ -55,6 +56,7 @@ class Writer:
             0 if error is None else len(raw_error),
             raw_report,
             len(raw_report),
+            c_text(finish_reason),
             tokens_generated,
         )
 
@@ -70,6 +72,7 @@ class Writer:
             code=result.code,
             error=result.error,
             report=encode(report),
+            finish_reason=result.metadata.finish_reason,
             tokens_generated=result.metadata.tokens_generated or 0,
         )
 

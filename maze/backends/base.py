@@ -153,6 +153,8 @@ class Request:
     """The answer begins with this text, and the model goes on from it."""
     reasoning_tokens: int = 0
     """Tokens that the model may think before the answer, outside the grammar; beside max_tokens."""
+    json_schemas: tuple[str, ...] = ()
+    """The JSON Schemas among the constraints, in the caller's order, for engines that take no grammar."""
     top_logprobs: int | None = None
     """Likeliest tokens to tell beside the log-probability of each token; None for no log-probabilities."""
 
@@ -196,6 +198,8 @@ class Completion:
     """What the model thought before the answer; None where it was not asked to."""
     reasoning_tokens: int | None = None
     """How many tokens of `tokens_generated` were that; None where the engine does not tell them apart."""
+    unenforced: str = ""
+    """Why the engine is not known to enforce what it was handed; empty if it does."""
     logprobs: tuple[TokenLogprob, ...] | None = None
     """Of the tokens of `text`; None where they were not asked for, or the engine gives none."""
 
@@ -217,8 +221,9 @@ OnText = Callable[[str], bool | None]
 class Backend(Protocol):
     """An inference engine. Safe for use from many threads at once.
 
-    A backend never weakens a request: a grammar or mask that it cannot hand to its engine is an
-    UnsupportedConstraintError. It raises only errors of maze.errors, with the text that had arrived as `partial_text`.
+    A backend never weakens a request in silence: a grammar that its engine does not take, or not as a whole, is told by
+    `Completion.unenforced`, and a mask that it cannot hand over is an UnsupportedConstraintError. It raises only errors
+    of maze.errors, with the text that had arrived as `partial_text`.
     """
 
     name: str

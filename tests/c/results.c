@@ -224,8 +224,11 @@ static void accessors_answer_for_what_is_no_result(void)
 {
     CHECK(maze_result_status(NULL) == MAZE_INVALID_ARGUMENT);
     CHECK(strcmp(maze_result_json(NULL), "{}") == 0);
+    CHECK(strcmp(maze_result_finish_reason(NULL), "") == 0);
     GenerationResultFFI *result = some_result();
+    CHECK(strcmp(maze_result_finish_reason(result), "") == 0); /* nothing was generated */
     maze_free_result(result);
+    CHECK(strcmp(maze_result_finish_reason(result), "") == 0);
     CHECK(maze_result_status(result) == MAZE_INVALID_ARGUMENT);
     CHECK(strcmp(maze_result_json(result), "{}") == 0);
     CHECK(maze_result_status((GenerationResultFFI *)(void *)0x10) == MAZE_INVALID_ARGUMENT);

@@ -124,6 +124,7 @@ class GenerationAttempt:
         finish_reason = FINISHED_STOP if stops.found else reader.finish_reason
         assert finish_reason is not None  # noqa: S101 - check() has looked
         engine: dict[str, Any] = {"endpoint": self.endpoint.url, "dialect": self.dialect.name}
+        engine |= self.dialect.told(request, self.model)
         if self.endpoint.version is not None:
             engine["version"] = self.endpoint.version
         tokens = reader.tokens_generated
@@ -137,6 +138,7 @@ class GenerationAttempt:
             first_token_ms=first_text_ms,
             reasoning=reader.reasoning,
             reasoning_tokens=reader.reasoning_tokens,
+            unenforced=self.dialect.unenforced(request, self.model),
             logprobs=tuple(reader.logprobs) or None,
             engine=engine
             | {name: self.client.failures.redaction.values(values) for name, values in reader.engine.items()},
@@ -187,6 +189,8 @@ class GenerationAttempt:
             yield text
             if not self.dialect.ends_with_done and reader.finish_reason is not None:
                 return
+        if self.dialect.may_lack_done and reader.finish_reason is not None:
+            return
         raise MalformedError("it ended without its last event" + (", [DONE]" if self.dialect.ends_with_done else ""))
 
     def _told(self, error: Event, reader: AnswerReader) -> FailedAttempt:
