@@ -9,11 +9,9 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 from rich.text import Text
 from typer.core import TyperGroup
@@ -37,9 +35,9 @@ from maze.cli.output import failing, print_json, say_error, stderr, stdout, wait
 from maze.cli.serving import serve
 from maze.errors import ConfigurationError, EngineUnavailableError, InvalidArgumentError, Status
 from maze.exit_codes import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, OUTPUT_LOST
-from maze.grammar.llguidance import engine_text
 from maze.orchestrator import Orchestrator
 from maze.outcome import validation_error, what_is_wrong
+from maze.report import grammar_text, report_call, report_of
 
 app = typer.Typer(
     name="maze",
@@ -124,12 +122,11 @@ def compile_(
     with failing(as_json), Orchestrator() as maze:
         constraints = constraints_of(schema, grammar, regex)
         compiled, _ = maze.compile(constraints, language, on_unenforceable(report))
-    grammar_text = None if compiled.grammar is None else engine_text(compiled.grammar)
     if as_json:
-        print_json({"grammar": grammar_text, **orjson.loads(compiled.report_json)})
+        print_json(report_of(compiled))
         return
-    if grammar_text is not None:
-        sys.stdout.write(grammar_text.rstrip("\n") + "\n")
+    if (grammar_of_all := grammar_text(compiled)) is not None:
+        sys.stdout.write(grammar_of_all.rstrip("\n") + "\n")
     console = stderr()
     for part in compiled.parts:
         console.print(Text(f"{part.handling.value}: {part.path} ({part.name}) {part.reason}".rstrip(), "dim"))
@@ -157,8 +154,7 @@ def validate(
     failure = validation_error(validation)
     status = failure.status if failure else Status.OK
     if as_json:
-        error = {} if failure is None else {"error": str(failure)}
-        print_json({"status": f"MAZE_{status.name}", **error, "validation": validation})
+        print_json(report_of(validation))
         raise typer.Exit(int(status))
     console = stdout()
     for outcome in validation.outcomes:
@@ -184,7 +180,7 @@ def health(as_json: Json = False) -> None:
         found = maze.health()
     status = Status.OK if found.ready else EngineUnavailableError.status
     if as_json:
-        print_json({"status": f"MAZE_{status.name}", **asdict(found)})
+        print_json(report_of(found))
     else:
         for endpoint in found.endpoints:
             ready = bool(endpoint.get("ready"))
@@ -200,7 +196,7 @@ def models(as_json: Json = False) -> None:
     with failing(as_json), Orchestrator() as maze, waiting("asking the engine", as_json):
         names = maze.models()
     if as_json:
-        print_json({"status": "MAZE_OK", "models": names})
+        print_json(report_call(Status.OK, models=names))
     else:
         # Whoever runs the service chose the names; they are not to steer a terminal.
         shown = ("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name) for name in names)
@@ -226,7 +222,7 @@ def doctor(as_json: Json = False) -> None:
     failed = any(check.verdict is Verdict.PROBLEM for check in checks)
     status = ConfigurationError.status if failed else Status.OK
     if as_json:
-        print_json({"status": f"MAZE_{status.name}", "checks": checks})
+        print_json(report_call(status, "something is wrong, see checks" if failed else None, checks=checks))
     raise typer.Exit(int(status))
 
 

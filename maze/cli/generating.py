@@ -27,6 +27,7 @@ from maze.json_text import parse
 from maze.messages import messages_of
 from maze.orchestrator import Orchestrator
 from maze.ranges import MAX_STOP_TEXTS
+from maze.report import report_of
 from maze.types import OPTION_RANGES, GenerationOptions, Intent, Message, PromptForm, WhenCutOff
 
 MAX_TIMEOUT_SECS = 4_000_000
@@ -140,8 +141,7 @@ def generate(
             as_it_comes = not as_json and (max_attempts or 1) == 1
             result = maze.generate(intent, constraints, options, on_text=show if as_it_comes else None)
     if as_json:
-        shown = ("success", "code", "error", "provenance", "validation", "metadata")
-        print_json({"status": f"MAZE_{result.status.name}", **{name: getattr(result, name) for name in shown}})
+        print_json(report_of(result))
     else:
         if not as_it_comes:
             sys.stdout.write(result.code)
