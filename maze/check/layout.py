@@ -71,35 +71,62 @@ def _matcher(language: str, start: str) -> Matcher:
 def source_tokens(text: str, language: str) -> Iterator[SourceToken]:
     """The tokens of a program: what the grammar's file says is taken whole, words, and single signs."""
     known = find_language(language)
-    is_indented = known is not None and known.newlines is Newlines.INDENTING
-    gap, line_begins, levels, brackets = "", True, [0], 0
+    if known is not None and known.newlines is Newlines.INDENTING:
+        return _indented_tokens(text, language)
+    return _tokens(text, language)
+
+
+def _tokens(text: str, language: str) -> Iterator[SourceToken]:
+    gap = ""
     for found in _pattern(language).finditer(text):
-        kind, token = found.lastgroup, found[0]
-        if kind in ("comment", "space"):
-            breaks = token.count("\n") if kind == "space" or not is_indented else 0
-            if is_indented and brackets:
-                breaks = 0
-            if breaks:
-                line_begins = True
-            gap = _together(gap, "\n" * min(breaks, 2) or " ")
+        if found.lastgroup in ("comment", "space"):
+            breaks = gap.count("\n") + found[0].count("\n")
+            gap = "\n" * min(breaks, 2) or " "
+        else:
+            yield SourceToken(found[0], found.start(), gap)
+            gap = ""
+
+
+_COMPOUND = frozenset(
+    ("if", "elif", "else", "for", "while", "try", "except", "finally", "with", "def", "class", "async", "case")
+)
+"""Words of Python with which a line begins that may hold a statement behind its colon."""
+
+
+def _indented_tokens(text: str, language: str) -> Iterator[SourceToken]:
+    """The same where lines and their indentation count: each statement begins a line."""
+    levels = [0]
+    brackets = lambdas = deeper = 0
+    first = ""
+    depth: int | None = 0  # of the statement that begins next; None within one
+    breaks, blank = 0, False
+    for found in _pattern(language).finditer(text):
+        piece = found[0]
+        if found.lastgroup in ("comment", "space"):
+            lines = 0 if brackets or found.lastgroup == "comment" else re.sub(r"\\\r?\n", "", piece).count("\n")
+            breaks, blank = breaks + lines, True
             continue
-        depth = None
-        if is_indented and line_begins:
+        if breaks or not first:
             column = len(text[text.rfind("\n", 0, found.start()) + 1 : found.start()].expandtabs())
             while levels[-1] > column:
                 levels.pop()
             if column > levels[-1]:
                 levels.append(column)
-            depth = len(levels) - 1
-        line_begins = False
-        brackets += (token in _OPENING) - (token in _CLOSING)
-        yield SourceToken(token, found.start(), gap, depth)
-        gap = ""
-
-
-def _together(gap: str, more: str) -> str:
-    breaks = min(gap.count("\n") + more.count("\n"), 2)
-    return "\n" * breaks or " "
+            first, lambdas, deeper, depth = piece, 0, 0, len(levels) - 1
+        if piece == ";" and not brackets:
+            depth = len(levels) - 1 + deeper
+            continue
+        gap = "\n" * min(breaks, 3) or (" " if blank else "")
+        yield SourceToken(piece, found.start(), gap, depth)
+        depth, breaks, blank = None, 0, False
+        brackets += (piece in _OPENING) - (piece in _CLOSING)
+        lambdas += piece == "lambda" and not brackets
+        if piece == ":" and not brackets:
+            if lambdas:
+                lambdas -= 1
+            elif first in _COMPOUND and not deeper:
+                deeper = 1
+                depth = len(levels)
 
 
 @cache
@@ -202,8 +229,10 @@ class _Layout:
         before = self._tokens[number - 1].text if number else ""
         if token.depth is not None:
             indentation = INDENTATION * token.depth
-            blank_lines = ("\n" * count for count in range(len(token.gap), 0, -1)) if number else iter(("",))
-            yield from (f"{lines}{indentation}" for lines in (*blank_lines, *(("\n\n", "\n\n\n") if number else ())))
+            blank_lines = (
+                ("\n" * count for count in range(max(token.gap.count("\n"), 1), 0, -1)) if number else iter(("",))
+            )
+            yield from (f"{lines}{indentation}" for lines in blank_lines)
             return
         here = [" "] if self._must_be_parted(before, token) else ["", " "]
         if token.gap and before[-1:] in _JOINED and token.text[:1] in _JOINED:

@@ -136,6 +136,9 @@ def _reason_of_pattern(base: Structure) -> str:
 def _alone(base: Structure, budget: Budget) -> EngineGrammar:
     """The grammar of one structure without anything beside it."""
     if isinstance(base, GrammarStructure):
+        written = base.group.parts[0].check_grammar
+        if written is not None and base.group.is_as_checked:
+            return written
         return cfg_to_lark(base.group.lowered.read_whole or base.group.cfg(budget), budget)
     if not isinstance(base, SchemaStructure):
         raise InternalError(f"{base.path} is neither a schema nor a grammar")
