@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import random
+import re
 import subprocess
 import sys
 import sysconfig
@@ -16,6 +17,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from textwrap import dedent
+
+import tree_sitter_c
+import ziglang
+from tree_sitter import Language, Parser
 
 BUILD = Path(__file__).parent.parent / "build" / "language-tools"
 """Where tools that come from npm and PyPI are installed on demand."""
@@ -148,7 +155,92 @@ def _json_values() -> Iterator[str]:
             yield json.dumps(each, ensure_ascii=False, indent=2)
 
 
+# ------------------------------------------------------------------------------------------------ Zig
+
+_ZIG = Path(ziglang.__file__).parent
+_ZIG_FUNCTION = re.compile(
+    r"^( *)((?:pub |export |inline |noinline )*fn .*(?:\n\1[^}\n].*|\n)*\n\1\}) *$", re.MULTILINE
+)
+"""As `zig fmt` prints it, with more than one line."""
+_ZIG_COMPLAINT = re.compile(r"(\d+)\.zig:\d+:\d+: error: (.*)")
+
+
+def _zig_fmt(texts: Sequence[str], *options: str) -> tuple[Verdicts, list[str]]:
+    """What `zig fmt` complains of in each text, and what it makes of them, by one process."""
+    with TemporaryDirectory() as folder:
+        paths = [Path(folder, f"{number}.zig") for number in range(len(texts))]
+        for path, text in zip(paths, texts, strict=True):
+            path.write_text(text, encoding="utf-8")
+        ended = subprocess.run([_ZIG / "zig", "fmt", *options, folder], capture_output=True, text=True, check=False)
+        complaints = {int(number): what for number, what in reversed(_ZIG_COMPLAINT.findall(ended.stderr))}
+        if ended.stderr and not complaints:
+            raise RuntimeError(ended.stderr)
+        return [complaints.get(number) for number in range(len(texts))], [path.read_text("utf-8") for path in paths]
+
+
+def _zig_judge(texts: Sequence[str]) -> Verdicts:
+    return _zig_fmt(texts, "--check")[0]
+
+
+def _zig_formatted(texts: Sequence[str]) -> list[str | None]:
+    return [None if what else text for what, text in zip(*_zig_fmt(texts), strict=True)]
+
+
+def _zig_files() -> Iterator[str]:
+    return (text for text in sources((_ZIG / "lib" / "std", "**/*.zig")) if len(text) < 60_000)
+
+
+def _zig_functions() -> Iterator[str]:
+    """Those of all files in one order that tells nothing, without the indentation they have there."""
+    found = [dedent(each[0]) for text in _zig_files() for each in _ZIG_FUNCTION.finditer(text)]
+    random.Random(3).shuffle(found)
+    return iter(found)
+
+
+# ------------------------------------------------------------------------------------------------ C
+
+_DIRECTIVE = re.compile(r"^[ \t]*#", re.MULTILINE)
+
+
+@cache
+def _c_parser() -> Parser:
+    return Parser(Language(tree_sitter_c.language()))
+
+
+def _c_judge(texts: Sequence[str]) -> Verdicts:
+    verdicts: Verdicts = []
+    for text in texts:
+        node = _c_parser().parse(text.encode()).root_node
+        while error := next((each for each in node.children if each.has_error), None):
+            node = error
+        broken = node.has_error or node.is_missing
+        verdicts.append(f"{node.type}: {(node.text or b'').decode()[:60]!r}" if broken else None)
+    return verdicts
+
+
+def _c_files() -> Iterator[str]:
+    """Of libc's and of the run time of C on Windows."""
+    libc = _ZIG / "lib" / "libc"
+    return (text for text in sources((libc / "musl", "src/**/*.c"), (libc / "mingw", "**/*.c")) if len(text) < 60_000)
+
+
+def _c_functions() -> Iterator[str]:
+    """Those that the judge parses and that no directive of the preprocessor cuts."""
+    for text in _c_files():
+        for node in _c_parser().parse(text.encode()).root_node.children:
+            function = (node.text or b"").decode()
+            if node.type == "function_definition" and not node.has_error and not _DIRECTIVE.search(function):
+                yield function
+
+
+def _clang_format(texts: Sequence[str]) -> list[str | None]:
+    command = [pip_tool("clang-format") / "clang_format" / "data" / "bin" / "clang-format", "--style=LLVM"]
+    return [each.stdout if each.returncode == 0 else None for each in run_for_each([*map(str, command)], texts)]
+
+
 ENTRIES: tuple[Entry, ...] = (
+    Entry("c", _c_judge, _c_files, _c_functions, _clang_format),
     Entry("json", _json_judge, _json_files, _json_values),
     Entry("python", _python_judge, _python_files, _python_functions, _black),
+    Entry("zig", _zig_judge, _zig_files, _zig_functions, _zig_formatted),
 )

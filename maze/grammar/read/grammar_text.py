@@ -43,6 +43,8 @@ def lower_grammar(text: str, language: str | None, path: str, budget: Budget) ->
         text.encode()
     except UnicodeEncodeError:
         raise InvalidConstraintError(f"{path} holds half of a surrogate pair, which is no character") from None
+    if text.startswith("\ufeff"):
+        raise InvalidConstraintError(f"{path} begins with a byte order mark, U+FEFF; leave it out")
     if text.lstrip().startswith("{"):
         return lower_braid(text, language, path, budget)
     if _LANGUAGE.search(text) and len(text) <= _MAX_KEPT_CHARACTERS:
