@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from maze.errors import InvalidConstraintError, LimitExceededError
+from maze.errors import InvalidArgumentError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.languages import find_language
@@ -22,8 +22,8 @@ from maze.grammar.read.lark.languages import for_the_printer
 from maze.threads import run_with_big_stack
 
 INDENTATION = "    "
-MAX_TRIES = 60
-"""Most blanks that are tried for each token of a text, on average, before its layout is given up."""
+MAX_TRIES = 2_000
+"""Most blanks that are tried before one more token of a text fits, before its layout is given up."""
 
 _OPENING, _CLOSING = "([{", ")]}"
 _JOINED = frozenset("+-*/%&|^<>=!?.:~@")
@@ -42,7 +42,7 @@ class SourceToken:
     """Of the first token of a line in a language where indentation counts: how deep that is."""
 
 
-class LayoutError(InvalidConstraintError):
+class LayoutError(InvalidArgumentError):
     """A text has no layout in the grammar of its language. `offset` is the place of the token that does not fit."""
 
     def __init__(self, message: str, offset: int) -> None:
@@ -53,7 +53,7 @@ class LayoutError(InvalidConstraintError):
 def laid_out(text: str, language: str, start: str = "file") -> str:
     """The program in the layout of `language`, one of syntax_names(), without its comments.
 
-    Raises LayoutError where the grammar does not take its tokens, LimitExceededError where that takes too long.
+    Raises LayoutError where the grammar does not take its tokens.
     """
     tokens = list(source_tokens(text, language))
     return run_with_big_stack(lambda: _Layout(tokens, _matcher(language, start), text).found())
@@ -166,8 +166,8 @@ class _Layout:
     def found(self) -> str:
         places = [self._place(0, self._matcher.copy(), ())]
         furthest = 0
-        tries = 1_000 + MAX_TRIES * len(self._tokens)
-        while places:
+        tries = 0
+        while places and tries < MAX_TRIES:
             place = places[-1]
             number = len(places) - 1
             if number == len(self._tokens) and (end := self._end(place.matcher)) is not None:
@@ -176,18 +176,14 @@ class _Layout:
             if gap is None or number == len(self._tokens):
                 places.pop()
                 continue
-            tries -= 1
-            if not tries:
-                raise LimitExceededError(
-                    f"no layout was found in {1_000 + MAX_TRIES * len(self._tokens):,} tries; the text parts from the "
-                    f"grammar near {self._shown(furthest)}"
-                )
+            tries += 1
             place.taken = gap + self._tokens[number].text
             data = place.taken.encode()
             matcher = place.matcher.copy()
             if matcher.consume(data) < len(data):
                 continue
-            furthest = max(furthest, number + 1)
+            if number == furthest:
+                furthest, tries = number + 1, 0
             places.append(self._place(number + 1, matcher, self._opened(place, number, gap)))
         raise LayoutError(
             f"the grammar of the language does not take {self._shown(furthest)}",
