@@ -11,7 +11,7 @@ from maze.backends.base import Cancellation, Completion, Deadline, Prompt, Reque
 from maze.backends.http.backend import HttpBackend
 from maze.backends.http.limits import Limits
 from maze.backends.http.transport import SocketTransport
-from maze.config import ModalConfig, Secret
+from maze.config import NO_PROXIES, ModalConfig, Proxies, Secret
 from maze.types import EngineGrammar, PromptForm
 
 KEY = "sk-the-key-that-nobody-may-see"
@@ -38,13 +38,14 @@ def backend_for(
     tls: ssl.SSLContext | None = None,
     uds: Path | None = None,
     is_proven: bool = True,
+    proxies: Proxies = NO_PROXIES,
     **config: Any,  # noqa: ANN401 - fields of ModalConfig
 ) -> HttpBackend:
     backend = HttpBackend(
-        ModalConfig(**{"endpoints": urls, "api_key": Secret(KEY), "dialect": dialect, **config}),
+        ModalConfig(**{"endpoints": urls, "api_key": Secret(KEY), "dialect": dialect, "proxies": proxies, **config}),
         limits=limits,
         is_proven=is_proven,
-        transport=SocketTransport(tls=tls, uds=str(uds) if uds else None),
+        transport=SocketTransport(tls=tls, uds=str(uds) if uds else None, proxies=proxies),
     )
     _backends.append(backend)
     return backend

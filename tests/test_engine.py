@@ -165,7 +165,7 @@ def test_characters_made_of_several_tokens_come_whole(embedded_backend: Embedded
     grammar = EngineGrammar("start: /[\\u{1F600}-\\u{1F640}]{4}/\n")
     completion = embedded_backend.generate(make_request(grammar=grammar), pieces.take)
     assert len(completion.text) == 4
-    assert completion.tokens_generated > 4
+    assert (completion.tokens_generated or 0) > 4
     assert all("\U0001f600" <= character <= "\U0001f640" for piece in pieces for character in piece)
 
 

@@ -23,7 +23,7 @@ from scripted_backend import ScriptedBackend
 from maze.backends.base import FINISHED_LENGTH, Cancellation, Deadline, Request
 from maze.batch import MAX_CONCURRENT_BATCH
 from maze.config import MazeConfig
-from maze.errors import EngineUnavailableError, InvalidConstraintError, Status, TimedOutError
+from maze.errors import EngineUnavailableError, InvalidArgumentError, InvalidConstraintError, Status, TimedOutError
 from maze.orchestrator import Orchestrator
 from maze.types import ConstraintIR, GenerationOptions, Handling, Intent, OnUnenforceable
 
@@ -133,9 +133,10 @@ def test_a_text_cut_off_before_it_satisfies_its_constraints_says_what_to_raise_a
     assert "raise max_tokens (it was 2)" in result.error
 
 
-def test_a_text_cut_off_that_satisfies_its_constraints_all_the_same_is_a_success() -> None:
+def test_a_text_cut_off_that_satisfies_its_constraints_as_it_stands_is_none_the_less_cut_off() -> None:
     result = orchestrator(ScriptedBackend(["12"], FINISHED_LENGTH)).generate(INTENT, [DIGITS])
-    assert result.success
+    assert (result.status, result.code, result.metadata.cut) == (Status.TRUNCATED, "12", True)
+    assert "it satisfies the constraints as it stands" in str(result.error)
     assert result.metadata.finish_reason == FINISHED_LENGTH
 
 
@@ -233,6 +234,11 @@ def test_a_text_beside_a_constraint_that_was_only_reported_is_no_success_and_is_
 def test_a_text_that_is_no_unicode_is_an_error_and_kept() -> None:
     result = orchestrator(ScriptedBackend(["a\ud800"])).generate(INTENT)
     assert (result.status, result.code) == (Status.BAD_RESPONSE, "a\ud800")
+
+
+def test_a_text_to_validate_that_is_no_unicode_is_named() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^text holds half of a surrogate pair, U\+D800, at character 2"):
+        orchestrator(ScriptedBackend([])).validate("a\ud800", [DIGITS])
 
 
 def test_a_receiver_of_text_that_returns_nothing_cancels_nothing() -> None:

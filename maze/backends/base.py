@@ -173,6 +173,8 @@ class Request:
     """The answer begins with this text, and the model goes on from it."""
     reasoning_tokens: int = 0
     """Tokens that the model may think before the answer, outside the grammar; beside max_tokens."""
+    json_schemas: tuple[str, ...] = ()
+    """The JSON Schemas among the constraints, in the caller's order, for engines that take no grammar."""
     top_logprobs: int | None = None
     """Likeliest tokens to tell beside the log-probability of each token; None for no log-probabilities."""
 
@@ -187,18 +189,26 @@ FINISHED_STOP = "stop"
 """The grammar was complete, a stop text came, or the model ended its answer."""
 FINISHED_LENGTH = "length"
 """max_tokens or the context was used up."""
+FINISHED_COMPLETED = "completed"
+"""It was cut off, and libmaze has appended the shortest ending."""
+FINISHED = (FINISHED_STOP, FINISHED_LENGTH, FINISHED_COMPLETED)
+"""How a text can end that is there as a whole."""
+FINISHED_CANCELLED = "cancelled"
+FINISHED_TIMED_OUT = "timed_out"
+FINISHED_ERROR = "error"
+"""The engine failed in any other way; the status of the call says how."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What an engine answered."""
+    """What an engine answered; of a generation that failed, as far as it is known."""
 
     text: str
     """What it generated: without `continue_from` of the request, and without what it thought."""
     finish_reason: str
-    """FINISHED_STOP or FINISHED_LENGTH."""
-    tokens_generated: int
-    model: str
+    """FINISHED_STOP or FINISHED_LENGTH, and of a generation that failed one of the others."""
+    tokens_generated: int | None
+    model: str | None
     """The model that answered, as the engine calls it."""
     prompt_tokens: int | None = None
     first_token_ms: float | None = None
@@ -208,6 +218,8 @@ class Completion:
     """What the model thought before the answer; None where it was not asked to."""
     reasoning_tokens: int | None = None
     """How many tokens of `tokens_generated` were that; None where the engine does not tell them apart."""
+    unenforced: str = ""
+    """Why the engine is not known to enforce what it was handed; empty if it does."""
     logprobs: tuple[TokenLogprob, ...] | None = None
     """Of the tokens of `text`; None where they were not asked for, or the engine gives none."""
 
@@ -229,12 +241,17 @@ OnText = Callable[[str], bool | None]
 class Backend(Protocol):
     """An inference engine. Safe for use from many threads at once.
 
-    A backend never weakens a request: a grammar or mask that it cannot hand to its engine is an
-    UnsupportedConstraintError. It raises only errors of maze.errors, with the text that had arrived as `partial_text`.
+    A backend never weakens a request in silence: a grammar that its engine does not take, or not as a whole, is told by
+    `Completion.unenforced`, and a mask that it cannot hand over is an UnsupportedConstraintError. It raises only errors
+    of maze.errors, with the text that had arrived as `partial_text`.
     """
 
     name: str
     """How provenance calls it: "llama_cpp", "modal", "vllm", ..."""
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it is known to go on from a text (`continue_from`) under the grammar of what comes after it."""
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         """Generate until the text is finished, handing each piece to `on_text` once.

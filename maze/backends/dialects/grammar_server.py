@@ -19,6 +19,7 @@ class GrammarServerDialect(Dialect):
     generate_path = "/v1/completions"
     chat_path = "/v1/chat/completions"
     needs_model = True
+    can_go_on = True
     tells_tokens: bool
     """Whether it tells the ids of the generated tokens, so that a mask can be checked."""
 
@@ -42,7 +43,8 @@ class GrammarServerDialect(Dialect):
     def _asked(self, request: Request) -> dict[str, Any]:
         """The prompt or the conversation, and what goes with it."""
         if request.prompt.form is PromptForm.RAW:
-            return {"prompt": request.prompt.raw() + request.continue_from}
+            logprobs = {} if request.top_logprobs is None else {"logprobs": request.top_logprobs}
+            return {"prompt": request.prompt.raw() + request.continue_from, **logprobs}
         messages = request.prompt.conversation()
         fields: dict[str, Any] = {
             "messages": messages,

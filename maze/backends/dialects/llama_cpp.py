@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Request
@@ -17,7 +18,7 @@ from maze.backends.dialects.base import (
     text_of,
     token_ids_of,
 )
-from maze.backends.dialects.chunks import listed_models
+from maze.backends.dialects.chunks import listed_models, logprob_of
 from maze.backends.vocabulary import check_vocabulary
 from maze.errors import ConstraintViolatedError, ContradictionError, UnsupportedConstraintError
 from maze.grammar.llguidance import engine_text
@@ -55,6 +56,7 @@ class LlamaCppDialect(Dialect):
     takes_any_model = True
     version_field = "build_info"
     needs_model = False
+    can_go_on = True
     ends_with_done = False
 
     def __init__(
@@ -92,6 +94,8 @@ class LlamaCppDialect(Dialect):
         }
         if model is not None:
             fields["model"] = model
+        if request.top_logprobs is not None:
+            fields["n_probs"] = max(1, request.top_logprobs)  # 0 would be none at all
         mask = request.token_mask
         if mask is not None:
             if vocabulary is not None:
@@ -135,6 +139,7 @@ class _LlamaCppReader(AnswerReader):
     def __init__(self, request: Request, end_tokens: frozenset[int]) -> None:
         super().__init__()
         self._mask = request.token_mask
+        self._top_logprobs = request.top_logprobs
         self._end_tokens = end_tokens
         self._has_grammar = request.grammar is not None
         # A grammar that llama.cpp cannot read it ignores, and where a grammar meets a bias nothing may be left.
@@ -165,6 +170,10 @@ class _LlamaCppReader(AnswerReader):
                 self._take_tokens(token_ids_of(event, "tokens"), self._mask)
             self._last_text = text
             self._text += text
+            told = event.get("completion_probabilities")
+            if self._top_logprobs is not None and type(told) is list:
+                found = map(logprob_of, told)
+                self.logprobs += (replace(each, top=each.top[: self._top_logprobs]) for each in found)
         return text
 
     def _take_tokens(self, ids: list[int], mask: TokenMask) -> None:

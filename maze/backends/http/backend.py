@@ -23,6 +23,7 @@ from maze.backends.http.detect import DIALECTS, detect
 from maze.backends.http.failures import Failures
 from maze.backends.http.limits import Call, Limits
 from maze.backends.http.proof import prove
+from maze.backends.http.proxy import secrets_of
 from maze.backends.http.redaction import Redaction
 from maze.backends.http.retry import Again, FailedAttempt, retry
 from maze.backends.http.route import Route
@@ -37,8 +38,8 @@ _log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-MAX_NAMED_MODELS = 20
-"""Most models that an error names."""
+MAX_LISTED_MODELS = 10
+"""How many models an error names."""
 
 
 class HttpBackend:
@@ -60,16 +61,23 @@ class HttpBackend:
         self._limits = limits or Limits()
         dialect = dialect or (DIALECTS[config.dialect] if config.dialect else None)
         self.name = dialect.backend if dialect else MazeDialect.backend
-        self._endpoints = Endpoints([Endpoint(url, dialect, is_proven=is_proven) for url in config.endpoints])
+        self._endpoints = Endpoints(
+            [Endpoint(url, dialect and dialect.for_endpoint(), is_proven=is_proven) for url in config.endpoints]
+        )
         self._model = config.model
         self._turns = Semaphore(self._limits.calls_under_way)
         self._closing = Cancellation()
         """Ends questions about health and models, which have no caller's cancellation, when the backend is closed."""
         keys = [key.reveal() for key in (config.api_key, config.proxy_key, config.proxy_secret) if key]
-        self._redaction = Redaction(keys)
+        self._redaction = Redaction([*keys, *secrets_of(config.proxies)])
         self._failures = Failures(self._redaction, has_key=bool(keys))
         routes = {url: Route(url, config) for url in config.endpoints}
-        self._client = Client(transport or SocketTransport(), routes, self._failures)
+        self._client = Client(transport or SocketTransport(proxies=config.proxies), routes, self._failures)
+
+    @property
+    def can_go_on(self) -> bool:
+        """False until it is known what the endpoints are. See `Backend.can_go_on`."""
+        return all(endpoint.dialect is not None and endpoint.dialect.can_go_on for endpoint in self._endpoints.all)
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         """Generate at one of the endpoints. See `Backend.generate`."""
@@ -82,6 +90,9 @@ class HttpBackend:
         try:
             whole = Call(request.deadline, request.cancellation)
             return retry(lambda each: self._generate_at(each, request, on_text), self._endpoints, self._limits, whole)
+        except MazeError as error:
+            error.model = error.model or request.model or self._model
+            raise
         finally:
             self._turns.release()
 
@@ -151,19 +162,27 @@ class HttpBackend:
         return asker.generate(request, on_text)
 
     def _model_at(self, endpoint: Endpoint, dialect: Dialect, wanted: str | None, call: Call) -> str | None:
-        """The model to ask the endpoint for. Raises FailedAttempt for one that it does not have."""
-        model = wanted or self._model
-        if model is None:
-            if dialect.needs_model and not endpoint.models:
-                raise self._failures.unusable(f"{endpoint.url} lists no model; name one with MODAL_MODEL")
-            return endpoint.models[0] if dialect.needs_model else None
-        if dialect.takes_any_model and endpoint.models and model not in endpoint.models:
+        """The model to ask for; None for the service's own. Raises FailedAttempt for one that it does not have."""
+        model = wanted or self._model or self._client.route(endpoint).address.deployment
+        if model is not None and dialect.takes_any_model and endpoint.models and model not in endpoint.models:
             endpoint.models = self._list_models(endpoint, call)
             if model not in endpoint.models:
-                known = ", ".join(map(self._redaction.text, endpoint.models[:MAX_NAMED_MODELS]))
-                problem = f"{endpoint.url} has no model {model[:200]!r}; it has: {known}"
+                problem = f"{endpoint.url} has no model {model[:200]!r}; it has: {self._listed(endpoint)}"
                 raise FailedAttempt(RequestRejectedError(problem), Again.ELSEWHERE)
-        return model
+        if model is not None or not dialect.needs_model:
+            return model
+        if not endpoint.models:
+            raise self._failures.unusable(f"{endpoint.url} lists no model; name one with MODAL_MODEL")
+        if len(endpoint.models) > 1 and not dialect.takes_first_model:
+            raise self._failures.unusable(
+                f"{endpoint.url} has {len(endpoint.models)} models; name one with MODAL_MODEL: {self._listed(endpoint)}"
+            )
+        return endpoint.models[0]
+
+    def _listed(self, endpoint: Endpoint) -> str:
+        """The first of its models."""
+        more = ", ..." if len(endpoint.models) > MAX_LISTED_MODELS else ""
+        return self._redaction.line(", ".join(endpoint.models[:MAX_LISTED_MODELS])) + more
 
     def _list_models(self, endpoint: Endpoint, call: Call) -> tuple[str, ...]:
         dialect = self._detect(endpoint, call)
@@ -193,5 +212,6 @@ class HttpBackend:
                 shortages.append(failed)
         else:
             report["ready"] = True
-            report["detail"] = self._redaction.line(answer.decode(errors="replace")) or "ready"
+            says_something = dialect.ready_path != dialect.models_path  # the models are told above
+            report["detail"] = (says_something and self._redaction.line(answer.decode(errors="replace"))) or "ready"
         return report
