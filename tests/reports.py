@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 
 SCHEMA = json.loads((Path(__file__).parent.parent / "docs" / "report.schema.json").read_text())
 _VALIDATOR = jsonschema_rs.validator_for(SCHEMA, validate_formats=True)
@@ -16,6 +18,8 @@ def check_report(report: dict[str, Any]) -> None:
     """Fail with the first place where a report is not of the one shape."""
     if _VALIDATOR.is_valid(report):
         return
-    error = next(iter(_VALIDATOR.iter_errors(report)))
-    shown = json.dumps(report)
-    raise AssertionError(f"a report is not as docs/report.schema.json says: {error}\n{shown[:4000]}")
+    error = best_match(Draft202012Validator(SCHEMA).iter_errors(report))
+    assert error is not None
+    raise AssertionError(
+        f"a report is not as docs/report.schema.json says, at {error.json_path}: {error.message[:2000]}"
+    )

@@ -61,7 +61,7 @@ _OPTIONS = {
 }
 """The field of GenerationOptions for each field of a request."""
 _FIELDS = ("prompt", "constraints", *_OPTIONS, "context", "request_id")
-_METADATA = ("cut", "completed_from", "attempts", "reasoning", "reasoning_tokens", "logprobs")
+_METADATA = ("cut", "completed_from", "steered_from", "attempts", "reasoning", "reasoning_tokens", "logprobs")
 """What an answer tells of GenerationMetadata as it stands there."""
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _CONSTRAINTS = ("grammar", "json_schema", "regex_patterns", "token_mask")
