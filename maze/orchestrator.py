@@ -132,6 +132,7 @@ class Orchestrator:
                 request = record.request = replace(
                     request,
                     prompt=build_prompt(intent, options, compiled, self.config.prompt_form),
+                    whole_grammar=compiled.grammar,
                     grammar=after(compiled, options.continue_from, Budget(request.deadline.at)).grammar,
                     token_mask=compiled.token_mask,
                     json_schemas=tuple(part.check_schema for part in compiled.parts if part.check_schema is not None),
