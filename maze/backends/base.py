@@ -171,6 +171,8 @@ class Request:
     cancellation: Cancellation
     continue_from: str = ""
     """The answer begins with this text, and the model goes on from it."""
+    whole_grammar: EngineGrammar | None = None
+    """Of the answer with `continue_from`, for services that find out themselves what comes after it."""
     reasoning_tokens: int = 0
     """Tokens that the model may think before the answer, outside the grammar; beside max_tokens."""
     json_schemas: tuple[str, ...] = ()

@@ -30,7 +30,6 @@ class MazeDialect(Dialect):
     whole_path = "/generate"
     models_path = "/models"
     describes_models = False
-    forwards = True
     needs_model = False
 
     def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:
@@ -49,8 +48,9 @@ class MazeDialect(Dialect):
         }
         fields |= _of_the_conversation(request)
         constraints: dict[str, Any] = {}
-        if request.grammar is not None:
-            constraints["grammar"] = engine_text(request.grammar)
+        grammar = request.whole_grammar if request.continue_from else request.grammar
+        if grammar is not None:
+            constraints["grammar"] = engine_text(grammar)
         if request.token_mask is not None:
             mask = request.token_mask
             constraints["token_mask"] = {
@@ -118,6 +118,8 @@ class _MazeReader(AnswerReader):
         if satisfied is not None and type(satisfied) is not bool:
             raise MalformedError("its field 'constraint_satisfied' is not a boolean")
         self._satisfied = satisfied
+        self.reasoning = optional_text_of(answer, "reasoning")
+        self.reasoning_tokens = count_of(answer, "reasoning_tokens")
         if answer.get("finish_reason") is not None:
             self.finish_reason = finish_reason_of(answer["finish_reason"])
         else:  # the services that Ananke deploys

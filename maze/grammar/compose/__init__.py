@@ -15,6 +15,7 @@ from maze.errors import MazeError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.packing import packed
 from maze.grammar.compose.contradictions import refuse_contradictions
+from maze.grammar.compose.demands import demands_of
 from maze.grammar.compose.enforcement import enforce, joint_check_of
 from maze.grammar.compose.reading import Reading
 from maze.grammar.compose.report import digest_of, report_of, with_labels
@@ -68,6 +69,7 @@ def _compile(
         joint_check=joint_check_of(patterns, budget),
         warnings=warnings,
         digest=digest,
+        demands=demands_of(constraints, parts, language),
         packed_grammar=packed(enforced.cfg) if enforced else b"",
         report_json=report_of(mask, parts, warnings, digest),
     )
