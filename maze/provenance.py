@@ -168,7 +168,7 @@ def _time_per_token_us(made: Attempted) -> float | None:
     if tokens is None or tokens < 2:
         return None
     after_first_ms = (made.answered - made.sent) * 1000 - (first_token_ms or 0.0)
-    return after_first_ms * 1000 / (tokens - 1)
+    return after_first_ms * 1000 / (tokens - 1) if after_first_ms >= 0 else None  # engines measure by their own clock
 
 
 def _validation_time_ms(attempts: Iterable[Attempted]) -> float | None:

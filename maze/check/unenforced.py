@@ -15,4 +15,5 @@ def only_checked(compiled: CompiledConstraints, reason: str) -> CompiledConstrai
         for part in compiled.parts
     )
     warning = f"{', '.join(enforced)}: only checked, not enforced: {reason}"
-    return replace(compiled, parts=parts, warnings=(*compiled.warnings, warning) if enforced else compiled.warnings)
+    warnings = (*compiled.warnings, warning) if enforced else compiled.warnings
+    return replace(compiled, grammar=None, parts=parts, warnings=warnings)

@@ -100,7 +100,7 @@ pub const PromptForm = enum {
     raw,
 
     fn toFFI(prompt_form: ?PromptForm) u32 {
-        return @backingInt(switch (prompt_form orelse return @backingInt(c.MazePromptForm.configured)) {
+        return compat.intOf(switch (prompt_form orelse return compat.intOf(c.MazePromptForm.configured)) {
             .chat => c.MazePromptForm.chat,
             .raw => c.MazePromptForm.raw,
         });
@@ -125,7 +125,7 @@ pub const WhenCutOff = enum {
     complete,
 
     fn toFFI(when_cut_off: WhenCutOff) u32 {
-        return @backingInt(switch (when_cut_off) {
+        return compat.intOf(switch (when_cut_off) {
             .fail => c.MazeWhenCutOff.@"error",
             .accept => c.MazeWhenCutOff.accept,
             .complete => c.MazeWhenCutOff.complete,
@@ -285,7 +285,7 @@ pub const Copies = struct {
     fn messages(copies: *Copies, list: []const Message) errors.CallError![]const c.MazeMessageFFI {
         const ffis = try copies.arena.allocator().alloc(c.MazeMessageFFI, list.len);
         for (ffis, list) |*ffi, message| ffi.* = .{
-            .role = @backingInt(switch (message.role) {
+            .role = compat.intOf(switch (message.role) {
                 .user => c.MazeRole.user,
                 .assistant => c.MazeRole.assistant,
             }),

@@ -166,11 +166,13 @@ test "a validated text may hold NUL bytes, and the report tells where it breaks 
     defer violated.deinit();
     try testing.expectError(error.ConstraintViolated, violated.check());
 
-    const Validation = struct { outcomes: []const struct { satisfied: ?bool, offset: ?u64 } };
-    const report = try std.json.parseFromSlice(Validation, gpa, violated.json(), .{ .ignore_unknown_fields = true });
+    const Outcome = struct { satisfied: ?bool, offset: ?u64 };
+    const Report = struct { status: []const u8, validation: struct { outcomes: []const Outcome } };
+    const report = try std.json.parseFromSlice(Report, gpa, violated.json(), .{ .ignore_unknown_fields = true });
     defer report.deinit();
-    try testing.expectEqual(false, report.value.outcomes[0].satisfied);
-    try testing.expect(report.value.outcomes[0].offset != null);
+    try testing.expectEqualStrings("MAZE_CONSTRAINT_VIOLATED", report.value.status);
+    try testing.expectEqual(false, report.value.validation.outcomes[0].satisfied);
+    try testing.expect(report.value.validation.outcomes[0].offset != null);
 }
 
 test "a NUL byte in a text that C would cut short is refused before the call" {
@@ -221,7 +223,7 @@ test "every option of a conversation, of attempts and of endings reaches the lib
         var result = try maze.generate(gpa, .{ .raw_input = "x" }, .none, options);
         defer result.deinit();
         try testing.expectError(error.InvalidArgument, result.code());
-        try testing.expect(std.mem.find(u8, result.message(), problem) != null);
+        try testing.expect(std.mem.indexOf(u8, result.message(), problem) != null);
         try testing.expectEqualStrings("", result.finishReason());
     }
     try testing.expectError(error.NulByte, maze.generate(gpa, .{ .raw_input = "x" }, .none, .{

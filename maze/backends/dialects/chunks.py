@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import zip_longest
+from operator import itemgetter
 
 from maze.backends.base import FINISHED_STOP, Request
 from maze.backends.dialects.base import (
@@ -46,8 +49,9 @@ class ChunkReader(AnswerReader):
 
     def logprobs_of_choice(self, choice: Event) -> Sequence[TokenLogprob]:
         """The log-probabilities in a choice, of the tokens of its text."""
-        del choice
-        return ()
+        told = choice.get("logprobs")
+        content = told.get("content") if type(told) is dict else None
+        return [logprob_of(token) for token in content] if type(content) is list else ()
 
     def read_counts(self, event: Event) -> None:
         usage = event.get("usage")
@@ -75,8 +79,9 @@ class ChunkReader(AnswerReader):
         text = self.text_of_choice(choice)
         if self.finish_reason is not None and text:
             raise MalformedError("text follows the event that finished it")
-        if self._request.top_logprobs is not None and text:
-            self.logprobs += self.logprobs_of_choice(choice)
+        most = self._request.top_logprobs
+        if most is not None and text:
+            self.logprobs += (replace(each, top=each.top[:most]) for each in self.logprobs_of_choice(choice))
         ids: list[int] = []
         if self._request.token_mask is not None and self._tells_tokens:
             ids = token_ids_of(choice, "token_ids")
@@ -105,6 +110,19 @@ class CompletionReader(ChunkReader):
     def text_of_choice(self, choice: Event) -> str:
         return text_of(choice, "text")
 
+    def logprobs_of_choice(self, choice: Event) -> Sequence[TokenLogprob]:
+        told = choice.get("logprobs")
+        if type(told) is not dict or "tokens" not in told:
+            return super().logprobs_of_choice(choice)  # as llama.cpp has it in both
+        tokens, logprobs, tops = (told.get(name) or [] for name in ("tokens", "token_logprobs", "top_logprobs"))
+        found = []
+        for token, logprob, top in zip_longest(tokens, logprobs, tops):
+            if type(token) is not str or type(logprob) not in (int, float):
+                raise MalformedError("an entry of its 'logprobs' has no text, or no number")
+            likeliest = sorted(top.items(), key=itemgetter(1), reverse=True) if type(top) is dict else ()
+            found.append(TokenLogprob(token, float(logprob), tuple(likeliest)))
+        return found
+
 
 class ChatReader(ChunkReader):
     """Reads chunks of a chat: `choices[].delta`, where what the model thought stands beside what it says."""
@@ -121,20 +139,13 @@ class ChatReader(ChunkReader):
                 break
         return optional_text_of(delta, "content") or ""
 
-    def logprobs_of_choice(self, choice: Event) -> Sequence[TokenLogprob]:
-        told = choice.get("logprobs")
-        content = told.get("content") if type(told) is dict else None
-        if type(content) is not list:
-            return ()
-        return [_logprob_of(token) for token in content]
 
-
-def _logprob_of(token: object) -> TokenLogprob:
+def logprob_of(token: object) -> TokenLogprob:
     """An entry of `logprobs.content`, or of `top_logprobs` in one."""
     if type(token) is not dict or type(token.get("logprob")) not in (int, float):
         raise MalformedError("an entry of its 'logprobs' has no number 'logprob'")
     top = token.get("top_logprobs")
-    others = [_logprob_of(each) for each in top] if type(top) is list else []
+    others = [logprob_of(each) for each in top] if type(top) is list else []
     return TokenLogprob(
         text_of(token, "token"), float(token["logprob"]), tuple((each.text, each.logprob) for each in others)
     )

@@ -43,7 +43,8 @@ class GrammarServerDialect(Dialect):
     def _asked(self, request: Request) -> dict[str, Any]:
         """The prompt or the conversation, and what goes with it."""
         if request.prompt.form is PromptForm.RAW:
-            return {"prompt": request.prompt.raw() + request.continue_from}
+            logprobs = {} if request.top_logprobs is None else {"logprobs": request.top_logprobs}
+            return {"prompt": request.prompt.raw() + request.continue_from, **logprobs}
         messages = request.prompt.conversation()
         fields: dict[str, Any] = {
             "messages": messages,

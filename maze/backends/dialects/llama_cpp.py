@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Request
@@ -17,12 +18,12 @@ from maze.backends.dialects.base import (
     text_of,
     token_ids_of,
 )
-from maze.backends.dialects.chunks import listed_models
+from maze.backends.dialects.chunks import listed_models, logprob_of
 from maze.backends.vocabulary import check_vocabulary
 from maze.errors import ConstraintViolatedError, ContradictionError, UnsupportedConstraintError
 from maze.grammar.llguidance import engine_text
 from maze.grammar.special_tokens import may_spell_special_token
-from maze.types import PromptForm, TokenMask
+from maze.types import TokenMask
 
 _FORBIDDEN_BIAS = -1e9
 """Logit bias of a forbidden token: no other token, however unlikely, loses to it.
@@ -40,15 +41,19 @@ _MOST_TOKENS = 2**31 - 1
 class LlamaCppDialect(Dialect):
     """The server of llama.cpp.
 
-    What is known of its model when it is made goes into the requests: the texts of its chat template around a prompt,
-    the size of its vocabulary, the tokens that end an answer, and the texts of special tokens. Without the third a mask
-    that lists what is allowed is only enforced alone, because a bias would ban the end of the answer; without the
-    fourth llguidance forces no tokens, because llama.cpp takes text that it is forced to for special tokens.
+    Its chat template is applied in a request of its own, because its chat endpoint tells no ids of tokens. What is
+    known of its model when it is made goes into the requests: the size of its vocabulary, the tokens that end an
+    answer, and the texts of special tokens. Without the second a mask that lists what is allowed is only enforced
+    alone, because a bias would ban the end of the answer; without the third llguidance forces no tokens, because
+    llama.cpp takes text that it is forced to for special tokens.
     """
 
     name = "llama.cpp"
     backend = "llama.cpp"
     generate_path = "/completion"
+    template_path = "/apply-template"
+    remedy = "build it with -DLLAMA_LLGUIDANCE=ON, or install one that was"
+    takes_any_model = True
     version_field = "build_info"
     needs_model = False
     can_go_on = True
@@ -57,14 +62,10 @@ class LlamaCppDialect(Dialect):
     def __init__(
         self,
         *,
-        prompt_prefix: str = "",
-        prompt_suffix: str = "",
         vocabulary: int | None = None,
         end_tokens: frozenset[int] = frozenset(),
         special_tokens: frozenset[str] | None = None,
     ) -> None:
-        self._prompt_prefix = prompt_prefix
-        self._prompt_suffix = prompt_suffix
         self._vocabulary = vocabulary
         self._end_tokens = end_tokens
         self._special_tokens = special_tokens
@@ -76,7 +77,7 @@ class LlamaCppDialect(Dialect):
         vocabulary = self._vocabulary or vocabulary
         grammar = request.grammar
         fields: dict[str, Any] = {
-            "prompt": self._prompt_of(request),
+            "prompt": request.prompt.raw() + request.continue_from,
             "n_predict": min(request.max_tokens, _MOST_TOKENS),
             "samplers": ["temperature", "top_k", "top_p"],
             "temperature": request.temperature,
@@ -88,9 +89,13 @@ class LlamaCppDialect(Dialect):
             # So that the server notices between the steps of a long prompt that nobody listens.
             "return_progress": True,
             "cache_prompt": True,
+            # Else a token that ends a thought is no text, which then would not end.
+            "preserved_tokens": request.stop,
         }
         if model is not None:
             fields["model"] = model
+        if request.top_logprobs is not None:
+            fields["n_probs"] = max(1, request.top_logprobs)  # 0 would be none at all
         mask = request.token_mask
         if mask is not None:
             if vocabulary is not None:
@@ -110,11 +115,6 @@ class LlamaCppDialect(Dialect):
             forced_tokens = special is not None and not may_spell_special_token(grammar, special)
             fields["grammar"] = engine_text(grammar, forced_tokens=forced_tokens)
         return fields
-
-    def _prompt_of(self, request: Request) -> str:
-        if request.prompt.form is PromptForm.RAW:
-            return request.prompt.raw() + request.continue_from
-        return f"{self._prompt_prefix}{request.prompt.turn()}{self._prompt_suffix}{request.continue_from}"
 
     def _bias(self, mask: TokenMask, vocabulary: int | None) -> list[list[float]]:
         """Forbid tokens; those that end an answer stay allowed unless they are forbidden themselves."""
@@ -139,6 +139,7 @@ class _LlamaCppReader(AnswerReader):
     def __init__(self, request: Request, end_tokens: frozenset[int]) -> None:
         super().__init__()
         self._mask = request.token_mask
+        self._top_logprobs = request.top_logprobs
         self._end_tokens = end_tokens
         self._has_grammar = request.grammar is not None
         # A grammar that llama.cpp cannot read it ignores, and where a grammar meets a bias nothing may be left.
@@ -169,6 +170,10 @@ class _LlamaCppReader(AnswerReader):
                 self._take_tokens(token_ids_of(event, "tokens"), self._mask)
             self._last_text = text
             self._text += text
+            told = event.get("completion_probabilities")
+            if self._top_logprobs is not None and type(told) is list:
+                found = map(logprob_of, told)
+                self.logprobs += (replace(each, top=each.top[: self._top_logprobs]) for each in found)
         return text
 
     def _take_tokens(self, ids: list[int], mask: TokenMask) -> None:

@@ -107,6 +107,9 @@ def _effort(tokens: int) -> str:
 
 
 def _choice_of(event: Event) -> Event | None:
+    """The one choice of an event, if it has one; a model without a name, as in Azure's first event, is taken out."""
+    if event.get("model") == "":
+        del event["model"]
     choices = event.get("choices")
     return choices[0] if type(choices) is list and choices and type(choices[0]) is dict else None
 

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from maze.backends.http.sse import DONE, events, parsed
 from maze.backends.stop_texts import StopTexts
 from maze.backends.token_limit import check_token_limit
 from maze.errors import CancelledError, MazeError
+from maze.types import TokenLogprob
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class GenerationAttempt:
     def _read(self, response: httpx.Response) -> Completion:
         """Read an answer of status 200; an error keeps what was told of tokens by then."""
         reader = self.dialect.reader(self.request)
+        reader.may_be_empty = bool(self.request.continue_from)
         try:
             return self._read_with(reader, response)
         except (FailedAttempt, MazeError) as caught:
@@ -128,8 +130,9 @@ class GenerationAttempt:
         if self.endpoint.version is not None:
             engine["version"] = self.endpoint.version
         tokens = reader.tokens_generated
+        text = "".join(handed_out)
         return Completion(
-            text="".join(handed_out),
+            text=text,
             finish_reason=finish_reason,
             # A service that does not count sends about a token with each event.
             tokens_generated=min(len(arrived), request.max_tokens) if tokens is None else tokens,
@@ -139,7 +142,7 @@ class GenerationAttempt:
             reasoning=reader.reasoning,
             reasoning_tokens=reader.reasoning_tokens,
             unenforced=self.dialect.unenforced(request, self.model),
-            logprobs=tuple(reader.logprobs) or None,
+            logprobs=_within(reader.logprobs, text) if reader.logprobs else None,
             engine=engine
             | {name: self.client.failures.redaction.values(values) for name, values in reader.engine.items()},
         )
@@ -204,6 +207,18 @@ class GenerationAttempt:
         check_token_limit(
             self.request.max_tokens + self.request.reasoning_tokens, reader.tokens_generated, self.text_bytes
         )
+
+
+def _within(logprobs: Sequence[TokenLogprob], text: str) -> tuple[TokenLogprob, ...]:
+    """Those of the tokens that begin in `text`, as a stop text may have cut off others."""
+    kept: list[TokenLogprob] = []
+    length = 0
+    for each in logprobs:
+        if length >= len(text):
+            break
+        kept.append(each)
+        length += len(each.text)
+    return tuple(kept)
 
 
 def _not_a_stream(content_type: str) -> MalformedError:
