@@ -62,8 +62,8 @@ def samples(file: Path | None, every: int) -> Iterator[tuple[str, ConstraintIR, 
             yield "Braid", ConstraintIR(grammar=sample["grammar"]), sample["language"]
     for path in sorted((DATA / "grammars").glob("*.gbnf")):
         yield "GBNF", ConstraintIR(grammar=path.read_text()), None
-    for line in (DATA / "cases" / "holding.jsonl").read_text().splitlines():
-        grammar = json.loads(line).get("grammar")
+    for line in (DATA / "cases" / "holding.jsonl").read_bytes().splitlines():
+        grammar = json.loads(line)["constraint"]
         if isinstance(grammar, str) and "::=" in grammar:
             yield "GBNF", ConstraintIR(grammar=grammar), None
 
