@@ -330,7 +330,9 @@ typedef struct MazeOptionsFFI {
     /**
      * Most generations for one result, 1 to 100: a text that breaks what is
      * only checked is followed by another, with the next seed and in the same
-     * time. 0 for the configured value. maze_result_json() lists all.
+     * time; in a chat the model is told what was wrong. `tokens_generated` is
+     * that of all, metadata.attempts of maze_result_json() lists them. Once a
+     * callback got text there is no other. 0 for the configured value.
      */
     uint32_t max_attempts;
     /** One of MazeWhenCutOff. */
@@ -530,7 +532,8 @@ MAZE_API const char *maze_result_finish_reason(const GenerationResultFFI *result
 
 /**
  * Provenance, validation and metadata of a result, or the report of the call
- * that made it, as one JSON object. Owned by the result; never NULL; "{}" for
+ * that made it, as one JSON object. A generation that failed has them as far
+ * as they are known; what is not known is null. Owned by the result; never NULL; "{}" for
  * NULL, a freed result or a foreign pointer.
  */
 MAZE_API const char *maze_result_json(const GenerationResultFFI *result);

@@ -36,6 +36,7 @@ from maze.errors import (
     UnsupportedConstraintError,
 )
 from maze.orchestrator import Orchestrator
+from maze.report import report_of
 from maze.stream import GenerationStream
 from maze.types import (
     Attempt,
@@ -117,4 +118,5 @@ __all__ = [
     "Violation",
     "WhenCutOff",
     "__version__",
+    "report_of",
 ]

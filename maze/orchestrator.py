@@ -13,7 +13,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from maze.attempt import DEFAULT_MAX_ATTEMPTS, Judge, attempts
+from maze.attempt import DEFAULT_MAX_ATTEMPTS, Attempts, Judge
 from maze.backends.base import Backend, Cancellation, Deadline, Health, OnText, Request
 from maze.batch import generate_all
 from maze.cache import CacheStats, ConstraintCache
@@ -136,8 +136,9 @@ class Orchestrator:
                     token_mask=compiled.token_mask,
                     json_schemas=tuple(part.check_schema for part in compiled.parts if part.check_schema is not None),
                 )
-                most = DEFAULT_MAX_ATTEMPTS if options.max_attempts is None else options.max_attempts
-                for made in attempts(backend, request, compiled, on_text, check, most=most):
+                most = options.max_attempts or self.config.max_attempts or DEFAULT_MAX_ATTEMPTS
+                attempts = Attempts(backend, compiled, on_text, check, options.when_cut_off)
+                for made in attempts.make(request, most=most):
                     record.attempts.append(made)
         except MazeError as error:
             failure = error

@@ -141,6 +141,9 @@ class CallRecord:
             validation_time_ms=_validation_time_ms(made),
             cache_hit=self.cache_hit,
             finish_reason=completion.finish_reason,
+            cut=last.cut,
+            completed_from=last.completed_from,
+            steered_from=last.steered_from,
             attempts=tuple(map(_attempt, made)),
             reasoning=completion.reasoning,
             reasoning_tokens=completion.reasoning_tokens,
@@ -149,7 +152,6 @@ class CallRecord:
 
 
 def _attempt(made: Attempted) -> Attempt:
-    outcomes = () if made.validation is None else made.validation.outcomes
     return Attempt(
         seed=made.request.seed,
         status=made.status,
@@ -157,7 +159,7 @@ def _attempt(made: Attempted) -> Attempt:
         finish_reason=made.completion.finish_reason,
         total_time_ms=((made.checked or made.answered) - made.sent) * 1000,
         error=str(made.failure) if made.failure else None,
-        violations=tuple(outcome for outcome in outcomes if outcome.satisfied is False),
+        violations=made.violated,
     )
 
 
@@ -166,7 +168,7 @@ def _time_per_token_us(made: Attempted) -> float | None:
     if tokens is None or tokens < 2:
         return None
     after_first_ms = (made.answered - made.sent) * 1000 - (first_token_ms or 0.0)
-    return after_first_ms * 1000 / (tokens - 1)
+    return after_first_ms * 1000 / (tokens - 1) if after_first_ms >= 0 else None  # engines measure by their own clock
 
 
 def _validation_time_ms(attempts: Iterable[Attempted]) -> float | None:

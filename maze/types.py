@@ -291,10 +291,10 @@ class CompiledConstraints:
     warnings: tuple[str, ...] = ()
     digest: str = ""
     """`sha256:<hex>` of grammar and mask, the same for equal constraints."""
+    packed_grammar: bytes = field(default=b"", compare=False, repr=False)
+    """`grammar` as a value to work with, for maze.grammar.continuation; empty where there is none."""
     demands: tuple[str, ...] = ()
     """What they demand, for the model, a line each; see maze.grammar.compose.demands."""
-    packed_grammar: bytes = field(default=b"", compare=False, repr=False)
-    """`grammar` as a value to work with, for maze.grammar.ending; empty where there is none."""
     report_json: bytes = b"{}"
     """What maze_result_json() shows of a compilation beside its grammar, made once so that a hit costs no encoding."""
     compile_time_ms: float = field(default=0.0, compare=False)

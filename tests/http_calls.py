@@ -38,11 +38,13 @@ def backend_for(
     tls: ssl.SSLContext | None = None,
     uds: Path | None = None,
     proxies: Proxies = NO_PROXIES,
+    is_proven: bool = True,
     **config: Any,  # noqa: ANN401 - fields of ModalConfig
 ) -> HttpBackend:
     backend = HttpBackend(
         ModalConfig(**{"endpoints": urls, "api_key": Secret(KEY), "dialect": dialect, "proxies": proxies, **config}),
         limits=limits,
+        is_proven=is_proven,
         transport=SocketTransport(tls=tls, uds=str(uds) if uds else None, proxies=proxies),
     )
     _backends.append(backend)

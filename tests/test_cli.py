@@ -30,6 +30,7 @@ from maze.cli.generating import generate
 from maze.config import Secret
 from maze.errors import Status
 from maze.exit_codes import EXIT_CODES, INTERRUPTED, OUTPUT_LOST
+from maze.report import report_call
 from maze.service.settings import ServiceSettings
 from maze.types import GenerationOptions
 
@@ -353,7 +354,7 @@ def test_health_and_models_ask_the_service(run: Run, monkeypatch: pytest.MonkeyP
         code, out, _ = run("health", "--json")
         assert (code, json.loads(out)["ready"]) == (0, True)
         assert run("models")[:2] == (0, "a-model\n")
-        assert json.loads(run("models", "--json")[1]) == {"status": "MAZE_OK", "models": ["a-model"]}
+        assert json.loads(run("models", "--json")[1]) == report_call(Status.OK, models=["a-model"])
 
 
 def test_a_refused_key_has_its_own_code_and_is_shown_nowhere(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

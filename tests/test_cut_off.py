@@ -7,6 +7,7 @@ import time
 
 import pytest
 from fault_server import DONE, FaultServer, answer, stream, summary, token
+from http_calls import backend_for
 from scripted_backend import ScriptedBackend
 from test_dialects import choice, llama, llama_end, models
 
@@ -146,10 +147,11 @@ def test_a_text_that_a_checked_constraint_rules_out_says_to_generate_again(
 )
 def test_the_same_is_said_of_every_kind_of_service(dialect: str, play: object) -> None:
     questions = () if dialect == "maze" else (models("x", n_vocab=100), answer(200, {"version": "1"}))
-    with FaultServer(*questions, play) as server:  # type: ignore[arg-type]
-        config = MazeConfig(modal=ModalConfig(endpoints=(server.url,), dialect=dialect))
-        with Orchestrator(config) as maze:
-            result = maze.generate(Intent("x"), [COLOUR], GenerationOptions(max_tokens=5, prompt_form=PromptForm.RAW))
+    with (
+        FaultServer(*questions, play) as server,  # type: ignore[arg-type]
+        Orchestrator(MazeConfig(), backend=backend_for(server.url, dialect=dialect)) as maze,
+    ):
+        result = maze.generate(Intent("x"), [COLOUR], GenerationOptions(max_tokens=5, prompt_form=PromptForm.RAW))
     assert (result.status, result.code) == (Status.CONSTRAINT_VIOLATED, "The sky")
     assert "the engine did not enforce it" in str(result.error)
 

@@ -31,6 +31,7 @@ from maze.types import EngineGrammar, TokenMask
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 
+CHAT = Prompt("Say hello.")
 ALLOWED = TokenMask(allowed=frozenset({5, 6, 7, 20, 9}), forbidden=frozenset({9}))
 FORBIDDEN = TokenMask(allowed=None, forbidden=frozenset({8, 3}))
 
@@ -72,7 +73,8 @@ def sent(dialect: str, play: Any, **changes: Any) -> dict[str, Any]:  # noqa: AN
 
 
 def test_the_maze_service_gets_the_fields_of_its_contract() -> None:
-    body = sent("maze", fine(), stop=("x", "y"), token_mask=ALLOWED, temperature=0.5, top_p=0.9, top_k=7, seed=42)
+    sampling = {"temperature": 0.5, "top_p": 0.9, "top_k": 7, "seed": 42}
+    body = sent("maze", fine(), prompt=CHAT, stop=("x", "y"), token_mask=ALLOWED, **sampling)
     assert body == {
         "prompt": "Say hello.",
         "max_tokens": 16,
@@ -326,7 +328,7 @@ def test_the_maze_service_of_this_project_is_recognised_and_understood() -> None
     engine = ScriptedBackend(["he", "y €"])
     with running_service(engine) as service:
         backend = backend_for(service.url, dialect=None)
-        completions = [generate(backend, ask(grammar=grammar)) for grammar in (None, GRAMMAR)]
+        completions = [generate(backend, ask(prompt=CHAT, grammar=grammar)) for grammar in (None, GRAMMAR)]
         health = backend.health(Deadline(10_000))
         names = backend.models(Deadline(10_000))
     for completion, pieces in completions:
@@ -342,7 +344,7 @@ def test_the_maze_service_of_this_project_is_recognised_and_understood() -> None
 
 def test_a_text_that_the_maze_service_finds_wrong_is_no_success() -> None:
     with running_service(ScriptedBackend(["hey"])) as service, pytest.raises(MazeError, match=r"constraint"):
-        generate(backend_for(service.url), ask(grammar=EngineGrammar('start: "other"\n')))
+        generate(backend_for(service.url), ask(prompt=CHAT, grammar=EngineGrammar('start: "other"\n')))
 
 
 def test_cancelling_ends_the_generation_within_the_maze_service() -> None:
@@ -356,7 +358,7 @@ def test_cancelling_ends_the_generation_within_the_maze_service() -> None:
 
     with running_service(ScriptedBackend([notice, "a", wait, "b"])) as service:
         with pytest.raises(CancelledError):
-            backend_for(service.url).generate(ask(), lambda _: False)
+            backend_for(service.url).generate(ask(prompt=CHAT), lambda _: False)
         assert ended.wait(20)
 
 
@@ -451,13 +453,7 @@ def known_llama(**facts: Any) -> dict[str, Any]:  # noqa: ANN401 - what is known
     """What the dialect of a server whose model is known sends for the grammar of these tests, or another."""
     grammar = facts.pop("grammar", GRAMMAR)
     mask = facts.pop("token_mask", None)
-    prompt = facts.pop("prompt", "Say hello.")
-    return LlamaCppDialect(**facts).fields(ask(grammar=grammar, token_mask=mask, prompt=prompt), None, None)
-
-
-def test_a_llama_cpp_server_whose_model_is_known_gets_its_chat_template() -> None:
-    body = known_llama(prompt_prefix="<|im_start|>user\n", prompt_suffix="<|im_end|>\n", prompt=Prompt("Say hello."))
-    assert body["prompt"] == "<|im_start|>user\nSay hello.<|im_end|>\n"
+    return LlamaCppDialect(**facts).fields(ask(grammar=grammar, token_mask=mask), None, None)
 
 
 def test_tokens_are_forced_where_the_grammar_cannot_spell_a_special_token() -> None:

@@ -29,7 +29,7 @@ from http_calls import KEY, ask, backend_for, generate
 
 from maze.backends import connect
 from maze.backends.base import Deadline
-from maze.backends.http import backend as http
+from maze.backends.http import asking
 from maze.config import ModalConfig, Secret
 from maze.errors import BadResponseError, ConfigurationError, EngineUnavailableError, InvalidArgumentError, MazeError
 
@@ -109,7 +109,7 @@ def test_models_are_told_though_an_endpoint_hangs() -> None:
 
 
 def test_streaming_is_tried_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "WHOLE_SECS", 0.2)
+    monkeypatch.setattr(asking, "WHOLE_SECS", 0.2)
     whole = answer(200, {"generated_text": "whole", "tokens_generated": 3})
     with FaultServer(answer(404, b""), whole, whole, fine("streamed")) as server:
         backend = backend_for(server.url)

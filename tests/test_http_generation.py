@@ -229,11 +229,12 @@ def test_what_was_told_of_tokens_stays_in_the_record_of_a_generation_that_failed
     dialect: str, events: list[bytes], counts: tuple[int | None, int | None]
 ) -> None:
     questions = () if dialect == "maze" else (models("x", n_vocab=100), answer(200, {"version": "1"}))
-    with FaultServer(*questions, stream(*events)) as server:
-        config = MazeConfig(modal=ModalConfig(endpoints=(server.url,), dialect=dialect))
-        with Orchestrator(config) as maze:
-            as_it_stands = GenerationOptions(prompt_form=PromptForm.RAW)
-            result = maze.generate(Intent("x"), [ConstraintIR(regex_patterns=("^redder$",))], as_it_stands)
+    with (
+        FaultServer(*questions, stream(*events)) as server,
+        Orchestrator(MazeConfig(), backend=backend_for(server.url, dialect=dialect)) as maze,
+    ):
+        as_it_stands = GenerationOptions(prompt_form=PromptForm.RAW)
+        result = maze.generate(Intent("x"), [ConstraintIR(regex_patterns=("^redder$",))], as_it_stands)
     assert not result.success
     assert result.code.startswith("re")
     assert (result.metadata.tokens_generated, result.metadata.prompt_tokens) == counts

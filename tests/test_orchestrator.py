@@ -133,9 +133,10 @@ def test_a_text_cut_off_before_it_satisfies_its_constraints_says_what_to_raise_a
     assert "raise max_tokens (it was 2)" in result.error
 
 
-def test_a_text_cut_off_that_satisfies_its_constraints_all_the_same_is_a_success() -> None:
+def test_a_text_cut_off_that_satisfies_its_constraints_as_it_stands_is_none_the_less_cut_off() -> None:
     result = orchestrator(ScriptedBackend(["12"], FINISHED_LENGTH)).generate(INTENT, [DIGITS])
-    assert result.success
+    assert (result.status, result.code, result.metadata.cut) == (Status.TRUNCATED, "12", True)
+    assert "it satisfies the constraints as it stands" in str(result.error)
     assert result.metadata.finish_reason == FINISHED_LENGTH
 
 

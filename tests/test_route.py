@@ -10,6 +10,7 @@ from test_dialects import LLAMA, models
 
 from maze import GenerationOptions, Intent, Orchestrator
 from maze.backends.base import Cancellation, Deadline
+from maze.backends.http.backend import HttpBackend
 from maze.backends.http.limits import Call
 from maze.backends.http.route import Route
 from maze.config import ModalConfig, config_from_environment
@@ -38,8 +39,9 @@ def test_an_address_may_end_in_v1_as_openai_compatible_services_give_it(address:
     )
     with FaultServer(play) as server:
         config = config_from_environment({"MODAL_ENDPOINT": server.url + address})
-        with Orchestrator(config) as maze:
-            result = maze.generate(Intent("x"), options=GenerationOptions(prompt_form=PromptForm.RAW))
+        assert config.modal is not None
+        with Orchestrator(config, backend=HttpBackend(config.modal, is_proven=True)) as maze:
+            result = maze.generate(Intent("x"), options=GenerationOptions(max_tokens=16, prompt_form=PromptForm.RAW))
             names = maze.models()
             health = maze.health()
     assert (result.code, names, health.ready) == ("hi", ("a/model",), True)

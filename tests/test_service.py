@@ -64,6 +64,7 @@ def test_an_answer_has_the_fields_of_the_contract() -> None:
         "request_id": "r-1",
         "cut": False,
         "completed_from": None,
+        "steered_from": None,
         "reasoning": None,
         "reasoning_tokens": None,
         "logprobs": None,

@@ -15,14 +15,14 @@ from typing import Any
 
 from maze.abi.library import Ffi, Lib, Pointer
 from maze.abi.read import Reader, decode_constraints
-from maze.abi.write import Writer, c_text, encode
+from maze.abi.write import Writer, c_text
 from maze.config import ENVIRONMENT_VARIABLES, PROXY_VARIABLES, MazeConfig, config_from_environment
 from maze.errors import ConfigurationError, Status
-from maze.grammar.llguidance import engine_text
 from maze.log import set_sink
 from maze.memory import Ledger, memory_for, set_ledger
 from maze.orchestrator import Orchestrator
 from maze.outcome import validation_error
+from maze.report import encode, grammar_text, report_call, report_health, report_validation
 from maze.threads import favour_quick_calls
 from maze.types import GenerationOptions, Intent
 
@@ -179,8 +179,7 @@ class _Library:
             read.on_unenforceable(options),
             constraints_key=key,
         )
-        grammar = "" if compiled.grammar is None else engine_text(compiled.grammar)
-        return self.write.result(Status.OK, code=grammar, report=compiled.report_json)
+        return self.write.result(Status.OK, code=grammar_text(compiled) or "", report=compiled.report_json)
 
     def validate(
         self,
@@ -204,7 +203,7 @@ class _Library:
         return self.write.result(
             failure.status if failure else Status.OK,
             error=str(failure) if failure else None,
-            report=encode(validation),
+            report=encode(report_validation(validation)),
         )
 
     def cache_stats(self, stats: Pointer) -> int:
@@ -219,19 +218,12 @@ class _Library:
 
     def health_check(self) -> Pointer:
         health = self._running().health()
-        report = encode(health)
-        if health.ready:
-            return self.write.result(Status.OK, report=report)
-        details = "; ".join(
-            f"{endpoint.get('endpoint', health.backend)}: {endpoint.get('detail', 'not ready')}"
-            for endpoint in health.endpoints
-            if not endpoint.get("ready")
-        )
-        error = f"the engine is not ready: {details or health.backend}"
-        return self.write.result(Status.ENGINE_UNAVAILABLE, error=error, report=report)
+        report = report_health(health)
+        status = Status.OK if health.ready else Status.ENGINE_UNAVAILABLE
+        return self.write.result(status, error=report["error"], report=encode(report))
 
     def list_models(self) -> Pointer:
-        return self.write.result(Status.OK, report=encode({"models": self._running().models()}))
+        return self.write.result(Status.OK, report=encode(report_call(Status.OK, models=self._running().models())))
 
     # ------------------------------------------------------------------------------------------ life
 

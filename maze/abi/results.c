@@ -15,16 +15,19 @@ struct Contents {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of all handles */
 
-static Handle out_of_memory = {
-    .shown = {.code = "", .error = "libmaze: out of memory; free results with maze_free_result()"},
-    .contents = &(Contents){.status = MAZE_OUT_OF_MEMORY, .json = "{\"status\":\"MAZE_OUT_OF_MEMORY\"}", .finish_reason = ""},
-};
-static Handle forked = {
-    .shown = {.code = "",
-              .error = "libmaze: this process was forked after libmaze had started, or shares the memory of its "
-                       "parent (vfork), and cannot use it; call exec() first, or fork before the first call"},
-    .contents = &(Contents){.status = MAZE_FORKED, .json = "{\"status\":\"MAZE_FORKED\"}", .finish_reason = ""},
-};
+/* A failure whose error and report need no memory. */
+#define FAILURE(name, text)                                                                                            \
+    {                                                                                                                  \
+        .shown = {.code = "", .error = "libmaze: " text},                                                              \
+        .contents = &(Contents){.status = name,                                                                        \
+                                .json = "{\"status\":\"" #name "\",\"success\":false,\"error\":\"" text "\"}",           \
+                                .finish_reason = ""},                                                                  \
+    }
+
+static Handle out_of_memory = FAILURE(MAZE_OUT_OF_MEMORY, "out of memory; free results with maze_free_result()");
+static Handle forked = FAILURE(MAZE_FORKED, "this process was forked after libmaze had started, or shares the memory "
+                                            "of its parent (vfork), and cannot use it; call exec() first, or fork "
+                                            "before the first call");
 
 static bool is_static(const GenerationResultFFI *shown)
 {
@@ -77,19 +80,49 @@ GenerationResultFFI *result_forked(void)
     return &forked.shown;
 }
 
+static char *put_bytes(char *place, const char *text)
+{
+    size_t len = strlen(text);
+    return (char *)memcpy(place, text, len) + len;
+}
+
+/* The text as it stands in a JSON string: up to 6 bytes for each of its own. */
+static char *put_json_text(char *place, const char *text)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (; *text != '\0'; text++) {
+        unsigned char byte = (unsigned char)*text;
+        if (byte < 0x20) {
+            place = put_bytes(place, "\\u00");
+            *place++ = digits[byte >> 4];
+            *place++ = digits[byte & 0x0f];
+            continue;
+        }
+        if (byte == '"' || byte == '\\')
+            *place++ = '\\';
+        *place++ = *text;
+    }
+    return place;
+}
+
 GenerationResultFFI *result_of_problem(const EmbedProblem *problem)
 {
     if (problem->status == MAZE_FORKED)
         return result_forked();
-    char json[64];
-    const char *name = maze_status_name(problem->status);
-    size_t name_len = strlen(name);
-    char *place = json;
-    place = (char *)memcpy(place, "{\"status\":\"", 11) + 11;
-    place = (char *)memcpy(place, name, name_len) + name_len;
-    place = (char *)memcpy(place, "\"}", 2) + 2;
-    return host_new_result((int)problem->status, "", 0, problem->text, strlen(problem->text), json,
-                           (size_t)(place - json), "", 0);
+    static const char prefix[] = "libmaze: ", before[] = "{\"status\":\"", between[] = "\",\"success\":false,\"error\":\"";
+    const char *text = problem->text, *name = maze_status_name(problem->status);
+    /* Not on the stack, which may be small. */
+    char *json = malloc(sizeof before + strlen(name) + sizeof between + 6 * strlen(text) + sizeof "\"}");
+    if (json == NULL)
+        return &out_of_memory.shown;
+    if (strncmp(text, prefix, sizeof prefix - 1) == 0)
+        text += sizeof prefix - 1;
+    char *end = put_bytes(put_bytes(put_bytes(json, before), name), between);
+    end = put_bytes(put_json_text(end, text), "\"}");
+    GenerationResultFFI *result = host_new_result((int)problem->status, "", 0, problem->text, strlen(problem->text),
+                                                  json, (size_t)(end - json), "", 0);
+    free(json);
+    return result;
 }
 
 void result_took(GenerationResultFFI *result, uint64_t ms)

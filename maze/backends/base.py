@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from maze.backends.prompt_tokens import most_tokens
 from maze.errors import CancelledError, TimedOutError
 from maze.types import EngineGrammar, Message, PromptForm, Role, TokenLogprob, TokenMask
 
@@ -94,6 +95,12 @@ class Cancellation:
             raise self.error(partial_text)
 
 
+MAX_DEMAND_TOKENS = 512
+"""Most tokens of a prompt that say what the constraints demand."""
+DEMANDS_SHARE = 8
+"""They are no more than this part of the context."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """What the model is asked, in the parts that each form of asking puts together."""
@@ -116,6 +123,19 @@ class Prompt:
         turns = [*self.messages, Message(Role.USER, self.turn())]
         system = [] if self.system is None else [{"role": "system", "content": self.system}]
         return system + [{"role": turn.role.value, "content": turn.text} for turn in turns]
+
+    def within(self, context: int) -> Prompt:
+        """The prompt with as many demands as a context of so many tokens has room for."""
+        left = min(MAX_DEMAND_TOKENS, context // DEMANDS_SHARE)
+        if sum(map(len, self.demands)) <= left:
+            return self  # no token has less than a character
+        kept = 0
+        for demand in self.demands:
+            left -= most_tokens(demand) + 1
+            if left < 0:
+                break
+            kept += 1
+        return self if kept == len(self.demands) else replace(self, demands=self.demands[:kept])
 
     def raw(self) -> str:
         """One text to be completed, for a model without a chat template or one that is to go without it."""
@@ -169,7 +189,9 @@ FINISHED_STOP = "stop"
 """The grammar was complete, a stop text came, or the model ended its answer."""
 FINISHED_LENGTH = "length"
 """max_tokens or the context was used up."""
-FINISHED = (FINISHED_STOP, FINISHED_LENGTH)
+FINISHED_COMPLETED = "completed"
+"""It was cut off, and libmaze has appended the shortest ending."""
+FINISHED = (FINISHED_STOP, FINISHED_LENGTH, FINISHED_COMPLETED)
 """How a text can end that is there as a whole."""
 FINISHED_CANCELLED = "cancelled"
 FINISHED_TIMED_OUT = "timed_out"
@@ -226,6 +248,10 @@ class Backend(Protocol):
 
     name: str
     """How provenance calls it: "llama_cpp", "modal", "vllm", ..."""
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it is known to go on from a text (`continue_from`) under the grammar of what comes after it."""
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         """Generate until the text is finished, handing each piece to `on_text` once.

@@ -17,8 +17,10 @@ LONGEST_REST_SECS = 60.0
 class Endpoint:
     """One base URL, and what is known of the service behind it."""
 
-    def __init__(self, url: str, dialect: Dialect | None) -> None:
+    def __init__(self, url: str, dialect: Dialect | None, *, is_proven: bool = False) -> None:
         self.url = url
+        self.is_proven = is_proven
+        """Whether the service was seen to obey grammars."""
         self.dialect = dialect
         """None until the service was asked."""
         self.described = dialect is not None and not dialect.describes_models and dialect.version_path is None
@@ -26,6 +28,12 @@ class Endpoint:
         self.models: tuple[str, ...] = ()
         self.vocabulary: int | None = None
         """Size of the vocabulary of the model, where the service tells it."""
+        self.knows_no_vocabulary = False
+        """Whether it was asked for that in vain."""
+        self.context: int | None = None
+        """Tokens of prompt and answer together, where the service tells it."""
+        self.has_template = True
+        """Whether the model has a chat template, as far as that is known."""
         self.version: str | None = None
         self.whole_until = 0.0
         """Until when an older Maze service, which had no /generate/stream, is asked for whole answers."""

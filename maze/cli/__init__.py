@@ -9,17 +9,16 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 from rich.text import Text
 from typer.core import TyperGroup
 from typer.main import get_group
 
 from maze._version import __version__
+from maze.check.layout import laid_out
 from maze.cli.generating import generate
 from maze.cli.inputs import (
     GrammarFile,
@@ -28,18 +27,20 @@ from maze.cli.inputs import (
     Regexes,
     Report,
     SchemaFile,
+    Syntax,
     constraints_of,
     on_unenforceable,
     read,
     shown,
+    syntax_of,
 )
 from maze.cli.output import failing, print_json, say_error, stderr, stdout, waiting
 from maze.cli.serving import serve
 from maze.errors import ConfigurationError, EngineUnavailableError, InvalidArgumentError, Status
 from maze.exit_codes import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, OUTPUT_LOST
-from maze.grammar.llguidance import engine_text
 from maze.orchestrator import Orchestrator
 from maze.outcome import validation_error, what_is_wrong
+from maze.report import grammar_text, report_call, report_of
 
 app = typer.Typer(
     name="maze",
@@ -117,19 +118,19 @@ def compile_(
     grammar: GrammarFile = None,
     regex: Regexes = None,
     language: Language = None,
+    syntax: Syntax = False,
     report: Report = False,
     as_json: Json = False,
 ) -> None:
     """Compile constraints: the grammar goes to stdout, what is enforced and what is checked to stderr."""
     with failing(as_json), Orchestrator() as maze:
-        constraints = constraints_of(schema, grammar, regex)
+        constraints = constraints_of(schema, grammar, regex, syntax_of(language, "--syntax") if syntax else None)
         compiled, _ = maze.compile(constraints, language, on_unenforceable(report))
-    grammar_text = None if compiled.grammar is None else engine_text(compiled.grammar)
     if as_json:
-        print_json({"grammar": grammar_text, **orjson.loads(compiled.report_json)})
+        print_json(report_of(compiled))
         return
-    if grammar_text is not None:
-        sys.stdout.write(grammar_text.rstrip("\n") + "\n")
+    if (grammar_of_all := grammar_text(compiled)) is not None:
+        sys.stdout.write(grammar_of_all.rstrip("\n") + "\n")
     console = stderr()
     for part in compiled.parts:
         console.print(Text(f"{part.handling.value}: {part.path} ({part.name}) {part.reason}".rstrip(), "dim"))
@@ -144,6 +145,7 @@ def validate(
     grammar: GrammarFile = None,
     regex: Regexes = None,
     language: Language = None,
+    syntax: Syntax = False,
     report: Report = False,
     as_json: Json = False,
 ) -> None:
@@ -151,14 +153,13 @@ def validate(
     with failing(as_json), Orchestrator() as maze:
         if [str(file), str(schema), str(grammar)].count("-") > 1:
             raise InvalidArgumentError("only one of text, --schema and --grammar can come from stdin")
-        constraints = constraints_of(schema, grammar, regex)
+        constraints = constraints_of(schema, grammar, regex, syntax_of(language, "--syntax") if syntax else None)
         text = read(file, "FILE")
         validation = maze.validate(text, constraints, language, on_unenforceable(report))
     failure = validation_error(validation)
     status = failure.status if failure else Status.OK
     if as_json:
-        error = {} if failure is None else {"error": str(failure)}
-        print_json({"status": f"MAZE_{status.name}", **error, "validation": validation})
+        print_json(report_of(validation))
         raise typer.Exit(int(status))
     console = stdout()
     for outcome in validation.outcomes:
@@ -177,6 +178,22 @@ def validate(
     raise typer.Exit(int(status))
 
 
+@app.command("format", epilog=EXIT_CODES)
+def format_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The program to lay out; - for stdin.")],
+    language: Language = None,
+    as_json: Json = False,
+) -> None:
+    """Print a program in the layout that --syntax allows, without its comments."""
+    with failing(as_json):
+        found = syntax_of(language, "format")
+        text = laid_out(read(file, "FILE"), found)
+    if as_json:
+        print_json(report_call(Status.OK, text=text))
+    else:
+        sys.stdout.write(text)
+
+
 @app.command(epilog=EXIT_CODES)
 def health(as_json: Json = False) -> None:
     """Ask the engine whether it is ready; exit code 9 if not."""
@@ -184,7 +201,7 @@ def health(as_json: Json = False) -> None:
         found = maze.health()
     status = Status.OK if found.ready else EngineUnavailableError.status
     if as_json:
-        print_json({"status": f"MAZE_{status.name}", **asdict(found)})
+        print_json(report_of(found))
     else:
         for endpoint in found.endpoints:
             ready = bool(endpoint.get("ready"))
@@ -200,7 +217,7 @@ def models(as_json: Json = False) -> None:
     with failing(as_json), Orchestrator() as maze, waiting("asking the engine", as_json):
         names = maze.models()
     if as_json:
-        print_json({"status": "MAZE_OK", "models": names})
+        print_json(report_call(Status.OK, models=names))
     else:
         # Whoever runs the service chose the names; they are not to steer a terminal.
         shown = ("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name) for name in names)
@@ -226,7 +243,7 @@ def doctor(as_json: Json = False) -> None:
     failed = any(check.verdict is Verdict.PROBLEM for check in checks)
     status = ConfigurationError.status if failed else Status.OK
     if as_json:
-        print_json({"status": f"MAZE_{status.name}", "checks": checks})
+        print_json(report_call(status, "something is wrong, see checks" if failed else None, checks=checks))
     raise typer.Exit(int(status))
 
 

@@ -16,9 +16,11 @@ from maze.cli.inputs import (
     Regexes,
     Report,
     SchemaFile,
+    Syntax,
     constraints_of,
     on_unenforceable,
     read,
+    syntax_of,
 )
 from maze.cli.output import failing, print_json, say_error, stderr, waiting
 from maze.config import DEFAULT_MAX_TOKENS, DEFAULT_TEMPERATURE, DEFAULT_TIMEOUT_SECS
@@ -27,6 +29,7 @@ from maze.json_text import parse
 from maze.messages import messages_of
 from maze.orchestrator import Orchestrator
 from maze.ranges import MAX_STOP_TEXTS
+from maze.report import report_of
 from maze.types import OPTION_RANGES, GenerationOptions, Intent, Message, PromptForm, WhenCutOff
 
 MAX_TIMEOUT_SECS = 4_000_000
@@ -39,6 +42,7 @@ def generate(
     grammar: GrammarFile = None,
     regex: Regexes = None,
     language: Language = None,
+    syntax: Syntax = False,
     max_tokens: Annotated[
         int | None, typer.Option(help="Most tokens to generate.", show_default=str(DEFAULT_MAX_TOKENS))
     ] = None,
@@ -127,7 +131,7 @@ def generate(
             option, bracket, place = error.field.partition("[")
             raise error.naming(f"--{option.replace('_', '-')}{bracket}{place}") from None
         intent = Intent(prompt, language=language)
-        constraints = constraints_of(schema, grammar, regex)
+        constraints = constraints_of(schema, grammar, regex, syntax_of(language, "--syntax") if syntax else None)
         with Orchestrator() as maze, waiting("waiting for the model", as_json) as spinner:
 
             def show(piece: str) -> bool:
@@ -140,8 +144,7 @@ def generate(
             as_it_comes = not as_json and (max_attempts or 1) == 1
             result = maze.generate(intent, constraints, options, on_text=show if as_it_comes else None)
     if as_json:
-        shown = ("success", "code", "error", "provenance", "validation", "metadata")
-        print_json({"status": f"MAZE_{result.status.name}", **{name: getattr(result, name) for name in shown}})
+        print_json(report_of(result))
     else:
         if not as_it_comes:
             sys.stdout.write(result.code)

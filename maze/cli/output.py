@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-import orjson
 import typer
 from rich.console import Console
 from rich.status import Status as Spinner
 from rich.text import Text
 
 from maze.errors import MazeError
+from maze.report import Report, encode, report_of
 
 
 def say_error(message: str) -> None:
@@ -31,9 +31,9 @@ def stderr() -> Console:
     return Console(stderr=True, soft_wrap=True, highlight=False)
 
 
-def print_json(value: object) -> None:
+def print_json(report: Report) -> None:
     """Print the one object of `--json`."""
-    sys.stdout.write(orjson.dumps(value).decode() + "\n")
+    sys.stdout.write(encode(report).decode() + "\n")
     sys.stdout.flush()
 
 
@@ -48,7 +48,7 @@ def failing(as_json: bool) -> Iterator[None]:
 
 def _fail(error: MazeError, as_json: bool) -> NoReturn:
     if as_json:
-        print_json({"status": f"MAZE_{error.status.name}", "error": str(error)})
+        print_json(report_of(error))
     else:
         say_error(str(error))
     raise typer.Exit(int(error.status))

@@ -18,8 +18,9 @@ from maze.config import (
     parse_endpoints,
     service_key_from_environment,
 )
-from maze.errors import ConfigurationError
+from maze.errors import ConfigurationError, Status
 from maze.exit_codes import INTERRUPTED
+from maze.report import report_call
 from maze.service.settings import ServiceSettings
 
 _SERVICE = ServiceSettings()
@@ -90,7 +91,7 @@ def serve(
         def announce(url: str, backend: str | None) -> None:
             engine = "the embedded engine" if upstream is None else f"{backend or 'not reached yet'}: {upstream}"
             if as_json:
-                print_json({"status": "MAZE_OK", "url": url, "backend": backend, "pid": os.getpid()})
+                print_json(report_call(Status.OK, url=url, backend=backend, pid=os.getpid()))
             else:
                 stderr().print(Text(f"Maze service at {url}, in front of {engine}; Ctrl-C stops"))
 

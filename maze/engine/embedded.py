@@ -19,7 +19,6 @@ from maze.backends.http.limits import Limits
 from maze.backends.http.transport import SocketTransport
 from maze.config import ModalConfig, Secret
 from maze.engine.process import END_SECS, EngineProcess, Facts, Settings
-from maze.engine.server import PROMPT_MARK
 from maze.errors import (
     BadResponseError,
     CancelledError,
@@ -92,6 +91,7 @@ class EmbeddedEngine:
     """
 
     name = "llama_cpp"
+    can_go_on = True
 
     def __init__(self, model_path: Path | None = None, *, threads: int | None = None) -> None:
         self._model_path = model_path
@@ -348,10 +348,7 @@ class _SharedEngine:
             raise EngineUnavailableError(f"{failure} (it ended {self._deaths} times; not before {pause:.1f} s)")
 
     def _connect(self, process: EngineProcess, facts: Facts) -> HttpBackend:
-        before, _, after = facts.template.partition(PROMPT_MARK)
         dialect = LlamaCppDialect(
-            prompt_prefix=before,
-            prompt_suffix=after,
             vocabulary=facts.vocabulary,
             end_tokens=facts.end_tokens,
             special_tokens=facts.special_tokens,
@@ -359,6 +356,7 @@ class _SharedEngine:
         return HttpBackend(
             ModalConfig(endpoints=(_URL,), api_key=Secret(process.key), dialect=dialect.name),
             dialect=dialect,
+            is_proven=True,  # when it was loaded
             limits=Limits(attempts=1, calls_under_way=SLOTS),
             transport=SocketTransport(uds=process.socket_path, most_left_behind=SLOTS),
         )

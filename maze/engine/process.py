@@ -58,8 +58,6 @@ class Settings:
 class Facts:
     """What a loaded model says of itself."""
 
-    template: str
-    """Its chat template around maze.engine.server.PROMPT_MARK."""
     vocabulary: int
     """Number of tokens."""
     context: int

@@ -143,7 +143,6 @@ def _load(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     end_text = {"content": ask("GET", "/props")["eos_token"], "add_special": False, "parse_special": True}
     end_tokens = {*ask("POST", "/tokenize", end_text)["tokens"], _probe(server, path)}
     return server, {
-        "template": template,
         "vocabulary": meta["n_vocab"],
         "context": meta["n_ctx"],
         "end_tokens": sorted(end_tokens),

@@ -16,6 +16,7 @@ from maze.errors import InvalidArgumentError, Status
 from maze.json_text import TooDeepError, children, decode, parse
 from maze.messages import messages_of
 from maze.prompt import build_prompt
+from maze.report import name_of, report_metadata
 from maze.service.refusal import in_words_of_the_contract, invalid, over_limit, refusal_of_failure
 from maze.types import (
     ConstraintIR,
@@ -60,7 +61,7 @@ _OPTIONS = {
 }
 """The field of GenerationOptions for each field of a request."""
 _FIELDS = ("prompt", "constraints", *_OPTIONS, "context", "request_id")
-_METADATA = ("cut", "completed_from", "attempts", "reasoning", "reasoning_tokens", "logprobs")
+_METADATA = ("cut", "completed_from", "steered_from", "attempts", "reasoning", "reasoning_tokens", "logprobs")
 """What an answer tells of GenerationMetadata as it stands there."""
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _CONSTRAINTS = ("grammar", "json_schema", "regex_patterns", "token_mask")
@@ -299,11 +300,12 @@ def answer_of(result: GenerationResult, request: GenerateRequest, waits: Waits) 
     else:
         _log.warning("request %s: its text could not be checked: %s", request.request_id, result.error)
         satisfied = None
+    told = report_metadata(metadata)
     model = provenance.model if provenance else request.options.model
     tokens = metadata.tokens_generated
     total_ms = waits.total_ms + metadata.total_time_ms
     return {
-        "status": f"MAZE_{result.status.name}",
+        "status": name_of(result.status),
         "generated_text": result.code,
         "tokens_generated": tokens,
         "prompt_tokens": metadata.prompt_tokens,
@@ -313,7 +315,7 @@ def answer_of(result: GenerationResult, request: GenerateRequest, waits: Waits) 
         "constraint_satisfied": satisfied,
         "constraint_error": None if satisfied else in_words_of_the_contract(result.error or ""),
         "request_id": request.request_id,
-        **{name: getattr(metadata, name) for name in _METADATA},
+        **{name: told[name] for name in _METADATA},
         "generation_time_ms": round(total_ms),
         "stats": {
             "total_time_ms": round(total_ms),

@@ -121,7 +121,7 @@ static void health_and_models_are_told(void)
     CHECK(strstr(maze_result_json(result), "\"ready\":true") != NULL);
     CHECK_SUCCEEDS(result);
     result = maze_list_models();
-    CHECK(strncmp(maze_result_json(result), "{\"models\":[\"", 12) == 0);
+    CHECK(strstr(maze_result_json(result), "\"models\":[\"") != NULL);
     CHECK_SUCCEEDS(result);
 }
 

@@ -104,7 +104,7 @@ pub const MazeOptionsFFI = extern struct {
     temperature: f64 = -1,
     top_p: f64 = -1,
     top_k: u32 = 0,
-    on_unenforceable: u32 = @backingInt(MazeUnenforceable.@"error"),
+    on_unenforceable: u32 = 0, // MazeUnenforceable.error
     seed: i64 = -1,
     model: ?[*:0]const u8 = null,
     stop: ?[*]const [*:0]const u8 = null,
@@ -113,11 +113,11 @@ pub const MazeOptionsFFI = extern struct {
     messages: ?[*]const MazeMessageFFI = null,
     messages_len: usize = 0,
     continue_from: ?[*:0]const u8 = null,
-    prompt_form: u32 = @backingInt(MazePromptForm.configured),
+    prompt_form: u32 = 0,
     describe_constraints: i32 = -1,
     reasoning_tokens: i32 = -1,
     max_attempts: u32 = 0,
-    when_cut_off: u32 = @backingInt(MazeWhenCutOff.@"error"),
+    when_cut_off: u32 = 0,
     top_logprobs: i32 = -1,
 };
 
@@ -135,7 +135,7 @@ pub const MazeConfigFFI = extern struct {
     temperature: f64 = -1,
     enable_cache: i32 = -1,
     cache_size_limit: u32 = 0,
-    prompt_form: u32 = @backingInt(MazePromptForm.configured),
+    prompt_form: u32 = 0,
     max_attempts: u32 = 0,
 };
 

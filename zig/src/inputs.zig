@@ -4,6 +4,7 @@ const std = @import("std");
 const Allocator = std.mem.Allocator;
 const c = @import("c.zig");
 const ConstraintIRFFI = c.ConstraintIRFFI;
+const compat = @import("compat.zig");
 const errors = @import("errors.zig");
 
 /// What is wanted.
@@ -63,14 +64,13 @@ pub const Constraints = union(enum) {
     }
 
     fn assertLayout(comptime Braid: type) void {
-        const ours = @typeInfo(ConstraintIRFFI).@"struct";
-        const theirs = @typeInfo(Braid).@"struct";
-        if (theirs.layout != .@"extern" or theirs.field_names.len != ours.field_names.len or
+        const ours = std.meta.fieldNames(ConstraintIRFFI);
+        if (@typeInfo(Braid).@"struct".layout != .@"extern" or std.meta.fieldNames(Braid).len != ours.len or
             @sizeOf(Braid) != @sizeOf(ConstraintIRFFI))
             @compileError(@typeName(Braid) ++ " is not laid out as ConstraintIRFFI of include/maze.h");
-        for (ours.field_names, ours.field_types) |name, Field| {
+        for (ours) |name| {
             if (!@hasField(Braid, name) or @offsetOf(Braid, name) != @offsetOf(ConstraintIRFFI, name) or
-                @sizeOf(@FieldType(Braid, name)) != @sizeOf(Field))
+                @sizeOf(@FieldType(Braid, name)) != @sizeOf(@FieldType(ConstraintIRFFI, name)))
                 @compileError(@typeName(Braid) ++ "." ++ name ++ " is not as in ConstraintIRFFI of include/maze.h");
         }
     }
@@ -85,7 +85,7 @@ pub const Unenforceable = enum {
     report,
 
     pub fn toFFI(unenforceable: Unenforceable) u32 {
-        return @backingInt(switch (unenforceable) {
+        return compat.intOf(switch (unenforceable) {
             .fail => c.MazeUnenforceable.@"error",
             .report => c.MazeUnenforceable.report,
         });
@@ -100,7 +100,7 @@ pub const PromptForm = enum {
     raw,
 
     fn toFFI(prompt_form: ?PromptForm) u32 {
-        return @backingInt(switch (prompt_form orelse return @backingInt(c.MazePromptForm.configured)) {
+        return compat.intOf(switch (prompt_form orelse return compat.intOf(c.MazePromptForm.configured)) {
             .chat => c.MazePromptForm.chat,
             .raw => c.MazePromptForm.raw,
         });
@@ -125,7 +125,7 @@ pub const WhenCutOff = enum {
     complete,
 
     fn toFFI(when_cut_off: WhenCutOff) u32 {
-        return @backingInt(switch (when_cut_off) {
+        return compat.intOf(switch (when_cut_off) {
             .fail => c.MazeWhenCutOff.@"error",
             .accept => c.MazeWhenCutOff.accept,
             .complete => c.MazeWhenCutOff.complete,
@@ -230,8 +230,8 @@ pub const Copies = struct {
     }
 
     pub fn text(copies: *Copies, bytes: []const u8) errors.CallError![*:0]const u8 {
-        if (std.mem.findScalar(u8, bytes, 0) != null) return error.NulByte;
-        return try copies.arena.allocator().dupeSentinel(u8, bytes, 0);
+        if (std.mem.indexOfScalar(u8, bytes, 0) != null) return error.NulByte;
+        return try std.mem.joinZ(copies.arena.allocator(), "", &.{bytes});
     }
 
     pub fn optionalText(copies: *Copies, bytes: ?[]const u8) errors.CallError!?[*:0]const u8 {
@@ -285,7 +285,7 @@ pub const Copies = struct {
     fn messages(copies: *Copies, list: []const Message) errors.CallError![]const c.MazeMessageFFI {
         const ffis = try copies.arena.allocator().alloc(c.MazeMessageFFI, list.len);
         for (ffis, list) |*ffi, message| ffi.* = .{
-            .role = @backingInt(switch (message.role) {
+            .role = compat.intOf(switch (message.role) {
                 .user => c.MazeRole.user,
                 .assistant => c.MazeRole.assistant,
             }),

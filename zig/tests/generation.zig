@@ -66,7 +66,7 @@ test "a text that is cut off is an error, and is kept" {
     try testing.expectError(error.Truncated, result.code());
     try testing.expectEqualStrings("length", result.finishReason());
     try testing.expectStringStartsWith(result.text(), "{");
-    try testing.expect(std.mem.find(u8, result.message(), "max_tokens") != null);
+    try testing.expect(std.mem.indexOf(u8, result.message(), "max_tokens") != null);
 }
 
 test "the pieces of a stream are the code" {

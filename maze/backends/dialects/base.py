@@ -40,6 +40,16 @@ class Dialect(Protocol):
     """Where a request is posted to; its answer is a stream of server-sent events."""
     chat_path: str | None = None
     """Where a conversation is posted to, of which the service makes a prompt by its model's template."""
+    template_path: str | None = None
+    """Where a conversation is posted to, to be given back as the text that the model's template makes of it."""
+    count_path: str | None = None
+    """Where the tokens of a prompt are counted, in services that refuse more max_tokens than the context leaves."""
+    remedy: str | None = None
+    """How a server must be started that does not obey grammars; None for services that are no server of a model."""
+    forwards: bool = False
+    """Whether the service sees itself to templates, to the context and to reasoning, as it is a Maze."""
+    takes_any_model: bool = False
+    """Whether it answers with the model that it has, whatever model is asked for."""
     whole_path: str | None = None
     """Where services that do not stream take the same request, if there are such."""
     ready_path: str = "/health"
@@ -55,6 +65,8 @@ class Dialect(Protocol):
     """Whether a request must name its model."""
     takes_first_model: bool = True
     """Whether the first model that is listed is the one to ask where none is named; else it must be the only one."""
+    can_go_on: bool = False
+    """Whether an answer goes on from `continue_from` of a request."""
     ends_with_done: bool = True
     """Whether `data: [DONE]` ends a stream; otherwise the event that finishes the answer does."""
     may_lack_done: bool = False
@@ -65,6 +77,16 @@ class Dialect(Protocol):
 
         Raises UnsupportedConstraintError if the service cannot enforce the grammar or the mask.
         """
+
+    def counting_fields(self, request: Request, model: str | None) -> dict[str, Any]:
+        """What is posted to `count_path`; the answer has a field `count`."""
+        del request, model
+        return {}
+
+    def vocabulary_question(self, model: str | None) -> dict[str, Any] | None:
+        """A request whose refusal names the size of the vocabulary, where nothing else does."""
+        del model
+        return None
 
     def reader(self, request: Request) -> AnswerReader:
         """A reader for the answer to that request."""
@@ -122,6 +144,8 @@ class AnswerReader:
         """What the model thought, where the answer tells that apart."""
         self.reasoning_tokens: int | None = None
         self.logprobs: list[TokenLogprob] = []
+        self.may_be_empty = False
+        """Whether there may be nothing to add to the text that is continued."""
         self.engine: dict[str, Any] = {}
         """What else the service said of this call, for the provenance."""
 
@@ -147,7 +171,7 @@ class AnswerReader:
         """Look at the whole: raises MalformedError or a MazeError if what was read cannot be trusted."""
         if self.finish_reason is None:
             raise MalformedError("it ended without saying that the text is finished")
-        if not text and self.finish_reason == FINISHED_STOP and not self.stopped_by_text:
+        if not text and self.finish_reason == FINISHED_STOP and not self.stopped_by_text and not self.may_be_empty:
             # What vLLM does when a grammar dies inside it.
             raise MalformedError("it is an empty text, and claims to be finished")
         if not text and self.finish_reason == FINISHED_LENGTH:

@@ -19,6 +19,7 @@ class GrammarServerDialect(Dialect):
     generate_path = "/v1/completions"
     chat_path = "/v1/chat/completions"
     needs_model = True
+    can_go_on = True
     tells_tokens: bool
     """Whether it tells the ids of the generated tokens, so that a mask can be checked."""
 

@@ -23,7 +23,7 @@ from maze.backends.vocabulary import check_vocabulary
 from maze.errors import ConstraintViolatedError, ContradictionError, UnsupportedConstraintError
 from maze.grammar.llguidance import engine_text
 from maze.grammar.special_tokens import may_spell_special_token
-from maze.types import PromptForm, TokenMask
+from maze.types import TokenMask
 
 _FORBIDDEN_BIAS = -1e9
 """Logit bias of a forbidden token: no other token, however unlikely, loses to it.
@@ -41,30 +41,31 @@ _MOST_TOKENS = 2**31 - 1
 class LlamaCppDialect(Dialect):
     """The server of llama.cpp.
 
-    What is known of its model when it is made goes into the requests: the texts of its chat template around a prompt,
-    the size of its vocabulary, the tokens that end an answer, and the texts of special tokens. Without the third a mask
-    that lists what is allowed is only enforced alone, because a bias would ban the end of the answer; without the
-    fourth llguidance forces no tokens, because llama.cpp takes text that it is forced to for special tokens.
+    Its chat template is applied in a request of its own, because its chat endpoint tells no ids of tokens. What is
+    known of its model when it is made goes into the requests: the size of its vocabulary, the tokens that end an
+    answer, and the texts of special tokens. Without the second a mask that lists what is allowed is only enforced
+    alone, because a bias would ban the end of the answer; without the third llguidance forces no tokens, because
+    llama.cpp takes text that it is forced to for special tokens.
     """
 
     name = "llama.cpp"
     backend = "llama.cpp"
     generate_path = "/completion"
+    template_path = "/apply-template"
+    remedy = "build it with -DLLAMA_LLGUIDANCE=ON, or install one that was"
+    takes_any_model = True
     version_field = "build_info"
     needs_model = False
+    can_go_on = True
     ends_with_done = False
 
     def __init__(
         self,
         *,
-        prompt_prefix: str = "",
-        prompt_suffix: str = "",
         vocabulary: int | None = None,
         end_tokens: frozenset[int] = frozenset(),
         special_tokens: frozenset[str] | None = None,
     ) -> None:
-        self._prompt_prefix = prompt_prefix
-        self._prompt_suffix = prompt_suffix
         self._vocabulary = vocabulary
         self._end_tokens = end_tokens
         self._special_tokens = special_tokens
@@ -76,7 +77,7 @@ class LlamaCppDialect(Dialect):
         vocabulary = self._vocabulary or vocabulary
         grammar = request.grammar
         fields: dict[str, Any] = {
-            "prompt": self._prompt_of(request),
+            "prompt": request.prompt.raw() + request.continue_from,
             "n_predict": min(request.max_tokens, _MOST_TOKENS),
             "samplers": ["temperature", "top_k", "top_p"],
             "temperature": request.temperature,
@@ -88,6 +89,8 @@ class LlamaCppDialect(Dialect):
             # So that the server notices between the steps of a long prompt that nobody listens.
             "return_progress": True,
             "cache_prompt": True,
+            # Else a token that ends a thought is no text, which then would not end.
+            "preserved_tokens": request.stop,
         }
         if model is not None:
             fields["model"] = model
@@ -112,11 +115,6 @@ class LlamaCppDialect(Dialect):
             forced_tokens = special is not None and not may_spell_special_token(grammar, special)
             fields["grammar"] = engine_text(grammar, forced_tokens=forced_tokens)
         return fields
-
-    def _prompt_of(self, request: Request) -> str:
-        if request.prompt.form is PromptForm.RAW:
-            return request.prompt.raw() + request.continue_from
-        return f"{self._prompt_prefix}{request.prompt.turn()}{self._prompt_suffix}{request.continue_from}"
 
     def _bias(self, mask: TokenMask, vocabulary: int | None) -> list[list[float]]:
         """Forbid tokens; those that end an answer stay allowed unless they are forbidden themselves."""

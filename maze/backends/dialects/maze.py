@@ -18,6 +18,7 @@ from maze.backends.dialects.base import (
 from maze.config import DEFAULT_MODAL_MODEL
 from maze.errors import ConstraintViolatedError, TruncatedError
 from maze.grammar.llguidance import engine_text
+from maze.types import PromptForm
 
 
 class MazeDialect(Dialect):
@@ -29,6 +30,7 @@ class MazeDialect(Dialect):
     whole_path = "/generate"
     models_path = "/models"
     describes_models = False
+    forwards = True
     needs_model = False
 
     def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:
@@ -45,6 +47,7 @@ class MazeDialect(Dialect):
             "model": model or DEFAULT_MODAL_MODEL,
             "request_id": request.request_id,
         }
+        fields |= _of_the_conversation(request)
         constraints: dict[str, Any] = {}
         if request.grammar is not None:
             constraints["grammar"] = engine_text(request.grammar)
@@ -66,6 +69,20 @@ class MazeDialect(Dialect):
         if type(answer) is not list or not all(type(name) is str for name in answer):
             raise MalformedError("its list of models is not an array of texts")
         return tuple(answer)
+
+
+def _of_the_conversation(request: Request) -> dict[str, Any]:
+    """What older services do not know, where there is something to say."""
+    prompt = request.prompt
+    said: dict[str, Any] = {
+        "prompt_form": None if prompt.form is PromptForm.CHAT else prompt.form,
+        "system": prompt.system,
+        "messages": [{"role": message.role, "text": message.text} for message in prompt.messages],
+        "continue_from": request.continue_from,
+        "reasoning_tokens": request.reasoning_tokens or None,
+        "top_logprobs": request.top_logprobs,
+    }
+    return {field: value for field, value in said.items() if value not in (None, "", [])}
 
 
 class _MazeReader(AnswerReader):
@@ -91,7 +108,8 @@ class _MazeReader(AnswerReader):
 
     def feed_whole(self, answer: Event) -> str:
         self._read_summary(answer)
-        return text_of(answer, "generated_text")
+        text = text_of(answer, "generated_text")
+        return text.removeprefix(self._request.continue_from)
 
     def _read_summary(self, answer: Event) -> None:
         self.read_counts(answer)
@@ -115,7 +133,8 @@ class _MazeReader(AnswerReader):
 
     def check(self, text: str) -> None:
         super().check(text)
-        if self._claimed_text is not None and self._claimed_text != text:
+        whole = self._request.continue_from + text
+        if self._claimed_text not in (None, text, whole):
             raise MalformedError("its pieces together are not the text that it claims to have generated")
         request = self._request
         if request.grammar is None and request.token_mask is None:

@@ -16,6 +16,7 @@ class SglangDialect(GrammarServerDialect):
     ready_path = "/ready"
     tells_tokens = False
     version_path = "/server_info"
+    remedy = "start it with --grammar-backend llguidance"
 
     def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:
         """The grammar goes into `ebnf`."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from maze.backends.base import Request
 from maze.backends.dialects.grammar_server import GrammarServerDialect
+from maze.backends.vocabulary import check_vocabulary
 
 
 class VllmDialect(GrammarServerDialect):
@@ -15,10 +16,16 @@ class VllmDialect(GrammarServerDialect):
     backend = "vllm"
     tells_tokens = True
     version_path = "/version"
+    count_path = "/tokenize"
+    remedy = (
+        'start it with --structured-outputs-config \'{"backend":"guidance"}\', as no other backend of vLLM takes '
+        "these grammars"
+    )
 
     def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:
         """The grammar goes into `structured_outputs`; `guided_grammar` of old versions is ignored by new ones."""
-        del vocabulary  # vLLM does not tell it, and answers 400 to ids beyond it
+        if request.token_mask is not None and vocabulary is not None:
+            check_vocabulary(request.token_mask, vocabulary)
         fields = self._common_fields(request, model)
         fields["request_id"] = request.request_id
         grammar = self._grammar(request)
@@ -27,3 +34,12 @@ class VllmDialect(GrammarServerDialect):
         if request.token_mask is not None:
             fields["return_token_ids"] = True
         return fields
+
+    def counting_fields(self, request: Request, model: str | None) -> dict[str, Any]:
+        asked = self._asked(request)
+        names = ("prompt", "messages", "add_generation_prompt", "continue_final_message", "chat_template_kwargs")
+        return {"model": model, **{name: asked[name] for name in names if name in asked}}
+
+    def vocabulary_question(self, model: str | None) -> dict[str, Any] | None:
+        """Ids beyond it are refused here alone; a grammar of them ends with an empty text."""
+        return {"model": model, "prompt": "x", "max_tokens": 1, "logit_bias": {str(2**31 - 1): 0}}

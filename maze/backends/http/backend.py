@@ -7,43 +7,39 @@ fails on the way is a FailedAttempt, which knows whether another attempt can hel
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import httpx
-import orjson
 
 from maze.backends.base import Cancellation, Completion, Deadline, Health, OnText, Request
 from maze.backends.dialects.base import Dialect, MalformedError
 from maze.backends.dialects.maze import MazeDialect
 from maze.backends.endpoints import Endpoint, Endpoints
+from maze.backends.http.asking import Asker
 from maze.backends.http.client import Client
 from maze.backends.http.detect import DIALECTS, detect
 from maze.backends.http.failures import Failures
-from maze.backends.http.generation import GenerationAttempt
 from maze.backends.http.limits import Call, Limits
+from maze.backends.http.proof import prove
 from maze.backends.http.proxy import secrets_of
 from maze.backends.http.redaction import Redaction
-from maze.backends.http.retry import FailedAttempt, retry
+from maze.backends.http.retry import Again, FailedAttempt, retry
 from maze.backends.http.route import Route
 from maze.backends.http.transport import SocketTransport
 from maze.backends.semaphore import Semaphore
 from maze.config import ModalConfig
-from maze.errors import InvalidArgumentError, MazeError, OutOfMemoryError, TimedOutError
+from maze.errors import MazeError, OutOfMemoryError, RequestRejectedError, TimedOutError
 from maze.memory import THREAD_BYTES, memory_for
-from maze.native_json import dumps
 from maze.threads import leave_signals_to_the_host
 
 _log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-MAX_LISTED_MODELS = 10
-"""How many models an error names."""
-WHOLE_SECS = 300.0
-"""How long a service that did not stream is asked for whole answers before streaming is tried again."""
+MAX_NAMED_MODELS = 20
+"""Most models that an error names."""
 
 
 class HttpBackend:
@@ -55,13 +51,19 @@ class HttpBackend:
         *,
         dialect: Dialect | None = None,
         limits: Limits | None = None,
+        is_proven: bool = False,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """`dialect` is one of a server that is known already, in place of the one that `config` names."""
+        """`dialect` is one of a server that is known already, in place of the one that `config` names.
+
+        A server that `is_proven` was seen to obey grammars; others have to show it before their first one.
+        """
         self._limits = limits or Limits()
         dialect = dialect or (DIALECTS[config.dialect] if config.dialect else None)
         self.name = dialect.backend if dialect else MazeDialect.backend
-        self._endpoints = Endpoints([Endpoint(url, dialect and dialect.for_endpoint()) for url in config.endpoints])
+        self._endpoints = Endpoints(
+            [Endpoint(url, dialect and dialect.for_endpoint(), is_proven=is_proven) for url in config.endpoints]
+        )
         self._model = config.model
         self._turns = Semaphore(self._limits.calls_under_way)
         self._closing = Cancellation()
@@ -71,6 +73,11 @@ class HttpBackend:
         self._failures = Failures(self._redaction, has_key=bool(keys))
         routes = {url: Route(url, config) for url in config.endpoints}
         self._client = Client(transport or SocketTransport(proxies=config.proxies), routes, self._failures)
+
+    @property
+    def can_go_on(self) -> bool:
+        """False until it is known what the endpoints are. See `Backend.can_go_on`."""
+        return all(endpoint.dialect is not None and endpoint.dialect.can_go_on for endpoint in self._endpoints.all)
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         """Generate at one of the endpoints. See `Backend.generate`."""
@@ -148,65 +155,34 @@ class HttpBackend:
     def _generate_at(self, endpoint: Endpoint, request: Request, on_text: OnText) -> Completion:
         call = Call(request.deadline, request.cancellation)
         dialect = self._detect(endpoint, call)
-        model = self._model_for(endpoint, request, dialect)
-        while True:
-            try:
-                fields = dialect.fields(request, model, endpoint.vocabulary)
-                completion = self._generate_with(fields, endpoint, dialect, model, request, on_text, call)
-            except FailedAttempt as failed:
-                if not dialect.concede(request, model, fields, failed.status, failed.said):
-                    raise
-                _log.info("%s: the request is changed and sent again", failed)
-            else:
-                dialect.succeeded(request, model)
-                return completion
+        model = self._model_at(endpoint, dialect, request.model, call)
+        asker = Asker(self._client, self._limits, endpoint, dialect, model, call)
+        if request.grammar is not None or request.token_mask is not None:
+            prove(asker.generate, endpoint, dialect, self._failures, call)
+        return asker.generate(request, on_text)
 
-    def _model_for(self, endpoint: Endpoint, request: Request, dialect: Dialect) -> str | None:
-        """The model to ask for; None for the service's own."""
-        model = request.model or self._model or self._client.route(endpoint).address.deployment
-        if model is not None or not dialect.needs_model:
-            return model
+    def _model_at(self, endpoint: Endpoint, dialect: Dialect, wanted: str | None, call: Call) -> str | None:
+        """The model to ask the endpoint for. Raises FailedAttempt for one that it does not have."""
+        model = wanted or self._model or self._client.route(endpoint).address.deployment
+        if model is None:
+            return self._only_model(endpoint, dialect) if dialect.needs_model else None
+        if dialect.takes_any_model and endpoint.models and model not in endpoint.models:
+            endpoint.models = self._list_models(endpoint, call)
+            if model not in endpoint.models:
+                known = ", ".join(map(self._redaction.text, endpoint.models[:MAX_NAMED_MODELS]))
+                problem = f"{endpoint.url} has no model {model[:200]!r}; it has: {known}"
+                raise FailedAttempt(RequestRejectedError(problem), Again.ELSEWHERE)
+        return model
+
+    def _only_model(self, endpoint: Endpoint, dialect: Dialect) -> str:
+        """The model to ask for where none is named."""
         if not endpoint.models:
             raise self._failures.unusable(f"{endpoint.url} lists no model; name one with MODAL_MODEL")
         if len(endpoint.models) > 1 and not dialect.takes_first_model:
-            listed = self._redaction.line(", ".join(endpoint.models[:MAX_LISTED_MODELS]))
-            more = ", ..." if len(endpoint.models) > MAX_LISTED_MODELS else ""
-            raise self._failures.unusable(
-                f"{endpoint.url} has {len(endpoint.models)} models; name one with MODAL_MODEL: {listed}{more}"
-            )
+            known = ", ".join(map(self._redaction.text, endpoint.models[:MAX_NAMED_MODELS]))
+            problem = f"{endpoint.url} has {len(endpoint.models)} models; name one with MODAL_MODEL: {known}"
+            raise self._failures.unusable(problem)
         return endpoint.models[0]
-
-    def _generate_with(
-        self,
-        fields: dict[str, Any],
-        endpoint: Endpoint,
-        dialect: Dialect,
-        model: str | None,
-        request: Request,
-        on_text: OnText,
-        call: Call,
-    ) -> Completion:
-        try:
-            data = dumps(fields)
-        except orjson.JSONEncodeError as error:
-            raise InvalidArgumentError(f"the prompt, grammar or a stop text cannot be sent as JSON: {error}") from None
-
-        def generate(path: str) -> Completion:
-            generation = GenerationAttempt(self._client, self._limits, endpoint, dialect, model, request, on_text, call)
-            return generation.run(path, data)
-
-        streams = time.monotonic() >= endpoint.whole_until
-        if streams or dialect.whole_path is None:
-            try:
-                return generate(dialect.path(request))
-            except FailedAttempt as failed:
-                if failed.status not in (404, 405) or dialect.whole_path is None:
-                    raise
-        completion = generate(dialect.whole_path)
-        if streams:
-            _log.info("%s does not stream: using %s", endpoint.url, dialect.whole_path)
-            endpoint.whole_until = time.monotonic() + WHOLE_SECS
-        return completion
 
     def _list_models(self, endpoint: Endpoint, call: Call) -> tuple[str, ...]:
         dialect = self._detect(endpoint, call)
@@ -227,6 +203,9 @@ class HttpBackend:
                 "models": list(map(self._redaction.text, endpoint.models)),
             }
             answer = self._client.get(endpoint, dialect.ready_path, call)
+            model = self._model_at(endpoint, dialect, None, call)
+            asker = Asker(self._client, self._limits, endpoint, dialect, model, call)
+            prove(asker.generate, endpoint, dialect, self._failures, call)
         except (FailedAttempt, MazeError) as failed:
             report["detail"] = str(failed)
             if isinstance(failed, OutOfMemoryError):

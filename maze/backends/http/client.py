@@ -6,7 +6,7 @@ they would bring the request along, or what the service said, and with it the ke
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 
 import httpx
@@ -73,7 +73,12 @@ class Client:
     def get(self, endpoint: Endpoint, path: str, call: Call) -> bytes:
         """GET something small."""
         route = self._routes[endpoint.url]
-        response = self.answer(endpoint, RedirectedRequest(route, route.get(path, call), path, call))
+        return self._small(endpoint, RedirectedRequest(route, route.get(path, call), path, call))
+
+    def _small(self, endpoint: Endpoint, asked: RedirectedRequest) -> bytes:
+        """The body of an answer that is small."""
+        call = asked.call
+        response = self.answer(endpoint, asked)
         try:
             content = b"".join(limited(body(response), MAX_DESCRIPTION_BYTES))
             response.extensions["done"]()
@@ -89,8 +94,16 @@ class Client:
 
     def get_json(self, endpoint: Endpoint, path: str, call: Call, *, may_lack: bool = False) -> object:
         """GET something small that is JSON; None if the service has nothing at that path and may lack it."""
+        return self._json(endpoint, path, lambda: self.get(endpoint, path, call), may_lack=may_lack)
+
+    def post_json(self, endpoint: Endpoint, path: str, body: bytes, call: Call, *, may_lack: bool = False) -> object:
+        """Ask a question whose answer is small and JSON; None as for get_json()."""
+        asked = self.post(endpoint, path, body, call)
+        return self._json(endpoint, path, lambda: self._small(endpoint, asked), may_lack=may_lack)
+
+    def _json(self, endpoint: Endpoint, path: str, ask: Callable[[], bytes], *, may_lack: bool) -> object:
         try:
-            content = self.get(endpoint, path, call)
+            content = ask()
             return read_json(content)
         except FailedAttempt as failed:
             if may_lack and failed.status in (404, 405):

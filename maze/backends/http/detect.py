@@ -84,6 +84,8 @@ def _ask(client: Client, endpoint: Endpoint, call: Call) -> Dialect:
             raise client.failures.bad(endpoint.url, error) from None
         size = _of_first_model(models, "meta", "n_vocab")  # llama.cpp
         endpoint.vocabulary = size if type(size) is int and size > 0 else None
+        context = _of_first_model(models, "max_model_len") or _of_first_model(models, "meta", "n_ctx")
+        endpoint.context = context if type(context) is int and context > 0 else None
     if dialect.version_path is not None:
         endpoint.version = _version(client, endpoint, dialect.version_path, dialect.version_field, call)
     return dialect

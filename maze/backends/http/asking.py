@@ -1,0 +1,234 @@
+"""Asks one endpoint for a generation, in the form in which its server takes it.
+
+The server's own template makes a prompt of a conversation, or the conversation is completed as one text where it has
+none; max_tokens is lowered to what the context leaves; and where a server does not see to it itself, the model thinks
+in one request and answers in a second, as a grammar is about the answer alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from maze.backends.base import Completion, OnText, Prompt, Request
+from maze.backends.dialects.base import Dialect
+from maze.backends.endpoints import Endpoint
+from maze.backends.http.client import Client
+from maze.backends.http.generation import GenerationAttempt
+from maze.backends.http.limits import Call, Limits
+from maze.backends.http.retry import FailedAttempt
+from maze.errors import InvalidArgumentError
+from maze.native_json import dumps
+from maze.types import PromptForm
+
+_log = logging.getLogger(__name__)
+
+WHOLE_SECS = 300.0
+"""How long a service that did not stream is asked for whole answers before streaming is tried again."""
+TEMPLATE_TOKENS = 256
+"""What a chat template may add to the texts of a conversation: those of usual models add up to 60 tokens."""
+
+_LACKS_TEMPLATE = re.compile(
+    r"default chat template is no longer allowed|must provide a chat template|chat_template is not set", re.IGNORECASE
+)
+"""What transformers says, in vLLM and SGLang."""
+_THINK, _END_OF_THOUGHT = "<think>", "</think>"
+
+
+class Asker:
+    """Asks an endpoint for the generation of one call."""
+
+    def __init__(
+        self, client: Client, limits: Limits, endpoint: Endpoint, dialect: Dialect, model: str | None, call: Call
+    ) -> None:
+        self._client = client
+        self._limits = limits
+        self._endpoint = endpoint
+        self._dialect = dialect
+        self._model = model
+        self._call = call
+
+    def generate(self, request: Request, on_text: OnText) -> Completion:
+        """Generate. Raises FailedAttempt and MazeError."""
+        if request.token_mask is not None:
+            self._ask_for_vocabulary()
+        if self._dialect.forwards:
+            return self._run(request, on_text)
+        if self._endpoint.context is not None:
+            request = replace(request, prompt=request.prompt.within(self._endpoint.context))
+        if request.prompt.form is PromptForm.RAW:
+            return self._generate_raw(request, on_text)
+        templated = self._templated(request)
+        if templated is not None:
+            return _in_form(PromptForm.CHAT, self._generate_raw(templated, on_text))
+        if self._dialect.chat_path is not None and self._endpoint.has_template:
+            try:
+                return _in_form(PromptForm.CHAT, self._run(self._fitting(request), on_text))
+            except FailedAttempt as failed:
+                if failed.error.partial_text or not (
+                    failed.status in (404, 405, 501) or _LACKS_TEMPLATE.search(str(failed))
+                ):
+                    raise
+            _log.warning("%s has no chat template: prompts are completed as they stand", self._endpoint.url)
+            self._endpoint.has_template = False
+        as_it_stands = replace(request, prompt=replace(request.prompt, form=PromptForm.RAW))
+        return _in_form(PromptForm.RAW, self._generate_raw(as_it_stands, on_text))
+
+    # -------------------------------------------------------------------------------------------- forms
+
+    def _templated(self, request: Request) -> Request | None:
+        """The request with the text that the server's template makes of the conversation; None if it makes none."""
+        path = self._dialect.template_path
+        if path is None or not self._endpoint.has_template:
+            return None
+        answer = self._client.post_json(
+            self._endpoint,
+            path,
+            dumps(
+                {
+                    "messages": request.prompt.conversation(),
+                    "chat_template_kwargs": {"enable_thinking": request.reasoning_tokens > 0},
+                }
+            ),
+            self._call,
+            may_lack=True,
+        )
+        if answer is None:
+            self._endpoint.has_template = False
+            return None
+        text = answer.get("prompt") if type(answer) is dict else None
+        if type(text) is not str:
+            raise self._client.failures.bad(self._endpoint.url, f"what it has at {path} has no text 'prompt'")
+        return replace(request, prompt=Prompt(text, PromptForm.RAW))
+
+    def _generate_raw(self, request: Request, on_text: OnText) -> Completion:
+        """Complete a text, after the model has thought where it is to."""
+        if not request.reasoning_tokens:
+            return self._run(self._fitting(request), on_text)
+        opened = request.prompt.raw()
+        if not opened.rstrip().endswith(_THINK):
+            opened += f"{_THINK}\n"
+        thinking = replace(
+            request,
+            prompt=Prompt(opened, PromptForm.RAW),
+            grammar=None,
+            token_mask=None,
+            stop=(_END_OF_THOUGHT,),
+            max_tokens=request.reasoning_tokens,
+            reasoning_tokens=0,
+            continue_from="",
+            top_logprobs=None,
+        )
+        thought = self._run(self._fitting(thinking), lambda _: True)
+        reasoning = thought.text.rstrip()
+        answering = replace(
+            request,
+            prompt=Prompt(f"{opened}{reasoning}\n{_END_OF_THOUGHT}\n\n", PromptForm.RAW),
+            reasoning_tokens=0,
+        )
+        answer = self._run(self._fitting(answering), on_text)
+        tokens = None
+        if thought.tokens_generated is not None and answer.tokens_generated is not None:
+            tokens = thought.tokens_generated + answer.tokens_generated
+        return replace(
+            answer,
+            tokens_generated=tokens,
+            prompt_tokens=thought.prompt_tokens,
+            reasoning=reasoning.strip(),
+            reasoning_tokens=thought.tokens_generated,
+        )
+
+    # -------------------------------------------------------------------------------------------- limits of the model
+
+    def _fitting(self, request: Request) -> Request:
+        """The request with no more tokens than the context leaves, where the server refuses more."""
+        context, path = self._endpoint.context, self._dialect.count_path
+        wanted = request.max_tokens + request.reasoning_tokens
+        if context is None or path is None:
+            return request
+        prompt = request.prompt
+        texts = (
+            [turn["content"] for turn in prompt.conversation()] if prompt.form is PromptForm.CHAT else [prompt.raw()]
+        )
+        most = sum(len(text.encode(errors="replace")) for text in (*texts, request.continue_from)) + TEMPLATE_TOKENS
+        if most + wanted <= context:
+            return request  # no token has less than a byte
+        fields = self._dialect.counting_fields(request, self._model)
+        answer = self._client.post_json(self._endpoint, path, dumps(fields), self._call, may_lack=True)
+        count = answer.get("count") if type(answer) is dict else None
+        if type(count) is not int or not 0 < context - count < wanted:
+            return request  # the server says what is wrong with a prompt that is too long
+        left = context - count
+        _log.info(
+            "%s: max_tokens is lowered from %d to the %d that the context leaves", self._endpoint.url, wanted, left
+        )
+        thinking = min(request.reasoning_tokens, left // 2)
+        return replace(request, max_tokens=left - thinking, reasoning_tokens=thinking)
+
+    def _ask_for_vocabulary(self) -> None:
+        """Have the server name the size of its vocabulary, where it says that only of a token that is not in it."""
+        endpoint, question = self._endpoint, self._dialect.vocabulary_question(self._model)
+        if endpoint.vocabulary is not None or endpoint.knows_no_vocabulary or question is None:
+            return
+        try:
+            self._client.post_json(endpoint, self._dialect.generate_path, dumps(question), self._call)
+        except FailedAttempt as failed:
+            if failed.status != 400:
+                raise
+            told = re.search(r"[Vv]ocabulary size: (\d{1,9})\b", str(failed))
+            endpoint.vocabulary = int(told[1]) if told else None
+        endpoint.knows_no_vocabulary = endpoint.vocabulary is None
+
+    # -------------------------------------------------------------------------------------------- one request
+
+    def _run(self, request: Request, on_text: OnText) -> Completion:
+        """Send the request, without what the service turns out not to take and can do without."""
+        endpoint, dialect, model = self._endpoint, self._dialect, self._model
+        while True:
+            fields = dialect.fields(request, model, endpoint.vocabulary)
+            try:
+                completion = self._send(fields, request, on_text)
+            except FailedAttempt as failed:
+                if not dialect.concede(request, model, fields, failed.status, failed.said):
+                    raise
+                _log.info("%s; the request is changed and sent again", failed)
+            else:
+                dialect.succeeded(request, model)
+                return completion
+
+    def _send(self, fields: dict[str, Any], request: Request, on_text: OnText) -> Completion:
+        """Send the request, to where the service answers whole if it does not stream."""
+        endpoint, dialect = self._endpoint, self._dialect
+        try:
+            data = dumps(fields)
+        except orjson.JSONEncodeError as error:
+            raise InvalidArgumentError(f"the prompt, grammar or a stop text cannot be sent as JSON: {error}") from None
+
+        def generate(path: str) -> Completion:
+            attempt = GenerationAttempt(
+                self._client, self._limits, endpoint, dialect, self._model, request, on_text, self._call
+            )
+            return attempt.run(path, data)
+
+        streams = time.monotonic() >= endpoint.whole_until
+        if streams or dialect.whole_path is None:
+            try:
+                return generate(dialect.path(request))
+            except FailedAttempt as failed:
+                if failed.status not in (404, 405) or dialect.whole_path is None:
+                    raise
+        completion = generate(dialect.whole_path)
+        if streams:
+            _log.info("%s does not stream: using %s", endpoint.url, dialect.whole_path)
+            endpoint.whole_until = time.monotonic() + WHOLE_SECS
+        return completion
+
+
+def _in_form(form: PromptForm, completion: Completion) -> Completion:
+    """With a record of how the model was spoken to."""
+    return replace(completion, engine={**completion.engine, "prompt_form": form})

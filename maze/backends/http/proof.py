@@ -1,0 +1,88 @@
+"""Whether a server obeys grammars, found out once by having it generate under one that has a single text.
+
+Every engine can ignore a grammar or refuse the form in which we send it, by how it was built or started, and call
+itself ready all the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from maze.backends.base import Completion, OnText, Prompt, Request
+from maze.backends.dialects.base import Dialect
+from maze.backends.endpoints import Endpoint
+from maze.backends.http.failures import Failures
+from maze.backends.http.limits import Call
+from maze.backends.http.retry import FailedAttempt
+from maze.errors import BadResponseError, EngineUnavailableError, RequestRejectedError, TimedOutError
+from maze.types import EngineGrammar
+
+_log = logging.getLogger(__name__)
+
+PROOF_TEXT = "maze"
+PROOF_TOKENS = 16
+
+_GRAMMAR = EngineGrammar(f'start: "{PROOF_TEXT}"\n')
+
+
+def prove(
+    generate: Callable[[Request, OnText], Completion],
+    endpoint: Endpoint,
+    dialect: Dialect,
+    failures: Failures,
+    call: Call,
+) -> None:
+    """Make sure that the endpoint obeys grammars. Raises FailedAttempt, which says how the server must be started."""
+    if endpoint.is_proven or dialect.remedy is None:
+        return
+    if not endpoint.asking.acquire(call.deadline, call.cancellation):
+        call.cancellation.raise_if_cancelled()
+        raise TimedOutError(
+            f"{endpoint.url} did not show within {call.deadline.timeout_ms:.0f} ms that it obeys grammars"
+        )
+    try:
+        if not endpoint.is_proven:
+            _prove(generate, endpoint, dialect, failures, call)
+            endpoint.is_proven = True
+            _log.info("%s obeys grammars", endpoint.url)
+    finally:
+        endpoint.asking.release()
+
+
+def _prove(
+    generate: Callable[[Request, OnText], Completion],
+    endpoint: Endpoint,
+    dialect: Dialect,
+    failures: Failures,
+    call: Call,
+) -> None:
+    request = Request(
+        prompt=Prompt(f"Say {PROOF_TEXT}."),
+        grammar=_GRAMMAR,
+        token_mask=None,
+        max_tokens=PROOF_TOKENS,
+        temperature=0.0,
+        top_p=1.0,
+        top_k=0,
+        seed=0,
+        stop=(),
+        model=None,
+        request_id="maze-proof",
+        deadline=call.deadline,
+        cancellation=call.cancellation,
+    )
+    try:
+        text = generate(request, lambda _: True).text
+    except FailedAttempt as failed:
+        refused = isinstance(failed.error, RequestRejectedError | BadResponseError)
+        # vLLM answers 500 where another backend of its own does not know the form of the grammar.
+        if not refused and not (isinstance(failed.error, EngineUnavailableError) and failed.status == 500):
+            raise
+        problem = f"cannot generate under a grammar: {failed}"
+    else:
+        if text == PROOF_TEXT:
+            return
+        shown = failures.redaction.quoted(text)
+        problem = f"ignores grammars: it answered {shown} where the grammar allows {PROOF_TEXT!r} alone"
+    raise failures.unusable(f"{endpoint.url} ({dialect.name}) {problem}; {dialect.remedy}")
