@@ -131,7 +131,7 @@ class Orchestrator:
                 record.compiled = compiled
                 request = record.request = replace(
                     request,
-                    prompt=build_prompt(intent, options, compiled),
+                    prompt=build_prompt(intent, options, compiled, self.config.prompt_form),
                     grammar=after(compiled, options.continue_from, Budget(request.deadline.at)).grammar,
                     token_mask=compiled.token_mask,
                     json_schemas=tuple(part.check_schema for part in compiled.parts if part.check_schema is not None),
@@ -318,7 +318,7 @@ class Orchestrator:
     ) -> Request:
         """What the engine is asked, but for the constraints, which are not compiled yet."""
         return Request(
-            prompt=build_prompt(intent, options),
+            prompt=build_prompt(intent, options, form=self.config.prompt_form),
             grammar=None,
             token_mask=None,
             max_tokens=options.max_tokens if options.max_tokens is not None else self.config.max_tokens,

@@ -37,8 +37,8 @@ def backend_for(
     dialect: str | None = "maze",
     tls: ssl.SSLContext | None = None,
     uds: Path | None = None,
-    proxies: Proxies = NO_PROXIES,
     is_proven: bool = True,
+    proxies: Proxies = NO_PROXIES,
     **config: Any,  # noqa: ANN401 - fields of ModalConfig
 ) -> HttpBackend:
     backend = HttpBackend(

@@ -46,8 +46,6 @@ class Dialect(Protocol):
     """Where the tokens of a prompt are counted, in services that refuse more max_tokens than the context leaves."""
     remedy: str | None = None
     """How a server must be started that does not obey grammars; None for services that are no server of a model."""
-    forwards: bool = False
-    """Whether the service sees itself to templates, to the context and to reasoning, as it is a Maze."""
     takes_any_model: bool = False
     """Whether it answers with the model that it has, whatever model is asked for."""
     whole_path: str | None = None

@@ -30,7 +30,6 @@ class MazeDialect(Dialect):
     whole_path = "/generate"
     models_path = "/models"
     describes_models = False
-    forwards = True
     needs_model = False
 
     def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:

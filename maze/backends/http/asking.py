@@ -57,8 +57,9 @@ class Asker:
         """Generate. Raises FailedAttempt and MazeError."""
         if request.token_mask is not None:
             self._ask_for_vocabulary()
-        if self._dialect.forwards:
-            return self._run(request, on_text)
+        dialect = self._dialect
+        if dialect.chat_path is None and dialect.template_path is None:
+            return self._run(request, on_text)  # a Maze service, or one that knows conversations alone
         if self._endpoint.context is not None:
             request = replace(request, prompt=request.prompt.within(self._endpoint.context))
         if request.prompt.form is PromptForm.RAW:
@@ -66,13 +67,12 @@ class Asker:
         templated = self._templated(request)
         if templated is not None:
             return _in_form(PromptForm.CHAT, self._generate_raw(templated, on_text))
-        if self._dialect.chat_path is not None and self._endpoint.has_template:
+        if dialect.chat_path is not None and self._endpoint.has_template:
             try:
                 return _in_form(PromptForm.CHAT, self._run(self._fitting(request), on_text))
             except FailedAttempt as failed:
-                if failed.error.partial_text or not (
-                    failed.status in (404, 405, 501) or _LACKS_TEMPLATE.search(str(failed))
-                ):
+                lacks_path = failed.status in (404, 405, 501) and "model" not in failed.said.lower()
+                if failed.error.partial_text or not (lacks_path or _LACKS_TEMPLATE.search(str(failed))):
                     raise
             _log.warning("%s has no chat template: prompts are completed as they stand", self._endpoint.url)
             self._endpoint.has_template = False
@@ -132,12 +132,9 @@ class Asker:
             reasoning_tokens=0,
         )
         answer = self._run(self._fitting(answering), on_text)
-        tokens = None
-        if thought.tokens_generated is not None and answer.tokens_generated is not None:
-            tokens = thought.tokens_generated + answer.tokens_generated
         return replace(
             answer,
-            tokens_generated=tokens,
+            tokens_generated=_sum(thought.tokens_generated, answer.tokens_generated),
             prompt_tokens=thought.prompt_tokens,
             reasoning=reasoning.strip(),
             reasoning_tokens=thought.tokens_generated,
@@ -187,22 +184,22 @@ class Asker:
     # -------------------------------------------------------------------------------------------- one request
 
     def _run(self, request: Request, on_text: OnText) -> Completion:
-        """Send the request, without what the service turns out not to take and can do without."""
-        endpoint, dialect, model = self._endpoint, self._dialect, self._model
+        """Send the request, and again as the dialect concedes what the service refuses."""
+        dialect = self._dialect
         while True:
-            fields = dialect.fields(request, model, endpoint.vocabulary)
             try:
+                fields = dialect.fields(request, self._model, self._endpoint.vocabulary)
                 completion = self._send(fields, request, on_text)
             except FailedAttempt as failed:
-                if not dialect.concede(request, model, fields, failed.status, failed.said):
+                if not dialect.concede(request, self._model, fields, failed.status, failed.said):
                     raise
-                _log.info("%s; the request is changed and sent again", failed)
+                _log.info("%s: the request is changed and sent again", failed)
             else:
-                dialect.succeeded(request, model)
+                dialect.succeeded(request, self._model)
                 return completion
 
     def _send(self, fields: dict[str, Any], request: Request, on_text: OnText) -> Completion:
-        """Send the request, to where the service answers whole if it does not stream."""
+        """Send a request, to where the service answers whole if it does not stream."""
         endpoint, dialect = self._endpoint, self._dialect
         try:
             data = dumps(fields)
@@ -227,6 +224,10 @@ class Asker:
             _log.info("%s does not stream: using %s", endpoint.url, dialect.whole_path)
             endpoint.whole_until = time.monotonic() + WHOLE_SECS
         return completion
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
 
 
 def _in_form(form: PromptForm, completion: Completion) -> Completion:

@@ -38,8 +38,8 @@ _log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-MAX_NAMED_MODELS = 20
-"""Most models that an error names."""
+MAX_LISTED_MODELS = 10
+"""How many models an error names."""
 
 
 class HttpBackend:
@@ -162,27 +162,27 @@ class HttpBackend:
         return asker.generate(request, on_text)
 
     def _model_at(self, endpoint: Endpoint, dialect: Dialect, wanted: str | None, call: Call) -> str | None:
-        """The model to ask the endpoint for. Raises FailedAttempt for one that it does not have."""
+        """The model to ask for; None for the service's own. Raises FailedAttempt for one that it does not have."""
         model = wanted or self._model or self._client.route(endpoint).address.deployment
-        if model is None:
-            return self._only_model(endpoint, dialect) if dialect.needs_model else None
-        if dialect.takes_any_model and endpoint.models and model not in endpoint.models:
+        if model is not None and dialect.takes_any_model and endpoint.models and model not in endpoint.models:
             endpoint.models = self._list_models(endpoint, call)
             if model not in endpoint.models:
-                known = ", ".join(map(self._redaction.text, endpoint.models[:MAX_NAMED_MODELS]))
-                problem = f"{endpoint.url} has no model {model[:200]!r}; it has: {known}"
+                problem = f"{endpoint.url} has no model {model[:200]!r}; it has: {self._listed(endpoint)}"
                 raise FailedAttempt(RequestRejectedError(problem), Again.ELSEWHERE)
-        return model
-
-    def _only_model(self, endpoint: Endpoint, dialect: Dialect) -> str:
-        """The model to ask for where none is named."""
+        if model is not None or not dialect.needs_model:
+            return model
         if not endpoint.models:
             raise self._failures.unusable(f"{endpoint.url} lists no model; name one with MODAL_MODEL")
         if len(endpoint.models) > 1 and not dialect.takes_first_model:
-            known = ", ".join(map(self._redaction.text, endpoint.models[:MAX_NAMED_MODELS]))
-            problem = f"{endpoint.url} has {len(endpoint.models)} models; name one with MODAL_MODEL: {known}"
-            raise self._failures.unusable(problem)
+            raise self._failures.unusable(
+                f"{endpoint.url} has {len(endpoint.models)} models; name one with MODAL_MODEL: {self._listed(endpoint)}"
+            )
         return endpoint.models[0]
+
+    def _listed(self, endpoint: Endpoint) -> str:
+        """The first of its models."""
+        more = ", ..." if len(endpoint.models) > MAX_LISTED_MODELS else ""
+        return self._redaction.line(", ".join(endpoint.models[:MAX_LISTED_MODELS])) + more
 
     def _list_models(self, endpoint: Endpoint, call: Call) -> tuple[str, ...]:
         dialect = self._detect(endpoint, call)
