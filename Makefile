@@ -18,7 +18,7 @@ export ZIG_GLOBAL_CACHE_DIR := $(CURDIR)/build/zig-cache
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DELETE_ON_ERROR:
-.PHONY: all demo test test-python test-zig test-memory fuzz soak abi-baseline lint format bench lock install clean help
+.PHONY: all demo test test-python test-zig test-memory test-servers fuzz soak abi-baseline lint format bench lock install clean help
 
 all: $(LIBRARY) $(MODEL) ## Set up .venv and build the library (the default)
 
@@ -47,6 +47,9 @@ test-memory: all ## C programs under valgrind, and with the sanitizers, of threa
 
 # In part: make test-memory MEMORY_TESTS="planted or results".
 MEMORY_TESTS ?=
+
+test-servers: all ## Other people's OpenAI-compatible servers, which it installs into build/servers (10 minutes, 1 GB)
+	@$(PY) -m pytest --quiet tests/servers.py
 
 FUZZ_SECS ?= 3600
 fuzz: all ## Fuzz the C boundary and the grammar translation, FUZZ_SECS=3600 each

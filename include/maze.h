@@ -365,7 +365,7 @@ typedef struct MazeConfigFFI {
     const char *model;
     /** Path of a GGUF file for the embedded engine; NULL for MAZE_LOCAL_MODEL. */
     const char *local_model;
-    /** What the service speaks: maze, vllm, sglang or llama.cpp; NULL for MAZE_DIALECT; "" to ask it. */
+    /** What the service speaks: maze, vllm, sglang, llama.cpp, openai or anthropic; NULL for MAZE_DIALECT; "" to ask it. */
     const char *dialect;
     /** Log filter such as "maze=debug"; NULL for MAZE_LOG; "" for none. */
     const char *log_filter;
