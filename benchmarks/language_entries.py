@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from textwrap import dedent
 
 import tree_sitter_c
-import ziglang
+import ziglang  # type: ignore[import-untyped]
 from tree_sitter import Language, Parser
 
 BUILD = Path(__file__).parent.parent / "build" / "language-tools"

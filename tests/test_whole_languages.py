@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from grammar_texts import accepts
 
 from benchmarks.language_walks import Walks
 from maze.check.layout import LayoutError, laid_out
@@ -20,7 +21,6 @@ from maze.grammar.read.grammar_text import lower_grammar
 from maze.grammar.read.lark.languages import is_name_of_language
 from maze.orchestrator import Orchestrator
 from maze.types import ConstraintIR, Handling
-from tests.grammar_texts import accepts
 
 PYTHON = """import os
 
