@@ -1,8 +1,9 @@
 """The service beside a hundred heavy compilations: how long health and quick calls take, and how it stops.
 
 `python -m benchmarks.service_load` starts `maze serve` in front of an engine that answers at once. A hundred clients
-send schemas that each take about 2.6 s to compile, no two the same, while others ask for health and make quick calls,
-some of them with constraints that were not seen before. Then it is told to stop.
+send the schemas that take longest to compile, no two the same, each its next as soon as it has an answer, or when the
+service says that it may come back. Others ask for health and make quick calls, some of them with constraints that were
+not seen before. Then it is told to stop. The hundred, who would be on other machines, leave the processor to the rest.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from maze.grammar import compile_constraints
 from maze.types import ConstraintIR
 
 HEAVY_SECS = 2.6
-HEAVY_REQUESTS = 100
+HEAVY_CLIENTS = 100
 LOAD_SECS = 30
 STOP_SECS = 25
 """What the documentation gives the service to stop."""
@@ -79,7 +80,11 @@ def _properties_for(secs: float) -> int:
 
 
 def _request(url: str, path: str, body: bytes | None = None) -> int:
-    """The status of the answer on a new connection; 0 if there is none."""
+    return _answer_to(url, path, body)[0]
+
+
+def _answer_to(url: str, path: str, body: bytes | None = None) -> tuple[int, float]:
+    """The status of the answer on a new connection, 0 if there is none, and how long to stay away, in seconds."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=120)
     try:
@@ -88,25 +93,38 @@ def _request(url: str, path: str, body: bytes | None = None) -> int:
         response = connection.getresponse()
         response.read()
     except OSError:
-        return 0
+        return 0, 1.0
     else:
-        return response.status
+        return response.status, float(response.getheader("Retry-After") or 0)
     finally:
         connection.close()
 
 
 def _generate(url: str, schema: object = None) -> int:
+    return _request(url, "/generate", _body(schema))
+
+
+def _body(schema: object) -> bytes:
     constraints = None if schema is None else {"json_schema": schema}
-    return _request(url, "/generate", json.dumps({"prompt": "x", "constraints": constraints}).encode())
+    return json.dumps({"prompt": "x", "constraints": constraints}).encode()
 
 
 def _send_heavy(url: str, properties: int) -> None:
-    """Send all heavy requests at once, and tell how many had which status: in a process of its own."""
+    """Send heavy requests from a hundred clients, and tell how many had which status: in a process of its own."""
+    os.nice(19)
     statuses: Counter[int] = Counter()
-    threads = [
-        threading.Thread(target=lambda number=number: statuses.update([_generate(url, _heavy(number, properties))]))
-        for number in range(HEAVY_REQUESTS)
-    ]
+    ends_at = time.monotonic() + LOAD_SECS
+    plain = _body(_heavy(0, properties)).replace(b"p0_", b"p%d_")
+
+    def send(client: int) -> None:
+        for number in count(client, HEAVY_CLIENTS):
+            if time.monotonic() > ends_at:
+                return
+            status, stay_away_secs = _answer_to(url, "/generate", plain.replace(b"p%d_", b"p%d_" % number))
+            statuses[status] += 1
+            time.sleep(stay_away_secs)
+
+    threads = [threading.Thread(target=send, args=(client,)) for client in range(HEAVY_CLIENTS)]
     for thread in threads:
         thread.start()
     for thread in threads:

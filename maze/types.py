@@ -1,4 +1,4 @@
-"""What goes into Maze and what comes out: frozen dataclasses that check themselves, without other behaviour.
+"""What goes into Maze and what comes out: frozen dataclasses that check themselves and show themselves shortly.
 
 What goes in raises InvalidArgumentError when it is made with a field of a wrong type or value: it names the field, says
 what it is and what it must be.
@@ -6,13 +6,20 @@ what it is and what it must be.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import reprlib
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from maze import ranges
-from maze.errors import InvalidArgumentError, Status
+from maze.errors import InvalidArgumentError, Status, error_of
+from maze.field_checks import TEXT, check_text, check_texts, check_type, take_tuple
+from maze.outcome import ConstraintKind as ConstraintKind
+from maze.outcome import ConstraintOutcome as ConstraintOutcome
+from maze.outcome import Handling as Handling
+from maze.outcome import ValidationResult as ValidationResult
+from maze.outcome import Violation as Violation
 from maze.ranges import MAX_STOP_TEXT_BYTES, MAX_STOP_TEXTS
 
 # ------------------------------------------------------------------------------------------------ what goes in
@@ -30,8 +37,8 @@ class TokenMaskRules:
 
     def __post_init__(self) -> None:
         if self.allowed is not None:
-            _take_tuple(self, "allowed", int, "a token id (int)")
-        _take_tuple(self, "forbidden", int, "a token id (int)")
+            take_tuple(self, "allowed", int, "a token id (int)")
+        take_tuple(self, "forbidden", int, "a token id (int)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +56,11 @@ class ConstraintIR:
     name: str = ""
 
     def __post_init__(self) -> None:
-        _check_texts(self, "json_schema", "grammar")
-        check_type("name", self.name, str, TEXT)
-        _take_tuple(self, "regex_patterns", str, TEXT)
+        for name in ("json_schema", "grammar"):  # what they hold is judged when they are compiled
+            if (text := getattr(self, name)) is not None:
+                check_type(name, text, str, TEXT)
+        check_text("name", self.name)
+        take_tuple(self, "regex_patterns", str, TEXT)
         if self.token_masks is not None:
             check_type("token_masks", self.token_masks, TokenMaskRules, "TokenMaskRules")
         if problem := ranges.PRIORITY.problem(self.priority):
@@ -68,8 +77,8 @@ class Intent:
     language: str | None = None
 
     def __post_init__(self) -> None:
-        check_type("raw_input", self.raw_input, str, TEXT)
-        _check_texts(self, "prompt", "current_file", "language")
+        check_text("raw_input", self.raw_input)
+        check_texts(self, "prompt", "current_file", "language")
 
 
 class OnUnenforceable(StrEnum):
@@ -117,7 +126,7 @@ class Message:
 
     def __post_init__(self) -> None:
         check_type("role", self.role, Role, "one of Role")
-        check_type("text", self.text, str, TEXT)
+        check_text("text", self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +171,11 @@ class GenerationOptions:
             if problem := OPTION_RANGES[name].problem(value):
                 raise InvalidArgumentError(problem, field=name)
         if self.model is not None:
-            check_type("model", self.model, str, TEXT)
+            check_text("model", self.model)
             if not self.model:
                 raise InvalidArgumentError("is empty; it must be the name of a model, or absent", field="model")
         if self.stop != ():
-            _take_tuple(self, "stop", str, TEXT)
+            take_tuple(self, "stop", str, TEXT)
             self._check_stop_texts()
         if type(self.on_unenforceable) is not OnUnenforceable:  # a plain "report" would pass for it in part
             check_type("on_unenforceable", self.on_unenforceable, OnUnenforceable, "one of OnUnenforceable")
@@ -175,9 +184,9 @@ class GenerationOptions:
         if self.prompt_form is not None and type(self.prompt_form) is not PromptForm:
             check_type("prompt_form", self.prompt_form, PromptForm, "one of PromptForm, or None")
         if self.messages != ():
-            _take_tuple(self, "messages", Message, "a Message")
-        _check_texts(self, "system")
-        check_type("continue_from", self.continue_from, str, TEXT)
+            take_tuple(self, "messages", Message, "a Message")
+        check_texts(self, "system")
+        check_text("continue_from", self.continue_from)
         if self.describe_constraints is not None:
             check_type("describe_constraints", self.describe_constraints, bool, "True, False or None")
 
@@ -187,7 +196,8 @@ class GenerationOptions:
                 f"has {len(self.stop)} texts; at most {MAX_STOP_TEXTS} are possible", field="stop"
             )
         for number, text in enumerate(self.stop):
-            size = len(text.encode(errors="surrogatepass"))
+            check_text(f"stop[{number}]", text)
+            size = len(text.encode())
             if not 0 < size <= MAX_STOP_TEXT_BYTES:
                 what = f"has {size} bytes" if size else "is an empty text, which would end every generation at once"
                 problem = f"{what}; it must have 1 to {MAX_STOP_TEXT_BYTES} bytes"
@@ -209,61 +219,7 @@ OPTION_RANGES = {
 _OPTION_RANGES = tuple((name, range_.kind, range_.lowest, range_.highest) for name, range_ in OPTION_RANGES.items())
 
 
-TEXT = "text (str)"
-
-
-def check_type(field: str, value: object, wanted: type, description: str) -> None:
-    """Raise InvalidArgumentError, with what to give, where `value` is not of the type that is wanted."""
-    if not isinstance(value, wanted):
-        raise InvalidArgumentError(f"is of type {type(value).__name__}; give {description}", field=field)
-
-
-def _check_texts(owner: object, *names: str) -> None:
-    """Check fields that are text or None."""
-    for name in names:
-        if (value := getattr(owner, name)) is not None:
-            check_type(name, value, str, TEXT)
-
-
-def _take_tuple(owner: object, field: str, wanted: type, description: str) -> None:
-    """Make the field of a frozen dataclass a tuple, and check the types of its items."""
-    values = getattr(owner, field)
-    if type(values) is not tuple and (isinstance(values, str | bytes) or not isinstance(values, Iterable)):
-        raise InvalidArgumentError(f"is of type {type(values).__name__}; give a tuple", field=field)
-    items = tuple(values)
-    if items is not values:
-        object.__setattr__(owner, field, items)
-    if set(map(type, items)) <= {wanted}:  # quick for the many of a token mask; a subclass is looked at below
-        return
-    for number, item in enumerate(items):
-        if not isinstance(item, wanted) or isinstance(item, bool):
-            problem = f"is of type {type(item).__name__}; give {description}"
-            raise InvalidArgumentError(problem, field=f"{field}[{number}]")
-
-
 # ------------------------------------------------------------------------------------------------ compiled constraints
-
-
-class ConstraintKind(StrEnum):
-    """The parts of a ConstraintIR that constrain; the values are the field names."""
-
-    JSON_SCHEMA = "json_schema"
-    GRAMMAR = "grammar"
-    REGEX = "regex_patterns"
-    TOKEN_MASK = "token_masks"  # noqa: S105 - token of a vocabulary, not a password
-
-
-class Handling(StrEnum):
-    """How one part of the constraints is seen to."""
-
-    ENFORCED = "enforced"
-    """The engine cannot produce a text that breaks it; the finished text is checked as well where it can be."""
-    CHECKED = "checked"
-    """Not enforced while decoding; a finished text that breaks it fails the call."""
-    VACUOUS = "vacuous"
-    """It says nothing, so there is nothing to enforce."""
-    UNENFORCEABLE = "unenforceable"
-    """Neither enforced nor checked, and reported because the caller chose OnUnenforceable.REPORT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,94 +275,47 @@ class JointCheck:
     check_grammars: tuple[EngineGrammar, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CompiledConstraints:
     """What an array of ConstraintIR became."""
 
     grammar: EngineGrammar | None
-    """None where nothing is enforced by a grammar."""
+    """None where nothing is enforced by a grammar. Of what comes after `continues`."""
     token_mask: TokenMask | None
     """Mask to enforce beside the grammar, or None."""
     parts: tuple[ConstraintPart, ...]
     """Every part in the caller's order."""
     joint_check: JointCheck | None = None
+    continues: str = ""
+    """The text that `grammar` goes on from; the parts are about the whole."""
     warnings: tuple[str, ...] = ()
     digest: str = ""
     """`sha256:<hex>` of grammar and mask, the same for equal constraints."""
+    packed_grammar: bytes = field(default=b"", compare=False, repr=False)
+    """`grammar` as a value to work with, for maze.grammar.continuation; empty where there is none."""
+    demands: tuple[str, ...] = ()
+    """What they demand, for the model, a line each; see maze.grammar.compose.demands."""
     report_json: bytes = b"{}"
     """What maze_result_json() shows of a compilation beside its grammar, made once so that a hit costs no encoding."""
     compile_time_ms: float = field(default=0.0, compare=False)
     """How long compiling took."""
+
+    def __repr__(self) -> str:
+        handled = Counter(part.handling.value for part in self.parts)
+        parts = ", ".join(f"{count} {handling}" for handling, count in handled.items()) or "no parts"
+        rules = f"grammar of {len(self.grammar.rules)} characters" if self.grammar else "no grammar"
+        return f"<{type(self).__name__}: {parts}; {rules}>"
 
 
 # ------------------------------------------------------------------------------------------------ what comes out
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
-    """One thing that is wrong with a text."""
-
-    offset: int
-    """Byte offset in the UTF-8 text."""
-    line: int
-    """Line of that offset, from 1."""
-    column: int
-    """Column of that offset in characters, from 1."""
-    found: str
-    """What stands there."""
-    expected: str
-    """What would have satisfied the constraint there."""
-    pointer: str | None = None
-    """JSON pointer of the value in the text, empty for all of it; None for constraints that do not read JSON."""
-    keyword: str | None = None
-    """JSON pointer of the broken keyword in the constraint's schema, such as `#/properties/a/minimum`; None where no
-    keyword is broken, as the text is no JSON."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConstraintOutcome:
-    """What checking a finished text against one ConstraintPart found."""
-
-    path: str
-    name: str
-    kind: ConstraintKind
-    handling: Handling
-    satisfied: bool | None
-    """None where the part says nothing or cannot be checked on a text (vacuous, unenforceable, token masks, patterns
-    for the names in a grammar that the text breaks)."""
-    offset: int | None = None
-    """Byte offset of the first violation in the UTF-8 text."""
-    line: int | None = None
-    """Line of that offset, from 1."""
-    column: int | None = None
-    """Column of that offset in characters, from 1."""
-    found: str = ""
-    """What stands there."""
-    expected: str = ""
-    """What would have satisfied it there."""
-    violations: tuple[Violation, ...] = ()
-    """Everything that is wrong, in the order of the text; the first is told above. Of a grammar or a pattern it is one,
-    as there is no reading on behind it."""
-    all_listed: bool = True
-    """False if there are more violations than are listed, which are 1,000 then."""
-
-
-@dataclass(frozen=True, slots=True)
-class ValidationResult:
-    """The outcome for every part of the constraints, in the caller's order."""
-
-    all_satisfied: bool
-    """True if no part is violated and every part was enforced, checked or vacuous."""
-    outcomes: tuple[ConstraintOutcome, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Provenance:
-    """What produced this code, enough to do it again."""
+    """What produced this code, enough to do it again; of a call that failed, as far as it is known."""
 
-    model: str
-    backend: str
+    model: str | None
+    backend: str | None
     timestamp: str
     """RFC 3339 in UTC."""
     constraints_applied: tuple[str, ...]
@@ -417,7 +326,8 @@ class Provenance:
     """Of libmaze and what it checks with."""
     engine: dict[str, Any]
     """What the engine said of itself and of this generation."""
-    grammar_digest: str
+    grammar_digest: str | None
+    """None where the constraints could not be compiled."""
     code_digest: str
 
 
@@ -448,25 +358,32 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class GenerationMetadata:
-    """Counts and times of one generation."""
+    """Counts and times of one call: of all its attempts together, where nothing else is said."""
 
     tokens_generated: int | None = None
-    """None where the engine was asked, and did not tell before the call failed."""
+    """None where the engine was asked, and did not tell before an attempt failed."""
     prompt_tokens: int | None = None
     total_time_ms: float = 0.0
-    compile_time_ms: float = 0.0
+    compile_time_ms: float | None = None
+    """0 where they were compiled already, None where they could not be."""
     first_token_ms: float | None = None
-    """From sending the request to the first text: queueing and prompt processing."""
+    """From sending the request of the last attempt to its first text: queueing and prompt processing."""
     time_per_token_us: float | None = None
-    validation_time_ms: float = 0.0
+    """Of the last attempt, behind its first text."""
+    validation_time_ms: float | None = None
+    """None where there was no finished text."""
     cache_hit: bool = False
     finish_reason: str = ""
-    """stop, length, completed (its end is ours), cancelled, ...; empty where the engine was not asked."""
+    """Of the last attempt: stop, length or completed (its end is ours); where the text was not finished: cancelled,
+    timed_out or error. Empty where the engine was not asked."""
     cut: bool = False
     """Whether max_tokens or the context cut the text off."""
     completed_from: int | None = None
     """Byte offset in the code from which on the text is the shortest legal ending, appended by libmaze."""
+    steered_from: int | None = None
+    """Byte offset in the code from which on the model wrote under a grammar of short endings, to end in time."""
     attempts: tuple[Attempt, ...] = ()
+    """Every one of them; the code is the text of the last."""
     reasoning: str | None = None
     """What the model thought before its answer; None where it was not asked to."""
     reasoning_tokens: int | None = None
@@ -474,9 +391,9 @@ class GenerationMetadata:
     """None where they were not asked for, or the engine gives none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class GenerationResult:
-    """The answer of a generation. `success` means: every constraint is satisfied."""
+    """The answer of a generation. `success` means: every constraint is satisfied. It is true where it is a success."""
 
     code: str
     success: bool
@@ -485,3 +402,19 @@ class GenerationResult:
     provenance: Provenance | None = None
     validation: ValidationResult | None = None
     metadata: GenerationMetadata = field(default_factory=GenerationMetadata)
+
+    def __bool__(self) -> bool:
+        return self.success
+
+    def __repr__(self) -> str:
+        tokens, ended = self.metadata.tokens_generated, self.metadata.finish_reason
+        told = f"{self.status.name}, {'?' if tokens is None else tokens} tokens{f', {ended}' if ended else ''}"
+        return f"<{type(self).__name__} {told}: {self.error or reprlib.repr(self.code)}>"
+
+    def raise_for_status(self) -> Self:
+        """Give this result back, if it is a success. Raises the MazeError of its status, whose `result` it is."""
+        if self.success:
+            return self
+        error = error_of(self.status, self.error or self.status.meaning)
+        error.partial_text, error.result = self.code, self
+        raise error

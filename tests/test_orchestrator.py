@@ -23,7 +23,7 @@ from scripted_backend import ScriptedBackend
 from maze.backends.base import FINISHED_LENGTH, Cancellation, Deadline, Request
 from maze.batch import MAX_CONCURRENT_BATCH
 from maze.config import MazeConfig
-from maze.errors import EngineUnavailableError, InvalidConstraintError, Status, TimedOutError
+from maze.errors import EngineUnavailableError, InvalidArgumentError, InvalidConstraintError, Status, TimedOutError
 from maze.orchestrator import Orchestrator
 from maze.types import ConstraintIR, GenerationOptions, Handling, Intent, OnUnenforceable
 
@@ -89,7 +89,7 @@ def test_a_result_that_satisfies_its_constraints_succeeds_and_says_how_it_came_t
     assert set(provenance.versions) == {"libmaze", "llguidance", "python"}
     assert provenance.engine == {"version": "1"}
     (request,) = backend.requests
-    assert request.prompt == "a number\n\nLanguage: python\nFile: n.py"
+    assert request.prompt.text == "a number\n\nLanguage: python\nFile: n.py"
     assert request.grammar is not None
     assert request.grammar.rules.startswith("start: ")
     assert (request.max_tokens, request.temperature, request.top_p) == (9, 0.7, 1.0)
@@ -100,7 +100,7 @@ def test_a_result_that_satisfies_its_constraints_succeeds_and_says_how_it_came_t
 def test_the_prompt_goes_before_the_raw_input() -> None:
     backend = ScriptedBackend(["x"])
     orchestrator(backend).generate(Intent("raw", prompt="made from it"))
-    assert backend.requests[0].prompt == "made from it"
+    assert backend.requests[0].prompt.text == "made from it"
 
 
 def test_the_same_constraints_are_compiled_once() -> None:
@@ -133,9 +133,10 @@ def test_a_text_cut_off_before_it_satisfies_its_constraints_says_what_to_raise_a
     assert "raise max_tokens (it was 2)" in result.error
 
 
-def test_a_text_cut_off_that_satisfies_its_constraints_all_the_same_is_a_success() -> None:
+def test_a_text_cut_off_that_satisfies_its_constraints_as_it_stands_is_none_the_less_cut_off() -> None:
     result = orchestrator(ScriptedBackend(["12"], FINISHED_LENGTH)).generate(INTENT, [DIGITS])
-    assert result.success
+    assert (result.status, result.code, result.metadata.cut) == (Status.TRUNCATED, "12", True)
+    assert "it satisfies the constraints as it stands" in str(result.error)
     assert result.metadata.finish_reason == FINISHED_LENGTH
 
 
@@ -235,6 +236,11 @@ def test_a_text_that_is_no_unicode_is_an_error_and_kept() -> None:
     assert (result.status, result.code) == (Status.BAD_RESPONSE, "a\ud800")
 
 
+def test_a_text_to_validate_that_is_no_unicode_is_named() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^text holds half of a surrogate pair, U\+D800, at character 2"):
+        orchestrator(ScriptedBackend([])).validate("a\ud800", [DIGITS])
+
+
 def test_a_receiver_of_text_that_returns_nothing_cancels_nothing() -> None:
     pieces: list[str] = []
     result = orchestrator(ScriptedBackend(["1", "2"])).generate(INTENT, on_text=pieces.append)
@@ -281,8 +287,8 @@ def test_a_time_beyond_all_locks_is_taken() -> None:
 
 def test_a_batch_gives_every_intent_its_own_result() -> None:
     def refuse_odd(request: Request) -> None:
-        if int(request.prompt) % 2:
-            raise EngineUnavailableError(f"not {request.prompt}")
+        if int(request.prompt.text) % 2:
+            raise EngineUnavailableError(f"not {request.prompt.text}")
 
     count = MAX_CONCURRENT_BATCH + 5
     backend = ScriptedBackend([refuse_odd, "1"])

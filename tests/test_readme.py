@@ -43,7 +43,7 @@ def test_the_zig_program_builds_and_runs(tmp_path: Path) -> None:
     project = tmp_path / "examples" / "zig"
     shutil.copytree(ROOT / "examples" / "zig", project, ignore=shutil.ignore_patterns(".zig-cache", "zig-out"))
     (project / "src" / "main.zig").write_text(block("zig", "main"))
-    for name in ("zig", "include", ".venv"):
+    for name in ("build.zig", "build.zig.zon", "zig", "include", ".venv"):
         (tmp_path / name).symlink_to(ROOT / name)
     assert json.loads(output_of([sys.executable, "-m", "ziglang", "build", "run"], project)) in COLOURS
 

@@ -11,7 +11,7 @@ from referencing import Registry, Resource
 from schema_walks import checked_by_us
 
 from benchmarks.schema_texts import can_write
-from maze.errors import LimitExceededError, UnsupportedConstraintError
+from maze.errors import InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.llguidance import Matcher
@@ -222,6 +222,26 @@ def resources_that_all_refer_to_each_other(count: int) -> JsonValue:
         for number in range(count)
     }
     return {"$id": "https://x/root", "$ref": "r0", "$defs": resources}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "reference", "named"),
+    [
+        ({"$id": "http://h/x"}, {"$id": "http://h/x"}, "http://h/x", "http://h/x"),
+        ({"$id": "x"}, {"$id": "x"}, "x", "x"),
+        ({"$anchor": "x"}, {"$anchor": "x"}, "#x", "x"),
+        ({"$anchor": "x"}, {"$dynamicAnchor": "x"}, "#x", "x"),
+        ({"$anchor": "x"}, {"$anchor": "x"}, "#/$defs/c", "x"),
+    ],
+)
+def test_a_name_of_two_schemas_is_refused_unless_they_are_equal(
+    a: dict[str, Any], b: dict[str, Any], reference: str, named: str
+) -> None:
+    definitions = {"a": {**a, "type": "string"}, "b": {**b, "type": "integer"}, "c": {}}
+    with pytest.raises(InvalidConstraintError, match=f'"{named}" to two schemas, at #/\\$defs/a and at #/\\$defs/b;'):
+        lowered({"$defs": definitions, "$ref": reference})
+    lowered({"$defs": {**definitions, "b": definitions["a"]}, "$ref": reference})
+    lowered({"$defs": {**definitions, "b": {**definitions["b"], "$id": "http://elsewhere/"}}, "$ref": "#/$defs/c"})
 
 
 def test_resources_with_too_many_ways_through_them_are_refused_before_they_take_hours() -> None:

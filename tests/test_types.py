@@ -10,7 +10,16 @@ import pytest
 
 from maze.errors import InvalidArgumentError
 from maze.ranges import MAX_STOP_TEXT_BYTES
-from maze.types import OPTION_RANGES, ConstraintIR, GenerationOptions, Intent, OnUnenforceable, TokenMaskRules
+from maze.types import (
+    OPTION_RANGES,
+    ConstraintIR,
+    GenerationOptions,
+    Intent,
+    Message,
+    OnUnenforceable,
+    Role,
+    TokenMaskRules,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +47,7 @@ from maze.types import OPTION_RANGES, ConstraintIR, GenerationOptions, Intent, O
         ("seed", -1, "seed is -1; it must be a whole number between 0 and 4294967295"),
         ("seed", 2**32, "seed is 4294967296; it must be"),
         ("seed", True, "seed is of type bool; it must be a whole number"),
-        ("reasoning_tokens", -1, "reasoning_tokens is -1; it must be a whole number between 0 and 4294967295"),
+        ("reasoning_tokens", -1, "reasoning_tokens is -1; it must be a whole number between 0 and 2147483647"),
         ("max_attempts", 0, "max_attempts is 0; it must be a whole number between 1 and 100"),
         ("top_logprobs", 21, "top_logprobs is 21; it must be a whole number between 0 and 20"),
         ("when_cut_off", "accept", "when_cut_off is of type str; give one of WhenCutOff"),
@@ -47,6 +56,10 @@ from maze.types import OPTION_RANGES, ConstraintIR, GenerationOptions, Intent, O
         ("continue_from", None, "continue_from is of type NoneType; give text (str)"),
         ("describe_constraints", 1, "describe_constraints is of type int; give True, False or None"),
         ("model", 1, "model is of type int; give text (str)"),
+        ("model", "m\ud800", "model holds half of a surrogate pair, U+D800, at character 2; write whole characters"),
+        ("system", "\udfff", "system holds half of a surrogate pair, U+DFFF, at character 1; write"),
+        ("continue_from", "\ud800", "continue_from holds half of a surrogate pair"),
+        ("stop", ("a", "\ud800"), "stop[1] holds half of a surrogate pair"),
         ("model", "", "model is empty; it must be the name of a model"),
         ("stop", "END", "stop is of type str; give a tuple"),
         ("stop", None, "stop is of type NoneType; give a tuple"),
@@ -99,6 +112,18 @@ def test_an_error_can_name_the_field_as_the_caller_knows_it() -> None:
         (ConstraintIR, {"priority": -1}, "priority is -1; it must be a whole number"),
         (ConstraintIR, {"name": 1}, "name is of type int; give text (str)"),
         (ConstraintIR, {"name": None}, "name is of type NoneType; give text (str)"),
+        (
+            Intent,
+            {"raw_input": "x", "prompt": "\ud800"},
+            "prompt holds half of a surrogate pair, U+D800, at character 1",
+        ),
+        (
+            Message,
+            {"role": Role.USER, "text": "é\udc00"},
+            "text holds half of a surrogate pair, U+DC00, at character 2",
+        ),
+        (Message, {"role": "system", "text": "x"}, "role is of type str; give one of Role"),
+        (ConstraintIR, {"name": "\ud800"}, "name holds half of a surrogate pair"),
         (TokenMaskRules, {"allowed": 1}, "allowed is of type int; give a tuple"),
         (TokenMaskRules, {"allowed": (1, 2.0)}, "allowed[1] is of type float; give a token id (int)"),
         (TokenMaskRules, {"forbidden": (True,)}, "forbidden[0] is of type bool; give a token id (int)"),

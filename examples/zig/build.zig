@@ -21,6 +21,5 @@ pub fn build(b: *std.Build) void {
     b.installArtifact(exe);
 
     const run = b.addRunArtifact(exe);
-    run.addPassthruArgs();
-    b.step("run", "Generate code; the prompt may follow after --").dependOn(&run.step);
+    b.step("run", "Generate code").dependOn(&run.step);
 }

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from maze.errors import InvalidConstraintError, LimitExceededError
+from maze.errors import InvalidArgumentError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.languages import find_language
@@ -22,8 +22,8 @@ from maze.grammar.read.lark.languages import for_the_printer
 from maze.threads import run_with_big_stack
 
 INDENTATION = "    "
-MAX_TRIES = 60
-"""Most blanks that are tried for each token of a text, on average, before its layout is given up."""
+MAX_TRIES = 2_000
+"""Most blanks that are tried before one more token of a text fits, before its layout is given up."""
 
 _OPENING, _CLOSING = "([{", ")]}"
 _JOINED = frozenset("+-*/%&|^<>=!?.:~@")
@@ -42,7 +42,7 @@ class SourceToken:
     """Of the first token of a line in a language where indentation counts: how deep that is."""
 
 
-class LayoutError(InvalidConstraintError):
+class LayoutError(InvalidArgumentError):
     """A text has no layout in the grammar of its language. `offset` is the place of the token that does not fit."""
 
     def __init__(self, message: str, offset: int) -> None:
@@ -53,7 +53,7 @@ class LayoutError(InvalidConstraintError):
 def laid_out(text: str, language: str, start: str = "file") -> str:
     """The program in the layout of `language`, one of syntax_names(), without its comments.
 
-    Raises LayoutError where the grammar does not take its tokens, LimitExceededError where that takes too long.
+    Raises LayoutError where the grammar does not take its tokens.
     """
     tokens = list(source_tokens(text, language))
     return run_with_big_stack(lambda: _Layout(tokens, _matcher(language, start), text).found())
@@ -71,35 +71,62 @@ def _matcher(language: str, start: str) -> Matcher:
 def source_tokens(text: str, language: str) -> Iterator[SourceToken]:
     """The tokens of a program: what the grammar's file says is taken whole, words, and single signs."""
     known = find_language(language)
-    is_indented = known is not None and known.newlines is Newlines.INDENTING
-    gap, line_begins, levels, brackets = "", True, [0], 0
+    if known is not None and known.newlines is Newlines.INDENTING:
+        return _indented_tokens(text, language)
+    return _tokens(text, language)
+
+
+def _tokens(text: str, language: str) -> Iterator[SourceToken]:
+    gap = ""
     for found in _pattern(language).finditer(text):
-        kind, token = found.lastgroup, found[0]
-        if kind in ("comment", "space"):
-            breaks = token.count("\n") if kind == "space" or not is_indented else 0
-            if is_indented and brackets:
-                breaks = 0
-            if breaks:
-                line_begins = True
-            gap = _together(gap, "\n" * min(breaks, 2) or " ")
+        if found.lastgroup in ("comment", "space"):
+            breaks = gap.count("\n") + found[0].count("\n")
+            gap = "\n" * min(breaks, 2) or " "
+        else:
+            yield SourceToken(found[0], found.start(), gap)
+            gap = ""
+
+
+_COMPOUND = frozenset(
+    ("if", "elif", "else", "for", "while", "try", "except", "finally", "with", "def", "class", "async", "case")
+)
+"""Words of Python with which a line begins that may hold a statement behind its colon."""
+
+
+def _indented_tokens(text: str, language: str) -> Iterator[SourceToken]:
+    """The same where lines and their indentation count: each statement begins a line."""
+    levels = [0]
+    brackets = lambdas = deeper = 0
+    first = ""
+    depth: int | None = 0  # of the statement that begins next; None within one
+    breaks, blank = 0, False
+    for found in _pattern(language).finditer(text):
+        piece = found[0]
+        if found.lastgroup in ("comment", "space"):
+            lines = 0 if brackets or found.lastgroup == "comment" else re.sub(r"\\\r?\n", "", piece).count("\n")
+            breaks, blank = breaks + lines, True
             continue
-        depth = None
-        if is_indented and line_begins:
+        if breaks or not first:
             column = len(text[text.rfind("\n", 0, found.start()) + 1 : found.start()].expandtabs())
             while levels[-1] > column:
                 levels.pop()
             if column > levels[-1]:
                 levels.append(column)
-            depth = len(levels) - 1
-        line_begins = False
-        brackets += (token in _OPENING) - (token in _CLOSING)
-        yield SourceToken(token, found.start(), gap, depth)
-        gap = ""
-
-
-def _together(gap: str, more: str) -> str:
-    breaks = min(gap.count("\n") + more.count("\n"), 2)
-    return "\n" * breaks or " "
+            first, lambdas, deeper, depth = piece, 0, 0, len(levels) - 1
+        if piece == ";" and not brackets:
+            depth = len(levels) - 1 + deeper
+            continue
+        gap = "\n" * min(breaks, 3) or (" " if blank else "")
+        yield SourceToken(piece, found.start(), gap, depth)
+        depth, breaks, blank = None, 0, False
+        brackets += (piece in _OPENING) - (piece in _CLOSING)
+        lambdas += piece == "lambda" and not brackets
+        if piece == ":" and not brackets:
+            if lambdas:
+                lambdas -= 1
+            elif first in _COMPOUND and not deeper:
+                deeper = 1
+                depth = len(levels)
 
 
 @cache
@@ -139,8 +166,8 @@ class _Layout:
     def found(self) -> str:
         places = [self._place(0, self._matcher.copy(), ())]
         furthest = 0
-        tries = 1_000 + MAX_TRIES * len(self._tokens)
-        while places:
+        tries = 0
+        while places and tries < MAX_TRIES:
             place = places[-1]
             number = len(places) - 1
             if number == len(self._tokens) and (end := self._end(place.matcher)) is not None:
@@ -149,18 +176,14 @@ class _Layout:
             if gap is None or number == len(self._tokens):
                 places.pop()
                 continue
-            tries -= 1
-            if not tries:
-                raise LimitExceededError(
-                    f"no layout was found in {1_000 + MAX_TRIES * len(self._tokens):,} tries; the text parts from the "
-                    f"grammar near {self._shown(furthest)}"
-                )
+            tries += 1
             place.taken = gap + self._tokens[number].text
             data = place.taken.encode()
             matcher = place.matcher.copy()
             if matcher.consume(data) < len(data):
                 continue
-            furthest = max(furthest, number + 1)
+            if number == furthest:
+                furthest, tries = number + 1, 0
             places.append(self._place(number + 1, matcher, self._opened(place, number, gap)))
         raise LayoutError(
             f"the grammar of the language does not take {self._shown(furthest)}",
@@ -202,8 +225,10 @@ class _Layout:
         before = self._tokens[number - 1].text if number else ""
         if token.depth is not None:
             indentation = INDENTATION * token.depth
-            blank_lines = ("\n" * count for count in range(len(token.gap), 0, -1)) if number else iter(("",))
-            yield from (f"{lines}{indentation}" for lines in (*blank_lines, *(("\n\n", "\n\n\n") if number else ())))
+            blank_lines = (
+                ("\n" * count for count in range(max(token.gap.count("\n"), 1), 0, -1)) if number else iter(("",))
+            )
+            yield from (f"{lines}{indentation}" for lines in blank_lines)
             return
         here = [" "] if self._must_be_parted(before, token) else ["", " "]
         if token.gap and before[-1:] in _JOINED and token.text[:1] in _JOINED:

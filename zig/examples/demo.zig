@@ -3,7 +3,7 @@
 
 const std = @import("std");
 const maze = @import("maze");
-const Terminal = std.Io.Terminal;
+const Terminal = @import("terminal.zig").Terminal;
 
 const Task = struct {
     title: []const u8,
@@ -75,68 +75,55 @@ const Report = struct {
     },
 };
 
-pub fn main(init: std.process.Init) !void {
-    const mode: Terminal.Mode = try .detect(
-        init.io,
-        .stdout(),
-        init.environ_map.contains("NO_COLOR"),
-        init.environ_map.contains("CLICOLOR_FORCE"),
-    );
-    var buffer: [4096]u8 = undefined;
-    var stdout = std.Io.File.stdout().writerStreaming(init.io, &buffer);
-    const terminal: Terminal = .{ .writer = &stdout.interface, .mode = mode };
-
-    run(init.io, init.gpa, terminal) catch |err| switch (err) {
-        // The reason is on the terminal already.
-        error.DemoFailed => {
-            try terminal.writer.flush();
-            std.process.exit(1);
-        },
+pub fn main() !void {
+    const terminal: Terminal = .ofStandardOutput();
+    run(std.heap.c_allocator, terminal) catch |err| switch (err) {
+        error.DemoFailed => std.c.exit(1), // the reason is on the terminal already
         else => |other| return other,
     };
-    try terminal.writer.flush();
 }
 
-fn run(io: std.Io, gpa: std.mem.Allocator, terminal: Terminal) !void {
-    const out = terminal.writer;
-    try out.print("libmaze {s}: code from a language model that provably obeys constraints\n\n", .{maze.version()});
+fn run(gpa: std.mem.Allocator, terminal: Terminal) !void {
+    try terminal.print("libmaze {s}: code from a language model that provably obeys constraints\n\n", .{maze.version()});
 
-    try out.writeAll("Loading the model ... ");
-    try out.flush();
-    const started: std.Io.Timestamp = .now(io, .awake);
+    try terminal.print("Loading the model ... ", .{});
+    const started_ms = milliseconds();
     var health = maze.healthCheck();
     defer health.deinit();
     health.check() catch return fail(terminal, health);
-    const loading_ms = started.durationTo(.now(io, .awake)).toMilliseconds();
-    try out.print("ready after {d} ms\n", .{loading_ms});
+    try terminal.print("ready after {d} ms\n", .{milliseconds() - started_ms});
 
     for (tasks, 1..) |task, number| {
-        try heading(terminal, "{d}. {s}", .{ number, task.title });
+        try terminal.show(.bold, "\n{d}. {s}\n", .{ number, task.title });
         try show(gpa, terminal, task);
     }
 }
 
+fn milliseconds() i64 {
+    var now: std.c.timespec = undefined;
+    _ = std.c.clock_gettime(.MONOTONIC, &now);
+    return @as(i64, now.sec) * 1000 + @divTrunc(now.nsec, 1_000_000);
+}
+
 fn show(gpa: std.mem.Allocator, terminal: Terminal, task: Task) !void {
-    const out = terminal.writer;
     try label(terminal, "Prompt");
-    try out.print("{s}\n", .{task.intent.raw_input});
+    try terminal.print("{s}\n", .{task.intent.raw_input});
     if (task.constraint.json_schema) |schema| {
         try label(terminal, "Constraint: JSON Schema");
-        try out.print("{s}\n", .{schema});
+        try terminal.print("{s}\n", .{schema});
     }
     for (task.constraint.regex_patterns) |pattern| {
         try label(terminal, "Constraint: regular expression");
-        try out.print("{s}\n", .{pattern});
+        try terminal.print("{s}\n", .{pattern});
     }
 
     try label(terminal, "Generated");
-    try out.flush();
     var result = try maze.generateStream(gpa, task.intent, .{ .list = &.{task.constraint} }, .{
         .max_tokens = 200,
         .temperature = 0,
-    }, out, showText);
+    }, terminal, showText);
     defer result.deinit();
-    try out.writeAll("\n");
+    try terminal.print("\n", .{});
     _ = result.code() catch return fail(terminal, result);
 
     const parsed = try std.json.parseFromSlice(Report, gpa, result.json(), .{ .ignore_unknown_fields = true });
@@ -146,25 +133,23 @@ fn show(gpa: std.mem.Allocator, terminal: Terminal, task: Task) !void {
     try label(terminal, "Validation");
     for (report.validation.outcomes) |outcome| {
         const satisfied = outcome.satisfied orelse continue;
-        try terminal.setColor(if (satisfied) .green else .red);
-        try out.writeAll(if (satisfied) "satisfied" else "violated");
-        try terminal.setColor(.reset);
-        try out.print("  {s} ({s}), {s} while decoding\n", .{ outcome.path, outcome.name, outcome.handling });
+        try terminal.show(if (satisfied) .green else .red, "{s}", .{if (satisfied) "satisfied" else "violated"});
+        try terminal.print("  {s} ({s}), {s} while decoding\n", .{ outcome.path, outcome.name, outcome.handling });
     }
 
     const times = report.metadata;
     try label(terminal, "Time");
-    try out.print("{d:>9.1} ms  compile the constraint{s}\n", .{
+    try terminal.print("{d:>9.1} ms  compile the constraint{s}\n", .{
         times.compile_time_ms,
         if (times.cache_hit) " (found in the cache)" else "",
     });
-    if (times.first_token_ms) |ms| try out.print("{d:>9.1} ms  first token\n", .{ms});
-    if (times.time_per_token_us) |us| try out.print("{d:>9.1} ms  each token after it ({d:.0} tokens/s)\n", .{
+    if (times.first_token_ms) |ms| try terminal.print("{d:>9.1} ms  first token\n", .{ms});
+    if (times.time_per_token_us) |us| try terminal.print("{d:>9.1} ms  each token after it ({d:.0} tokens/s)\n", .{
         us / 1000,
         std.time.us_per_s / us,
     });
-    try out.print("{d:>9.1} ms  validate the text\n", .{times.validation_time_ms});
-    try out.print("{d:>9.1} ms  in total, for {d} tokens of {s} ({s})\n", .{
+    try terminal.print("{d:>9.1} ms  validate the text\n", .{times.validation_time_ms});
+    try terminal.print("{d:>9.1} ms  in total, for {d} tokens of {s} ({s})\n", .{
         times.total_time_ms,
         times.tokens_generated,
         report.provenance.model,
@@ -173,28 +158,16 @@ fn show(gpa: std.mem.Allocator, terminal: Terminal, task: Task) !void {
 }
 
 /// Shows a piece of text as soon as it arrives, and gives up if nobody can see it.
-fn showText(out: *std.Io.Writer, text: []const u8) bool {
-    out.writeAll(text) catch return false;
-    out.flush() catch return false;
+fn showText(terminal: Terminal, text: []const u8) bool {
+    terminal.print("{s}", .{text}) catch return false;
     return true;
 }
 
-fn heading(terminal: Terminal, comptime format: []const u8, arguments: anytype) !void {
-    try terminal.writer.writeAll("\n");
-    try terminal.setColor(.bold);
-    try terminal.writer.print(format ++ "\n", arguments);
-    try terminal.setColor(.reset);
-}
-
 fn label(terminal: Terminal, text: []const u8) !void {
-    try terminal.setColor(.cyan);
-    try terminal.writer.print("\n{s}\n", .{text});
-    try terminal.setColor(.reset);
+    try terminal.show(.cyan, "\n{s}\n", .{text});
 }
 
-fn fail(terminal: Terminal, result: maze.Result) error{ DemoFailed, WriteFailed, Canceled, Unexpected } {
-    try terminal.setColor(.red);
-    try terminal.writer.print("\n{s}\n", .{result.message()});
-    try terminal.setColor(.reset);
+fn fail(terminal: Terminal, result: maze.Result) error{ DemoFailed, WriteFailed } {
+    try terminal.show(.red, "\n{s}\n", .{result.message()});
     return error.DemoFailed;
 }

@@ -4,6 +4,7 @@
 const std = @import("std");
 const c = @import("maze").c;
 const header = @import("header");
+const reflection = @import("reflection.zig");
 
 /// Macros of the header that are no declarations; the initialisers are compared below as values.
 const not_declarations = [_][]const u8{ "MAZE_H", "MAZE_API", "MAZE_OPTIONS_INIT", "MAZE_CONFIG_INIT" };
@@ -11,6 +12,9 @@ const not_declarations = [_][]const u8{ "MAZE_H", "MAZE_API", "MAZE_OPTIONS_INIT
 /// The enums whose values are constants with this prefix in C.
 const enums = .{
     .{ c.MazeUnenforceable, "MAZE_UNENFORCEABLE_" },
+    .{ c.MazePromptForm, "MAZE_PROMPT_FORM_" },
+    .{ c.MazeRole, "MAZE_ROLE_" },
+    .{ c.MazeWhenCutOff, "MAZE_WHEN_CUT_OFF_" },
     .{ c.MazeLogLevel, "MAZE_LOG_" },
     .{ c.MazeStatus, "MAZE_" },
 };
@@ -18,16 +22,16 @@ const enums = .{
 comptime {
     @setEvalBranchQuota(1_000_000);
     // Nothing that the header declares is missing or different here ...
-    for (@typeInfo(header).@"struct".decl_names) |name| {
+    for (reflection.declNames(header)) |name| {
         if (isOfMaze(name) and !isOneOf(name, &not_declarations)) compareDeclaration(name);
     }
     // ... and nothing is declared here that the header does not have.
-    for (@typeInfo(c).@"struct".decl_names) |name| {
+    for (reflection.declNames(c)) |name| {
         if (!@hasDecl(header, name)) @compileError("include/maze.h does not declare " ++ name);
     }
     for (enums) |entry| {
         const Enum, const prefix = entry;
-        for (@typeInfo(Enum).@"enum".field_names) |field| {
+        for (std.meta.fieldNames(Enum)) |field| {
             if (!@hasDecl(header, prefix ++ upper(field)))
                 @compileError("include/maze.h does not have " ++ prefix ++ upper(field));
         }
@@ -54,9 +58,9 @@ fn compareDeclaration(comptime name: []const u8) void {
     for (enums) |entry| {
         const Enum, const prefix = entry;
         if (std.mem.startsWith(u8, name, prefix)) {
-            for (@typeInfo(Enum).@"enum".field_names, @typeInfo(Enum).@"enum".field_values) |field, value| {
+            for (std.meta.fieldNames(Enum)) |field| {
                 if (std.mem.eql(u8, name[prefix.len..], upper(field))) {
-                    return if (@field(header, name) != value) differ(name, "value");
+                    return if (@field(header, name) != reflection.intOf(@field(Enum, field))) differ(name, "value");
                 }
             }
         }
@@ -68,30 +72,32 @@ fn compareDeclaration(comptime name: []const u8) void {
 fn compareTypes(comptime Theirs: type, comptime Ours: type, comptime path: []const u8) void {
     const their_info = @typeInfo(withoutOptional(Theirs));
     switch (@typeInfo(withoutOptional(Ours))) {
-        .@"struct" => |ours| {
+        .@"struct" => {
             if (their_info != .@"struct") differ(path, "kind");
             if (@sizeOf(Theirs) != @sizeOf(Ours)) differ(path, "size");
             if (@alignOf(Theirs) != @alignOf(Ours)) differ(path, "alignment");
-            if (their_info.@"struct".field_names.len != ours.field_names.len) differ(path, "number of fields");
-            for (ours.field_names, ours.field_types) |field, Field| {
+            const fields = std.meta.fieldNames(withoutOptional(Ours));
+            if (std.meta.fieldNames(withoutOptional(Theirs)).len != fields.len) differ(path, "number of fields");
+            for (fields) |field| {
                 const field_path = path ++ "." ++ field;
                 if (!@hasField(Theirs, field)) @compileError("include/maze.h does not have " ++ field_path);
                 if (@offsetOf(Theirs, field) != @offsetOf(Ours, field)) differ(field_path, "offset");
-                compareTypes(@FieldType(Theirs, field), Field, field_path);
+                compareTypes(@FieldType(Theirs, field), @FieldType(Ours, field), field_path);
             }
         },
         .@"fn" => |ours| {
             if (their_info != .@"fn") differ(path, "kind");
             const theirs = their_info.@"fn";
-            if (theirs.param_types.len != ours.param_types.len) differ(path, "number of parameters");
-            for (theirs.param_types, ours.param_types, 0..) |Their, Our, index| {
-                compareTypes(Their.?, Our.?, std.fmt.comptimePrint("{s}, parameter {d}", .{ path, index }));
+            const parameters = reflection.parameterTypes(ours);
+            if (reflection.parameterTypes(theirs).len != parameters.len) differ(path, "number of parameters");
+            for (reflection.parameterTypes(theirs), parameters, 0..) |Their, Our, index| {
+                compareTypes(Their, Our, std.fmt.comptimePrint("{s}, parameter {d}", .{ path, index }));
             }
             compareTypes(theirs.return_type.?, ours.return_type.?, path ++ ", return value");
         },
         .pointer => |ours| {
             if (their_info != .pointer) differ(path, "kind");
-            if (their_info.pointer.attrs.@"const" != ours.attrs.@"const") differ(path, "constness");
+            if (reflection.isConst(their_info.pointer) != reflection.isConst(ours)) differ(path, "constness");
             compareTypes(their_info.pointer.child, ours.child, path ++ ", pointed to");
         },
         .@"enum" => |ours| if (Theirs != ours.tag_type) differ(path, "type"),
@@ -126,7 +132,7 @@ fn upper(comptime name: []const u8) []const u8 {
 }
 
 fn expectSameFields(theirs: anytype, ours: anytype) !void {
-    inline for (@typeInfo(@TypeOf(ours)).@"struct".field_names) |field| {
+    inline for (comptime std.meta.fieldNames(@TypeOf(ours))) |field| {
         const value = @field(ours, field);
         if (@typeInfo(@TypeOf(value)) == .optional) {
             try std.testing.expect(@field(theirs, field) == null and value == null);

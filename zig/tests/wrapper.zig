@@ -52,7 +52,7 @@ test "the package, the header and the library have one version" {
 }
 
 test "every status has an error and a name that say the same" {
-    inline for (@typeInfo(maze.Status).@"enum".field_names) |field| {
+    inline for (comptime std.meta.fieldNames(maze.Status)) |field| {
         const status = @field(maze.Status, field);
 
         const upper = comptime name: {
@@ -75,7 +75,7 @@ test "every status has an error and a name that say the same" {
 }
 
 test "a status of a newer library is an error, not a success" {
-    const unknown: maze.Status = @fromBackingInt(1000);
+    const unknown: maze.Status = @as(packed struct { status: maze.Status }, @bitCast(@as(c_uint, 1000))).status;
     try testing.expectError(error.UnknownStatus, maze.checkStatus(unknown));
     try testing.expectEqualStrings("MAZE_UNKNOWN", maze.statusName(unknown));
 }
@@ -103,8 +103,8 @@ test "constraints may be freed straight after the call, and the result stays rea
 
     defer result.deinit();
     try expectSuccess(result);
-    try testing.expect(std.mem.find(u8, try result.code(), "green") != null);
-    try testing.expect(std.mem.find(u8, result.json(), "colour") != null);
+    try testing.expect(std.mem.indexOf(u8, try result.code(), "green") != null);
+    try testing.expect(std.mem.indexOf(u8, result.json(), "colour") != null);
 }
 
 test "deinit gives the result back to the library" {
@@ -134,7 +134,7 @@ test "constraints that Braid made are taken unchanged, and its mark of a freed o
     var freed = try maze.validate(gpa, "\"red\"", .braid(&irs), .{});
     defer freed.deinit();
     try testing.expectError(error.InvalidArgument, freed.check());
-    try testing.expect(std.mem.find(u8, freed.message(), "constraints[1]") != null);
+    try testing.expect(std.mem.indexOf(u8, freed.message(), "constraints[1]") != null);
 }
 
 test "a failure keeps its message, and its code cannot be had by mistake" {
@@ -146,7 +146,7 @@ test "a failure keeps its message, and its code cannot be had by mistake" {
     try testing.expectEqual(maze.Status.invalid_constraint, result.status());
     try testing.expectEqualStrings("", result.text());
     try testing.expectStringStartsWith(result.message(), "libmaze: ");
-    try testing.expect(std.mem.find(u8, result.message(), "constraints[0]") != null);
+    try testing.expect(std.mem.indexOf(u8, result.message(), "constraints[0]") != null);
 }
 
 test "a success has no message" {
@@ -166,11 +166,13 @@ test "a validated text may hold NUL bytes, and the report tells where it breaks 
     defer violated.deinit();
     try testing.expectError(error.ConstraintViolated, violated.check());
 
-    const Validation = struct { outcomes: []const struct { satisfied: ?bool, offset: ?u64 } };
-    const report = try std.json.parseFromSlice(Validation, gpa, violated.json(), .{ .ignore_unknown_fields = true });
+    const Outcome = struct { satisfied: ?bool, offset: ?u64 };
+    const Report = struct { status: []const u8, validation: struct { outcomes: []const Outcome } };
+    const report = try std.json.parseFromSlice(Report, gpa, violated.json(), .{ .ignore_unknown_fields = true });
     defer report.deinit();
-    try testing.expectEqual(false, report.value.outcomes[0].satisfied);
-    try testing.expect(report.value.outcomes[0].offset != null);
+    try testing.expectEqualStrings("MAZE_CONSTRAINT_VIOLATED", report.value.status);
+    try testing.expectEqual(false, report.value.validation.outcomes[0].satisfied);
+    try testing.expect(report.value.validation.outcomes[0].offset != null);
 }
 
 test "a NUL byte in a text that C would cut short is refused before the call" {
@@ -204,16 +206,41 @@ test "running out of memory at any allocation leaks nothing" {
     try testing.checkAllAllocationFailures(gpa, batch, .{});
 }
 
+test "every option of a conversation, of attempts and of endings reaches the library" {
+    const Case = struct { maze.Options, []const u8 };
+    const cases = [_]Case{
+        .{ .{ .system = "\xff" }, "options.system: invalid UTF-8" },
+        .{ .{ .continue_from = "\xff" }, "options.continue_from: invalid UTF-8" },
+        .{
+            .{ .messages = &.{ .{ .role = .user, .text = "a" }, .{ .role = .assistant, .text = "\xff" } } },
+            "options.messages[1].text: invalid UTF-8",
+        },
+        .{ .{ .max_attempts = 101 }, "options.max_attempts is 101" },
+        .{ .{ .top_logprobs = 21 }, "options.top_logprobs is 21" },
+    };
+    for (cases) |case| {
+        const options, const problem = case;
+        var result = try maze.generate(gpa, .{ .raw_input = "x" }, .none, options);
+        defer result.deinit();
+        try testing.expectError(error.InvalidArgument, result.code());
+        try testing.expect(std.mem.indexOf(u8, result.message(), problem) != null);
+        try testing.expectEqualStrings("", result.finishReason());
+    }
+    try testing.expectError(error.NulByte, maze.generate(gpa, .{ .raw_input = "x" }, .none, .{
+        .messages = &.{.{ .role = .user, .text = "a\x00b" }},
+    }));
+}
+
 test "options and token masks reach the library" {
     var hot = try maze.generate(gpa, .{ .raw_input = "x" }, .none, .{ .temperature = 3 });
     defer hot.deinit();
     try testing.expectError(error.InvalidArgument, hot.code());
-    try testing.expect(std.mem.find(u8, hot.message(), "temperature") != null);
+    try testing.expect(std.mem.indexOf(u8, hot.message(), "temperature") != null);
 
     var stops = try maze.generate(gpa, .{ .raw_input = "x" }, .none, .{ .stop = &.{ "a", "b", "c", "d", "e" } });
     defer stops.deinit();
     try testing.expectError(error.InvalidArgument, stops.code());
-    try testing.expect(std.mem.find(u8, stops.message(), "stop") != null);
+    try testing.expect(std.mem.indexOf(u8, stops.message(), "stop") != null);
 
     var both = try maze.compile(gpa, .{ .list = &.{.{
         .token_masks = .{ .allowed = &.{5}, .forbidden = &.{5} },
@@ -232,7 +259,7 @@ test "each part that cannot be enforced is refused, or reported on request" {
     var reported = try maze.compile(gpa, constraints, .{ .on_unenforceable = .report });
     defer reported.deinit();
     _ = try reported.code();
-    try testing.expect(std.mem.find(u8, reported.json(), "unenforceable") != null);
+    try testing.expect(std.mem.indexOf(u8, reported.json(), "unenforceable") != null);
 }
 
 test "the language decides what a grammar of Braid's means" {
@@ -273,7 +300,7 @@ test "a configuration is checked, taken once, and given up by shutdown" {
     var wrong = try maze.init(gpa, .{ .temperature = 3 });
     defer wrong.deinit();
     try testing.expectError(error.Configuration, wrong.check());
-    try testing.expect(std.mem.find(u8, wrong.message(), "temperature") != null);
+    try testing.expect(std.mem.indexOf(u8, wrong.message(), "temperature") != null);
 
     var first = try maze.init(gpa, .{ .endpoint = "", .max_tokens = 7, .enable_cache = false });
     defer first.deinit();

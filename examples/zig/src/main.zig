@@ -10,11 +10,11 @@ const schema =
     \\ "additionalProperties": false}
 ;
 
-pub fn main(init: std.process.Init) !void {
-    const arguments = try init.minimal.args.toSlice(init.arena.allocator());
-    const prompt = if (arguments.len > 1) arguments[1] else "Plan a Python function that parses a date.";
+pub fn main() !void {
+    const gpa = std.heap.c_allocator;
+    const intent: maze.Intent = .{ .raw_input = "Plan a Python function that parses a date.", .language = "python" };
 
-    var result = try maze.generate(init.gpa, .{ .raw_input = prompt, .language = "python" }, .{
+    var result = try maze.generate(gpa, intent, .{
         .list = &.{.{ .name = "plan", .json_schema = schema }},
     }, .{ .max_tokens = 200, .temperature = 0 });
     defer result.deinit();
@@ -23,6 +23,5 @@ pub fn main(init: std.process.Init) !void {
         std.log.err("{s}", .{result.message()});
         return err;
     };
-    try std.Io.File.stdout().writeStreamingAll(init.io, code);
-    try std.Io.File.stdout().writeStreamingAll(init.io, "\n");
+    _ = std.c.printf("%s\n", code.ptr);
 }

@@ -168,7 +168,11 @@ def in_its_draft(
         warning = f"{path} is no valid 2020-12 schema; it is read as {uri}. Give it a $schema"
         return dump(older), References(older, draft_of(older, path), path), (warning,)
     pointer = "#" + "".join(f"/{escaped(str(step))}" for step in failure.instance_path)
-    right = what_to_write(failure.instance_path)
+    kind = failure.kind
+    if isinstance(kind, jsonschema_rs.ValidationErrorKind.Required):  # only draft-04's metaschema asks for any
+        right = f"{kind.property!r} beside exclusive{kind.property.capitalize()}, as draft-04 has them"
+    else:
+        right = what_to_write(failure.instance_path)
     raise InvalidConstraintError(
         f"{path} is not a valid JSON Schema at {pointer}: found {shown(failure.instance)}, expected {right}"
     )

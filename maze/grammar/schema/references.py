@@ -223,6 +223,7 @@ class References:
         """Raise for a reference that leads nowhere, a circle that says nothing, and for too many ways through."""
         if not self._has_references:
             return
+        self._refuse_names_of_two(budget)
         referring = [place for place in self._places if isinstance(_reference_in(place.schema), str)]
         for place in referring:
             budget.spend(20)
@@ -240,6 +241,24 @@ class References:
         for place in places:
             places.extend(self.inside(child, place) for _, child in subschemas(place.schema))
         return places
+
+    def _refuse_names_of_two(self, budget: Budget) -> None:
+        """Two schemas of one name, unless they are equal: which one a reference means would be anybody's guess."""
+        for place in self._places:
+            budget.spend(1)
+            uri, anchors = _Contents(place.schema, place.draft).identity()
+            for reference in (*(["#"] if uri else []), *(f"#{name}" for name in anchors)):
+                try:
+                    named = place.resolver.lookup(reference).contents.value
+                except Unresolvable:
+                    continue  # no name that a reference could lead to
+                if named is not place.schema and named != place.schema:
+                    two = (named, place.schema)
+                    of_them = (part for part in walk(self.root.schema) if any(part.schema is each for each in two))
+                    raise InvalidConstraintError(
+                        f"{self.path} gives the name {shown(reference[1:] or uri)} to two schemas, at "
+                        f"{' and at '.join(part.pointer for part in of_them)}; give each a name of its own"
+                    )
 
     def _refuse_circles(self, start: Place, budget: Budget) -> None:
         for place, children, returns in _walk(start, self._in_place, self._without_circle):

@@ -173,7 +173,7 @@ class ExpressionParser:
 
     def _counted(self, item: Expression, low: int, high: int | None, place: int) -> Expression:
         if high is not None and high < low:
-            self._source.fail(place, f"at least {low} and at most {high} times cannot be")
+            self._source.fail(place, f"at least {low} and at most {high} times cannot be; write ~{high}..{low}")
         return Repetition(item, low, high, place)
 
     def _atom(self) -> Expression:

@@ -1,32 +1,30 @@
 const std = @import("std");
+const compat = @import("zig/build_compat.zig");
 
 pub fn build(b: *std.Build) void {
     const target = b.standardTargetOptions(.{});
     const optimize = b.standardOptimizeOption(.{});
-    const lib_dir = libraryDirectory(b, b.option(
+    const prefix = b.option(
         []const u8,
         "maze-prefix",
-        "Where libmaze is installed; relative to this package (default: ../.venv). Its lib/ is searched and kept as rpath",
-    ) orelse "../.venv");
+        "Where libmaze is installed, such as /usr/local (default: .venv here if it was built there, else what pkg-config knows)",
+    );
 
     // What a dependent package imports: b.dependency("maze", .{}).module("maze").
     const maze = b.addModule("maze", .{
-        .root_source_file = b.path("src/maze.zig"),
+        .root_source_file = b.path("zig/src/maze.zig"),
         .target = target,
         .optimize = optimize,
         // The library needs the C library's start-up; without it the first call crashes.
         .link_libc = true,
     });
-    maze.addLibraryPath(lib_dir);
-    // So that programs run where they were built, without LD_LIBRARY_PATH.
-    maze.addRPath(lib_dir);
-    // Not pkg-config, which may know another libmaze than the one of the prefix.
-    maze.linkSystemLibrary("maze", .{ .use_pkg_config = .no });
+    linkLibrary(b, maze, prefix);
 
+    // A package that depends on this one builds nothing of what follows.
     const demo = b.addExecutable(.{
         .name = "maze-demo",
         .root_module = b.createModule(.{
-            .root_source_file = b.path("examples/demo.zig"),
+            .root_source_file = b.path("zig/examples/demo.zig"),
             .target = target,
             .optimize = optimize,
             .imports = &.{.{ .name = "maze", .module = maze }},
@@ -40,15 +38,15 @@ pub fn build(b: *std.Build) void {
     const test_step = b.step("test", "Run the tests: layouts, ownership, errors, threads, a real generation");
 
     const header = b.addTranslateC(.{
-        .root_source_file = b.path("tests/header.h"),
+        .root_source_file = b.path("zig/tests/header.h"),
         .target = target,
         .optimize = optimize,
         .link_libc = true,
     });
-    header.addIncludePath(b.path("../include"));
+    header.addIncludePath(b.path("include"));
     const tests = b.addTest(.{
         .root_module = b.createModule(.{
-            .root_source_file = b.path("tests/tests.zig"),
+            .root_source_file = b.path("zig/tests/tests.zig"),
             .target = target,
             .optimize = optimize,
             .imports = &.{
@@ -67,20 +65,21 @@ pub fn build(b: *std.Build) void {
     test_step.dependOn(&run_tests.step);
 }
 
-/// The absolute path of lib/ under a prefix. A path relative to the package would become an rpath relative to whatever
-/// directory the program is started in.
-fn libraryDirectory(b: *std.Build, prefix: []const u8) std.Build.LazyPath {
-    const io = b.graph.io;
-    const arena = b.graph.arena;
-    // The cache of the configuration would not notice a source tree that has moved, nor a library that was removed.
-    b.graph.poisonCache();
-    const root = b.root.root_dir.handle.realPathFileAlloc(io, b.root.subPathOrDot(), arena) catch |err|
-        std.debug.panic("cannot find the directory of build.zig: {t}", .{err});
-    const directory = std.fs.path.resolve(arena, &.{ root, prefix, "lib" }) catch @panic("OOM");
-
-    std.Io.Dir.cwd().access(io, b.pathJoin(&.{ directory, "libmaze.so" }), .{}) catch std.log.warn(
-        "there is no libmaze.so in {s}: run `make` in libmaze's source tree, or give its prefix with -Dmaze-prefix",
-        .{directory},
+/// Link libmaze.so from under `given`; without that from .venv of a source tree that was built, else as pkg-config says.
+fn linkLibrary(b: *std.Build, maze: *std.Build.Module, given: ?[]const u8) void {
+    const directory = compat.absolutePath(b, b.pathJoin(&.{ given orelse ".venv", "lib" }));
+    if (compat.exists(b, b.pathJoin(&.{ directory, "libmaze.so" }))) {
+        const lib = compat.machinePath(b, directory);
+        maze.addLibraryPath(lib);
+        // So that programs run where they were built, without LD_LIBRARY_PATH.
+        maze.addRPath(lib);
+        // Not pkg-config, which may know another libmaze than the one here.
+        return maze.linkSystemLibrary("maze", .{ .use_pkg_config = .no });
+    }
+    const is_dependency = b.dep_prefix.len != 0;
+    if (given != null) std.log.warn(
+        "there is no libmaze.so in {s}: build libmaze there (make, or make install), or give its prefix: {s}",
+        .{ directory, if (is_dependency) "b.dependency(\"maze\", .{ .@\"maze-prefix\" = ... })" else "-Dmaze-prefix=..." },
     );
-    return b.graph.cwdRelativePath(directory);
+    maze.linkSystemLibrary("maze", .{});
 }
