@@ -21,7 +21,6 @@ from tempfile import TemporaryDirectory
 from textwrap import dedent
 
 import tree_sitter_c
-import ziglang
 from tree_sitter import Language, Parser
 
 BUILD = Path(__file__).parent.parent / "build" / "language-tools"
@@ -157,7 +156,7 @@ def _json_values() -> Iterator[str]:
 
 # ------------------------------------------------------------------------------------------------ Zig
 
-_ZIG = Path(ziglang.__file__).parent
+_ZIG = Path(sysconfig.get_paths()["purelib"]) / "ziglang"
 _ZIG_FUNCTION = re.compile(
     r"^( *)((?:pub |export |inline |noinline )*fn .*(?:\n\1[^}\n].*|\n)*\n\1\}) *$", re.MULTILINE
 )
