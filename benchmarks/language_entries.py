@@ -201,6 +201,10 @@ def _zig_functions() -> Iterator[str]:
 _DIRECTIVE = re.compile(r"^[ \t]*#", re.MULTILINE)
 
 
+_TYPE_OF_ARGUMENT = re.compile(r"(va_arg\([*\w.>-]+, )[^()]+\)")
+"""The judge knows no type but a name or `int` as an argument."""
+
+
 @cache
 def _c_parser() -> Parser:
     return Parser(Language(tree_sitter_c.language()))
@@ -209,7 +213,7 @@ def _c_parser() -> Parser:
 def _c_judge(texts: Sequence[str]) -> Verdicts:
     verdicts: Verdicts = []
     for text in texts:
-        node = _c_parser().parse(text.encode()).root_node
+        node = _c_parser().parse(_TYPE_OF_ARGUMENT.sub(r"\1int)", text).encode()).root_node
         while error := next((each for each in node.children if each.has_error), None):
             node = error
         broken = node.has_error or node.is_missing
