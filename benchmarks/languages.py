@@ -25,6 +25,7 @@ from statistics import quantiles
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
 from benchmarks.language_entries import ENTRIES, Entry
+from benchmarks.language_programs import PROGRAMS
 from benchmarks.language_walks import Walks
 from benchmarks.model_vocabulary import embedded_vocabulary
 from maze.check.layout import LayoutError, laid_out
@@ -186,7 +187,7 @@ def main() -> None:
     tokenizer = LLTokenizer(TokenizerWrapper(embedded_vocabulary()))
     rows = [
         measured(entry, given, tokenizer)
-        for entry in ENTRIES
+        for entry in (*ENTRIES, *PROGRAMS)
         if entry.name in syntax_names() and (not given.names or entry.name in given.names)
     ]
     for row in rows:
