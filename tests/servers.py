@@ -50,8 +50,10 @@ def _free_port() -> int:
 @contextmanager
 def _server(port: int, *command: str | Path, **environment: str) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
-    log = (FOLDER / "log").open("ab")
-    with subprocess.Popen(command, stdout=log, stderr=log, env={"PATH": "/usr/bin:/bin", **environment}) as process:
+    with (
+        (FOLDER / "log").open("ab") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, env={"PATH": "/usr/bin:/bin", **environment}) as process,
+    ):
         try:
             for _ in range(600):
                 assert process.poll() is None, f"it ended; see {FOLDER / 'log'}"
