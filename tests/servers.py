@@ -50,10 +50,12 @@ def _free_port() -> int:
 @contextmanager
 def _server(port: int, *command: str | Path, **environment: str) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
-    log = (FOLDER / "log").open("ab")
-    with subprocess.Popen(command, stdout=log, stderr=log, env={"PATH": "/usr/bin:/bin", **environment}) as process:
+    with (
+        (FOLDER / "log").open("ab") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, env={"PATH": "/usr/bin:/bin", **environment}) as process,
+    ):
         try:
-            for _ in range(240):
+            for _ in range(600):
                 assert process.poll() is None, f"it ended; see {FOLDER / 'log'}"
                 asked = urllib.request.Request(f"{url}/v1/models", headers={"Authorization": f"Bearer {KEY}"})
                 try:
@@ -85,8 +87,11 @@ def litellm(llama_cpp_python: str) -> Iterator[str]:
     bin_folder = _installed("litellm", "litellm[proxy]")
     config.write_text(json.dumps({"model_list": [{"model_name": "small", "litellm_params": params}]}))
     options: list[str | Path] = ["--config", config, "--port", str(port), "--host", "127.0.0.1"]
-    weak = {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}
-    with _server(port, bin_folder / "litellm", *options, **weak) as url:
+    settings = {
+        "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "true",  # it looks for prices on the network otherwise
+    }
+    with _server(port, bin_folder / "litellm", *options, **settings) as url:
         yield url
 
 
