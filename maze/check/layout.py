@@ -121,7 +121,7 @@ def _indented_tokens(text: str, language: str) -> Iterator[SourceToken]:
         depth, breaks, blank = None, 0, False
         brackets += (piece in _OPENING) - (piece in _CLOSING)
         lambdas += piece == "lambda" and not brackets
-        if piece == ":" and not brackets:
+        if piece == ":" and not brackets and not text.startswith("=", found.end()):
             if lambdas:
                 lambdas -= 1
             elif first in _COMPOUND and not deeper:
