@@ -56,7 +56,7 @@ def laid_out(text: str, language: str, start: str = "file") -> str:
     Raises LayoutError where the grammar does not take its tokens.
     """
     tokens = list(source_tokens(text, language))
-    return run_with_big_stack(lambda: _Layout(tokens, _matcher(language, start), text).found())
+    return run_with_big_stack(lambda: _Layout(tokens, _matcher(language, start).copy(), text).found())
 
 
 @cache
@@ -121,7 +121,7 @@ def _indented_tokens(text: str, language: str) -> Iterator[SourceToken]:
         depth, breaks, blank = None, 0, False
         brackets += (piece in _OPENING) - (piece in _CLOSING)
         lambdas += piece == "lambda" and not brackets
-        if piece == ":" and not brackets:
+        if piece == ":" and not brackets and not text.startswith("=", found.end()):
             if lambdas:
                 lambdas -= 1
             elif first in _COMPOUND and not deeper:
@@ -148,7 +148,6 @@ def _pattern(language: str) -> re.Pattern[str]:
 class _Place:
     """Before a token, or behind the last."""
 
-    matcher: Matcher
     gaps: Iterator[str]
     """What is still to be tried before the token."""
     opened: tuple[bool, ...]
@@ -164,39 +163,42 @@ class _Layout:
         self._matcher = matcher
 
     def found(self) -> str:
-        places = [self._place(0, self._matcher.copy(), ())]
+        places = [self._place(0, ())]
         furthest = 0
         tries = 0
         while places and tries < MAX_TRIES:
             place = places[-1]
             number = len(places) - 1
-            if number == len(self._tokens) and (end := self._end(place.matcher)) is not None:
+            if number == len(self._tokens) and (end := self._end()) is not None:
                 return "".join(f"{each.taken}" for each in places[:-1]) + end
             gap = next(place.gaps, None)
             if gap is None or number == len(self._tokens):
                 places.pop()
+                if places:
+                    self._matcher.take_back(len(places[-1].taken.encode()))
                 continue
             tries += 1
             place.taken = gap + self._tokens[number].text
             data = place.taken.encode()
-            matcher = place.matcher.copy()
-            if matcher.consume(data) < len(data):
+            consumed = self._matcher.consume(data)
+            if consumed < len(data):
+                self._matcher.take_back(consumed)
                 continue
             if number == furthest:
                 furthest, tries = number + 1, 0
-            places.append(self._place(number + 1, matcher, self._opened(place, number, gap)))
+            places.append(self._place(number + 1, self._opened(place, number, gap)))
         raise LayoutError(
             f"the grammar of the language does not take {self._shown(furthest)}",
             self._tokens[furthest].offset if furthest < len(self._tokens) else len(self._text),
         )
 
-    @staticmethod
-    def _end(matcher: Matcher) -> str | None:
+    def _end(self) -> str | None:
         """What is still to come behind the last token: a line break, or nothing; None if it cannot be the last."""
-        copy = matcher.copy()
-        if copy.consume(b"\n") == 1 and copy.can_end():
+        broken = self._matcher.consume(b"\n")
+        if broken and self._matcher.can_end():
             return "\n"
-        return "" if matcher.can_end() else None
+        self._matcher.take_back(broken)
+        return "" if self._matcher.can_end() else None
 
     def _shown(self, number: int) -> str:
         if number == len(self._tokens):
@@ -205,9 +207,9 @@ class _Layout:
         line = self._text.count("\n", 0, token.offset) + 1
         return f"{token.text[:40]!r} on line {line}"
 
-    def _place(self, number: int, matcher: Matcher, opened: tuple[bool, ...]) -> _Place:
+    def _place(self, number: int, opened: tuple[bool, ...]) -> _Place:
         gaps = self._gaps(number, opened) if number < len(self._tokens) else iter(())
-        return _Place(matcher, gaps, opened)
+        return _Place(gaps, opened)
 
     def _opened(self, place: _Place, number: int, gap: str) -> tuple[bool, ...]:
         """The brackets that are open behind a token, and which of them have lines of their own within."""
