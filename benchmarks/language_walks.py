@@ -36,13 +36,17 @@ class Walks:
         """`number` derivations, and as many more as it takes until every alternative was used often enough."""
         made = 0
         while made < number or min(self.uses.values()) < LEAST_USES:
-            rare = min(self.uses, key=lambda each: (self.uses[each], self._chance.random()))
-            for _ in range(8):
-                tokens = self._derivation(rare)
-                if len(tokens) >= LEAST_TOKENS:
-                    break
             made += 1
-            yield "".join(tokens)
+            yield self.derivation()
+
+    def derivation(self) -> str:
+        """One that uses what was used least."""
+        rare = min(self.uses, key=lambda each: (self.uses[each], self._chance.random()))
+        for _ in range(8):
+            tokens = self._derivation(rare)
+            if len(tokens) >= LEAST_TOKENS:
+                break
+        return "".join(tokens)
 
     def _derivation(self, wanted: _Alternative) -> list[str]:
         """One that uses the wanted alternative."""
