@@ -21,10 +21,6 @@ from tempfile import TemporaryDirectory
 from textwrap import dedent
 
 import tree_sitter_c
-<<<<<<< HEAD
-=======
-import ziglang  # type: ignore[import-untyped]
->>>>>>> langcore
 from tree_sitter import Language, Parser
 
 BUILD = Path(__file__).parent.parent / "build" / "language-tools"
