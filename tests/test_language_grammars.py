@@ -15,7 +15,8 @@ TAKEN = [
         "function f(a,{b}) { if(a>b && !b||c) {return a / b / c;} else return (-a) ** 2; }\n"
         "label: for (let i=0;i<3;i++) { x[i]=async (a)=>{ await b?.(); break label; }; }\n",
         "const a = { b: 1, c }, re = /x\\/y[/]/gu, z = `a${b.c} d`;\n"
-        "function f(a, { b }) {\n    if (a > b && !b || c) {\n        return a / b / c;\n    } else return (-a) ** 2;\n}\n"
+        "function f(a, { b }) {\n    if (a > b && !b || c) {\n        return a / b / c;\n"
+        "    } else return (-a) ** 2;\n}\n"
         "label: for (let i = 0; i < 3; i++) {\n    x[i] = async (a) => {\n        await b?.();\n        break label;\n"
         "    };\n}\n",
     ),
