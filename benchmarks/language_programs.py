@@ -80,6 +80,7 @@ def _typescript_files() -> Iterator[str]:
 # ------------------------------------------------------------------------------------------------ SQL
 
 _QUERY = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|REPLACE|VALUES)\s", re.IGNORECASE)
+_EXPLAIN = re.compile(r"\AEXPLAIN (QUERY PLAN )?", re.IGNORECASE)
 
 
 def _sql_judge(texts: Sequence[str]) -> Verdicts:
@@ -91,7 +92,7 @@ def _sql_judge(texts: Sequence[str]) -> Verdicts:
             command += line
             if not sqlite3.complete_statement(command):
                 continue
-            command, begun = "", command.strip().removeprefix("EXPLAIN ").removeprefix("QUERY PLAN ")
+            command, begun = "", _EXPLAIN.sub("", command.strip())
             try:
                 if begun != ";":
                     sqlite3.connect(":memory:").execute(f"EXPLAIN {begun}")
