@@ -18,7 +18,7 @@ export ZIG_GLOBAL_CACHE_DIR := $(CURDIR)/build/zig-cache
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DELETE_ON_ERROR:
-.PHONY: all demo test test-python test-zig test-memory fuzz soak abi-baseline lint format bench lock install clean help
+.PHONY: all demo test test-python test-zig test-memory test-vllm fuzz soak abi-baseline lint format bench lock install clean help
 
 all: $(LIBRARY) $(MODEL) ## Set up .venv and build the library (the default)
 
@@ -47,6 +47,9 @@ test-memory: all ## C programs under valgrind, and with the sanitizers, of threa
 
 # In part: make test-memory MEMORY_TESTS="planted or results".
 MEMORY_TESTS ?=
+
+test-vllm: all ## Against a real vLLM that runs already: make test-vllm URL=http://127.0.0.1:8000
+	@URL="$(URL)" $(PY) -m pytest --quiet tests/vllm.py
 
 FUZZ_SECS ?= 3600
 fuzz: all ## Fuzz the C boundary and the grammar translation, FUZZ_SECS=3600 each

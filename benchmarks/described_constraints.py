@@ -26,7 +26,7 @@ _ANIMALS = ("cat", "dog", "horse", "owl", "bee")
 
 def tasks(count: int) -> list[tuple[str, str, dict[str, object]]]:
     """A prompt, a schema, and the values that the prompt names."""
-    chance = random.Random(7)  # noqa: S311 - no secret
+    chance = random.Random(7)
     made = []
     for _ in range(count):
         values: dict[str, object] = {
@@ -54,6 +54,7 @@ def tasks(count: int) -> list[tuple[str, str, dict[str, object]]]:
 
 
 def main() -> None:
+    """Run the tasks."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else TASKS
     modal = modal_config_from_environment((sys.argv[2],)) if len(sys.argv) > 2 else None
     with Orchestrator(MazeConfig(modal=modal)) as maze:
