@@ -12,8 +12,12 @@ from maze.types import CompiledConstraints, GenerationOptions, Intent, Message, 
 
 _DEFAULT_OPTIONS = GenerationOptions()
 
-DESCRIBES_CONSTRAINTS = True
-"""Whether the model is told what the constraints demand where the options do not say."""
+DESCRIBES_CONSTRAINTS = False
+"""Whether the model is told what the constraints demand where the options do not say.
+
+Of 40 tasks SmolLM2-135M satisfied all either way, with 16.2 tokens in place of 15.5 where it was told, and filled in 49 %
+of the fields as the prompt said in place of 88 % (benchmarks/described_constraints.py).
+"""
 
 
 MAX_TOLD_VIOLATIONS = 16
