@@ -12,10 +12,6 @@ from maze.types import CompiledConstraints, GenerationOptions, Intent, Message, 
 
 _DEFAULT_OPTIONS = GenerationOptions()
 
-DESCRIBES_CONSTRAINTS = True
-"""Whether the model is told what the constraints demand where the options do not say."""
-
-
 MAX_TOLD_VIOLATIONS = 16
 """Most things wrong with an answer that the model is told; the rest is counted."""
 MAX_VIOLATION_CHARACTERS = 300
@@ -47,13 +43,14 @@ def build_prompt(
     if intent.current_file:
         context.append(f"File: {intent.current_file}")
     form = form if options.prompt_form is None else options.prompt_form
-    describe = DESCRIBES_CONSTRAINTS if options.describe_constraints is None else options.describe_constraints
+    describe = options.describe_constraints is not False and form is PromptForm.CHAT
     return Prompt(
         text="\n\n".join([wanted, "\n".join(context)]) if context else wanted,
         form=form,
         system=options.system,
         messages=options.messages,
-        demands=compiled.demands if describe and compiled is not None and form is PromptForm.CHAT else (),
+        demands=compiled.demands if describe and compiled is not None else (),
+        demands_if_unenforced=options.describe_constraints is None,
     )
 
 

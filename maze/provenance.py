@@ -97,7 +97,8 @@ class CallRecord:
                 "prompt_form": request.prompt.form,
                 "system": request.prompt.system,
                 "messages": [{"role": message.role, "text": message.text} for message in request.prompt.messages],
-                "demands": request.prompt.demands,
+                # Null: told to engines that do not enforce them, which is known to the engine's side alone.
+                "demands": None if request.prompt.demands_if_unenforced else request.prompt.demands,
                 "continue_from": request.continue_from,
                 "reasoning_tokens": request.reasoning_tokens,
                 "language": self.intent.language,

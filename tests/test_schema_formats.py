@@ -272,3 +272,8 @@ def test_an_encoding_is_offered_as_the_check_wants_it(encoding: str, encode: Cal
         at = random_bytes.randrange(len(text) + 1)
         broken = text[:at] + random_bytes.choice("AQ=4h_-+/2801ZVWaz") + text[at + random_bytes.randrange(2) :]
         assert valid.is_valid(broken) or not offered.accepts(broken), broken
+
+
+def test_an_international_host_name_has_no_capitals_beyond_ascii() -> None:
+    texts = ("münchen.de", "Example.COM", "München.de", "80809152AS1MULOCOANITÓBALGRAFU")
+    assert [ASSERTED_FORMATS["idn-hostname"](text) for text in texts] == [True, True, False, False]

@@ -113,6 +113,12 @@ class Prompt:
     """Earlier turns, oldest first."""
     demands: tuple[str, ...] = ()
     """What the constraints demand, a line each, the most telling first; said in a chat."""
+    demands_if_unenforced: bool = False
+    """Whether they are said only to an engine that does not enforce them.
+
+    To one that does it was of no use: of 40 tasks SmolLM2-135M satisfied all either way, and filled in 49 % of the
+    fields as the prompt said in place of 88 % (benchmarks/described_constraints.py).
+    """
 
     def turn(self) -> str:
         """The user's turn in a chat."""

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 from functools import cache
 
+import idna
+
 from maze.grammar.budget import Budget
 from maze.grammar.pattern.recogniser import Recogniser
 from maze.grammar.schema.format_languages import language_of_format
@@ -45,6 +47,15 @@ _LEFT_OPEN: dict[str, Callable[[str], bool]] = {
 """Decides about texts that are neither offered nor outside of a format."""
 
 
+def _is_of_idna(text: str) -> bool:
+    """Whether all labels are of IDNA 2008, of which jsonschema_rs knows the rules that need context only."""
+    try:
+        idna.encode(text)
+    except idna.IDNAError:
+        return False
+    return True
+
+
 @cache
 def _recognisers(name: str) -> tuple[Recogniser, Recogniser | None]:
     language = language_of_format(name, _LATEST_DRAFT)
@@ -71,6 +82,6 @@ _REGULAR_FORMATS = (
 
 ASSERTED_FORMATS: dict[str, Callable[[str], bool]] = {
     **{name: _assertion(name) for name in _REGULAR_FORMATS},
-    "idn-hostname": lambda text: _assertion_of_latest_draft("idn-hostname")(text),
+    "idn-hostname": lambda text: _assertion_of_latest_draft("idn-hostname")(text) and _is_of_idna(text),
 }
 """By name: whether a text is of the format. jsonschema_rs asserts the others in every draft."""

@@ -58,6 +58,8 @@ class Asker:
         if request.token_mask is not None:
             self._ask_for_vocabulary()
         dialect = self._dialect
+        if request.prompt.demands_if_unenforced and not dialect.unenforced(request, self._model):
+            request = replace(request, prompt=replace(request.prompt, demands=()))
         if dialect.chat_path is None and dialect.template_path is None:
             return self._run(request, on_text)  # a Maze service, or one that knows conversations alone
         if self._endpoint.context is not None:

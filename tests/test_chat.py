@@ -1,0 +1,297 @@
+"""How models are spoken to: templates, texts to continue, thoughts, what constraints demand, and what a server is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fault_server import DONE, FaultServer, answer, by_path, event, stream
+from http_calls import ask, backend_for, generate
+from llama_server import API_KEY, llama_server
+from test_dialects import LLAMA, USAGE, choice, llama, llama_end, models
+
+from maze import ConstraintIR, GenerationOptions, Intent, MazeConfig, Orchestrator
+from maze.backends.base import Deadline, Prompt
+from maze.backends.prompt_tokens import most_tokens
+from maze.config import ModalConfig, Secret
+from maze.engine import EmbeddedEngine
+from maze.errors import ConfigurationError, RequestRejectedError, Status, UnsupportedConstraintError
+from maze.grammar import compile_constraints
+from maze.types import Message, PromptForm, Role, TokenMask
+
+pytestmark = pytest.mark.usefixtures("backends_are_closed")
+
+CITY = ConstraintIR(
+    json_schema='{"type":"object","properties":{"city":{"type":"string","maxLength":12},"n":{"type":"integer",'
+    '"minimum":0,"maximum":300}},"required":["city","n"],"additionalProperties":false}'
+)
+CODE = ConstraintIR(regex_patterns=(r"^[a-z]{2}-\d{3}$",))
+NESTED = ConstraintIR(grammar='root ::= "(" root ")" | [a-z]')
+CHAT = Prompt("Say hello.")
+
+
+# ------------------------------------------------------------------------------------------------ the real engines
+
+
+@pytest.fixture(scope="module", params=["embedded", "llama.cpp"])
+def maze(request: pytest.FixtureRequest, embedded_backend: EmbeddedEngine) -> Iterator[Orchestrator]:
+    """The embedded engine, and llama.cpp's own server."""
+    if request.param == "embedded":
+        yield Orchestrator(MazeConfig(), backend=embedded_backend)
+        return
+    with llama_server() as url:
+        config = MazeConfig(modal=ModalConfig(endpoints=(url,), api_key=Secret(API_KEY)))
+        with Orchestrator(config) as connected:
+            yield connected
+
+
+def options(**given: Any) -> GenerationOptions:  # noqa: ANN401 - fields of GenerationOptions
+    return GenerationOptions(**{"max_tokens": 40, "temperature": 0.0, "seed": 1, "timeout_ms": 120_000, **given})
+
+
+@pytest.mark.parametrize(
+    ("constraint", "begin"),
+    [
+        (CITY, '{"city":"Par'),
+        (CITY, '{ "city" : "A b", "n": 1'),
+        (CITY, '{"city":"Paris","n":3}'),
+        (CODE, "ab-"),
+        (NESTED, "(("),
+    ],
+)
+@pytest.mark.parametrize("form", list(PromptForm))
+def test_the_code_begins_with_the_text_to_continue_and_satisfies_the_constraints(
+    maze: Orchestrator, constraint: ConstraintIR, begin: str, form: PromptForm
+) -> None:
+    pieces: list[str] = []
+
+    def take(piece: str) -> bool:
+        pieces.append(piece)
+        return True
+
+    result = maze.generate(
+        Intent("Give a city."),
+        [constraint],
+        options(continue_from=begin, prompt_form=form, max_attempts=1),
+        on_text=take,
+    )
+    assert result.success, result.error
+    assert result.code.startswith(begin)
+    assert result.code == begin + "".join(pieces)
+    assert maze.validate(result.code, [constraint]).all_satisfied
+
+
+def test_a_text_that_no_answer_begins_with_is_refused_before_the_engine_is_asked(maze: Orchestrator) -> None:
+    result = maze.generate(Intent("Give a city."), [CITY], options(continue_from='{"town":'))
+    assert result.status is Status.CONTRADICTION
+    assert "after '{\"' it cannot go on with 'town\":'" in str(result.error)
+
+
+def test_the_template_is_applied_where_there_is_one(maze: Orchestrator) -> None:
+    told = [
+        maze.generate(Intent("Name a colour."), (), options(max_tokens=1, prompt_form=form)).metadata.prompt_tokens
+        for form in PromptForm
+    ]
+    assert told[0] is not None
+    assert told[1] is not None
+    assert told[0] > told[1] + 10
+    conversation = (Message(Role.USER, "My dog is called Rex."), Message(Role.ASSISTANT, "A fine name."))
+    longer = maze.generate(Intent("x"), (), options(max_tokens=1, system="You are a vet.", messages=conversation))
+    assert (longer.metadata.prompt_tokens or 0) > 25
+    assert longer.provenance is not None
+    assert longer.provenance.engine["prompt_form"] == "chat"
+    assert longer.provenance.parameters["system"] == "You are a vet."
+
+
+def test_the_model_thinks_apart_from_its_answer(maze: Orchestrator) -> None:
+    result = maze.generate(Intent("Give a French city."), [CITY], options(reasoning_tokens=16))
+    assert result.success, result.error
+    assert result.metadata.reasoning
+    assert result.metadata.reasoning not in result.code
+    assert "think>" not in result.code
+    thought = result.metadata.reasoning_tokens
+    assert thought is not None
+    assert 0 < thought <= 16
+    assert (result.metadata.tokens_generated or 0) > thought
+
+
+def test_a_model_that_the_server_does_not_have_is_refused(maze: Orchestrator) -> None:
+    result = maze.generate(Intent("x"), (), options(model="no-such-model"))
+    assert result.status is Status.REQUEST_REJECTED
+    assert "no-such-model" in str(result.error)
+
+
+def test_the_estimate_of_tokens_is_an_upper_bound(maze: Orchestrator) -> None:
+    demands = (*compile_constraints((CITY,)).demands, *compile_constraints((CODE,)).demands)
+    for text in (*demands, "Réponds en français, s'il te plaît.", "1234567890", "{}[]();,.<>" * 5):
+        count = maze.generate(
+            Intent(text), (), options(max_tokens=1, prompt_form=PromptForm.RAW)
+        ).metadata.prompt_tokens
+        assert count is not None
+        assert count <= most_tokens(text)
+
+
+# ------------------------------------------------------------------------------------------------ what is demanded
+
+
+def test_the_model_is_told_what_the_constraints_demand() -> None:
+    schema = '{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","title":"T","properties":{"title":{"const":{"title":1}}}}'
+    told = compile_constraints((ConstraintIR(json_schema=schema, regex_patterns=("^.{3,}$",)),)).demands
+    assert told == (
+        'Answer with JSON alone, of this JSON Schema: {"type":"object","properties":{"title":{"const":{"title":1}}}}',
+        "The answer must match the regular expression ^.{3,}$",
+    )
+    assert compile_constraints((NESTED,), "zig").demands == (
+        "Answer with zig alone, without explanations or Markdown.",
+    )
+    assert compile_constraints((NESTED,)).demands == ()
+    long = ConstraintIR(json_schema='{"enum":["' + "x" * 3000 + '"]}')
+    assert compile_constraints((long,)).demands == ("Answer with JSON alone.",)
+
+
+def test_demands_take_no_more_than_their_part_of_the_context() -> None:
+    prompt = Prompt("x", demands=tuple(f"Line {number} of what is demanded here." for number in range(200)))
+    for context in (100_000, 1024, 256, 8):
+        kept = prompt.within(context).demands
+        assert kept == prompt.demands[: len(kept)]
+        assert sum(most_tokens(line) + 1 for line in kept) <= min(512, context // 8)
+    assert 10 < len(prompt.within(100_000).demands) < 200
+
+
+# ------------------------------------------------------------------------------------------------ what a server is
+
+
+def said(text: str, **fields: Any) -> bytes:  # noqa: ANN401 - any JSON
+    choices = [{"index": 0, "delta": {"content": text, **fields.pop("delta", {})}, "finish_reason": None, **fields}]
+    return event({"model": "first", "choices": choices})
+
+
+VLLM = {"v1_models": models("vllm"), "version": answer(200, {"version": "0.32.0"}), "health": answer(200, b"")}
+SPOKEN = stream(said("he"), said("y", finish_reason="stop"), USAGE, DONE)
+PROOF = stream(said("ma"), said("ze", finish_reason="stop"), USAGE, DONE)
+TEXT = stream(choice("he"), choice("y", finish_reason="stop"), USAGE, DONE)
+
+
+def test_a_conversation_goes_to_the_chat_endpoint_of_vllm() -> None:
+    with FaultServer(by_path(**VLLM, v1_chat_completions=SPOKEN)) as server:
+        prompt = Prompt("Go on.", system="Be brief.", messages=(Message(Role.ASSISTANT, "Hm."),), demands=("JSON.",))
+        completion, pieces = generate(backend_for(server.url, dialect=None), ask(prompt=prompt, continue_from="so "))
+    assert (completion.text, pieces) == ("hey", ["he", "y"])
+    assert completion.engine["prompt_form"] == "chat"
+    body = server.requests[-1].json()
+    assert body["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "assistant", "content": "Hm."},
+        {"role": "user", "content": "Go on.\n\nJSON."},
+        {"role": "assistant", "content": "so "},
+    ]
+    assert (body["add_generation_prompt"], body["continue_final_message"]) == (False, True)
+    assert body["chat_template_kwargs"] == {"enable_thinking": False}
+    assert "prompt" not in body
+
+
+def test_what_a_reasoning_parser_tells_apart_is_no_part_of_the_text() -> None:
+    thought = [said("", delta={"content": None, "reasoning": "Hm, "}), said("", delta={"reasoning_content": "so."})]
+    with FaultServer(
+        by_path(**VLLM, v1_chat_completions=stream(*thought, said("hey", finish_reason="stop"), DONE))
+    ) as server:
+        completion, pieces = generate(backend_for(server.url, dialect=None), ask(prompt=CHAT, reasoning_tokens=9))
+    assert (completion.reasoning, completion.text, pieces) == ("Hm, so.", "hey", ["hey"])
+    assert server.requests[-1].json()["chat_template_kwargs"] == {"enable_thinking": True}
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        answer(404, {"detail": "Not Found"}),
+        answer(
+            400, {"error": {"message": "As of transformers v4.44, default chat template is no longer allowed, so ..."}}
+        ),
+    ],
+)
+def test_a_server_without_a_template_completes_the_prompt_and_the_record_says_so(refusal: Any) -> None:  # noqa: ANN401
+    with FaultServer(by_path(**VLLM, v1_chat_completions=refusal, v1_completions=TEXT)) as server:
+        backend = backend_for(server.url, dialect=None)
+        completions = [generate(backend, ask(prompt=CHAT))[0] for _ in range(2)]
+    assert [completion.text for completion in completions] == ["hey", "hey"]
+    assert {completion.engine["prompt_form"] for completion in completions} == {"raw"}
+    assert [request.path for request in server.requests].count("/v1/chat/completions") == 1
+
+
+def test_another_refusal_of_the_chat_endpoint_stays_one() -> None:
+    refusal = answer(400, {"error": {"message": "Conversation roles must alternate"}})
+    with (
+        FaultServer(by_path(**VLLM, v1_chat_completions=refusal, v1_completions=TEXT)) as server,
+        pytest.raises(RequestRejectedError, match="must alternate"),
+    ):
+        generate(backend_for(server.url, dialect=None), ask(prompt=CHAT))
+
+
+def test_a_llama_cpp_server_that_applies_no_template_completes_the_prompt() -> None:
+    play = by_path(v1_models=models("llamacpp"), props=answer(200, {"build_info": "b7"}), completion=LLAMA)
+    with FaultServer(play) as server:
+        assert generate(backend_for(server.url, dialect=None), ask(prompt=CHAT))[0].engine["prompt_form"] == "raw"
+
+
+def test_llama_cpp_is_asked_for_the_thought_first_and_then_for_the_answer_behind_it() -> None:
+    told = (models("llamacpp"), answer(200, {"build_info": "b7"}), answer(200, {"prompt": "<user>hi<bot>"}))
+    thought = stream(llama("Let me see.\n"), llama_end(stop_type="word", tokens_predicted=5))
+    with FaultServer(*told, thought, LLAMA) as server:
+        request = ask(prompt=CHAT, reasoning_tokens=9, continue_from="so ", token_mask=None)
+        completion, pieces = generate(backend_for(server.url, dialect=None), request)
+    first, second = (received.json() for received in server.requests[-2:])
+    assert first["prompt"] == "<user>hi<bot><think>\n"
+    assert (first["n_predict"], first["stop"], "grammar" in first) == (9, ["</think>"], False)
+    assert second["prompt"] == "<user>hi<bot><think>\nLet me see.\n</think>\n\nso "
+    assert (second["n_predict"], "grammar" in second) == (16, True)
+    assert (completion.reasoning, completion.reasoning_tokens, completion.tokens_generated) == ("Let me see.", 5, 8)
+    assert pieces == ["he", "y"]
+
+
+def test_a_server_that_ignores_grammars_is_found_out_before_the_first_call_and_by_health() -> None:
+    with FaultServer(by_path(**VLLM, v1_chat_completions=SPOKEN)) as server:
+        backend = backend_for(server.url, dialect=None, is_proven=False)
+        health = backend.health(Deadline(20_000))
+        with pytest.raises(ConfigurationError, match=r"ignores grammars: it answered 'hey'.*guidance"):
+            generate(backend, ask(prompt=CHAT))
+        assert generate(backend, ask(prompt=CHAT, grammar=None))[0].text == "hey"
+    assert not health.ready
+    assert "--structured-outputs-config" in health.endpoints[0]["detail"]
+
+
+def test_a_server_that_refuses_grammars_says_how_it_must_be_started() -> None:
+    refusal = answer(400, {"error": {"message": "Invalid grammar specification.", "code": 400}})
+    with (
+        FaultServer(by_path(**VLLM, v1_chat_completions=refusal)) as server,
+        pytest.raises(ConfigurationError, match=r"Invalid grammar specification.*guidance"),
+    ):
+        generate(backend_for(server.url, dialect=None, is_proven=False), ask(prompt=CHAT))
+
+
+def test_a_server_shows_once_that_it_obeys_grammars() -> None:
+    with FaultServer(by_path(**VLLM, v1_chat_completions=PROOF)) as server:
+        backend = backend_for(server.url, dialect=None, is_proven=False)
+        assert backend.health(Deadline(20_000)).ready
+        assert [generate(backend, ask(prompt=CHAT))[0].text for _ in range(2)] == ["maze", "maze"]
+    posts = [request for request in server.requests if request.method == "POST"]
+    assert len(posts) == 3
+
+
+def test_max_tokens_is_fitted_to_the_context() -> None:
+    small = answer(200, {"data": [{"id": "m", "owned_by": "vllm", "max_model_len": 1024}]})
+    play = by_path(**{**VLLM, "v1_models": small}, v1_chat_completions=SPOKEN, tokenize=answer(200, {"count": 24}))
+    with FaultServer(play) as server:
+        generate(backend_for(server.url, dialect=None), ask(prompt=CHAT, max_tokens=2048))
+    assert server.requests[-1].json()["max_tokens"] == 1000
+
+
+def test_ids_beyond_the_vocabulary_of_vllm_are_named_here() -> None:
+    problem = "token_id(s) [2147483647] in logit_bias contain out-of-vocab token ids. Vocabulary size: 49152"
+    play = by_path(**VLLM, v1_completions=answer(400, {"error": {"message": problem, "code": 400}}))
+    mask = TokenMask(frozenset({7, 99_999_999}), frozenset())
+    with (
+        FaultServer(play) as server,
+        pytest.raises(UnsupportedConstraintError, match=r"ids 99999999 are not in the vocabulary.*49152"),
+    ):
+        generate(backend_for(server.url, dialect=None), ask(grammar=None, token_mask=mask))
