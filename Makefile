@@ -18,7 +18,8 @@ export ZIG_GLOBAL_CACHE_DIR := $(CURDIR)/build/zig-cache
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DELETE_ON_ERROR:
-.PHONY: all demo test test-python test-zig test-memory test-vllm fuzz soak abi-baseline lint format bench lock install clean help
+.PHONY: all demo test test-python test-zig test-memory test-vllm test-servers fuzz soak abi-baseline
+.PHONY: lint format bench lock install clean help
 
 all: $(LIBRARY) $(MODEL) ## Set up .venv and build the library (the default)
 
@@ -50,6 +51,9 @@ MEMORY_TESTS ?=
 
 test-vllm: all ## Against a real vLLM that runs already: make test-vllm URL=http://127.0.0.1:8000
 	@URL="$(URL)" $(PY) -m pytest --quiet tests/vllm.py
+
+test-servers: all ## Other people's OpenAI-compatible servers, which it installs into build/servers (10 minutes, 1 GB)
+	@$(PY) -m pytest --quiet tests/servers.py
 
 FUZZ_SECS ?= 3600
 fuzz: all ## Fuzz the C boundary and the grammar translation, FUZZ_SECS=3600 each

@@ -54,7 +54,7 @@ def tasks(count: int) -> list[tuple[str, str, dict[str, object]]]:
 
 
 def main() -> None:
-    """Run the tasks."""
+    """Print the table."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else TASKS
     modal = modal_config_from_environment((sys.argv[2],)) if len(sys.argv) > 2 else None
     with Orchestrator(MazeConfig(modal=modal)) as maze:

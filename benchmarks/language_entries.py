@@ -21,7 +21,6 @@ from tempfile import TemporaryDirectory
 from textwrap import dedent
 
 import tree_sitter_c
-import ziglang
 from tree_sitter import Language, Parser
 
 BUILD = Path(__file__).parent.parent / "build" / "language-tools"
@@ -157,7 +156,7 @@ def _json_values() -> Iterator[str]:
 
 # ------------------------------------------------------------------------------------------------ Zig
 
-_ZIG = Path(ziglang.__file__).parent
+_ZIG = Path(sysconfig.get_path("purelib")) / "ziglang"
 _ZIG_FUNCTION = re.compile(
     r"^( *)((?:pub |export |inline |noinline )*fn .*(?:\n\1[^}\n].*|\n)*\n\1\}) *$", re.MULTILINE
 )
@@ -202,6 +201,10 @@ def _zig_functions() -> Iterator[str]:
 _DIRECTIVE = re.compile(r"^[ \t]*#", re.MULTILINE)
 
 
+_TYPE_OF_ARGUMENT = re.compile(r"(va_arg\([*\w.>-]+, )[^()]+\)")
+"""The judge knows no type but a name or `int` as an argument."""
+
+
 @cache
 def _c_parser() -> Parser:
     return Parser(Language(tree_sitter_c.language()))
@@ -210,7 +213,7 @@ def _c_parser() -> Parser:
 def _c_judge(texts: Sequence[str]) -> Verdicts:
     verdicts: Verdicts = []
     for text in texts:
-        node = _c_parser().parse(text.encode()).root_node
+        node = _c_parser().parse(_TYPE_OF_ARGUMENT.sub(r"\1int)", text).encode()).root_node
         while error := next((each for each in node.children if each.has_error), None):
             node = error
         broken = node.has_error or node.is_missing

@@ -10,6 +10,7 @@ from maze.grammar.budget import Budget
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Production, Symbol, Terminal
 from maze.grammar.cfg.productions import tree_of
 from maze.grammar.pattern.automaton import DEAD, Alphabet, make_dfa
+from maze.grammar.pattern.tree import Node
 
 LEAST_TOKENS, MOST_TOKENS = 20, 200
 LEAST_USES = 20
@@ -23,7 +24,7 @@ class Walks:
     def __init__(self, cfg: Cfg, seed: int = 0) -> None:
         self._cfg = cfg
         self._chance = random.Random(seed)
-        self._texts: dict[Terminal, _Texts] = {}
+        self._texts: dict[Node, _Texts] = {}
         self.uses: Counter[_Alternative] = Counter(
             {(name, number): 0 for name, productions in cfg.rules.items() for number in range(len(productions))}
         )
@@ -35,13 +36,17 @@ class Walks:
         """`number` derivations, and as many more as it takes until every alternative was used often enough."""
         made = 0
         while made < number or min(self.uses.values()) < LEAST_USES:
-            rare = min(self.uses, key=lambda each: (self.uses[each], self._chance.random()))
-            for _ in range(8):
-                tokens = self._derivation(rare)
-                if len(tokens) >= LEAST_TOKENS:
-                    break
             made += 1
-            yield "".join(tokens)
+            yield self.derivation()
+
+    def derivation(self) -> str:
+        """One that uses what was used least."""
+        rare = min(self.uses, key=lambda each: (self.uses[each], self._chance.random()))
+        for _ in range(8):
+            tokens = self._derivation(rare)
+            if len(tokens) >= LEAST_TOKENS:
+                break
+        return "".join(tokens)
 
     def _derivation(self, wanted: _Alternative) -> list[str]:
         """One that uses the wanted alternative."""
@@ -93,9 +98,10 @@ class Walks:
     def _text(self, terminal: Terminal) -> str:
         if isinstance(terminal, Literal):
             return terminal.text
-        if terminal not in self._texts:
-            self._texts[terminal] = _Texts(terminal)
-        return self._texts[terminal].any(self._chance)
+        tree = tree_of(terminal)  # names of all roles are one language, and an automaton takes long
+        if tree not in self._texts:
+            self._texts[tree] = _Texts(tree)
+        return self._texts[tree].any(self._chance)
 
 
 def _least_tokens(cfg: Cfg) -> dict[str, float]:
@@ -130,9 +136,8 @@ def _ways_from_the_start(cfg: Cfg) -> dict[str, list[tuple[str, int, int]]]:
 class _Texts:
     """Texts of a terminal, by a walk through its automaton that turns for the end after a while."""
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, tree: Node) -> None:
         budget = Budget().construction()
-        tree = tree_of(terminal)
         self._alphabet = Alphabet([tree], budget)
         dfa = make_dfa(tree, self._alphabet, budget)
         self._accepting = dfa.accepting

@@ -25,10 +25,10 @@ from statistics import quantiles
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
 from benchmarks.language_entries import ENTRIES, Entry
+from benchmarks.language_programs import PROGRAMS
 from benchmarks.language_walks import Walks
 from benchmarks.model_vocabulary import embedded_vocabulary
 from maze.check.layout import LayoutError, laid_out
-from maze.errors import LimitExceededError
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
@@ -116,10 +116,8 @@ class Measured:
     def _as_tokens(self, text: str, start: str, into: list[str]) -> bool:
         try:
             into.append(laid_out(text, self._entry.name, start))
-        except (LayoutError, LimitExceededError) as error:
-            problem = str(error)
-            if isinstance(error, LayoutError):
-                problem += f": {[*text.splitlines(), ''][text.count(chr(10), 0, error.offset)].strip()[:100]}"
+        except LayoutError as error:
+            problem = f"{error}: {[*text.splitlines(), ''][text.count(chr(10), 0, error.offset)].strip()[:100]}"
             self._examples(f"{start} is outside of the grammar", [text], lambda _: problem)
             return False
         return True
@@ -189,7 +187,7 @@ def main() -> None:
     tokenizer = LLTokenizer(TokenizerWrapper(embedded_vocabulary()))
     rows = [
         measured(entry, given, tokenizer)
-        for entry in ENTRIES
+        for entry in (*ENTRIES, *PROGRAMS)
         if entry.name in syntax_names() and (not given.names or entry.name in given.names)
     ]
     for row in rows:

@@ -321,16 +321,19 @@ typedef struct MazeOptionsFFI {
     /** Tell the model what the constraints are: 1 yes, 0 no, below 0 for the default. */
     int32_t describe_constraints;
     /**
-     * Most tokens that the model may think before it answers, 0 for no
-     * thinking, below 0 for the default. Thoughts are outside the constraints,
-     * no part of `code`, and handed to no callback: maze_result_json() has
-     * them in metadata.reasoning. They count in tokens_generated.
+     * Most tokens that the model may think before it answers, beside
+     * max_tokens; 0 or below for no thinking. Thoughts are outside the
+     * constraints, no part of `code`, and handed to no callback:
+     * maze_result_json() has them in metadata.reasoning. They count in
+     * tokens_generated.
      */
     int32_t reasoning_tokens;
     /**
      * Most generations for one result, 1 to 100: a text that breaks what is
      * only checked is followed by another, with the next seed and in the same
-     * time. 0 for the configured value. maze_result_json() lists all.
+     * time; in a chat the model is told what was wrong. `tokens_generated` is
+     * that of all, metadata.attempts of maze_result_json() lists them. Once a
+     * callback got text there is no other. 0 for the configured value.
      */
     uint32_t max_attempts;
     /** One of MazeWhenCutOff. */
@@ -362,7 +365,7 @@ typedef struct MazeConfigFFI {
     const char *model;
     /** Path of a GGUF file for the embedded engine; NULL for MAZE_LOCAL_MODEL. */
     const char *local_model;
-    /** What the service speaks: maze, vllm, sglang or llama.cpp; NULL for MAZE_DIALECT; "" to ask it. */
+    /** What the service speaks: maze, vllm, sglang, llama.cpp, openai or anthropic; NULL for MAZE_DIALECT; "" to ask it. */
     const char *dialect;
     /** Log filter such as "maze=debug"; NULL for MAZE_LOG; "" for none. */
     const char *log_filter;
@@ -522,16 +525,19 @@ MAZE_API MazeStatus maze_result_status(const GenerationResultFFI *result);
  * How the text of a generation ended: "stop" (by itself, or at a stop text),
  * "length" (max_tokens or the context cut it off), "completed" (it was cut
  * off, and libmaze has seen to its end: see MAZE_WHEN_CUT_OFF_COMPLETE),
- * "cancelled", and others may come. Owned by the result; never NULL; "" where
- * it is not known or nothing was generated, and for NULL, a freed result or a
- * foreign pointer.
+ * "cancelled", "timed_out", "error", and others may come. Owned by the result;
+ * never NULL; "" where it is not known or nothing was generated, and for NULL,
+ * a freed result or a foreign pointer.
  */
 MAZE_API const char *maze_result_finish_reason(const GenerationResultFFI *result);
 
 /**
- * Provenance, validation and metadata of a result, or the report of the call
- * that made it, as one JSON object. Owned by the result; never NULL; "{}" for
- * NULL, a freed result or a foreign pointer.
+ * The report of the call that made the result, as one JSON object: status,
+ * success and error, and what the call decides of provenance, validation,
+ * metadata and others (docs/report.md, docs/report.schema.json). A generation
+ * that failed has them as far as they are known; what is not known is null.
+ * Owned by the result; never NULL; "{}" for NULL, a freed result or a foreign
+ * pointer.
  */
 MAZE_API const char *maze_result_json(const GenerationResultFFI *result);
 
@@ -577,7 +583,7 @@ MAZE_API MazeStatus maze_clear_cache(void);
  */
 MAZE_API GenerationResultFFI *maze_health_check(void);
 
-/** \return A result whose maze_result_json() is {"models": ["...", ...]}. */
+/** \return A result whose maze_result_json() has "models": ["...", ...]. */
 MAZE_API GenerationResultFFI *maze_list_models(void);
 
 /**

@@ -175,6 +175,8 @@ class Attempts:
             return replace(made, failure=error)
         # The service itself calls it cut off, and need not know what the constraints are.
         judged = self._checked(made)
+        if judged.failure is None and self.when_cut_off is not WhenCutOff.ACCEPT:
+            return replace(made, failure=error, cut=True)  # it knows more than we do
         if judged.validation is None or isinstance(judged.failure, TruncatedError):
             return replace(judged, failure=error, cut=True)
         return judged

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 from maze.backends.base import Cancellation
 from maze.memory import THREAD_BYTES, memory_for
@@ -31,7 +32,8 @@ def generate_all(
         ThreadPoolExecutor(threads, "maze-batch", initializer=leave_signals_to_the_host) as pool,
     ):
         try:
-            return list(pool.map(generate, intents, cancellations))
+            contexts = [copy_context() for _ in intents]  # spans of the calls are those of whoever asks for the batch
+            return list(pool.map(lambda context, *call: context.run(generate, *call), contexts, intents, cancellations))
         except BaseException:  # Ctrl-C, say, after which the pool would wait for all that is under way
             # On a thread of its own, because a second Ctrl-C would end the loop.
             threading.Thread(target=_interrupt_all, args=(cancellations,), name="maze-batch-interrupt").start()

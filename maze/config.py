@@ -422,3 +422,9 @@ def allowed_hosts_from_environment(environment: Mapping[str, str] | None = None)
 def set_variables(names: tuple[str, ...]) -> tuple[str, ...]:
     """Those of the variables `names` that are set to something; their values are not told, some are keys."""
     return tuple(name for name in names if os.environ.get(name, "").strip())
+
+
+def tells_traces_of_content() -> bool:
+    """Whether spans may hold prompts and code: the switch of OpenTelemetry's conventions for generative AI."""
+    switch = os.environ.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "").strip().lower()
+    return switch in ("true", "span_only", "span_and_event")

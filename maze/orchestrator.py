@@ -31,6 +31,7 @@ from maze.memory import memory_for
 from maze.prompt import build_prompt
 from maze.provenance import CallRecord
 from maze.stream import GenerationStream
+from maze.tracing import TracedBackend, span, traced
 from maze.types import (
     CompiledConstraints,
     ConstraintIR,
@@ -84,6 +85,7 @@ class Orchestrator:
 
     # -------------------------------------------------------------------------------------------- generating
 
+    @traced("maze.generate")
     def generate(
         self,
         intent: Intent,
@@ -138,7 +140,9 @@ class Orchestrator:
                     json_schemas=tuple(part.check_schema for part in compiled.parts if part.check_schema is not None),
                 )
                 most = options.max_attempts or self.config.max_attempts or DEFAULT_MAX_ATTEMPTS
-                attempts = Attempts(backend, compiled, on_text, check, options.when_cut_off)
+                attempts = Attempts(
+                    TracedBackend(backend), compiled, on_text, traced("maze.validate")(check), options.when_cut_off
+                )
                 for made in attempts.make(request, most=most):
                     record.attempts.append(made)
         except MazeError as error:
@@ -204,9 +208,11 @@ class Orchestrator:
             with memory_for(COMPILING_FACTOR * sum(map(_characters_of, given))):
                 return compile_constraints(given, language, on_unenforceable, budget)
 
-        return self._cache.get_or_compile(
-            (constraints_key, language, on_unenforceable), compile_now, deadline, at_once=not constraints_key
-        )
+        key = constraints_key, language, on_unenforceable
+        with span("maze.compile") as made:
+            compiled, was_there = self._cache.get_or_compile(key, compile_now, deadline, at_once=not constraints_key)
+            made.tell({"maze.cache_hit": was_there, "maze.constraint_parts": len(compiled.parts)})
+        return compiled, was_there
 
     def validate(
         self,
@@ -221,7 +227,7 @@ class Orchestrator:
         if isinstance(text, str):
             check_text("text", text)
         compiled, _ = self.compile(constraints, language, on_unenforceable, constraints_key=constraints_key)
-        return validate(text.encode() if isinstance(text, str) else text, compiled)
+        return traced("maze.validate")(validate)(text.encode() if isinstance(text, str) else text, compiled)
 
     def cache_stats(self) -> CacheStats:
         """Counters of the cache of compiled constraints."""

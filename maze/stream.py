@@ -6,6 +6,7 @@ import queue
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from types import TracebackType
 from typing import Self, TypeAlias
 
@@ -28,7 +29,8 @@ class GenerationStream:
         self._result: GenerationResult | None = None
         # The thread knows the feed alone, so that a stream which nobody refers to any more ends.
         weakref.finalize(self, self._feed.cancel).atexit = False
-        threading.Thread(target=self._feed.fill, args=(generate,), name="maze-stream", daemon=True).start()
+        context = copy_context()  # spans of the call are those of whoever streams
+        threading.Thread(target=context.run, args=(self._feed.fill, generate), name="maze-stream", daemon=True).start()
 
     def __iter__(self) -> Iterator[str]:
         try:

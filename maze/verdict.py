@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from maze.backends.base import FINISHED_COMPLETED, FINISHED_LENGTH, Completion, Request
 from maze.check.cut_off import Judgement
 from maze.errors import ConstraintViolatedError, MazeError, TruncatedError
-from maze.outcome import describe_violation, validation_error
-from maze.types import ConstraintOutcome, Handling, ValidationResult, WhenCutOff
+from maze.outcome import ConstraintOutcome, Handling, ValidationResult, describe_violation, validation_error
+from maze.types import WhenCutOff
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ FLOORS = (
     ("maze.engine",),
     ("maze.cache", "maze.prompt"),
     ("maze.steering", "maze.verdict"),
-    ("maze.attempt", "maze.provenance", "maze.report"),
+    ("maze.attempt", "maze.provenance", "maze.report", "maze.tracing"),
     ("maze.batch", "maze.stream"),
     ("maze.orchestrator",),
     ("maze",),

@@ -167,9 +167,9 @@ def test_a_proxy_that_opens_no_tunnel_is_named(play: Play, error: type[MazeError
         backend = backend_for("https://service.invalid", proxies=through(server.port))
         with pytest.raises(error, match=says) as caught:
             generate(backend, ask(timeout_ms=SHORT_MS if play is stall else 20_000))
-        assert play is stall or f"127.0.0.1:{server.port}" in str(caught.value)
-        assert server.requests[0].method == "CONNECT"
-        assert server.requests[0].path == "service.invalid:443"
+        if play is not stall:  # where there may have been no time for it
+            assert f"127.0.0.1:{server.port}" in str(caught.value)
+            assert (server.requests[0].method, server.requests[0].path) == ("CONNECT", "service.invalid:443")
 
 
 def test_a_proxy_that_is_not_there_is_named() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,7 +19,13 @@ from maze.grammar.cfg.model import Cfg, Literal, Pattern, Production, Symbol
 from maze.grammar.llguidance import ENGINE_LIMITS, check_grammar, is_bearable
 from maze.grammar.pattern.recogniser import Recogniser
 from maze.grammar.pattern.tree import ANYTHING, NOTHING, Node, both
-from maze.grammar.schema.format_languages import CHECKED_FORMATS, FormatLanguage, is_known, language_of_format
+from maze.grammar.schema.format_languages import (
+    CHECKED_FORMATS,
+    ENCODINGS,
+    FormatLanguage,
+    is_known,
+    language_of_format,
+)
 from maze.grammar.schema.strings import quoted_language
 from maze.grammar.schema.validator import make_validator
 
@@ -242,3 +250,25 @@ def test_formats_can_be_combined() -> None:
     assert not is_nothing(both(host.offered, address.outside))
     assert is_nothing(both(language_of("date").offered, address.offered))
     assert is_nothing(both(language_of("uri").offered, language_of("uri-reference").outside))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "encode"),
+    [
+        ("base64", base64.b64encode),
+        ("base64url", base64.urlsafe_b64encode),
+        ("base32", base64.b32encode),
+        ("base32hex", base64.b32hexencode),
+        ("base16", base64.b16encode),
+    ],
+)
+def test_an_encoding_is_offered_as_the_check_wants_it(encoding: str, encode: Callable[[bytes], bytes]) -> None:
+    offered = Recogniser(ENCODINGS[encoding], Budget().construction())
+    valid = make_validator(json.dumps({"$schema": DRAFTS[7], "contentEncoding": encoding}), ASSERTED_FORMATS)
+    random_bytes = random.Random(encoding)
+    for _ in range(2_000):
+        text = encode(random_bytes.randbytes(random_bytes.randrange(12))).decode()
+        assert offered.accepts(text), text
+        at = random_bytes.randrange(len(text) + 1)
+        broken = text[:at] + random_bytes.choice("AQ=4h_-+/2801ZVWaz") + text[at + random_bytes.randrange(2) :]
+        assert valid.is_valid(broken) or not offered.accepts(broken), broken

@@ -363,6 +363,20 @@ def test_a_stream_carries_the_pieces_and_ends_with_the_answer() -> None:
     assert (last["generated_text"], last["constraint_satisfied"], last["request_id"]) == ('{"n":1}', True, "r")
 
 
+@pytest.mark.parametrize(("path", "attempts"), [("/generate", 3), ("/generate/stream", 1)])
+def test_a_text_that_breaks_what_is_only_checked_is_tried_again_unless_it_was_handed_out(
+    path: str, attempts: int
+) -> None:
+    backend = ScriptedBackend(['["a","a"]'])
+    schema = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+    with running_service(backend) as service:
+        response = post(service, {"prompt": "p", "seed": 7, "constraints": {"json_schema": schema}}, path)
+        answer = response.json() if path == "/generate" else events(response.text)[-1]
+    assert answer["constraint_satisfied"] is False
+    assert [request.seed for request in backend.requests] == [7, 8, 9][:attempts]
+    assert answer["tokens_generated"] == attempts
+
+
 def test_pieces_arrive_while_the_engine_still_generates() -> None:
     gate = Gate()
     with (

@@ -102,9 +102,9 @@ def _could_go_on(text: bytes, compiled: CompiledConstraints, time_limit: TimeLim
             if part.handling is not Handling.CHECKED and following:
                 continue
             if part.check_schema is not None:
-                json = bytes_after(text, _JSON, part.path, time_limit.in_time)
-                if json is not None:
-                    following.append(json - _JSON_SPACE)
+                ended = frozenset(text[-1:]) <= _JSON_SPACE
+                json = None if ended else bytes_after(text, _JSON, part.path, time_limit.in_time)
+                following.append(frozenset() if json is None else json - _JSON_SPACE)
             elif part.check_grammar is not None:
                 checked = bytes_after(text, part.check_grammar, part.path, time_limit.in_time)
                 if checked is not None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from maze.errors import InvalidConstraintError, LimitExceededError
+from maze.errors import InvalidArgumentError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.languages import find_language
@@ -22,8 +22,8 @@ from maze.grammar.read.lark.languages import for_the_printer
 from maze.threads import run_with_big_stack
 
 INDENTATION = "    "
-MAX_TRIES = 60
-"""Most blanks that are tried for each token of a text, on average, before its layout is given up."""
+MAX_TRIES = 2_000
+"""Most blanks that are tried before one more token of a text fits, before its layout is given up."""
 
 _OPENING, _CLOSING = "([{", ")]}"
 _JOINED = frozenset("+-*/%&|^<>=!?.:~@")
@@ -42,7 +42,7 @@ class SourceToken:
     """Of the first token of a line in a language where indentation counts: how deep that is."""
 
 
-class LayoutError(InvalidConstraintError):
+class LayoutError(InvalidArgumentError):
     """A text has no layout in the grammar of its language. `offset` is the place of the token that does not fit."""
 
     def __init__(self, message: str, offset: int) -> None:
@@ -53,10 +53,10 @@ class LayoutError(InvalidConstraintError):
 def laid_out(text: str, language: str, start: str = "file") -> str:
     """The program in the layout of `language`, one of syntax_names(), without its comments.
 
-    Raises LayoutError where the grammar does not take its tokens, LimitExceededError where that takes too long.
+    Raises LayoutError where the grammar does not take its tokens.
     """
     tokens = list(source_tokens(text, language))
-    return run_with_big_stack(lambda: _Layout(tokens, _matcher(language, start), text).found())
+    return run_with_big_stack(lambda: _Layout(tokens, _matcher(language, start).copy(), text).found())
 
 
 @cache
@@ -71,35 +71,62 @@ def _matcher(language: str, start: str) -> Matcher:
 def source_tokens(text: str, language: str) -> Iterator[SourceToken]:
     """The tokens of a program: what the grammar's file says is taken whole, words, and single signs."""
     known = find_language(language)
-    is_indented = known is not None and known.newlines is Newlines.INDENTING
-    gap, line_begins, levels, brackets = "", True, [0], 0
+    if known is not None and known.newlines is Newlines.INDENTING:
+        return _indented_tokens(text, language)
+    return _tokens(text, language)
+
+
+def _tokens(text: str, language: str) -> Iterator[SourceToken]:
+    gap = ""
     for found in _pattern(language).finditer(text):
-        kind, token = found.lastgroup, found[0]
-        if kind in ("comment", "space"):
-            breaks = token.count("\n") if kind == "space" or not is_indented else 0
-            if is_indented and brackets:
-                breaks = 0
-            if breaks:
-                line_begins = True
-            gap = _together(gap, "\n" * min(breaks, 2) or " ")
+        if found.lastgroup in ("comment", "space"):
+            breaks = gap.count("\n") + found[0].count("\n")
+            gap = "\n" * min(breaks, 2) or " "
+        else:
+            yield SourceToken(found[0], found.start(), gap)
+            gap = ""
+
+
+_COMPOUND = frozenset(
+    ("if", "elif", "else", "for", "while", "try", "except", "finally", "with", "def", "class", "async", "case")
+)
+"""Words of Python with which a line begins that may hold a statement behind its colon."""
+
+
+def _indented_tokens(text: str, language: str) -> Iterator[SourceToken]:
+    """The same where lines and their indentation count: each statement begins a line."""
+    levels = [0]
+    brackets = lambdas = deeper = 0
+    first = ""
+    depth: int | None = 0  # of the statement that begins next; None within one
+    breaks, blank = 0, False
+    for found in _pattern(language).finditer(text):
+        piece = found[0]
+        if found.lastgroup in ("comment", "space"):
+            lines = 0 if brackets or found.lastgroup == "comment" else re.sub(r"\\\r?\n", "", piece).count("\n")
+            breaks, blank = breaks + lines, True
             continue
-        depth = None
-        if is_indented and line_begins:
+        if breaks or not first:
             column = len(text[text.rfind("\n", 0, found.start()) + 1 : found.start()].expandtabs())
             while levels[-1] > column:
                 levels.pop()
             if column > levels[-1]:
                 levels.append(column)
-            depth = len(levels) - 1
-        line_begins = False
-        brackets += (token in _OPENING) - (token in _CLOSING)
-        yield SourceToken(token, found.start(), gap, depth)
-        gap = ""
-
-
-def _together(gap: str, more: str) -> str:
-    breaks = min(gap.count("\n") + more.count("\n"), 2)
-    return "\n" * breaks or " "
+            first, lambdas, deeper, depth = piece, 0, 0, len(levels) - 1
+        if piece == ";" and not brackets:
+            depth = len(levels) - 1 + deeper
+            continue
+        gap = "\n" * min(breaks, 3) or (" " if blank else "")
+        yield SourceToken(piece, found.start(), gap, depth)
+        depth, breaks, blank = None, 0, False
+        brackets += (piece in _OPENING) - (piece in _CLOSING)
+        lambdas += piece == "lambda" and not brackets
+        if piece == ":" and not brackets and not text.startswith("=", found.end()):
+            if lambdas:
+                lambdas -= 1
+            elif first in _COMPOUND and not deeper:
+                deeper = 1
+                depth = len(levels)
 
 
 @cache
@@ -121,7 +148,6 @@ def _pattern(language: str) -> re.Pattern[str]:
 class _Place:
     """Before a token, or behind the last."""
 
-    matcher: Matcher
     gaps: Iterator[str]
     """What is still to be tried before the token."""
     opened: tuple[bool, ...]
@@ -137,43 +163,42 @@ class _Layout:
         self._matcher = matcher
 
     def found(self) -> str:
-        places = [self._place(0, self._matcher.copy(), ())]
+        places = [self._place(0, ())]
         furthest = 0
-        tries = 1_000 + MAX_TRIES * len(self._tokens)
-        while places:
+        tries = 0
+        while places and tries < MAX_TRIES:
             place = places[-1]
             number = len(places) - 1
-            if number == len(self._tokens) and (end := self._end(place.matcher)) is not None:
+            if number == len(self._tokens) and (end := self._end()) is not None:
                 return "".join(f"{each.taken}" for each in places[:-1]) + end
             gap = next(place.gaps, None)
             if gap is None or number == len(self._tokens):
                 places.pop()
+                if places:
+                    self._matcher.take_back(len(places[-1].taken.encode()))
                 continue
-            tries -= 1
-            if not tries:
-                raise LimitExceededError(
-                    f"no layout was found in {1_000 + MAX_TRIES * len(self._tokens):,} tries; the text parts from the "
-                    f"grammar near {self._shown(furthest)}"
-                )
+            tries += 1
             place.taken = gap + self._tokens[number].text
             data = place.taken.encode()
-            matcher = place.matcher.copy()
-            if matcher.consume(data) < len(data):
+            consumed = self._matcher.consume(data)
+            if consumed < len(data):
+                self._matcher.take_back(consumed)
                 continue
-            furthest = max(furthest, number + 1)
-            places.append(self._place(number + 1, matcher, self._opened(place, number, gap)))
+            if number == furthest:
+                furthest, tries = number + 1, 0
+            places.append(self._place(number + 1, self._opened(place, number, gap)))
         raise LayoutError(
             f"the grammar of the language does not take {self._shown(furthest)}",
             self._tokens[furthest].offset if furthest < len(self._tokens) else len(self._text),
         )
 
-    @staticmethod
-    def _end(matcher: Matcher) -> str | None:
+    def _end(self) -> str | None:
         """What is still to come behind the last token: a line break, or nothing; None if it cannot be the last."""
-        copy = matcher.copy()
-        if copy.consume(b"\n") == 1 and copy.can_end():
+        broken = self._matcher.consume(b"\n")
+        if broken and self._matcher.can_end():
             return "\n"
-        return "" if matcher.can_end() else None
+        self._matcher.take_back(broken)
+        return "" if self._matcher.can_end() else None
 
     def _shown(self, number: int) -> str:
         if number == len(self._tokens):
@@ -182,9 +207,9 @@ class _Layout:
         line = self._text.count("\n", 0, token.offset) + 1
         return f"{token.text[:40]!r} on line {line}"
 
-    def _place(self, number: int, matcher: Matcher, opened: tuple[bool, ...]) -> _Place:
+    def _place(self, number: int, opened: tuple[bool, ...]) -> _Place:
         gaps = self._gaps(number, opened) if number < len(self._tokens) else iter(())
-        return _Place(matcher, gaps, opened)
+        return _Place(gaps, opened)
 
     def _opened(self, place: _Place, number: int, gap: str) -> tuple[bool, ...]:
         """The brackets that are open behind a token, and which of them have lines of their own within."""
@@ -202,8 +227,10 @@ class _Layout:
         before = self._tokens[number - 1].text if number else ""
         if token.depth is not None:
             indentation = INDENTATION * token.depth
-            blank_lines = ("\n" * count for count in range(len(token.gap), 0, -1)) if number else iter(("",))
-            yield from (f"{lines}{indentation}" for lines in (*blank_lines, *(("\n\n", "\n\n\n") if number else ())))
+            blank_lines = (
+                ("\n" * count for count in range(max(token.gap.count("\n"), 1), 0, -1)) if number else iter(("",))
+            )
+            yield from (f"{lines}{indentation}" for lines in blank_lines)
             return
         here = [" "] if self._must_be_parted(before, token) else ["", " "]
         if token.gap and before[-1:] in _JOINED and token.text[:1] in _JOINED:

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from typer.main import get_group
 
 from maze._version import __version__
+from maze.check.layout import laid_out
 from maze.cli.generating import generate
 from maze.cli.inputs import (
     GrammarFile,
@@ -26,10 +27,12 @@ from maze.cli.inputs import (
     Regexes,
     Report,
     SchemaFile,
+    Syntax,
     constraints_of,
     on_unenforceable,
     read,
     shown,
+    syntax_of,
 )
 from maze.cli.output import failing, print_json, say_error, stderr, stdout, waiting
 from maze.cli.serving import serve
@@ -115,12 +118,13 @@ def compile_(
     grammar: GrammarFile = None,
     regex: Regexes = None,
     language: Language = None,
+    syntax: Syntax = False,
     report: Report = False,
     as_json: Json = False,
 ) -> None:
     """Compile constraints: the grammar goes to stdout, what is enforced and what is checked to stderr."""
     with failing(as_json), Orchestrator() as maze:
-        constraints = constraints_of(schema, grammar, regex)
+        constraints = constraints_of(schema, grammar, regex, syntax_of(language, "--syntax") if syntax else None)
         compiled, _ = maze.compile(constraints, language, on_unenforceable(report))
     if as_json:
         print_json(report_of(compiled))
@@ -141,6 +145,7 @@ def validate(
     grammar: GrammarFile = None,
     regex: Regexes = None,
     language: Language = None,
+    syntax: Syntax = False,
     report: Report = False,
     as_json: Json = False,
 ) -> None:
@@ -148,7 +153,7 @@ def validate(
     with failing(as_json), Orchestrator() as maze:
         if [str(file), str(schema), str(grammar)].count("-") > 1:
             raise InvalidArgumentError("only one of text, --schema and --grammar can come from stdin")
-        constraints = constraints_of(schema, grammar, regex)
+        constraints = constraints_of(schema, grammar, regex, syntax_of(language, "--syntax") if syntax else None)
         text = read(file, "FILE")
         validation = maze.validate(text, constraints, language, on_unenforceable(report))
     failure = validation_error(validation)
@@ -171,6 +176,22 @@ def validate(
     for warning in validation.warnings:
         stderr().print(Text(f"warning: {warning}", "yellow"))
     raise typer.Exit(int(status))
+
+
+@app.command("format", epilog=EXIT_CODES)
+def format_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The program to lay out; - for stdin.")],
+    language: Language = None,
+    as_json: Json = False,
+) -> None:
+    """Print a program in the layout that --syntax allows, without its comments."""
+    with failing(as_json):
+        found = syntax_of(language, "format")
+        text = laid_out(read(file, "FILE"), found)
+    if as_json:
+        print_json(report_call(Status.OK, text=text))
+    else:
+        sys.stdout.write(text)
 
 
 @app.command(epilog=EXIT_CODES)

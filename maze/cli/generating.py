@@ -16,9 +16,11 @@ from maze.cli.inputs import (
     Regexes,
     Report,
     SchemaFile,
+    Syntax,
     constraints_of,
     on_unenforceable,
     read,
+    syntax_of,
 )
 from maze.cli.output import failing, print_json, say_error, stderr, waiting
 from maze.config import DEFAULT_MAX_TOKENS, DEFAULT_TEMPERATURE, DEFAULT_TIMEOUT_SECS
@@ -40,6 +42,7 @@ def generate(
     grammar: GrammarFile = None,
     regex: Regexes = None,
     language: Language = None,
+    syntax: Syntax = False,
     max_tokens: Annotated[
         int | None, typer.Option(help="Most tokens to generate.", show_default=str(DEFAULT_MAX_TOKENS))
     ] = None,
@@ -128,7 +131,7 @@ def generate(
             option, bracket, place = error.field.partition("[")
             raise error.naming(f"--{option.replace('_', '-')}{bracket}{place}") from None
         intent = Intent(prompt, language=language)
-        constraints = constraints_of(schema, grammar, regex)
+        constraints = constraints_of(schema, grammar, regex, syntax_of(language, "--syntax") if syntax else None)
         with Orchestrator() as maze, waiting("waiting for the model", as_json) as spinner:
 
             def show(piece: str) -> bool:

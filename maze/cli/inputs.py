@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from maze.errors import InvalidArgumentError
+from maze.grammar.languages.syntax import find_syntax, syntax_names
 from maze.types import ConstraintIR, OnUnenforceable
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -24,15 +25,22 @@ Regexes = Annotated[
     typer.Option("--regex", metavar="PATTERN", help="Pattern: ^...$ is the whole text, others are contained in it."),
 ]
 Language = Annotated[str | None, typer.Option("--language", help="Programming language, such as python.")]
+Syntax = Annotated[
+    bool, typer.Option("--syntax", help="The text must be a whole program in --language, which needs a grammar here.")
+]
 Report = Annotated[
     bool,
     typer.Option("--report", help="Go on without what can be neither enforced nor checked; exit code 3 all the same."),
 ]
 
 
-def constraints_of(schema: Path | None, grammar: Path | None, regexes: list[str] | None) -> list[ConstraintIR]:
+def constraints_of(
+    schema: Path | None, grammar: Path | None, regexes: list[str] | None, syntax: str | None
+) -> list[ConstraintIR]:
     """The constraints of a command. Raises InvalidArgumentError for a file that cannot be read."""
     constraints = []
+    if syntax is not None:
+        constraints.append(ConstraintIR(grammar=f"%language {syntax}", name="--syntax"))
     if schema is not None:
         constraints.append(ConstraintIR(json_schema=read(schema, "--schema"), name=f"--schema {shown(schema)}"))
     if grammar is not None:
@@ -40,6 +48,14 @@ def constraints_of(schema: Path | None, grammar: Path | None, regexes: list[str]
     if regexes:
         constraints.append(ConstraintIR(regex_patterns=tuple(regexes), name="--regex"))
     return constraints
+
+
+def syntax_of(language: str | None, needs_it: str) -> str:
+    """The language that has a grammar here. Raises InvalidArgumentError, naming what needs it, if it has none."""
+    found = find_syntax(language or "")
+    if found is None:
+        raise InvalidArgumentError(f"{needs_it} needs --language with one of {', '.join(syntax_names())}")
+    return found
 
 
 def read(path: Path, option: str) -> str:

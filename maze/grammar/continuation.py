@@ -17,8 +17,8 @@ from maze.grammar.llguidance import ENGINE_LIMITS, GuidanceError, check_grammar
 from maze.threads import run_with_big_stack
 from maze.types import CompiledConstraints, ConstraintKind, EngineGrammar
 
-MAX_CONTINUATION_STEPS = 3_000_000
-"""Most steps that reading a text and finding what comes after it may take: about 3 s, and 100 KB of a text."""
+MAX_CONTINUATION_STEPS = 1_000_000
+"""Most steps that reading a text and finding what comes after it may take: a few seconds, for 300 KB of a text."""
 
 __all__ = ["CannotFollowError", "Rest", "after", "rest_after"]
 

@@ -183,6 +183,12 @@ class Matcher:
         with memory_for(LEXER_BYTES):
             return int(self._matcher.try_consume_tokens(list(text)))
 
+    def take_back(self, count: int) -> None:
+        """Be where the matcher was before the last `count` bytes; a copy of a long text would cost its length."""
+        if count:
+            self._matcher.rollback(count)
+            self._raise_if_broken()
+
     def can_end(self) -> bool:
         """Whether the text may end here."""
         accepting = bool(self._matcher.is_accepting())

@@ -196,7 +196,7 @@ pub const Config = struct {
     model: ?[]const u8 = null,
     /// Path of a GGUF file for the embedded engine; null for MAZE_LOCAL_MODEL.
     local_model: ?[]const u8 = null,
-    /// What the service speaks: maze, vllm, sglang or llama.cpp; null for MAZE_DIALECT, "" to ask it.
+    /// What the service speaks: maze, vllm, sglang, llama.cpp, openai or anthropic; null for MAZE_DIALECT, "" to ask it.
     dialect: ?[]const u8 = null,
     /// Log filter such as "maze=debug"; null for MAZE_LOG, "" for none.
     log_filter: ?[]const u8 = null,

@@ -117,7 +117,7 @@ pub const Result = struct {
         return std.mem.span(result.ffi.@"error" orelse return "");
     }
 
-    /// Provenance, validation and metadata, or the report of the call, as one JSON object.
+    /// The report of the call as one JSON object: docs/report.md.
     pub fn json(result: Result) [:0]const u8 {
         return std.mem.span(c.maze_result_json(result.ffi));
     }
@@ -294,7 +294,7 @@ pub fn healthCheck() Result {
     return .{ .ffi = c.maze_health_check() };
 }
 
-/// Names of the models that can be asked for: `Result.json` is `{"models": ["...", ...]}`.
+/// Names of the models that can be asked for: `Result.json` has `"models": ["...", ...]`.
 pub fn listModels() Result {
     return .{ .ffi = c.maze_list_models() };
 }

@@ -73,9 +73,8 @@ class Asker:
             try:
                 return _in_form(PromptForm.CHAT, self._run(self._fitting(request), on_text))
             except FailedAttempt as failed:
-                if failed.error.partial_text or not (
-                    failed.status in (404, 405, 501) or _LACKS_TEMPLATE.search(str(failed))
-                ):
+                lacks_path = failed.status in (404, 405, 501) and "model" not in failed.said.lower()
+                if failed.error.partial_text or not (lacks_path or _LACKS_TEMPLATE.search(str(failed))):
                     raise
             _log.warning("%s has no chat template: prompts are completed as they stand", self._endpoint.url)
             self._endpoint.has_template = False

@@ -21,7 +21,8 @@ from maze.grammar.pattern.tree import Alt, Both, Cat, Chars, Node, Repeat, alt, 
 _ROOMS = (256, 128, 64, 32, 16, 8, 4, 2, 1, 0)
 """Characters that a terminal may have beyond its shortest text, tried from the most on."""
 _CHARACTERS_PER_TOKEN = 2
-"""Of names, punctuation and short words; of digits a token has one, of prose four."""
+"""Of fixed texts, such as keywords and the names of properties. What terminals leave open is counted one by one: of
+digits a token has one, of other alphabets not even that."""
 
 
 def short_endings(rest: Cfg, begun: frozenset[str], tokens: int, budget: Construction) -> Cfg:
@@ -33,7 +34,7 @@ def short_endings(rest: Cfg, begun: frozenset[str], tokens: int, budget: Constru
     lengths = shortest.lengths()
     for room in _ROOMS:
         shortened = _Shortened(rest, begun, room, shortest, lengths, budget)
-        if room == 0 or shortened.most_characters() <= tokens * _CHARACTERS_PER_TOKEN:
+        if room == 0 or shortened.most_tokens() <= tokens:
             return pruned(shortened.cfg)
     raise AssertionError(_ROOMS)
 
@@ -71,9 +72,9 @@ class _Shortened:
             {name: tuple(self._production(each.production) for each in some) for name, some in kept.items()},
         )
 
-    def most_characters(self) -> int:
-        """About how long its texts are at most."""
-        most: dict[str, int] = {}
+    def most_tokens(self) -> float:
+        """About how many tokens its texts have at most."""
+        most: dict[str, float] = {}
         for circle in circles(self.cfg.rules):
             # What returns to a rule adds no character, or it would not lead to the shortest texts.
             longest = max(
@@ -82,15 +83,17 @@ class _Shortened:
                     for name in circle
                     for production in self.cfg.rules[name]
                 ),
-                default=0,
+                default=0.0,
             )
             most.update(dict.fromkeys(circle, longest))
         return most[self.cfg.start]
 
-    def _most(self, symbol: Symbol, most: dict[str, int]) -> int:
+    def _most(self, symbol: Symbol, most: dict[str, float]) -> float:
         if isinstance(symbol, Nonterminal):
-            return most.get(symbol.name, 0)
-        return len(symbol.text) if isinstance(symbol, Literal) else longest_length(symbol.language)
+            return most.get(symbol.name, 0.0)
+        if isinstance(symbol, Literal):
+            return len(symbol.text) / _CHARACTERS_PER_TOKEN
+        return longest_length(symbol.language)
 
     def _kept(self, name: str, productions: tuple[Production, ...]) -> list[_Kept]:
         """The productions that lead to the shortest texts, and those that go on with what has been begun."""

@@ -147,6 +147,9 @@ def _alone(base: Structure, budget: Budget) -> Enforced:
     """The grammar of one structure without anything beside it."""
     if isinstance(base, GrammarStructure):
         cfg = base.group.cfg(budget)
+        written = base.group.parts[0].check_grammar
+        if written is not None and base.group.is_as_checked:
+            return Enforced(written, cfg)
         return Enforced(cfg_to_lark(base.group.lowered.read_whole or cfg, budget), cfg)
     if not isinstance(base, SchemaStructure):
         raise InternalError(f"{base.path} is neither a schema nor a grammar")

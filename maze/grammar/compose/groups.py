@@ -106,6 +106,12 @@ class GrammarGroup(Group):
             self._named = named
         return self._named
 
+    @property
+    def is_as_checked(self) -> bool:
+        """Whether the grammar of finished texts is also the one to decode with."""
+        lowered = self.lowered
+        return lowered.checked is lowered.cfg and lowered.read_whole is None and not self.naming
+
     def leaves_no_names(self, budget: Budget) -> bool:
         """Whether the naming patterns together leave no name at all, so that only texts without names remain."""
         languages = [group.language for group in self.naming.values()]

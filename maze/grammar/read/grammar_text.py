@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
-from maze.errors import InvalidConstraintError, LimitExceededError
+from maze.errors import InvalidConstraintError, LimitExceededError, MazeError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.model import LoweredGrammar
 from maze.grammar.read.braid import lower_braid
@@ -13,6 +14,9 @@ from maze.grammar.read.lark import lower_lark
 
 MAX_GRAMMAR_CHARACTERS = 20_000_000
 """Longest text of a grammar."""
+
+_MAX_KEPT_CHARACTERS = 4_000
+"""Longest text with `%language` whose grammar is kept."""
 
 _GBNF_ROOT = re.compile(r"^[ \t]*root[ \t]*::=", re.MULTILINE)
 _GBNF_RULE = re.compile(r"^[ \t]*[A-Za-z0-9_-]+[ \t]*::=", re.MULTILINE)
@@ -43,6 +47,12 @@ def lower_grammar(text: str, language: str | None, path: str, budget: Budget) ->
         raise InvalidConstraintError(f"{path} begins with a byte order mark, U+FEFF; leave it out")
     if text.lstrip().startswith("{"):
         return lower_braid(text, language, path, budget)
+    if _LANGUAGE.search(text) and len(text) <= _MAX_KEPT_CHARACTERS:
+        try:
+            kept = _kept_language(text)
+        except MazeError:
+            kept = None  # once more, to say what is wrong with the text at `path`
+        return kept if kept is not None and not kept.warnings else lower_lark(text, path, budget)
     if text.lstrip().startswith("%llguidance") or _LANGUAGE.search(text):
         return lower_lark(text, path, budget)
     if _GBNF_ROOT.search(text) or (_GBNF_RULE.search(text) and not _LARK_START.search(text)):
@@ -53,3 +63,9 @@ def lower_grammar(text: str, language: str | None, path: str, budget: Budget) ->
         f"{path} is none of the grammars that are known: Braid's JSON (it begins with '{{'), GBNF (it has a rule "
         "'root ::= ...'), Lark (it has a rule 'start: ...'), a whole language (such as '%language zig')"
     )
+
+
+@lru_cache(maxsize=32)
+def _kept_language(text: str) -> LoweredGrammar:
+    """A whole language takes a while to read, and the same ones are asked for again and again."""
+    return lower_lark(text, "the grammar", Budget())

@@ -155,10 +155,21 @@ _TEMPLATE = (
 
 # ------------------------------------------------------------------------------------------------ RFC 4648
 
-BASE64 = parse_whole(r"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?")
-"""With padding, and without bits that say nothing."""
-CHECKED_ENCODINGS = frozenset(("base16", "base32", "base32hex", "base64url"))
-"""Others that the check knows."""
+
+def _base32(any_of: str, by_2: str, by_4: str, by_8: str, by_16: str) -> Node:
+    """Of an alphabet, and each second, fourth, eighth and sixteenth of it, which the last may be before padding."""
+    ends = f"{any_of}[{by_4}]={{6}}|{any_of}{{3}}[{by_16}]={{4}}|{any_of}{{4}}[{by_2}]={{3}}|{any_of}{{6}}[{by_8}]="
+    return parse_whole(f"({any_of}{{8}})*({ends})?")
+
+
+ENCODINGS = {
+    "base64": parse_whole(r"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?"),
+    "base64url": parse_whole(r"([A-Za-z0-9_-]{4})*([A-Za-z0-9_-][AQgw]==|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048]=)?"),
+    "base32": _base32("[A-Z2-7]", "ACEGIKMOQSUWY246", "AEIMQUY4", "AIQY", "AQ"),
+    "base32hex": _base32("[0-9A-V]", "02468ACEGIKMOQSU", "048CGKOS", "08GO", "0G"),
+    "base16": parse_whole("([0-9A-Fa-f]{2})*"),
+}
+"""Values of `contentEncoding`, with padding, and without bits that say nothing."""
 
 # ------------------------------------------------------------------------------------------------ all of them
 

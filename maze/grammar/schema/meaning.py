@@ -33,7 +33,7 @@ from maze.grammar.schema.conditions import (
 from maze.grammar.schema.constants import constant, present, property_of
 from maze.grammar.schema.drafts import is_reference_only
 from maze.grammar.schema.evaluation import Evaluation, UnknownLookError, items_left_over, properties_left_over
-from maze.grammar.schema.format_languages import BASE64, CHECKED_ENCODINGS, is_known, language_of_format
+from maze.grammar.schema.format_languages import ENCODINGS, is_known, language_of_format
 from maze.grammar.schema.patterns import pattern_language
 from maze.grammar.schema.references import Place, References, Scope
 from maze.json_text import JsonValue, escaped
@@ -265,11 +265,8 @@ class _Schema:
                 yield self.conditions.of(Text(Kind.STRING, found.offered, found.outside))
         # Annotations elsewhere; the check asserts them in these drafts.
         if self._draft in (6, 7):
-            encoding = schema.get("contentEncoding")
-            if encoding == "base64":
-                yield self.conditions.of(Text(Kind.STRING, BASE64))
-            elif encoding in CHECKED_ENCODINGS:
-                yield self._unsure(Kind.STRING, "contentEncoding", f"encoding {encoding}", f"{pointer}/contentEncoding")
+            if (encoding := schema.get("contentEncoding")) in ENCODINGS:
+                yield self.conditions.of(Text(Kind.STRING, ENCODINGS[encoding]))
             if schema.get("contentMediaType") == "application/json":
                 yield self._unsure(Kind.STRING, "contentMediaType", "JSON in a string", f"{pointer}/contentMediaType")
 

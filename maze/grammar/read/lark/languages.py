@@ -17,8 +17,10 @@ from maze.grammar.read.lark.syntax import (
     Conjunction,
     Definition,
     Expression,
+    Extend,
     Import,
     Negation,
+    Override,
     Reference,
     Regex,
     Restriction,
@@ -81,8 +83,7 @@ def imported_from_language(
 @cache
 def _definitions(language: str) -> Mapping[str, Definition]:
     """By their names in the file; what they are called everywhere else says the language too."""
-    source = LarkSource(syntax_text(language), language)
-    there = {each.name: each for each in statements_of(source, Budget()) if isinstance(each, Definition)}
+    there = _written_definitions(language)
 
     def named(definition: Definition) -> Definition:
         meanings: dict[str, Expression] = {
@@ -97,6 +98,22 @@ def _definitions(language: str) -> Mapping[str, Definition]:
         )
 
     return {name: named(definition) for name, definition in there.items()}
+
+
+def _written_definitions(language: str) -> dict[str, Definition]:
+    """As they are in the file; `%import language.NAME` there takes all of another, which it then changes."""
+    there: dict[str, Definition] = {}
+    for statement in statements_of(LarkSource(syntax_text(language), language), Budget()):
+        match statement:
+            case Import("language", names):
+                for base in names:
+                    there.update(_written_definitions(base))
+            case (Definition() as definition) | Override(definition):
+                there[definition.name] = definition
+            case Extend(definition):
+                old = there[definition.name]
+                there[old.name] = replace(old, body=Choice((old.body, definition.body)))
+    return there
 
 
 # ------------------------------------------------------------------------------------------------ names and imports

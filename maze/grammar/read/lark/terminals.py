@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from maze.errors import LimitExceededError, UnsupportedConstraintError
 from maze.grammar.budget import Budget
 from maze.grammar.pattern.assertions import resolve
+from maze.grammar.pattern.automaton import is_empty
 from maze.grammar.pattern.code_points import ANY, ignoring_case, intersection, single
 from maze.grammar.pattern.machine import plain_expression
 from maze.grammar.pattern.tree import (
     ANYTHING,
     EMPTY,
     MAX_CONJUNCTS,
+    NOTHING,
     Chars,
     Node,
     alt,
     both,
     cat,
     conjuncts,
+    is_plain,
     literal,
     negation,
     repeat,
@@ -189,6 +194,9 @@ class Terminals:
         return resolve(decided, source, self._budget, left_open=False, right_open=False)
 
     def _plain(self, language: Node, place: int) -> Node:
+        if self._definitions.has_languages:
+            # Their terminals stay whole, so that an engine can take the intersections; only that one is empty matters.
+            return NOTHING if not is_plain(language) and _is_empty(language) else language
         plain = plain_expression(language, self._budget)
         if plain is not None:
             return plain
@@ -210,3 +218,9 @@ def _any_run(pieces: tuple[str, ...]) -> _Sized:
         starts.append(rest)
     size = sum(map(len, pieces)) * (len(pieces) + 1) // 2
     return alt(EMPTY, *starts), size
+
+
+@lru_cache(maxsize=256)
+def _is_empty(language: Node) -> bool:
+    """Whether a terminal of a language, as it was written or restricted, has no text; the same ones are asked about."""
+    return is_empty(language, Budget())

@@ -1,0 +1,90 @@
+"""The grammars of JavaScript, TypeScript and SQL: what they take in which layout, and what they refuse."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from maze.check.layout import LayoutError, laid_out
+
+TAKEN = [
+    (
+        "javascript",
+        "// one\nconst a = {b: 1, c}, re = /x\\/y[/]/gu, z = `a${b.c} d`;\n"
+        "function f(a,{b}) { if(a>b && !b||c) {return a / b / c;} else return (-a) ** 2; }\n"
+        "label: for (let i=0;i<3;i++) { x[i]=async (a)=>{ await b?.(); break label; }; }\n",
+        "const a = { b: 1, c }, re = /x\\/y[/]/gu, z = `a${b.c} d`;\n"
+        "function f(a, { b }) {\n    if (a > b && !b || c) {\n        return a / b / c;\n"
+        "    } else return (-a) ** 2;\n}\n"
+        "label: for (let i = 0; i < 3; i++) {\n    x[i] = async (a) => {\n        await b?.();\n        break label;\n"
+        "    };\n}\n",
+    ),
+    (
+        "typescript",
+        "export interface Foo<T> extends Bar {a: string; readonly b?: number; [k: string]: any;}\n"
+        "type X = {a: 1}|keyof Y|((a: string)=>void);\n"
+        "let x = <T,>(a: T): a is string => a as unknown as string, y = foo<T>(x)!, type = 4;\n",
+        "export interface Foo<T> extends Bar {\n    a: string;\n    readonly b?: number;\n    [k: string]: any;\n}\n"
+        "type X = { a: 1 } | keyof Y | ((a: string) => void);\n"
+        "let x = <T,>(a: T): a is string => a as unknown as string, y = foo<T>(x)!, type = 4;\n",
+    ),
+    (
+        "sql",
+        "SELECT a.b,count(*) AS n FROM t AS a LEFT JOIN (SELECT 1) AS x ON a.b=x.c -- two\nWHERE b IS NULL;\n",
+        "SELECT a.b, count(*) AS n FROM t AS a LEFT JOIN (SELECT 1) AS x ON a.b = x.c\nWHERE b IS NULL;\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("language", "text", "layout"), TAKEN, ids=[language for language, _, _ in TAKEN])
+def test_a_program_gets_the_layout_of_its_language(language: str, text: str, layout: str) -> None:
+    """Its tokens stay, and so does the layout when it is asked for again."""
+    assert laid_out(text, language) == layout
+    assert laid_out(layout, language) == layout
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("javascript", "x = -a ** 2;\n"),
+        ("javascript", "x = a ?? b || c;\n"),
+        ("javascript", "x = new a?.b();\n"),
+        ("javascript", "a?.b = 1;\n"),
+        ("javascript", "{ a: 1 }.b;\n"),
+        ("javascript", "function () {}\n"),
+        ("javascript", "const a = /(/;\n"),
+        ("javascript", "const a = /[z-a]/;\n"),
+        ("javascript", "let if = 1;\n"),
+        ("javascript", 'x = "\\u{110000}";\n'),
+        ("javascript", "switch (a) { default: default: }\n"),
+        ("javascript", "let a: number = 1;\n"),
+        ("typescript", "type A = ;\n"),
+        ("typescript", "let a: number | = 1;\n"),
+        ("sql", "SELECT FROM t;\n"),
+        ("sql", "SELECT a BETWEEN 1 FROM t;\n"),
+        ("sql", "SELECT select FROM t;\n"),
+    ],
+)
+def test_what_is_no_program_is_refused(language: str, text: str) -> None:
+    """No blanks between its tokens make it one."""
+    with pytest.raises(LayoutError):
+        laid_out(text, language)
+
+
+def test_sqlite_reads_what_the_grammar_of_sql_takes() -> None:
+    """A statement of each kind."""
+    database = sqlite3.connect(":memory:")
+    script = (
+        "CREATE TABLE t (a INTEGER PRIMARY KEY DESC DEFAULT 1, b VARCHAR(10) NOT NULL, UNIQUE (a, b));\n"
+        "CREATE INDEX i ON t (a, b DESC) WHERE b IS NOT NULL;\n"
+        "CREATE TRIGGER r AFTER UPDATE OF a ON t BEGIN\nDELETE FROM t WHERE a = 2;\nEND;\n"
+        "INSERT INTO t (a, b) VALUES (1, 'x'), (2, 'y') ON CONFLICT (a) DO UPDATE SET b = excluded.b;\n"
+        "UPDATE t SET b = b || 'z' WHERE a IN (SELECT max(a) FROM t) AND b NOT LIKE 'q%' ESCAPE '_';\n"
+        "WITH c AS (SELECT a, row_number() OVER (ORDER BY b ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS n FROM t) "
+        "SELECT CASE WHEN n > 1 THEN 'm' ELSE -1 END AS k FROM c UNION ALL "
+        "SELECT CAST(1 AS TEXT) ORDER BY k LIMIT 3;\n"
+        "DROP TABLE IF EXISTS u;\n"
+    )
+    assert laid_out(script, "sql") == script
+    database.executescript(script)

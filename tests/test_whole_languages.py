@@ -1,0 +1,168 @@
+"""Whole languages: what `%language` takes, how it is built upon and narrowed, and the one layout."""
+
+from __future__ import annotations
+
+import ast
+import json
+import warnings
+from pathlib import Path
+
+import pytest
+from grammar_texts import accepts
+
+from benchmarks.language_walks import Walks
+from maze.check.layout import LayoutError, laid_out
+from maze.errors import ContradictionError, InvalidConstraintError
+from maze.grammar import compile_constraints
+from maze.grammar.budget import Budget
+from maze.grammar.cfg.lark_writer import cfg_to_lark
+from maze.grammar.languages.syntax import syntax_names, syntax_text
+from maze.grammar.read.grammar_text import lower_grammar
+from maze.grammar.read.lark.languages import is_name_of_language
+from maze.orchestrator import Orchestrator
+from maze.types import ConstraintIR, Handling
+
+PYTHON = """import os
+
+
+def load(path: str, default=None) -> dict:
+    if not os.path.exists(path):
+        return default
+    result = {name: [int(x) + 1 for x in value] for name, value in read(path)}
+    return result
+"""
+
+
+def holds(grammar: str, text: str, *patterns: str) -> bool:
+    """Whether a text satisfies a grammar, decided as a caller has it decided."""
+    with Orchestrator() as maze:
+        return maze.validate(text, [ConstraintIR(grammar=grammar, regex_patterns=patterns)]).all_satisfied
+
+
+@pytest.mark.parametrize("name", syntax_names())
+def test_each_language_begins_at_file_and_is_taken_by_engines(name: str) -> None:
+    compiled = compile_constraints([ConstraintIR(grammar=f"%language {name}")])
+    assert compiled.grammar is not None
+    assert [part.handling for part in compiled.parts] == [Handling.ENFORCED]
+    assert syntax_text(name).startswith("// ")
+    assert "file:" in syntax_text(name)
+
+
+def test_a_language_takes_its_programs_and_no_others() -> None:
+    assert holds("%language python", PYTHON)
+    assert holds("%language PY function", "def f():\n    pass\n")
+    assert not holds("%language python", "def f(:\n    pass\n")
+    assert not holds("%language python", "if x:\npass\n")
+    assert not holds("%language python function", "x = 1\n")
+    assert holds("%language json", '{"a": [1, null]}')
+    assert not holds("%language json", '{"a": [1,]}')
+
+
+@pytest.mark.parametrize(
+    ("grammar", "problem"),
+    [
+        ("%language cobol", "there is no grammar of a language 'cobol'; there are .*json.*python"),
+        ("%language json function", "json has no 'function'; it has file, expression"),
+        ("%language", "the name of a language, such as 'zig', is expected"),
+        ("%import language.json.member\nstart: member", "json has no 'member'; it has"),
+        ("%language json\n%forbid names a", "the grammar of json knows no names"),
+        ("%language python\n%forbid colours red", "'colours' is nothing that is restricted; these are names, imports"),
+        ("%language python\n%allow imports", "no imports are given"),
+        ("%language python\n%ignore / /", "drop %ignore"),
+        ('start: "a"\n%forbid names a', "a text without %language"),
+    ],
+)
+def test_what_is_not_there_is_said_with_what_is(grammar: str, problem: str) -> None:
+    with pytest.raises(InvalidConstraintError, match=problem):
+        compile_constraints([ConstraintIR(grammar=grammar)])
+
+
+def test_lark_text_builds_upon_a_language() -> None:
+    grammar = '%import language.python.expression\nstart: "answer = " expression "\\n"'
+    assert holds(grammar, "answer = [x + 1 for x in y]\n")
+    assert not holds(grammar, "answer = [x + 1 for x in]\n")
+    twice = '%import language.json (expression)\n%import language.python.expression -> code\nstart: expression ";" code'
+    assert holds(twice, '{"a": 1};a.b(c)')
+
+
+def test_names_are_forbidden_wherever_they_stand_as_names() -> None:
+    grammar = "%language python\n%forbid names eval exec system"
+    assert holds(grammar, "x = evaluate(y)\n")
+    for text in ("x = eval(y)\n", "import os as eval\n", "os.system(x)\n", "def exec():\n    pass\n", "f(eval=1)\n"):
+        assert holds("%language python", text)
+        assert not holds(grammar, text)
+    assert holds(grammar, 'x = "eval"\n')  # a text is not a name
+
+
+def test_only_some_imports_are_allowed() -> None:
+    grammar = "%language python\n%allow imports math os.path"
+    for text in ("import math\n", "from math import pi\n", "import os.path\n", "from os.path import join as j\n"):
+        assert holds(grammar, text)
+    for text in ("import os\n", "import mathx\n", "from . import math\n", "import math, sys\n"):
+        assert holds("%language python", text)
+        assert not holds(grammar, text)
+
+
+def test_names_of_a_role_follow_a_rule() -> None:
+    grammar = "%language python\n%allow function_names /[a-z_]+/\n%allow type_names /[A-Z][A-Za-z]*/"
+    assert holds(grammar, "class Big:\n    def get_it(self):\n        return X\n")
+    assert not holds(grammar, "def getIt(self):\n    return X\n")
+    assert not holds(grammar, "class small:\n    pass\n")
+
+
+def test_a_naming_pattern_beside_a_language_is_about_the_names_that_a_text_declares() -> None:
+    assert holds("%language python", "def ab(c):\n    return Type\n", "^[a-z]+$")
+    assert not holds("%language python", "def Ab(c):\n    return Type\n", "^[a-z]+$")
+
+
+def test_restrictions_that_leave_nothing_are_contradictions() -> None:
+    with pytest.raises(ContradictionError):
+        compile_constraints([ConstraintIR(grammar="%language python function\n%allow function_names /[0-9]+/")])
+
+
+def test_a_pattern_beside_a_language_is_multiplied_with_it_or_checked() -> None:
+    assert holds("%language json", '{"a": 1}', "a")
+    assert not holds("%language json", '{"b": 1}', "a")
+
+
+def judged(name: str, text: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        json.loads(text) if name == "json" else ast.parse(text)
+
+
+@pytest.mark.parametrize("name", ["json", "python"])
+def test_what_a_grammar_derives_the_language_takes(name: str) -> None:
+    cfg = lower_grammar(f"%language {name}", None, "grammar", Budget()).cfg
+    grammar = cfg_to_lark(cfg, Budget())
+    walks = Walks(cfg, seed=7)
+    for text in [walks.derivation() for _ in range(10)]:
+        if accepts(grammar, text):
+            judged(name, text)
+
+
+@pytest.mark.parametrize("name", syntax_names())
+def test_names_are_terminals_of_their_own(name: str) -> None:
+    cfg = lower_grammar(f"%language {name}", None, "grammar", Budget()).cfg
+    names = [each for each in cfg.terminals() if is_name_of_language(getattr(each, "name", ""))]
+    assert bool(names) == (name != "json")
+
+
+def test_a_program_is_laid_out_in_one_way() -> None:
+    text = "def f(a,b = 1): # why\n  if a: return {'b':b}; x=[1,\n   2]\n"
+    assert laid_out(text, "python") == "def f(a, b=1):\n    if a:\n        return {'b': b}\n        x = [1, 2]\n"
+    assert laid_out('{"a" :[1,\n2]}', "json") == '{"a": [1, 2]}'
+    assert laid_out(laid_out(text, "python"), "python") == laid_out(text, "python")
+
+
+def test_what_is_outside_of_a_grammar_is_not_laid_out_and_its_place_is_told() -> None:
+    with pytest.raises(LayoutError, match="'1' on line 2") as raised:
+        laid_out('{"a":\n1 1}', "json")
+    assert raised.value.offset == 8
+
+
+def test_the_files_of_this_package_are_laid_out_as_the_programs_that_they_are() -> None:
+    text = (Path(__file__).parent.parent / "maze" / "ranges.py").read_text()
+    printed = laid_out(text, "python")
+    assert ast.dump(ast.parse(printed)) == ast.dump(ast.parse(text))
+    assert holds("%language python", printed)
