@@ -23,7 +23,7 @@ from pathlib import Path
 import orjson
 
 from maze import ConstraintIR, Intent, MazeConfig, Orchestrator
-from maze.backends.base import Cancellation, Deadline, Request
+from maze.backends.base import Cancellation, Deadline, Prompt, Request
 from maze.backends.http.backend import HttpBackend
 from maze.config import ModalConfig
 from maze.types import EngineGrammar
@@ -169,7 +169,8 @@ def backend_alone(port: int) -> Callable[[], object]:
     grammar = EngineGrammar("start: %json " + SCHEMA.decode())
 
     def call() -> object:
-        request = Request("Plan.", grammar, None, 64, 0.0, 1.0, 0, 1, (), None, "id", Deadline(60_000), Cancellation())
+        limits = (Deadline(60_000), Cancellation())
+        request = Request(Prompt("Plan."), grammar, None, 64, 0.0, 1.0, 0, 1, (), None, "id", *limits)
         return backend.generate(request, lambda _: True)
 
     return call

@@ -244,6 +244,37 @@ typedef enum MazeUnenforceable {
     MAZE_UNENFORCEABLE_REPORT = 1
 } MazeUnenforceable;
 
+/** How the model is spoken to. */
+typedef enum MazePromptForm {
+    /** As the configuration says. */
+    MAZE_PROMPT_FORM_CONFIGURED = 0,
+    /** As it was trained: through its chat template where the engine has one, else raw. */
+    MAZE_PROMPT_FORM_CHAT = 1,
+    /** The prompt is completed as it stands, without a template and without descriptions of constraints. */
+    MAZE_PROMPT_FORM_RAW = 2
+} MazePromptForm;
+
+/** Who says a message of a conversation. */
+typedef enum MazeRole { MAZE_ROLE_USER = 0, MAZE_ROLE_ASSISTANT = 1 } MazeRole;
+
+/** An earlier turn of a conversation. The text is borrowed during the call. */
+typedef struct MazeMessageFFI {
+    /** One of MazeRole. */
+    uint32_t role;
+    /** What was said. Never NULL. */
+    const char *text;
+} MazeMessageFFI;
+
+/** What becomes of a constrained text that max_tokens or the context cut off where it could have gone on. */
+typedef enum MazeWhenCutOff {
+    /** It is MAZE_TRUNCATED, satisfied or not. */
+    MAZE_WHEN_CUT_OFF_ERROR = 0,
+    /** It is a success if it satisfies its constraints as it stands. */
+    MAZE_WHEN_CUT_OFF_ACCEPT = 1,
+    /** The shortest legal ending is appended; a stream gets it as well. Not under token masks. */
+    MAZE_WHEN_CUT_OFF_COMPLETE = 2
+} MazeWhenCutOff;
+
 /**
  * Options of one call. Begin with MAZE_OPTIONS_INIT or maze_options_init(),
  * which leave everything to the configuration, and set what you need: zeros
@@ -273,6 +304,43 @@ typedef struct MazeOptionsFFI {
     const char *const *stop;
     /** Number of texts in stop. */
     size_t stop_len;
+    /** System prompt; NULL for none. */
+    const char *system;
+    /** Earlier turns, oldest first; the intent is the user's turn after them. May be NULL when messages_len is 0. */
+    const MazeMessageFFI *messages;
+    /** Number of messages. */
+    size_t messages_len;
+    /**
+     * The code begins with this text, which counts for the constraints, and the
+     * model goes on from it: the way to go on from a text that was cut off.
+     * NULL or "" for a text from its beginning.
+     */
+    const char *continue_from;
+    /** One of MazePromptForm. */
+    uint32_t prompt_form;
+    /** Tell the model what the constraints are: 1 yes, 0 no, below 0 for the default. */
+    int32_t describe_constraints;
+    /**
+     * Most tokens that the model may think before it answers, 0 for no
+     * thinking, below 0 for the default. Thoughts are outside the constraints,
+     * no part of `code`, and handed to no callback: maze_result_json() has
+     * them in metadata.reasoning. They count in tokens_generated.
+     */
+    int32_t reasoning_tokens;
+    /**
+     * Most generations for one result, 1 to 100: a text that breaks what is
+     * only checked is followed by another, with the next seed and in the same
+     * time. 0 for the configured value. maze_result_json() lists all.
+     */
+    uint32_t max_attempts;
+    /** One of MazeWhenCutOff. */
+    uint32_t when_cut_off;
+    /**
+     * Log-probability of each token, and of so many of the likeliest in its
+     * place, 0 to 20, in metadata.logprobs of maze_result_json(): null there
+     * where the engine gives none. Below 0 for no log-probabilities.
+     */
+    int32_t top_logprobs;
 } MazeOptionsFFI;
 
 /**
@@ -308,6 +376,11 @@ typedef struct MazeConfigFFI {
     int32_t enable_cache;
     /** Compiled constraints kept; 0 for 1000. */
     uint32_t cache_size_limit;
+    /** One of MazePromptForm; 0 for MAZE_PROMPT, which is "chat" or "raw". */
+    uint32_t prompt_form;
+    /** Most generations for one result where a call does not say, 1 to 100; 0 for 3 where a part is only checked,
+     *  else for 1. */
+    uint32_t max_attempts;
 } MazeConfigFFI;
 
 /** Counters of the cache of compiled constraints since the start or maze_init(). */
@@ -446,6 +519,16 @@ MAZE_API GenerationResultFFI *maze_validate(const char *text, size_t text_len, c
 MAZE_API MazeStatus maze_result_status(const GenerationResultFFI *result);
 
 /**
+ * How the text of a generation ended: "stop" (by itself, or at a stop text),
+ * "length" (max_tokens or the context cut it off), "completed" (it was cut
+ * off, and libmaze has seen to its end: see MAZE_WHEN_CUT_OFF_COMPLETE),
+ * "cancelled", and others may come. Owned by the result; never NULL; "" where
+ * it is not known or nothing was generated, and for NULL, a freed result or a
+ * foreign pointer.
+ */
+MAZE_API const char *maze_result_finish_reason(const GenerationResultFFI *result);
+
+/**
  * Provenance, validation and metadata of a result, or the report of the call
  * that made it, as one JSON object. Owned by the result; never NULL; "{}" for
  * NULL, a freed result or a foreign pointer.
@@ -515,10 +598,12 @@ MAZE_API void maze_options_init(MazeOptionsFFI *options);
 MAZE_API void maze_config_init(MazeConfigFFI *config);
 
 /** Initial value of a MazeOptionsFFI: all defaults. */
-#define MAZE_OPTIONS_INIT {sizeof(MazeOptionsFFI), 0, 0, -1.0, -1.0, 0, MAZE_UNENFORCEABLE_ERROR, -1, NULL, NULL, 0}
+#define MAZE_OPTIONS_INIT                                                                                              \
+    {sizeof(MazeOptionsFFI), 0, 0, -1.0, -1.0, 0, MAZE_UNENFORCEABLE_ERROR, -1, NULL, NULL, 0, NULL, NULL, 0, NULL,    \
+     MAZE_PROMPT_FORM_CONFIGURED, -1, -1, 0, MAZE_WHEN_CUT_OFF_ERROR, -1}
 
 /** Initial value of a MazeConfigFFI: all from the environment. */
-#define MAZE_CONFIG_INIT {sizeof(MazeConfigFFI), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, -1.0, -1, 0}
+#define MAZE_CONFIG_INIT {sizeof(MazeConfigFFI), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, -1.0, -1, 0, 0, 0}
 
 #ifdef __cplusplus
 }

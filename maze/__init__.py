@@ -36,8 +36,10 @@ from maze.errors import (
     UnsupportedConstraintError,
 )
 from maze.orchestrator import Orchestrator
+from maze.report import report_of
 from maze.stream import GenerationStream
 from maze.types import (
+    Attempt,
     CompiledConstraints,
     ConstraintIR,
     ConstraintKind,
@@ -49,14 +51,21 @@ from maze.types import (
     GenerationResult,
     Handling,
     Intent,
+    Message,
     OnUnenforceable,
+    PromptForm,
     Provenance,
+    Role,
+    TokenLogprob,
     TokenMask,
     TokenMaskRules,
     ValidationResult,
+    Violation,
+    WhenCutOff,
 )
 
 __all__ = [
+    "Attempt",
     "Backend",
     "BadResponseError",
     "CacheStats",
@@ -86,21 +95,28 @@ __all__ = [
     "LimitExceededError",
     "MazeConfig",
     "MazeError",
+    "Message",
     "ModalConfig",
     "OnUnenforceable",
     "Orchestrator",
     "OutOfMemoryError",
+    "PromptForm",
     "Provenance",
     "RateLimitedError",
     "RequestRejectedError",
+    "Role",
     "Secret",
     "Status",
     "TimedOutError",
+    "TokenLogprob",
     "TokenMask",
     "TokenMaskRules",
     "TruncatedError",
     "UnauthorizedError",
     "UnsupportedConstraintError",
     "ValidationResult",
+    "Violation",
+    "WhenCutOff",
     "__version__",
+    "report_of",
 ]

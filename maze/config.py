@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from maze import ranges
 from maze.errors import ConfigurationError
+from maze.types import PromptForm
 
 DEFAULT_MAX_TOKENS = 2048
 DEFAULT_TEMPERATURE = 0.7
@@ -24,7 +25,7 @@ DEFAULT_TOP_K = 0
 DEFAULT_MODAL_MODEL = "llama-3.1-8b-instruct"
 """Of the original Maze; sent to a Maze service only. Other services are asked for their model."""
 
-DIALECTS = ("maze", "vllm", "sglang", "llama.cpp")
+DIALECTS = ("maze", "vllm", "sglang", "llama.cpp", "openai", "anthropic")
 LOG_LEVELS = ("off", "error", "warn", "info", "debug", "trace")
 
 _VARIABLES = {
@@ -34,6 +35,8 @@ _VARIABLES = {
     "proxy_key": "MODAL_KEY",
     "proxy_secret": "MODAL_SECRET",
     "dialect": "MAZE_DIALECT",
+    "prompt_form": "MAZE_PROMPT",
+    "proxy": "MAZE_PROXY",
     "local_model": "MAZE_LOCAL_MODEL",
     "local_threads": "MAZE_LOCAL_THREADS",
     "log_filter": "MAZE_LOG",
@@ -45,7 +48,13 @@ ENVIRONMENT_VARIABLES = tuple(_VARIABLES.values())
 The service has two of its own: MAZE_API_KEY and MAZE_ALLOW_HOST."""
 
 
-_KEYS = ("MODAL_API_KEY", "MODAL_KEY", "MODAL_SECRET", "MAZE_API_KEY")
+_PROXY_SETTINGS = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+PROXY_VARIABLES = (*_PROXY_SETTINGS, *map(str.upper, _PROXY_SETTINGS), "REQUEST_METHOD")
+"""What other programs read, and libmaze where MAZE_PROXY says so; the last tells that it runs in a CGI program."""
+PROXIES_OF_ENVIRONMENT = "environment"
+"""The value of MAZE_PROXY that says so."""
+
+_KEYS = ("MODAL_API_KEY", "MODAL_KEY", "MODAL_SECRET", "MAZE_API_KEY", "MAZE_PROXY", *PROXY_VARIABLES)
 
 
 class Secret:
@@ -76,6 +85,30 @@ NO_SECRET = Secret("")
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy."""
+
+    host: str
+    port: int
+    credentials: Secret = NO_SECRET
+    """User name, colon and password; sent to the proxy and nowhere else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """Through which proxy each endpoint is reached; None for none."""
+
+    http: Proxy | None = None
+    """For endpoints that begin with http://."""
+    https: Proxy | None = None
+    direct: tuple[str, ...] = ()
+    """Hosts that are reached without, as in NO_PROXY: names with all below them, addresses, networks, or *."""
+
+
+NO_PROXIES = Proxies()
+
+
+@dataclass(frozen=True, slots=True)
 class ModalConfig:
     """How to reach an inference service: one on Modal, or any that speaks one of DIALECTS.
 
@@ -94,6 +127,8 @@ class ModalConfig:
     """`Modal-Key` of Modal's proxy authentication (MODAL_KEY)."""
     proxy_secret: Secret = NO_SECRET
     """`Modal-Secret` of the same (MODAL_SECRET)."""
+    proxies: Proxies = NO_PROXIES
+    """The way out of a company's network (MAZE_PROXY)."""
 
     def __post_init__(self) -> None:
         _check_type("endpoints", self.endpoints, tuple, "a tuple of URLs")
@@ -105,6 +140,7 @@ class ModalConfig:
             raise ConfigurationError(f"is {self.dialect!r}; it must be one of {', '.join(DIALECTS)}", field="dialect")
         for name in ("api_key", "proxy_key", "proxy_secret"):
             _check_secret(name, getattr(self, name))
+        _check_type("proxies", self.proxies, Proxies, "Proxies")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +160,10 @@ class MazeConfig:
     """GGUF file of the embedded engine; None: the one that came with libmaze."""
     local_threads: int | None = None
     """Threads that compute in the embedded engine; None: it chooses."""
+    prompt_form: PromptForm = PromptForm.CHAT
+    """How the model is spoken to where a call does not say."""
+    max_attempts: int | None = None
+    """Generations at most for one result where a call does not say; None: 3 where a part is only checked, else 1."""
     log_filter: str = ""
     """Such as "maze=debug" or "info"; empty: no log."""
 
@@ -136,8 +176,10 @@ class MazeConfig:
         ):
             if problem := allowed.problem(getattr(self, name)):
                 raise ConfigurationError(problem, field=name)
-        if self.local_threads is not None and (problem := ranges.LOCAL_THREADS.problem(self.local_threads)):
-            raise ConfigurationError(problem, field="local_threads")
+        for name, allowed in (("local_threads", ranges.LOCAL_THREADS), ("max_attempts", ranges.MAX_ATTEMPTS)):
+            if (number := getattr(self, name)) is not None and (problem := allowed.problem(number)):
+                raise ConfigurationError(problem, field=name)
+        _check_type("prompt_form", self.prompt_form, PromptForm, "one of PromptForm")
         _check_type("enable_cache", self.enable_cache, bool, "True or False")
         _check_type("modal", self.modal, ModalConfig | None, "a ModalConfig")
         _check_type("local_model", self.local_model, Path | None, "a pathlib.Path")
@@ -195,6 +237,10 @@ def _check_endpoints(endpoints: tuple[str, ...], field: str) -> None:
             raise ConfigurationError(problem, field=named)
 
 
+_WITH_API_VERSION = re.compile(r"[^?#]*\?api-version=[\w.-]+")
+"""The one query that an address may have: Azure wants it with every request."""
+
+
 def _problem_with_url(endpoint: str) -> str | None:
     try:
         url = urlsplit(endpoint)
@@ -207,7 +253,7 @@ def _problem_with_url(endpoint: str) -> str | None:
         return "is not a URL that begins with http:// or https:// and names a host"
     if url.username is not None or url.password is not None:
         return "holds a user name or password; put the key into MODAL_API_KEY"
-    if "?" in endpoint or "#" in endpoint:
+    if ("?" in endpoint or "#" in endpoint) and not _WITH_API_VERSION.fullmatch(endpoint):
         return "has a query or fragment; give the base URL alone"
     return "ends in a slash; leave it out" if endpoint.endswith("/") else None
 
@@ -254,13 +300,14 @@ def read_config(
     with _naming(sources):
         modal = None
         if settings["endpoint"].strip():
-            modal = _modal_config(parse_endpoints(settings["endpoint"], "endpoint"), settings)
+            modal = _modal_config(parse_endpoints(settings["endpoint"], "endpoint"), settings, values)
         local_model = settings["local_model"]
         return MazeConfig(
             modal=modal,
             local_model=Path(local_model) if local_model else None,
             local_threads=_whole_number(settings["local_threads"], "local_threads"),
             log_filter=settings["log_filter"],
+            prompt_form=_prompt_form(settings["prompt_form"]),
             **numbers,
         )
 
@@ -271,10 +318,13 @@ def modal_config_from_environment(
     """How to reach `endpoints`, with the keys, model and dialect that the environment has for a service."""
     values = os.environ if environment is None else environment
     with _naming(_VARIABLES):
-        return _modal_config(endpoints, {name: values.get(variable, "") for name, variable in _VARIABLES.items()})
+        settings = {name: values.get(variable, "") for name, variable in _VARIABLES.items()}
+        return _modal_config(endpoints, settings, values)
 
 
-def _modal_config(endpoints: tuple[str, ...], settings: Mapping[str, str]) -> ModalConfig:
+def _modal_config(
+    endpoints: tuple[str, ...], settings: Mapping[str, str], environment: Mapping[str, str]
+) -> ModalConfig:
     return ModalConfig(
         endpoints=endpoints,
         api_key=Secret(settings["api_key"].strip()),
@@ -282,7 +332,53 @@ def _modal_config(endpoints: tuple[str, ...], settings: Mapping[str, str]) -> Mo
         dialect=settings["dialect"] or None,
         proxy_key=Secret(settings["proxy_key"].strip()),
         proxy_secret=Secret(settings["proxy_secret"].strip()),
+        proxies=_proxies(settings["proxy"].strip(), environment),
     )
+
+
+def _proxies(setting: str, environment: Mapping[str, str]) -> Proxies:
+    """What MAZE_PROXY means: a URL for all endpoints, or to take those that other programs take."""
+    if not setting:
+        return NO_PROXIES
+    if setting != PROXIES_OF_ENVIRONMENT:
+        proxy = parse_proxy(setting, "proxy")
+        return Proxies(proxy, proxy)
+
+    def found(setting: str) -> Proxy | None:
+        for name in (setting, setting.upper(), "all_proxy", "ALL_PROXY"):
+            # A web server hands a header named Proxy to its CGI programs as HTTP_PROXY.
+            is_of_request = name == "HTTP_PROXY" and "REQUEST_METHOD" in environment
+            if (value := environment.get(name, "").strip()) and not is_of_request:
+                return parse_proxy(value, name)
+        return None
+
+    listed = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    direct = tuple(filter(None, re.split(r"[,\s]+", listed)))
+    return Proxies(found("http_proxy"), found("https_proxy"), direct)
+
+
+def parse_proxy(text: str, source: str) -> Proxy:
+    """The proxy that a URL names. Raises ConfigurationError, which calls it `source` and does not show it."""
+    try:
+        url = urlsplit(text if "://" in text else f"http://{text}")
+        port = 80 if url.port is None else url.port
+    except ValueError:
+        raise ConfigurationError(f"is not a URL; {_PROXY_FORM}", field=source) from None
+    user, password = unquote(url.username or ""), unquote(url.password or "")
+    problem = None
+    if url.scheme != "http":
+        kind = f"is of type {url.scheme}" if url.scheme.isalnum() and len(url.scheme) < 8 else "is of another type"
+        problem = f"{kind}, which is not supported: HTTP proxies are, with http:// before their name, for https too"
+    elif not url.hostname or not port or any(c.isspace() or not c.isprintable() for c in f"{text}{user}{password}"):
+        problem = "names no host and port, or holds white space or a control character"
+    elif url.path.strip("/") or url.query or url.fragment:
+        problem = "has something behind host and port (write / ? # @ : in a password as %2F %3F %23 %40 %3A)"
+    if problem is not None or url.hostname is None:
+        raise ConfigurationError(f"{problem}; {_PROXY_FORM}", field=source)
+    return Proxy(url.hostname, port, Secret(f"{user}:{password}") if user or password else NO_SECRET)
+
+
+_PROXY_FORM = f"give one such as http://user:password@proxy.example:3128, or {PROXIES_OF_ENVIRONMENT}"
 
 
 def _whole_number(text: str, field: str) -> int | None:
@@ -290,6 +386,14 @@ def _whole_number(text: str, field: str) -> int | None:
     if not re.fullmatch(r"[0-9]{0,9}", text):
         raise ConfigurationError(f"is {text[:60]!r}; it must be {ranges.LOCAL_THREADS}", field=field)
     return int(text) if text else None
+
+
+def _prompt_form(text: str) -> PromptForm:
+    try:
+        return PromptForm(text or PromptForm.CHAT)
+    except ValueError:
+        problem = f"is {text[:60]!r}; it must be one of {', '.join(PromptForm)}"
+        raise ConfigurationError(problem, field="prompt_form") from None
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 
 class Status(IntEnum):
@@ -45,7 +45,7 @@ class MazeError(Exception):
 
     The message says what was wrong, where, and what to do; it never holds a secret. Where a field is wrong, `field` is
     its name and `problem` the rest of the message. `partial_text` is what the engine had delivered before the failure,
-    `tokens_generated` and `prompt_tokens` are what it had told of both, None where it had not.
+    `tokens_generated`, `prompt_tokens` and `model` are what it had told of itself, None where it had not.
     """
 
     status: ClassVar[Status] = Status.INTERNAL_ERROR
@@ -60,11 +60,15 @@ class MazeError(Exception):
         self.partial_text = partial_text
         self.tokens_generated: int | None = None
         self.prompt_tokens: int | None = None
+        self.model: str | None = None
+        self.result: Any = None
+        """The GenerationResult or ValidationResult whose raise_for_status() raised it."""
 
     def keeping(self, error: MazeError) -> Self:
         """Stand in for `error`: take over what that has of the generation."""
         self.partial_text = error.partial_text
         self.tokens_generated, self.prompt_tokens = error.tokens_generated, error.prompt_tokens
+        self.model = error.model
         return self
 
     def naming(self, field: str) -> Self:
@@ -142,3 +146,8 @@ class ForkedError(MazeError):
 
 class InternalError(MazeError):
     status = Status.INTERNAL_ERROR
+
+
+def error_of(status: Status, message: str) -> MazeError:
+    """The exception that stands for a status other than OK, and STARTUP_FAILED, with which no Python begins."""
+    return next(error for error in MazeError.__subclasses__() if error.status is status)(message)

@@ -1,4 +1,4 @@
-"""Maze in short: compile the constraints, generate, check the text, record how it came to be."""
+"""Maze in short: compile the constraints, attempt a text that satisfies them, record how it came to be."""
 
 from __future__ import annotations
 
@@ -8,52 +8,34 @@ import random
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from time import monotonic, perf_counter
+from dataclasses import replace
+from time import monotonic
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
-from maze.backends.base import (
-    FINISHED_LENGTH,
-    Backend,
-    Cancellation,
-    Completion,
-    Deadline,
-    Health,
-    OnText,
-    Request,
-)
+from maze.attempt import DEFAULT_MAX_ATTEMPTS, Attempts, Judge
+from maze.backends.base import Backend, Cancellation, Deadline, Health, OnText, Request
 from maze.batch import generate_all
 from maze.cache import CacheStats, ConstraintCache
-from maze.check.cut_off import Judgement, judge
-from maze.check.validation import describe_violation, validate, validation_error
+from maze.check.cut_off import judge
+from maze.check.validation import validate
 from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MazeConfig
 from maze.config import config_from_environment as read_environment
-from maze.errors import (
-    BadResponseError,
-    CancelledError,
-    ConstraintViolatedError,
-    ForkedError,
-    InvalidArgumentError,
-    MazeError,
-    Status,
-    TruncatedError,
-)
+from maze.errors import CancelledError, ForkedError, InvalidArgumentError, MazeError
 from maze.field_checks import check_text, check_type
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
-from maze.log import TRACE, configure_logging
+from maze.grammar.continuation import after
+from maze.log import configure_logging
 from maze.memory import memory_for
 from maze.prompt import build_prompt
-from maze.provenance import record_metadata, record_provenance
+from maze.provenance import CallRecord
 from maze.stream import GenerationStream
 from maze.types import (
     CompiledConstraints,
     ConstraintIR,
-    ConstraintOutcome,
-    GenerationMetadata,
     GenerationOptions,
     GenerationResult,
-    Handling,
     Intent,
     OnUnenforceable,
     ValidationResult,
@@ -63,14 +45,6 @@ _log = logging.getLogger(__name__)
 
 Constraints = Sequence[ConstraintIR] | Callable[[], Sequence[ConstraintIR]]
 """The constraints, or what makes them: called only if they are not in the cache under their key."""
-
-
-class Judge(Protocol):
-    """What judge() does."""
-
-    def __call__(
-        self, text: bytes, compiled: CompiledConstraints, ends_at: float, /, *, may_be_cut_off: bool
-    ) -> Judgement: ...
 
 
 _DEFAULT_OPTIONS = GenerationOptions()
@@ -131,61 +105,47 @@ class Orchestrator:
         names the constraints in the cache where the caller has something cheaper than themselves. `check` is for a
         caller that does not want the finished text checked on this thread.
         """
-        started = perf_counter()
-        cancellation = cancellation or Cancellation()
-        asked = False
+        record = CallRecord()
+        failure: MazeError | None = None
         try:
             check_type("intent", intent, Intent, 'an Intent, such as Intent("Name a colour.")')
             options = _DEFAULT_OPTIONS if options is None else options
             check_type("options", options, GenerationOptions, "GenerationOptions, or None")
-            deadline = deadline or self._deadline(options)
+            record.intent = intent
+            cancellation = cancellation or Cancellation()
+            request = record.request = self._request(
+                intent, options, deadline or self._deadline(options), cancellation, request_id
+            )
             with self._under_way(cancellation):
+                backend = record.backend = self._engine()
                 if isinstance(constraints, CompiledConstraints):
-                    compiled, cache_hit = constraints, False
+                    compiled = constraints
                 else:
-                    compiled, cache_hit = self.compile(
+                    compiled, record.cache_hit = self.compile(
                         constraints,
                         intent.language,
                         options.on_unenforceable,
                         constraints_key=constraints_key,
-                        deadline=deadline,
+                        deadline=request.deadline,
                     )
-                request = self._request(intent, options, compiled, deadline, cancellation, request_id)
-                backend = self._engine()
-                asked, sent = True, perf_counter()
-                completion = _complete(backend, request, on_text or _take_all, compiled, check)
-                answered = perf_counter()
-                validation, failure = _check(completion, compiled, request, check)
-                checked = perf_counter()
-                provenance = record_provenance(intent, compiled, request, completion, backend.name)
+                record.compiled = compiled
+                request = record.request = replace(
+                    request,
+                    prompt=build_prompt(intent, options, compiled),
+                    grammar=after(compiled, options.continue_from, Budget(request.deadline.at)).grammar,
+                    token_mask=compiled.token_mask,
+                    json_schemas=tuple(part.check_schema for part in compiled.parts if part.check_schema is not None),
+                )
+                most = options.max_attempts or self.config.max_attempts or DEFAULT_MAX_ATTEMPTS
+                attempts = Attempts(backend, compiled, on_text, check, options.when_cut_off)
+                for made in attempts.make(request, most=most):
+                    record.attempts.append(made)
         except MazeError as error:
-            _log.debug("generation failed: %s: %s", error.status.name, error)
-            return GenerationResult(
-                code=error.partial_text,
-                success=False,
-                status=error.status,
-                error=str(error),
-                metadata=GenerationMetadata(
-                    tokens_generated=error.tokens_generated if asked else 0,
-                    prompt_tokens=error.prompt_tokens,
-                    total_time_ms=(perf_counter() - started) * 1000,
-                ),
-            )
-        metadata = record_metadata(
-            completion, compiled, cache_hit, started=started, sent=sent, answered=answered, checked=checked
-        )
-        status = failure.status if failure else Status.OK
-        told = (request.request_id, status.name, metadata.tokens_generated, metadata.total_time_ms)
-        _log.debug("request %s: %s, %d tokens, %.0f ms", *told)
-        return GenerationResult(
-            code=completion.text,
-            success=failure is None,
-            status=status,
-            error=str(failure) if failure else None,
-            provenance=provenance,
-            validation=validation,
-            metadata=metadata,
-        )
+            failure = error
+        result = record.result(failure)
+        told = (result.status.name, result.metadata.tokens_generated, result.metadata.total_time_ms, result.error)
+        _log.debug("request %s: %s, %s tokens, %.0f ms: %s", record.request and record.request.request_id, *told)
+        return result
 
     def stream(
         self, intent: Intent, constraints: Constraints = (), options: GenerationOptions | None = None
@@ -352,15 +312,15 @@ class Orchestrator:
         self,
         intent: Intent,
         options: GenerationOptions,
-        compiled: CompiledConstraints,
         deadline: Deadline,
         cancellation: Cancellation,
         request_id: str | None,
     ) -> Request:
+        """What the engine is asked, but for the constraints, which are not compiled yet."""
         return Request(
-            prompt=build_prompt(intent),
-            grammar=compiled.grammar,
-            token_mask=compiled.token_mask,
+            prompt=build_prompt(intent, options),
+            grammar=None,
+            token_mask=None,
             max_tokens=options.max_tokens if options.max_tokens is not None else self.config.max_tokens,
             temperature=options.temperature if options.temperature is not None else self.config.temperature,
             top_p=options.top_p if options.top_p is not None else DEFAULT_TOP_P,
@@ -372,6 +332,9 @@ class Orchestrator:
             request_id=request_id or f"{random.getrandbits(128):032x}",
             deadline=deadline,
             cancellation=cancellation,
+            continue_from=options.continue_from,
+            reasoning_tokens=options.reasoning_tokens or 0,
+            top_logprobs=options.top_logprobs,
         )
 
 
@@ -386,92 +349,6 @@ def _backend_for(config: MazeConfig) -> Backend:
     return EmbeddedEngine(config.local_model, threads=config.local_threads)
 
 
-def _complete(
-    backend: Backend, request: Request, on_text: OnText, compiled: CompiledConstraints, check: Judge
-) -> Completion:
-    _log.log(TRACE, "request %s to %s: %s", request.request_id, backend.name, request.prompt)
-    try:
-        completion = backend.generate(request, on_text)
-    except MazeError as error:
-        if request.cancellation.cancelled:
-            # Cancelling wakes engines in rough ways, such as a closed socket: the reason is what counts.
-            raise request.cancellation.error().keeping(error) from None
-        if isinstance(error, TruncatedError):
-            raise _judged_by_us(error, compiled, request, check).keeping(error) from None
-        raise
-    _log.log(TRACE, "request %s answered: %s", request.request_id, completion.text)
-    return completion
-
-
-def _check(
-    completion: Completion, compiled: CompiledConstraints, request: Request, check: Judge
-) -> tuple[ValidationResult | None, MazeError | None]:
-    """Judge a finished text: the outcome, or None if it could not be decided, and why the text is no success if so.
-
-    Raises BadResponseError for what is no text.
-    """
-    try:
-        may_be_cut_off = completion.finish_reason == FINISHED_LENGTH or bool(request.stop)
-        judgement = check(completion.text.encode(), compiled, request.deadline.at, may_be_cut_off=may_be_cut_off)
-    except UnicodeEncodeError as error:
-        problem = f"the text of the engine holds a lone surrogate, U+{ord(error.object[error.start]):04X}"
-        unfit = BadResponseError(problem, partial_text=completion.text)
-        unfit.tokens_generated, unfit.prompt_tokens = completion.tokens_generated, completion.prompt_tokens
-        raise unfit from None
-    except MazeError as error:
-        return None, error  # the text was paid for: it goes back with the error
-    return judgement.validation, _failure(judgement, completion, request)
-
-
-def _failure(judgement: Judgement, completion: Completion, request: Request) -> MazeError | None:
-    """Say why a finished text is not a success, or None if it is one."""
-    violated = next((outcome for outcome in judgement.validation.outcomes if outcome.satisfied is False), None)
-    if violated is None:
-        return validation_error(judgement.validation)
-    if completion.finish_reason == FINISHED_LENGTH:
-        return _hopeless(judgement, request) or TruncatedError(
-            f"the text was cut off after {completion.tokens_generated} tokens before it was complete: "
-            f"{describe_violation(violated)}; raise max_tokens (it was {request.max_tokens}), or use a model with a "
-            "longer context"
-        )
-    advice = _advice(violated, request)
-    if request.stop and violated.handling is Handling.ENFORCED:
-        if judgement.hopeless is None:
-            advice = "; a stop text may have ended it early"
-        else:
-            violated, advice = judgement.hopeless, _advice(judgement.hopeless, request)
-    return ConstraintViolatedError(f"the generated text breaks its constraints: {describe_violation(violated)}{advice}")
-
-
-def _advice(violated: ConstraintOutcome, request: Request) -> str:
-    """What to do about a part that is violated."""
-    if violated.handling is Handling.ENFORCED:
-        return "; the engine did not enforce it, so do not trust this engine with constraints"
-    checked = "; this part could only be checked afterwards"
-    if request.temperature == 0:
-        return f"{checked}, and the text is the same again at temperature 0: raise it, or relax the constraints"
-    return f"{checked}: generate again, with another seed if you gave one, or relax the constraints"
-
-
-def _hopeless(judgement: Judgement, request: Request) -> ConstraintViolatedError | None:
-    """The error of a text that was cut off and could not have satisfied its constraints with more tokens either."""
-    if judgement.hopeless is None:
-        return None
-    return ConstraintViolatedError(
-        "the text was cut off, but more tokens would not help, as its beginning breaks its constraints: "
-        f"{describe_violation(judgement.hopeless)}{_advice(judgement.hopeless, request)}"
-    )
-
-
-def _judged_by_us(error: TruncatedError, compiled: CompiledConstraints, request: Request, check: Judge) -> MazeError:
-    """What becomes of a text that the service itself calls cut off: it need not know what the constraints are."""
-    try:
-        judgement = check(error.partial_text.encode(), compiled, request.deadline.at, may_be_cut_off=True)
-    except (MazeError, UnicodeEncodeError):
-        return error
-    return _hopeless(judgement, request) or error
-
-
 def _as_tuple(constraints: Sequence[ConstraintIR]) -> tuple[ConstraintIR, ...]:
     if isinstance(constraints, (ConstraintIR, str, bytes, dict)) or not isinstance(constraints, Iterable):
         problem = f"is of type {type(constraints).__name__}; give a list of ConstraintIR"
@@ -484,7 +361,3 @@ def _as_tuple(constraints: Sequence[ConstraintIR]) -> tuple[ConstraintIR, ...]:
 
 def _characters_of(constraint: ConstraintIR) -> int:
     return sum(map(len, (constraint.json_schema or "", constraint.grammar or "", *constraint.regex_patterns)))
-
-
-def _take_all(_: str) -> bool:
-    return True

@@ -1,13 +1,39 @@
-"""From an intent to the text that the model is asked."""
+"""From an intent to what the model is asked."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from maze.backends.base import Prompt
 from maze.errors import InvalidArgumentError
-from maze.types import Intent
+from maze.outcome import ConstraintOutcome, what_is_wrong
+from maze.types import CompiledConstraints, GenerationOptions, Intent, Message, PromptForm, Role
+
+_DEFAULT_OPTIONS = GenerationOptions()
+
+DESCRIBES_CONSTRAINTS = True
+"""Whether the model is told what the constraints demand where the options do not say."""
 
 
-def build_prompt(intent: Intent) -> str:
-    """Return what to ask the model: the prompt, or what the user said, with the language and file it is for.
+MAX_TOLD_VIOLATIONS = 16
+"""Most things wrong with an answer that the model is told; the rest is counted."""
+MAX_VIOLATION_CHARACTERS = 300
+"""Most that is said of each."""
+MAX_ANSWER_CHARACTERS = 8_000
+"""Most of a wrong answer that the model is shown again."""
+
+
+def build_prompt(
+    intent: Intent,
+    options: GenerationOptions = _DEFAULT_OPTIONS,
+    compiled: CompiledConstraints | None = None,
+    form: PromptForm = PromptForm.CHAT,
+) -> Prompt:
+    """What to ask the model: the prompt, or what the user said, with the language and file it is for.
+
+    Beside it stand the system prompt and the earlier turns of the options, and what the constraints demand. `form` is
+    for options that do not say.
 
     Raises InvalidArgumentError if there is nothing to ask.
     """
@@ -20,4 +46,31 @@ def build_prompt(intent: Intent) -> str:
         context.append(f"Language: {intent.language}")
     if intent.current_file:
         context.append(f"File: {intent.current_file}")
-    return "\n\n".join([wanted, "\n".join(context)]) if context else wanted
+    form = form if options.prompt_form is None else options.prompt_form
+    describe = DESCRIBES_CONSTRAINTS if options.describe_constraints is None else options.describe_constraints
+    return Prompt(
+        text="\n\n".join([wanted, "\n".join(context)]) if context else wanted,
+        form=form,
+        system=options.system,
+        messages=options.messages,
+        demands=compiled.demands if describe and compiled is not None and form is PromptForm.CHAT else (),
+    )
+
+
+def corrected(prompt: Prompt, answer: str, violated: Sequence[ConstraintOutcome]) -> Prompt:
+    """The same conversation, with an answer behind it and what is wrong with it; a prompt that is no chat as it is."""
+    if prompt.form is not PromptForm.CHAT:
+        return prompt
+    wrong = [violation for outcome in violated for violation in outcome.violations]
+    told = [
+        f"- line {violation.line}, column {violation.column}"
+        f"{f', at {violation.pointer}' if violation.pointer else ''}: {what_is_wrong(violation)}"[
+            :MAX_VIOLATION_CHARACTERS
+        ]
+        for violation in wrong[:MAX_TOLD_VIOLATIONS]
+    ]
+    if len(wrong) > len(told):
+        told.append(f"- and {len(wrong) - len(told)} more")
+    turns = Message(Role.USER, prompt.turn()), Message(Role.ASSISTANT, answer[:MAX_ANSWER_CHARACTERS])
+    text = "\n".join(["This answer is wrong:", *told, "Give the whole answer again, and nothing but it, without that."])
+    return replace(prompt, text=text, messages=(*prompt.messages, *turns), demands=())

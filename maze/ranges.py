@@ -47,7 +47,8 @@ TOP_P = Range(float, 0, 1, without_lowest=True)
 TOP_K = Range(int, 0, 2**31 - 1)
 """Engines keep it in a signed number."""
 SEED = Range(int, 0, _UINT32)
-REASONING_TOKENS = Range(int, 0, _UINT32)
+REASONING_TOKENS = Range(int, 0, 2**31 - 1)
+"""Below 0 the field of include/maze.h is not set."""
 MAX_ATTEMPTS = Range(int, 1, 100)
 TOP_LOGPROBS = Range(int, 0, 20)
 """The most that OpenAI's chat endpoint gives."""

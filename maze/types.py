@@ -1,4 +1,4 @@
-"""What goes into Maze and what comes out: frozen dataclasses that check themselves, without other behaviour.
+"""What goes into Maze and what comes out: frozen dataclasses that check themselves and show themselves shortly.
 
 What goes in raises InvalidArgumentError when it is made with a field of a wrong type or value: it names the field, says
 what it is and what it must be.
@@ -6,13 +6,20 @@ what it is and what it must be.
 
 from __future__ import annotations
 
+import reprlib
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from maze import ranges
-from maze.errors import InvalidArgumentError, Status
+from maze.errors import InvalidArgumentError, Status, error_of
 from maze.field_checks import TEXT, check_text, check_texts, check_type, take_tuple
+from maze.outcome import ConstraintKind as ConstraintKind
+from maze.outcome import ConstraintOutcome as ConstraintOutcome
+from maze.outcome import Handling as Handling
+from maze.outcome import ValidationResult as ValidationResult
+from maze.outcome import Violation as Violation
 from maze.ranges import MAX_STOP_TEXT_BYTES, MAX_STOP_TEXTS
 
 # ------------------------------------------------------------------------------------------------ what goes in
@@ -215,28 +222,6 @@ _OPTION_RANGES = tuple((name, range_.kind, range_.lowest, range_.highest) for na
 # ------------------------------------------------------------------------------------------------ compiled constraints
 
 
-class ConstraintKind(StrEnum):
-    """The parts of a ConstraintIR that constrain; the values are the field names."""
-
-    JSON_SCHEMA = "json_schema"
-    GRAMMAR = "grammar"
-    REGEX = "regex_patterns"
-    TOKEN_MASK = "token_masks"  # noqa: S105 - token of a vocabulary, not a password
-
-
-class Handling(StrEnum):
-    """How one part of the constraints is seen to."""
-
-    ENFORCED = "enforced"
-    """The engine cannot produce a text that breaks it; the finished text is checked as well where it can be."""
-    CHECKED = "checked"
-    """Not enforced while decoding; a finished text that breaks it fails the call."""
-    VACUOUS = "vacuous"
-    """It says nothing, so there is nothing to enforce."""
-    UNENFORCEABLE = "unenforceable"
-    """Neither enforced nor checked, and reported because the caller chose OnUnenforceable.REPORT."""
-
-
 @dataclass(frozen=True, slots=True)
 class EngineGrammar:
     """A grammar for llguidance: what an engine is to enforce while decoding, and what a text is checked against.
@@ -290,94 +275,47 @@ class JointCheck:
     check_grammars: tuple[EngineGrammar, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CompiledConstraints:
     """What an array of ConstraintIR became."""
 
     grammar: EngineGrammar | None
-    """None where nothing is enforced by a grammar."""
+    """None where nothing is enforced by a grammar. Of what comes after `continues`."""
     token_mask: TokenMask | None
     """Mask to enforce beside the grammar, or None."""
     parts: tuple[ConstraintPart, ...]
     """Every part in the caller's order."""
     joint_check: JointCheck | None = None
+    continues: str = ""
+    """The text that `grammar` goes on from; the parts are about the whole."""
     warnings: tuple[str, ...] = ()
     digest: str = ""
     """`sha256:<hex>` of grammar and mask, the same for equal constraints."""
+    packed_grammar: bytes = field(default=b"", compare=False, repr=False)
+    """`grammar` as a value to work with, for maze.grammar.continuation; empty where there is none."""
+    demands: tuple[str, ...] = ()
+    """What they demand, for the model, a line each; see maze.grammar.compose.demands."""
     report_json: bytes = b"{}"
     """What maze_result_json() shows of a compilation beside its grammar, made once so that a hit costs no encoding."""
     compile_time_ms: float = field(default=0.0, compare=False)
     """How long compiling took."""
+
+    def __repr__(self) -> str:
+        handled = Counter(part.handling.value for part in self.parts)
+        parts = ", ".join(f"{count} {handling}" for handling, count in handled.items()) or "no parts"
+        rules = f"grammar of {len(self.grammar.rules)} characters" if self.grammar else "no grammar"
+        return f"<{type(self).__name__}: {parts}; {rules}>"
 
 
 # ------------------------------------------------------------------------------------------------ what comes out
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
-    """One thing that is wrong with a text."""
-
-    offset: int
-    """Byte offset in the UTF-8 text."""
-    line: int
-    """Line of that offset, from 1."""
-    column: int
-    """Column of that offset in characters, from 1."""
-    found: str
-    """What stands there."""
-    expected: str
-    """What would have satisfied the constraint there."""
-    pointer: str | None = None
-    """JSON pointer of the value in the text, empty for all of it; None for constraints that do not read JSON."""
-    keyword: str | None = None
-    """JSON pointer of the broken keyword in the constraint's schema, such as `#/properties/a/minimum`; None where no
-    keyword is broken, as the text is no JSON."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConstraintOutcome:
-    """What checking a finished text against one ConstraintPart found."""
-
-    path: str
-    name: str
-    kind: ConstraintKind
-    handling: Handling
-    satisfied: bool | None
-    """None where the part says nothing or cannot be checked on a text (vacuous, unenforceable, token masks, patterns
-    for the names in a grammar that the text breaks)."""
-    offset: int | None = None
-    """Byte offset of the first violation in the UTF-8 text."""
-    line: int | None = None
-    """Line of that offset, from 1."""
-    column: int | None = None
-    """Column of that offset in characters, from 1."""
-    found: str = ""
-    """What stands there."""
-    expected: str = ""
-    """What would have satisfied it there."""
-    violations: tuple[Violation, ...] = ()
-    """Everything that is wrong, in the order of the text; the first is told above. Of a grammar or a pattern it is one,
-    as there is no reading on behind it."""
-    all_listed: bool = True
-    """False if there are more violations than are listed, which are 1,000 then."""
-
-
-@dataclass(frozen=True, slots=True)
-class ValidationResult:
-    """The outcome for every part of the constraints, in the caller's order."""
-
-    all_satisfied: bool
-    """True if no part is violated and every part was enforced, checked or vacuous."""
-    outcomes: tuple[ConstraintOutcome, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Provenance:
-    """What produced this code, enough to do it again."""
+    """What produced this code, enough to do it again; of a call that failed, as far as it is known."""
 
-    model: str
-    backend: str
+    model: str | None
+    backend: str | None
     timestamp: str
     """RFC 3339 in UTC."""
     constraints_applied: tuple[str, ...]
@@ -388,7 +326,8 @@ class Provenance:
     """Of libmaze and what it checks with."""
     engine: dict[str, Any]
     """What the engine said of itself and of this generation."""
-    grammar_digest: str
+    grammar_digest: str | None
+    """None where the constraints could not be compiled."""
     code_digest: str
 
 
@@ -419,25 +358,32 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class GenerationMetadata:
-    """Counts and times of one generation."""
+    """Counts and times of one call: of all its attempts together, where nothing else is said."""
 
     tokens_generated: int | None = None
-    """None where the engine was asked, and did not tell before the call failed."""
+    """None where the engine was asked, and did not tell before an attempt failed."""
     prompt_tokens: int | None = None
     total_time_ms: float = 0.0
-    compile_time_ms: float = 0.0
+    compile_time_ms: float | None = None
+    """0 where they were compiled already, None where they could not be."""
     first_token_ms: float | None = None
-    """From sending the request to the first text: queueing and prompt processing."""
+    """From sending the request of the last attempt to its first text: queueing and prompt processing."""
     time_per_token_us: float | None = None
-    validation_time_ms: float = 0.0
+    """Of the last attempt, behind its first text."""
+    validation_time_ms: float | None = None
+    """None where there was no finished text."""
     cache_hit: bool = False
     finish_reason: str = ""
-    """stop, length, completed (its end is ours), cancelled, ...; empty where the engine was not asked."""
+    """Of the last attempt: stop, length or completed (its end is ours); where the text was not finished: cancelled,
+    timed_out or error. Empty where the engine was not asked."""
     cut: bool = False
     """Whether max_tokens or the context cut the text off."""
     completed_from: int | None = None
     """Byte offset in the code from which on the text is the shortest legal ending, appended by libmaze."""
+    steered_from: int | None = None
+    """Byte offset in the code from which on the model wrote under a grammar of short endings, to end in time."""
     attempts: tuple[Attempt, ...] = ()
+    """Every one of them; the code is the text of the last."""
     reasoning: str | None = None
     """What the model thought before its answer; None where it was not asked to."""
     reasoning_tokens: int | None = None
@@ -445,9 +391,9 @@ class GenerationMetadata:
     """None where they were not asked for, or the engine gives none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class GenerationResult:
-    """The answer of a generation. `success` means: every constraint is satisfied."""
+    """The answer of a generation. `success` means: every constraint is satisfied. It is true where it is a success."""
 
     code: str
     success: bool
@@ -456,3 +402,19 @@ class GenerationResult:
     provenance: Provenance | None = None
     validation: ValidationResult | None = None
     metadata: GenerationMetadata = field(default_factory=GenerationMetadata)
+
+    def __bool__(self) -> bool:
+        return self.success
+
+    def __repr__(self) -> str:
+        tokens, ended = self.metadata.tokens_generated, self.metadata.finish_reason
+        told = f"{self.status.name}, {'?' if tokens is None else tokens} tokens{f', {ended}' if ended else ''}"
+        return f"<{type(self).__name__} {told}: {self.error or reprlib.repr(self.code)}>"
+
+    def raise_for_status(self) -> Self:
+        """Give this result back, if it is a success. Raises the MazeError of its status, whose `result` it is."""
+        if self.success:
+            return self
+        error = error_of(self.status, self.error or self.status.meaning)
+        error.partial_text, error.result = self.code, self
+        raise error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from reports import check_report
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "tests" / "c"
@@ -19,6 +21,8 @@ LIBRARIES = Path(sys.prefix) / "lib"
 TIMEOUT_SECS = 240
 SKIPPED = 77
 """Exit code of SKIP() in check.h."""
+WITHOUT_REPORTS = ("descriptors", "scarce", "threads", "hostile", "host")
+"""Programs that count descriptors and memory, or let many threads write at once."""
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")
 
 _built = tempfile.TemporaryDirectory(prefix="maze-c-programs-")
@@ -74,8 +78,15 @@ def run(
 
 
 def check_scenario(name: str, scenario: str, environment: Mapping[str, str] | None = None) -> None:
-    """Run one scenario, which must succeed without a word, or say why it cannot be played here."""
-    done = run(compile_program(name), scenario, environment=environment)
+    """Run one scenario, which must succeed without a word, or say why it cannot be played here.
+
+    The reports that it checks have the one shape.
+    """
+    reports = Path(tempfile.mkdtemp(dir=_built.name)) / "reports.jsonl"
+    seen = {} if name in WITHOUT_REPORTS else {"MAZE_TEST_REPORTS": str(reports)}
+    done = run(compile_program(name), scenario, environment={**seen, **(environment or {})})
     if done.returncode == SKIPPED:
         pytest.skip(done.stdout.strip())
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    for line in reports.read_bytes().splitlines() if reports.exists() else ():
+        check_report(json.loads(line))

@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 from http_calls import close_backends
+from reports import check_report
 
 from maze.cli import main
 from maze.config import ENVIRONMENT_VARIABLES
 from maze.engine import EmbeddedEngine
 from maze.log import configure_logging
+from maze.orchestrator import Orchestrator
+from maze.report import report_of
 
 # A machine under load is no finding.
 hypothesis.settings.register_profile("without a clock", deadline=None)
 hypothesis.settings.load_profile("without a clock")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_report_has_the_one_shape() -> Iterator[None]:
+    """Hold what any Orchestrator of this process gives against the schema of reports."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("generate", "validate", "health", "compile"):
+            patch.setattr(Orchestrator, name, _reporting(getattr(Orchestrator, name)))
+        yield
+
+
+def _reporting(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def reported(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - of any method
+        given = method(*arguments, **named)
+        check_report(report_of(given[0] if isinstance(given, tuple) else given))
+        return given
+
+    return reported
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +101,9 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
     def run_now(*arguments: str) -> tuple[int, str, str]:
         capfd.readouterr()
         code = main(arguments)
-        return code, *capfd.readouterr()
+        out, err = capfd.readouterr()
+        if "--json" in arguments and out:
+            check_report(json.loads(out))
+        return code, out, err
 
     return run_now

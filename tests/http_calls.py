@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from maze.backends.base import Cancellation, Completion, Deadline, Request
+from maze.backends.base import Cancellation, Completion, Deadline, Prompt, Request
 from maze.backends.http.backend import HttpBackend
 from maze.backends.http.limits import Limits
 from maze.backends.http.transport import SocketTransport
-from maze.config import ModalConfig, Secret
-from maze.types import EngineGrammar
+from maze.config import NO_PROXIES, ModalConfig, Proxies, Secret
+from maze.types import EngineGrammar, PromptForm
 
 KEY = "sk-the-key-that-nobody-may-see"
 LIMITS = Limits(first_backoff_secs=0.01, longest_backoff_secs=0.02, answer_bytes=2**20)
@@ -37,20 +37,24 @@ def backend_for(
     dialect: str | None = "maze",
     tls: ssl.SSLContext | None = None,
     uds: Path | None = None,
+    proxies: Proxies = NO_PROXIES,
     **config: Any,  # noqa: ANN401 - fields of ModalConfig
 ) -> HttpBackend:
     backend = HttpBackend(
-        ModalConfig(**{"endpoints": urls, "api_key": Secret(KEY), "dialect": dialect, **config}),
+        ModalConfig(**{"endpoints": urls, "api_key": Secret(KEY), "dialect": dialect, "proxies": proxies, **config}),
         limits=limits,
-        transport=SocketTransport(tls=tls, uds=str(uds) if uds else None),
+        transport=SocketTransport(tls=tls, uds=str(uds) if uds else None, proxies=proxies),
     )
     _backends.append(backend)
     return backend
 
 
 def ask(*, timeout_ms: float = PATIENT_MS, **changes: Any) -> Request:  # noqa: ANN401 - fields of Request
+    """A request; a prompt that is a text is to be completed as it stands."""
+    if isinstance(changes.get("prompt"), str):
+        changes["prompt"] = Prompt(changes["prompt"], PromptForm.RAW)
     request = Request(
-        prompt="Say hello.",
+        prompt=Prompt("Say hello.", PromptForm.RAW),
         grammar=GRAMMAR,
         token_mask=None,
         max_tokens=16,

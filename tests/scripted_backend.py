@@ -14,6 +14,7 @@ class ScriptedBackend:
     """Answers each request with the pieces of its script; a callable in it runs between pieces and may raise."""
 
     name = "scripted"
+    can_go_on = False
 
     def __init__(self, script: Sequence[str | Callable[[Request], None]], finish_reason: str = FINISHED_STOP) -> None:
         self.script = script

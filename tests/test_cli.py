@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import pty
@@ -14,6 +15,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import httpx
@@ -24,10 +26,13 @@ from scripted_backend import Gate, LoadingBackend, ScriptedBackend, reached
 from service_runner import running_service
 
 from maze._version import __version__
+from maze.cli.generating import generate
 from maze.config import Secret
 from maze.errors import Status
 from maze.exit_codes import EXIT_CODES, INTERRUPTED, OUTPUT_LOST
+from maze.report import report_call
 from maze.service.settings import ServiceSettings
+from maze.types import GenerationOptions
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.usefixtures("as_in_a_new_shell")
@@ -92,6 +97,11 @@ def test_a_text_cut_off_is_shown_and_ends_with_its_own_code(run: Run) -> None:
         (["generate", "x", "--schema", "/nowhere"], Status.INVALID_ARGUMENT, "/nowhere cannot be read"),
         (["generate", "x", "--temperature", "9"], Status.INVALID_ARGUMENT, "temperature"),
         (["generate", ""], Status.INVALID_ARGUMENT, "empty"),
+        (["generate", "x", "--max-attempts", "0"], Status.INVALID_ARGUMENT, "--max-attempts is 0; it must be"),
+        (["generate", "x", "--top-logprobs", "21"], Status.INVALID_ARGUMENT, "--top-logprobs is 21"),
+        (["generate", "x", "--reasoning-tokens", "-1"], Status.INVALID_ARGUMENT, "--reasoning-tokens is -1"),
+        (["generate", "x", "--messages", "/nowhere"], Status.INVALID_ARGUMENT, "/nowhere cannot be read"),
+        (["generate", "-", "--messages", "-"], Status.INVALID_ARGUMENT, "only one of prompt, --schema"),
         (["validate", "/nowhere", "--regex", "a"], Status.INVALID_ARGUMENT, "/nowhere cannot be read"),
         (["compile", "--regex", "("], Status.INVALID_CONSTRAINT, "regex_patterns[0]"),
         (["serve", "--host", "0.0.0.0"], Status.CONFIGURATION, "MAZE_API_KEY"),
@@ -118,6 +128,40 @@ def test_a_wrong_option_ends_with_the_code_for_wrong_arguments(arguments: list[s
     code, out, err = run(*arguments)
     assert (code, out) == (Status.INVALID_ARGUMENT, "")
     assert err.startswith("libmaze: ")
+
+
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        ("[", "--messages is no JSON: "),
+        ("[" * 100_000, "--messages is no JSON: "),
+        ("{}", "--messages must be an array of objects"),
+        ('[{"role": "user", "text": "a"}, {"role": "system", "text": "b"}]', "--messages[1].role must be one of user"),
+    ],
+)
+def test_wrong_messages_are_told_with_their_place(messages: str, said: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "messages.json").write_text(messages)
+    code, out, err = run("generate", "x", "--messages", str(tmp_path / "messages.json"))
+    assert (code, out) == (Status.INVALID_ARGUMENT, "")
+    assert said in err
+
+
+def test_every_option_of_a_generation_but_those_of_sampling_is_an_option_of_the_command() -> None:
+    parameters = set(inspect.signature(generate).parameters)
+    missing = {field.name for field in fields(GenerationOptions)} - parameters
+    assert missing == {
+        "timeout_ms",
+        "on_unenforceable",
+        "top_p",
+        "top_k",
+    }  # --timeout has seconds, and there is --report
+
+
+@pytest.mark.usefixtures("embedded_backend")
+def test_a_text_that_may_take_attempts_is_shown_when_it_is_done(run: Run) -> None:
+    code, out, err = run("generate", "yes or no?", "--regex", "^(yes|no)$", "--max-attempts", "2", "--seed", "1")
+    assert (code, err) == (0, "")
+    assert out in ("yes\n", "no\n")
 
 
 def test_a_wrong_variable_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,7 +354,7 @@ def test_health_and_models_ask_the_service(run: Run, monkeypatch: pytest.MonkeyP
         code, out, _ = run("health", "--json")
         assert (code, json.loads(out)["ready"]) == (0, True)
         assert run("models")[:2] == (0, "a-model\n")
-        assert json.loads(run("models", "--json")[1]) == {"status": "MAZE_OK", "models": ["a-model"]}
+        assert json.loads(run("models", "--json")[1]) == report_call(Status.OK, models=["a-model"])
 
 
 def test_a_refused_key_has_its_own_code_and_is_shown_nowhere(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from maze.check.validation import TimeLimit, validate
 from maze.config import ModalConfig
 from maze.errors import Status
 from maze.grammar import compile_constraints
-from maze.types import CompiledConstraints, GenerationResult, ValidationResult
+from maze.types import CompiledConstraints, GenerationResult, PromptForm, ValidationResult
 
 
 def pattern(*texts: str) -> ConstraintIR:
@@ -149,7 +149,7 @@ def test_the_same_is_said_of_every_kind_of_service(dialect: str, play: object) -
     with FaultServer(*questions, play) as server:  # type: ignore[arg-type]
         config = MazeConfig(modal=ModalConfig(endpoints=(server.url,), dialect=dialect))
         with Orchestrator(config) as maze:
-            result = maze.generate(Intent("x"), [COLOUR], GenerationOptions(max_tokens=5))
+            result = maze.generate(Intent("x"), [COLOUR], GenerationOptions(max_tokens=5, prompt_form=PromptForm.RAW))
     assert (result.status, result.code) == (Status.CONSTRAINT_VIOLATED, "The sky")
     assert "the engine did not enforce it" in str(result.error)
 

@@ -50,6 +50,10 @@ def test_an_endpoint_is_asked_once_what_it_is_even_by_many_threads() -> None:
         ({"v1_models": answer(200, {"data": [{"id": "m", "owned_by": "sglang"}]})}, "sglang"),
         ({"v1_models": answer(200, {"data": [{"id": "m", "owned_by": "llamacpp"}]})}, "llama.cpp"),
         ({"v1_models": VLLM_MODELS}, "vllm"),
+        ({"v1_models": answer(200, {"data": [{"id": "m", "owned_by": "acme"}]})}, "openai"),
+        ({"v1_models": answer(200, {"data": [{"id": "m"}]})}, "openai"),
+        ({"v1_models": answer(200, {"data": []})}, "openai"),
+        ({"models": answer(200, {"data": [{"id": "m"}]})}, "openai"),
     ],
 )
 def test_the_dialect_is_found_by_asking(answers: dict[str, Play], dialect: str) -> None:
@@ -64,7 +68,6 @@ def test_the_dialect_is_found_by_asking(answers: dict[str, Play], dialect: str) 
     ("play", "error", "says"),
     [
         (answer(404, b""), ConfigurationError, r"no inference service that libmaze knows.*set MAZE_DIALECT"),
-        (answer(200, {"data": [{"id": "m", "owned_by": "acme"}]}), ConfigurationError, r"does not say which engine"),
         (
             answer(200, b"<html>hi</html>", content_type="text/html"),
             BadResponseError,

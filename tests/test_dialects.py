@@ -13,7 +13,7 @@ from llama_server import API_KEY, llama_server
 from scripted_backend import ScriptedBackend
 from service_runner import running_service
 
-from maze.backends.base import Deadline, Request
+from maze.backends.base import Deadline, Prompt, Request
 from maze.backends.dialects.base import id_ranges
 from maze.backends.dialects.llama_cpp import LlamaCppDialect
 from maze.config import DEFAULT_MODAL_MODEL, Secret
@@ -451,12 +451,13 @@ def known_llama(**facts: Any) -> dict[str, Any]:  # noqa: ANN401 - what is known
     """What the dialect of a server whose model is known sends for the grammar of these tests, or another."""
     grammar = facts.pop("grammar", GRAMMAR)
     mask = facts.pop("token_mask", None)
-    return LlamaCppDialect(**facts).fields(ask(grammar=grammar, token_mask=mask), None, None)
+    prompt = facts.pop("prompt", "Say hello.")
+    return LlamaCppDialect(**facts).fields(ask(grammar=grammar, token_mask=mask, prompt=prompt), None, None)
 
 
 def test_a_llama_cpp_server_whose_model_is_known_gets_its_chat_template() -> None:
-    body = known_llama(prompt_prefix="<|im_start|>user\n", prompt_suffix="<|im_end|>\n")
-    assert body["prompt"] == f"<|im_start|>user\n{ask().prompt}<|im_end|>\n"
+    body = known_llama(prompt_prefix="<|im_start|>user\n", prompt_suffix="<|im_end|>\n", prompt=Prompt("Say hello."))
+    assert body["prompt"] == "<|im_start|>user\nSay hello.<|im_end|>\n"
 
 
 def test_tokens_are_forced_where_the_grammar_cannot_spell_a_special_token() -> None:

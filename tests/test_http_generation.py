@@ -33,6 +33,7 @@ from maze import ConstraintIR, GenerationOptions, Intent, MazeConfig, Orchestrat
 from maze.backends.http.limits import Limits
 from maze.config import ModalConfig
 from maze.errors import CancelledError, RequestRejectedError, TimedOutError, TruncatedError
+from maze.types import PromptForm
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 
@@ -231,7 +232,8 @@ def test_what_was_told_of_tokens_stays_in_the_record_of_a_generation_that_failed
     with FaultServer(*questions, stream(*events)) as server:
         config = MazeConfig(modal=ModalConfig(endpoints=(server.url,), dialect=dialect))
         with Orchestrator(config) as maze:
-            result = maze.generate(Intent("x"), [ConstraintIR(regex_patterns=("^redder$",))])
+            as_it_stands = GenerationOptions(prompt_form=PromptForm.RAW)
+            result = maze.generate(Intent("x"), [ConstraintIR(regex_patterns=("^redder$",))], as_it_stands)
     assert not result.success
     assert result.code.startswith("re")
     assert (result.metadata.tokens_generated, result.metadata.prompt_tokens) == counts

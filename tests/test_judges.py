@@ -12,6 +12,7 @@ from benchmarks.grammar_judges import braid_judge, gbnf_judge, lark_judge, synta
 from benchmarks.judged_generations import sets
 from benchmarks.judges import Judge, pattern_judge, python_pattern, readings, schema_judge
 from maze.grammar import compile_constraints
+from maze.types import Handling
 
 SUM = 'root ::= term ([-+] term){0,2} # a sum\nterm ::= "0" | [1-9] [0-9]*\n'
 LARK = '%llguidance {}\nstart: NAME ("," NAME)* ";"\nNAME: /[a-z]+/\n%ignore / /\n'
@@ -93,7 +94,10 @@ def test_there_are_sets_of_all_kinds_and_each_is_judged_and_can_be_compiled() ->
     assert kinds.total() >= 50
     assert kinds.keys() == {
         "schema", "real schema", "union", "pattern", "GBNF", "Lark", "Braid", "language", "token mask", "pair",
+        "checked",
     }  # fmt: skip
     for each in made:
         assert each.judges, each.name
-        compile_constraints(each.constraints, each.intent.language)
+        compiled = compile_constraints(each.constraints, each.intent.language)
+        if each.kind == "checked":
+            assert Handling.CHECKED in {part.handling for part in compiled.parts}, each.name

@@ -89,7 +89,7 @@ def test_a_result_that_satisfies_its_constraints_succeeds_and_says_how_it_came_t
     assert set(provenance.versions) == {"libmaze", "llguidance", "python"}
     assert provenance.engine == {"version": "1"}
     (request,) = backend.requests
-    assert request.prompt == "a number\n\nLanguage: python\nFile: n.py"
+    assert request.prompt.text == "a number\n\nLanguage: python\nFile: n.py"
     assert request.grammar is not None
     assert request.grammar.rules.startswith("start: ")
     assert (request.max_tokens, request.temperature, request.top_p) == (9, 0.7, 1.0)
@@ -100,7 +100,7 @@ def test_a_result_that_satisfies_its_constraints_succeeds_and_says_how_it_came_t
 def test_the_prompt_goes_before_the_raw_input() -> None:
     backend = ScriptedBackend(["x"])
     orchestrator(backend).generate(Intent("raw", prompt="made from it"))
-    assert backend.requests[0].prompt == "made from it"
+    assert backend.requests[0].prompt.text == "made from it"
 
 
 def test_the_same_constraints_are_compiled_once() -> None:
@@ -133,9 +133,10 @@ def test_a_text_cut_off_before_it_satisfies_its_constraints_says_what_to_raise_a
     assert "raise max_tokens (it was 2)" in result.error
 
 
-def test_a_text_cut_off_that_satisfies_its_constraints_all_the_same_is_a_success() -> None:
+def test_a_text_cut_off_that_satisfies_its_constraints_as_it_stands_is_none_the_less_cut_off() -> None:
     result = orchestrator(ScriptedBackend(["12"], FINISHED_LENGTH)).generate(INTENT, [DIGITS])
-    assert result.success
+    assert (result.status, result.code, result.metadata.cut) == (Status.TRUNCATED, "12", True)
+    assert "it satisfies the constraints as it stands" in str(result.error)
     assert result.metadata.finish_reason == FINISHED_LENGTH
 
 
@@ -286,8 +287,8 @@ def test_a_time_beyond_all_locks_is_taken() -> None:
 
 def test_a_batch_gives_every_intent_its_own_result() -> None:
     def refuse_odd(request: Request) -> None:
-        if int(request.prompt) % 2:
-            raise EngineUnavailableError(f"not {request.prompt}")
+        if int(request.prompt.text) % 2:
+            raise EngineUnavailableError(f"not {request.prompt.text}")
 
     count = MAX_CONCURRENT_BATCH + 5
     backend = ScriptedBackend([refuse_odd, "1"])

@@ -8,11 +8,12 @@ from http_calls import ask, backend_for, generate
 from test_detect import VLLM_MODELS, VLLM_TEXT
 from test_dialects import LLAMA, models
 
-from maze import Intent, Orchestrator
+from maze import GenerationOptions, Intent, Orchestrator
 from maze.backends.base import Cancellation, Deadline
 from maze.backends.http.limits import Call
 from maze.backends.http.route import Route
 from maze.config import ModalConfig, config_from_environment
+from maze.types import PromptForm
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 
@@ -38,7 +39,7 @@ def test_an_address_may_end_in_v1_as_openai_compatible_services_give_it(address:
     with FaultServer(play) as server:
         config = config_from_environment({"MODAL_ENDPOINT": server.url + address})
         with Orchestrator(config) as maze:
-            result = maze.generate(Intent("x"))
+            result = maze.generate(Intent("x"), options=GenerationOptions(prompt_form=PromptForm.RAW))
             names = maze.models()
             health = maze.health()
     assert (result.code, names, health.ready) == ("hi", ("a/model",), True)

@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import httpx
@@ -21,9 +22,10 @@ from maze.engine import EmbeddedEngine
 from maze.errors import ConstraintViolatedError, EngineUnavailableError, MazeError, Status, TruncatedError
 from maze.orchestrator import Orchestrator
 from maze.service.connections import ClientConnection
-from maze.service.refusal import HTTP_STATUS, RETRYABLE
+from maze.service.contract import RequestLimits, read_request
+from maze.service.refusal import HTTP_STATUS, RETRYABLE, Refusal
 from maze.service.settings import ServiceSettings
-from maze.types import ConstraintIR, Intent
+from maze.types import ConstraintIR, GenerationOptions, Intent, Message, PromptForm, Role, WhenCutOff
 
 KEY = "a-key"
 BEARER = {"Authorization": f"Bearer {KEY}"}
@@ -47,7 +49,10 @@ def test_an_answer_has_the_fields_of_the_contract() -> None:
     answer = response.json()
     stats = answer.pop("stats")
     assert answer.pop("generation_time_ms") == stats["total_time_ms"]
+    (attempt,) = answer.pop("attempts")
+    assert (attempt["tokens_generated"], attempt["finish_reason"], attempt["violations"]) == (2, "stop", [])
     assert answer == {
+        "status": "MAZE_OK",
         "generated_text": '{"n":1}',
         "tokens_generated": 2,
         "prompt_tokens": 3,
@@ -57,6 +62,11 @@ def test_an_answer_has_the_fields_of_the_contract() -> None:
         "constraint_satisfied": True,
         "constraint_error": None,
         "request_id": "r-1",
+        "cut": False,
+        "completed_from": None,
+        "reasoning": None,
+        "reasoning_tokens": None,
+        "logprobs": None,
     }
     assert stats["constraint_checks"] is None
     assert stats["avg_constraint_check_us"] is None
@@ -79,9 +89,49 @@ def test_the_engine_gets_every_option_as_it_was_given() -> None:
         }
         assert post(service, body).status_code == 200
     (request,) = backend.requests
-    assert (request.prompt, request.max_tokens, request.temperature) == ("p", 5, 1.0)
+    assert (request.prompt.text, request.max_tokens, request.temperature) == ("p", 5, 1.0)
     assert (request.top_p, request.top_k, request.seed, request.stop) == (0.5, 3, 7, ("END",))
     assert (request.model, request.request_id, request.grammar, request.token_mask) == ("a-model", "r", None, None)
+
+
+def test_a_request_may_have_every_option_of_the_library() -> None:
+    options: dict[str, Any] = {
+        "max_tokens": 5,
+        "temperature": 0.5,
+        "top_p": 0.5,
+        "top_k": 3,
+        "seed": 7,
+        "model": "a-model",
+        "system": "Be brief.",
+        "continue_from": "{",
+        "describe_constraints": False,
+        "reasoning_tokens": 0,
+        "max_attempts": 2,
+        "top_logprobs": 3,
+    }
+    choices = {"prompt_form": "raw", "when_cut_off": "complete"}
+    said = [{"role": "user", "text": "a"}, {"role": "assistant", "text": "b"}]
+    body = json.dumps({"prompt": "p", "stop_sequences": ["END"], "messages": said, **options, **choices}).encode()
+    read = read_request(body, "r", RequestLimits(max_prompt_bytes=100, max_tokens=10, default_max_tokens=10)).options
+    assert read == GenerationOptions(
+        **options,
+        stop=("END",),
+        messages=(Message(Role.USER, "a"), Message(Role.ASSISTANT, "b")),
+        prompt_form=PromptForm.RAW,
+        when_cut_off=WhenCutOff.COMPLETE,
+    )
+    left = {field.name for field in fields(GenerationOptions) if getattr(read, field.name) == field.default}
+    assert left == {"timeout_ms", "on_unenforceable"}, "the service has its own time, and reports nothing unenforced"
+
+
+@pytest.mark.parametrize("field", ["system", "continue_from", "messages"])
+def test_all_that_the_model_reads_counts_for_the_longest_prompt(field: str) -> None:
+    text = "x" * 70
+    value = [{"role": "user", "text": text}] if field == "messages" else text
+    limits = RequestLimits(max_prompt_bytes=100, max_tokens=10, default_max_tokens=10)
+    with pytest.raises(Refusal, match="together are longer than 100 bytes") as refused:
+        read_request(json.dumps({"prompt": "p" * 31, field: value}).encode(), "r", limits)
+    assert refused.value.code == "limit_exceeded"
 
 
 def test_the_language_of_a_request_is_told_to_the_model_as_the_library_does() -> None:
@@ -89,7 +139,7 @@ def test_the_language_of_a_request_is_told_to_the_model_as_the_library_does() ->
     with running_service(backend) as service:
         assert post(service, {"prompt": "p", "context": {"language": "python"}}).status_code == 200
     Orchestrator(MazeConfig(), backend=backend).generate(Intent("p", language="python"))
-    served, called = (request.prompt for request in backend.requests)
+    served, called = (request.prompt.text for request in backend.requests)
     assert served == called == "p\n\nLanguage: python"
 
 
@@ -181,6 +231,25 @@ def test_a_text_cut_off_says_so() -> None:
         ({"prompt": " \n"}, "prompt", "prompt is empty"),
         ({"model": ""}, "model", "name of a model"),
         ({"model": "other"}, "model", "no model 'other'; there are: a-model"),
+        ({"system": 1}, "system", "system is of type int; give text"),
+        ({"continue_from": ["a"]}, "continue_from", "continue_from is of type list; give text"),
+        ({"messages": {}}, "messages", "must be an array"),
+        ({"messages": ["a"]}, "messages[0]", "must be an object with role and text"),
+        ({"messages": [{"role": "user"}]}, "messages[0].text", "must be a text"),
+        ({"messages": [{"role": "system", "text": "a"}]}, "messages[0].role", "must be one of user, assistant"),
+        (
+            {"messages": [{"role": "user", "text": "a", "name": "b"}]},
+            "messages[0].name",
+            "is unknown; a message has role and text",
+        ),
+        ({"prompt_form": "cooked"}, "prompt_form", "must be one of chat, raw"),
+        ({"prompt_form": ["raw"]}, "prompt_form", "must be one of chat, raw"),
+        ({"when_cut_off": 1}, "when_cut_off", "must be one of error, accept, complete"),
+        ({"describe_constraints": "yes"}, "describe_constraints", "give True, False or None"),
+        ({"reasoning_tokens": -1}, "reasoning_tokens", "between 0 and"),
+        ({"reasoning_tokens": 8193}, "reasoning_tokens", "between 0 and 8192"),
+        ({"max_attempts": 0}, "max_attempts", "between 1 and 100"),
+        ({"top_logprobs": 21}, "top_logprobs", "between 0 and 20"),
         ({"context": "x"}, "context", "must be an object"),
         ({"context": {"language": 1}}, "context.language", "must be a text"),
         ({"request_id": "a b"}, "request_id", "visible ASCII"),

@@ -31,7 +31,7 @@ def test_who_finds_slot_and_queue_full_is_told_to_come_again() -> None:
         assert 1 <= int(refused.headers["Retry-After"]) <= 60
         gate.opened.set()
         assert [running.result().status_code, waiting.result().status_code] == [200, 200]
-    assert [request.prompt for request in backend.requests] == ["1", "2"]
+    assert [request.prompt.text for request in backend.requests] == ["1", "2"]
 
 
 def test_no_more_generations_run_at_once_than_there_are_slots() -> None:
@@ -54,7 +54,7 @@ def test_waiting_in_the_queue_counts_towards_the_time_of_a_request() -> None:
         assert reached(gate.entered)
         response = post(service, {"prompt": "2"})
         assert (response.status_code, response.json()["error"]["code"]) == (504, "timed_out")
-        assert [request.prompt for request in backend.requests] == ["1"]
+        assert [request.prompt.text for request in backend.requests] == ["1"]
 
 
 @pytest.mark.parametrize("path", ["/generate", "/generate/stream"])
@@ -103,7 +103,7 @@ def test_a_client_that_leaves_the_queue_is_never_generated_for() -> None:
         gate.opened.set()
         assert running.result().status_code == 200
         assert post(service, {"prompt": "3"}).status_code == 200
-    assert [request.prompt for request in backend.requests] == ["1", "3"]
+    assert [request.prompt.text for request in backend.requests] == ["1", "3"]
 
 
 def test_a_service_that_stops_finishes_what_it_began_and_refuses_what_is_new() -> None:

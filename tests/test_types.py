@@ -47,7 +47,7 @@ from maze.types import (
         ("seed", -1, "seed is -1; it must be a whole number between 0 and 4294967295"),
         ("seed", 2**32, "seed is 4294967296; it must be"),
         ("seed", True, "seed is of type bool; it must be a whole number"),
-        ("reasoning_tokens", -1, "reasoning_tokens is -1; it must be a whole number between 0 and 4294967295"),
+        ("reasoning_tokens", -1, "reasoning_tokens is -1; it must be a whole number between 0 and 2147483647"),
         ("max_attempts", 0, "max_attempts is 0; it must be a whole number between 1 and 100"),
         ("top_logprobs", 21, "top_logprobs is 21; it must be a whole number between 0 and 20"),
         ("when_cut_off", "accept", "when_cut_off is of type str; give one of WhenCutOff"),

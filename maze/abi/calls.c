@@ -32,8 +32,11 @@ HOLDS_AT(GenerationResultFFI, success, 8);
 HOLDS_AT(GenerationResultFFI, error, 16);
 HOLDS_AT(GenerationResultFFI, tokens_generated, 24);
 HOLDS_AT(GenerationResultFFI, generation_time_ms, 32);
-_Static_assert(sizeof(MazeOptionsFFI) == 72, "MazeOptionsFFI");
-_Static_assert(sizeof(MazeConfigFFI) == 80, "MazeConfigFFI");
+_Static_assert(sizeof(MazeMessageFFI) == 16, "MazeMessageFFI");
+HOLDS_AT(MazeMessageFFI, role, 0);
+HOLDS_AT(MazeMessageFFI, text, 8);
+_Static_assert(sizeof(MazeOptionsFFI) == 128, "MazeOptionsFFI");
+_Static_assert(sizeof(MazeConfigFFI) == 88, "MazeConfigFFI");
 _Static_assert(sizeof(MazeCacheStatsFFI) == 48, "MazeCacheStatsFFI");
 
 /* ------------------------------------------------------------------------------------------- without Python */

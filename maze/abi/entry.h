@@ -27,9 +27,11 @@ int entry_log_misuse(const char *message);
 /* Written in C, called from entry.py. */
 /* c begin */
 
-/* A new result with copies of the texts; `error` is NULL on success. Never NULL. */
+/* A new result with copies of the texts; `error` is NULL on success, `finish_reason` "" where there is none. Never
+   NULL. */
 GenerationResultFFI *host_new_result(int status, const char *code, size_t code_len, const char *error, size_t error_len,
-                                     const char *json, size_t json_len, size_t tokens_generated);
+                                     const char *json, size_t json_len, const char *finish_reason,
+                                     size_t tokens_generated);
 
 /* Whether maze_set_log_callback() has set one. */
 bool host_has_log_callback(void);

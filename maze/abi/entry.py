@@ -15,16 +15,16 @@ from typing import Any
 
 from maze.abi.library import Ffi, Lib, Pointer
 from maze.abi.read import Reader, decode_constraints
-from maze.abi.write import Writer, c_text, encode
-from maze.check.validation import validation_error
-from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environment
+from maze.abi.write import Writer, c_text
+from maze.config import ENVIRONMENT_VARIABLES, PROXY_VARIABLES, MazeConfig, config_from_environment
 from maze.errors import ConfigurationError, Status
-from maze.grammar.llguidance import engine_text
 from maze.log import set_sink
 from maze.memory import Ledger, memory_for, set_ledger
 from maze.orchestrator import Orchestrator
+from maze.outcome import validation_error
+from maze.report import encode, grammar_text, report_call, report_health, report_validation
 from maze.threads import favour_quick_calls
-from maze.types import Intent
+from maze.types import GenerationOptions, Intent
 
 _log = logging.getLogger(__name__)
 
@@ -82,9 +82,11 @@ def _guarded(function: Callable[..., Any], on_error: Callable[[BaseException], o
     return guarded
 
 
-def _copies_of(intent: Intent) -> int:
-    """Bytes that the texts of an intent take on their way into the request and the provenance."""
-    return COPIES * sum(len(text) for text in (intent.raw_input, intent.prompt) if text is not None)
+def _copies_of(intent: Intent, options: GenerationOptions) -> int:
+    """Bytes that the texts of an intent and its options take on their way into the request and the provenance."""
+    said = (message.text for message in options.messages)
+    texts = (intent.raw_input, intent.prompt, options.system, options.continue_from, *said)
+    return COPIES * sum(len(text) for text in texts if text is not None)
 
 
 def _say_nothing(*_: object) -> None:
@@ -117,12 +119,12 @@ class _Library:
     ) -> Pointer:
         read = self.read
         key = read.constraints_key(constraints, constraints_len)
-        wanted = read.intent(intent)
-        with memory_for(_copies_of(wanted)):
+        wanted, how = read.intent(intent), read.options(options)
+        with memory_for(_copies_of(wanted, how)):
             result = self._running().generate(
                 wanted,
                 lambda: decode_constraints(key),
-                read.options(options),
+                how,
                 on_text=self._text_sink(callback, user_data) if callback else None,
                 constraints_key=key,
             )
@@ -148,10 +150,11 @@ class _Library:
             read = self.read
             key = read.constraints_key(constraints, constraints_len)
             wanted = read.intents(intents, intents_len)
+            how = read.options(options)
             readable = [intent for intent in wanted if isinstance(intent, Intent)]
-            with memory_for(sum(map(_copies_of, readable))):
+            with memory_for(sum(_copies_of(intent, how) for intent in readable)):
                 generated = self._running().generate_batch(
-                    readable, lambda: decode_constraints(key), read.options(options), constraints_key=key
+                    readable, lambda: decode_constraints(key), how, constraints_key=key
                 )
             rest, write = iter(generated), self.write
             for index, intent in enumerate(wanted):
@@ -176,8 +179,7 @@ class _Library:
             read.on_unenforceable(options),
             constraints_key=key,
         )
-        grammar = "" if compiled.grammar is None else engine_text(compiled.grammar)
-        return self.write.result(Status.OK, code=grammar, report=compiled.report_json)
+        return self.write.result(Status.OK, code=grammar_text(compiled) or "", report=compiled.report_json)
 
     def validate(
         self,
@@ -201,7 +203,7 @@ class _Library:
         return self.write.result(
             failure.status if failure else Status.OK,
             error=str(failure) if failure else None,
-            report=encode(validation),
+            report=encode(report_validation(validation)),
         )
 
     def cache_stats(self, stats: Pointer) -> int:
@@ -216,19 +218,12 @@ class _Library:
 
     def health_check(self) -> Pointer:
         health = self._running().health()
-        report = encode(health)
-        if health.ready:
-            return self.write.result(Status.OK, report=report)
-        details = "; ".join(
-            f"{endpoint.get('endpoint', health.backend)}: {endpoint.get('detail', 'not ready')}"
-            for endpoint in health.endpoints
-            if not endpoint.get("ready")
-        )
-        error = f"the engine is not ready: {details or health.backend}"
-        return self.write.result(Status.ENGINE_UNAVAILABLE, error=error, report=report)
+        report = report_health(health)
+        status = Status.OK if health.ready else Status.ENGINE_UNAVAILABLE
+        return self.write.result(status, error=report["error"], report=encode(report))
 
     def list_models(self) -> Pointer:
-        return self.write.result(Status.OK, report=encode({"models": self._running().models()}))
+        return self.write.result(Status.OK, report=encode(report_call(Status.OK, models=self._running().models())))
 
     # ------------------------------------------------------------------------------------------ life
 
@@ -262,7 +257,8 @@ class _Library:
 
     def _environment(self) -> dict[str, str]:
         """What the host's environment says now; os.environ is a copy from the start of Python."""
-        values = {name: self._lib.host_environment(name.encode()) for name in ENVIRONMENT_VARIABLES}
+        names = (*ENVIRONMENT_VARIABLES, *PROXY_VARIABLES)
+        values = {name: self._lib.host_environment(name.encode()) for name in names}
         return {name: os.fsdecode(self._ffi.string(value)) for name, value in values.items() if value}
 
     def shutdown(self) -> int:

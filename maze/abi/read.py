@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from array import array
 from contextlib import AbstractContextManager
+from enum import StrEnum
+from typing import TypeVar
 
 from maze.abi.library import Ffi, Lib, Pointer
 from maze.config import (
@@ -18,10 +20,20 @@ from maze.config import (
     MazeConfig,
     read_config,
 )
-from maze.errors import InvalidArgumentError, LimitExceededError, MazeError
+from maze.errors import ConfigurationError, InvalidArgumentError, LimitExceededError, MazeError
 from maze.memory import is_limited, memory_for
 from maze.ranges import MAX_STOP_TEXTS
-from maze.types import ConstraintIR, GenerationOptions, Intent, OnUnenforceable, TokenMaskRules
+from maze.types import (
+    ConstraintIR,
+    GenerationOptions,
+    Intent,
+    Message,
+    OnUnenforceable,
+    PromptForm,
+    Role,
+    TokenMaskRules,
+    WhenCutOff,
+)
 
 ConstraintKey = tuple[int, bytes | None, bytes | None, tuple[bytes, ...], bytes, bytes, bytes]
 """priority, json_schema, grammar, regex_patterns, allowed tokens, forbidden tokens, name: as they lay in memory."""
@@ -30,6 +42,13 @@ READING_FACTOR = 6
 """Bytes taken for each byte of a text: a copy, and up to 4 for each character."""
 _UINT32 = "I"
 """Type code of a token id in an array."""
+
+_Choice = TypeVar("_Choice", bound="StrEnum | None")
+_ROLES = tuple(Role)
+_ON_UNENFORCEABLE = tuple(OnUnenforceable)
+_WHEN_CUT_OFF = tuple(WhenCutOff)
+_PROMPT_FORMS = (None, *PromptForm)
+"""The choices of an enum of include/maze.h by their number there."""
 
 
 def decode_text(raw: bytes, path: str) -> str:
@@ -40,6 +59,19 @@ def decode_text(raw: bytes, path: str) -> str:
         raise InvalidArgumentError(
             f"{path}: invalid UTF-8 at byte {error.start} (0x{raw[error.start]:02x}); encode the text as UTF-8"
         ) from None
+
+
+def _chosen(
+    choices: tuple[_Choice, ...],
+    number: int,
+    path: str,
+    enum: str,
+    wrong: type[MazeError] = InvalidArgumentError,
+) -> _Choice:
+    """The choice that has the number in C."""
+    if number >= len(choices):
+        raise wrong(f"{path} is {number}; give one of {enum}")
+    return choices[number]
 
 
 def decode_constraints(key: tuple[ConstraintKey, ...]) -> tuple[ConstraintIR, ...]:
@@ -222,10 +254,7 @@ class Reader:
         """Read the one option that counts for compiling and checking."""
         if options == self._null:
             return OnUnenforceable.ERROR
-        value = options.on_unenforceable
-        if value > 1:
-            raise InvalidArgumentError(f"options.on_unenforceable is {value}; give one of MazeUnenforceable")
-        return OnUnenforceable.REPORT if value else OnUnenforceable.ERROR
+        return _chosen(_ON_UNENFORCEABLE, options.on_unenforceable, "options.on_unenforceable", "MazeUnenforceable")
 
     def options(self, options: Pointer) -> GenerationOptions:
         """Read the options of a generation; NULL is MAZE_OPTIONS_INIT."""
@@ -234,6 +263,12 @@ class Reader:
         on_unenforceable = self.on_unenforceable(options)
         model = self.text(options.model, "options.model") or None
         stop = self._stop(options.stop, options.stop_len)
+        prompt_form = _chosen(_PROMPT_FORMS, options.prompt_form, "options.prompt_form", "MazePromptForm")
+        when_cut_off = _chosen(_WHEN_CUT_OFF, options.when_cut_off, "options.when_cut_off", "MazeWhenCutOff")
+        system = self.text(options.system, "options.system")
+        messages = self._messages(options.messages, options.messages_len)
+        continue_from = self.text(options.continue_from, "options.continue_from") or ""
+        describe = options.describe_constraints
         try:
             # What stands for "not set" is 0 in some fields and below 0 in others: see MAZE_OPTIONS_INIT.
             return GenerationOptions(
@@ -246,6 +281,15 @@ class Reader:
                 model=model,
                 stop=stop,
                 on_unenforceable=on_unenforceable,
+                prompt_form=prompt_form,
+                system=system,
+                messages=messages,
+                continue_from=continue_from,
+                describe_constraints=None if describe < 0 else bool(describe),
+                reasoning_tokens=None if options.reasoning_tokens < 0 else options.reasoning_tokens,
+                max_attempts=options.max_attempts or None,
+                when_cut_off=when_cut_off,
+                top_logprobs=None if options.top_logprobs < 0 else options.top_logprobs,
             )
         except InvalidArgumentError as error:
             if not any(self._ffi.buffer(options)[self._ffi.sizeof("size_t") :]):
@@ -265,6 +309,18 @@ class Reader:
         texts = self._texts(stop, length, "options.stop")
         return tuple(decode_text(text, f"options.stop[{index}]") for index, text in enumerate(texts))
 
+    def _messages(self, messages: Pointer, length: int) -> tuple[Message, ...]:
+        if length == 0:
+            return ()
+        self._check_array(messages, length, "options.messages")
+        return tuple([self._message(messages[index], f"options.messages[{index}]") for index in range(length)])
+
+    def _message(self, message: Pointer, path: str) -> Message:
+        text = self.text(message.text, f"{path}.text")
+        if text is None:
+            raise InvalidArgumentError(f"{path}.text is NULL; give what was said")
+        return Message(_chosen(_ROLES, message.role, f"{path}.role", "MazeRole"), text)
+
     # ------------------------------------------------------------------------------------------ configuration
 
     def config(self, config: Pointer, environment: dict[str, str]) -> MazeConfig:
@@ -273,6 +329,8 @@ class Reader:
             field: self.text(getattr(config, field), f"config.{field}")
             for field in ("endpoint", "api_key", "model", "local_model", "dialect", "log_filter")
         }
+        number, enum = config.prompt_form, "MazePromptForm"
+        texts["prompt_form"] = _chosen(_PROMPT_FORMS, number, "config.prompt_form", enum, ConfigurationError)
         return read_config(
             {field: text for field, text in texts.items() if text is not None},
             environment,
@@ -280,6 +338,7 @@ class Reader:
             temperature=DEFAULT_TEMPERATURE if config.temperature < 0 else config.temperature,
             enable_cache=config.enable_cache != 0,
             cache_size_limit=config.cache_size_limit or DEFAULT_CACHE_SIZE_LIMIT,
+            max_attempts=config.max_attempts or None,
             timeout_secs=config.timeout_secs or DEFAULT_TIMEOUT_SECS,
         )
 

@@ -6,24 +6,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* In one block with code, error and json behind it, freed at once; the handle outlives it. */
+/* In one block with code, error, json and finish reason behind it, freed at once; the handle outlives it. */
 struct Contents {
     MazeStatus status;
     const char *json;
+    const char *finish_reason;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of all handles */
 
-static Handle out_of_memory = {
-    .shown = {.code = "", .error = "libmaze: out of memory; free results with maze_free_result()"},
-    .contents = &(Contents){.status = MAZE_OUT_OF_MEMORY, .json = "{\"status\":\"MAZE_OUT_OF_MEMORY\"}"},
-};
-static Handle forked = {
-    .shown = {.code = "",
-              .error = "libmaze: this process was forked after libmaze had started, or shares the memory of its "
-                       "parent (vfork), and cannot use it; call exec() first, or fork before the first call"},
-    .contents = &(Contents){.status = MAZE_FORKED, .json = "{\"status\":\"MAZE_FORKED\"}"},
-};
+/* A failure whose error and report need no memory. */
+#define FAILURE(name, text)                                                                                            \
+    {                                                                                                                  \
+        .shown = {.code = "", .error = "libmaze: " text},                                                              \
+        .contents = &(Contents){.status = name,                                                                        \
+                                .json = "{\"status\":\"" #name "\",\"success\":false,\"error\":\"" text "\"}",           \
+                                .finish_reason = ""},                                                                  \
+    }
+
+static Handle out_of_memory = FAILURE(MAZE_OUT_OF_MEMORY, "out of memory; free results with maze_free_result()");
+static Handle forked = FAILURE(MAZE_FORKED, "this process was forked after libmaze had started, or shares the memory "
+                                            "of its parent (vfork), and cannot use it; call exec() first, or fork "
+                                            "before the first call");
 
 static bool is_static(const GenerationResultFFI *shown)
 {
@@ -41,9 +45,11 @@ static char *put_text(char **place, const char *text, size_t len)
 }
 
 GenerationResultFFI *host_new_result(int status, const char *code, size_t code_len, const char *error, size_t error_len,
-                                     const char *json, size_t json_len, size_t tokens_generated)
+                                     const char *json, size_t json_len, const char *finish_reason,
+                                     size_t tokens_generated)
 {
-    Contents *contents = malloc(sizeof *contents + code_len + error_len + json_len + 3);
+    size_t finish_reason_len = strlen(finish_reason);
+    Contents *contents = malloc(sizeof *contents + code_len + error_len + json_len + finish_reason_len + 4);
     if (contents == NULL)
         return &out_of_memory.shown;
     char *place = (char *)(contents + 1);
@@ -56,6 +62,7 @@ GenerationResultFFI *host_new_result(int status, const char *code, size_t code_l
         .generation_time_ms = 0, /* see result_took() */
     };
     contents->json = put_text(&place, json, json_len);
+    contents->finish_reason = put_text(&place, finish_reason, finish_reason_len);
 
     LockHost host = lock_take(&lock);
     Handle *handle = handle_new();
@@ -73,19 +80,49 @@ GenerationResultFFI *result_forked(void)
     return &forked.shown;
 }
 
+static char *put_bytes(char *place, const char *text)
+{
+    size_t len = strlen(text);
+    return (char *)memcpy(place, text, len) + len;
+}
+
+/* The text as it stands in a JSON string: up to 6 bytes for each of its own. */
+static char *put_json_text(char *place, const char *text)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (; *text != '\0'; text++) {
+        unsigned char byte = (unsigned char)*text;
+        if (byte < 0x20) {
+            place = put_bytes(place, "\\u00");
+            *place++ = digits[byte >> 4];
+            *place++ = digits[byte & 0x0f];
+            continue;
+        }
+        if (byte == '"' || byte == '\\')
+            *place++ = '\\';
+        *place++ = *text;
+    }
+    return place;
+}
+
 GenerationResultFFI *result_of_problem(const EmbedProblem *problem)
 {
     if (problem->status == MAZE_FORKED)
         return result_forked();
-    char json[64];
-    const char *name = maze_status_name(problem->status);
-    size_t name_len = strlen(name);
-    char *place = json;
-    place = (char *)memcpy(place, "{\"status\":\"", 11) + 11;
-    place = (char *)memcpy(place, name, name_len) + name_len;
-    place = (char *)memcpy(place, "\"}", 2) + 2;
-    return host_new_result((int)problem->status, "", 0, problem->text, strlen(problem->text), json,
-                           (size_t)(place - json), 0);
+    static const char prefix[] = "libmaze: ", before[] = "{\"status\":\"", between[] = "\",\"success\":false,\"error\":\"";
+    const char *text = problem->text, *name = maze_status_name(problem->status);
+    /* Not on the stack, which may be small. */
+    char *json = malloc(sizeof before + strlen(name) + sizeof between + 6 * strlen(text) + sizeof "\"}");
+    if (json == NULL)
+        return &out_of_memory.shown;
+    if (strncmp(text, prefix, sizeof prefix - 1) == 0)
+        text += sizeof prefix - 1;
+    char *end = put_bytes(put_bytes(put_bytes(json, before), name), between);
+    end = put_bytes(put_json_text(end, text), "\"}");
+    GenerationResultFFI *result = host_new_result((int)problem->status, "", 0, problem->text, strlen(problem->text),
+                                                  json, (size_t)(end - json), "", 0);
+    free(json);
+    return result;
 }
 
 void result_took(GenerationResultFFI *result, uint64_t ms)
@@ -94,7 +131,7 @@ void result_took(GenerationResultFFI *result, uint64_t ms)
         result->generation_time_ms = ms;
 }
 
-/* Status and json of a result, where the texts stay until it is freed; false if it is none. */
+/* Status, json and finish reason of a result, where the texts stay until it is freed; false if it is none. */
 static bool look_up(const GenerationResultFFI *shown, Contents *found)
 {
     if (is_static(shown)) {
@@ -123,6 +160,12 @@ const char *maze_result_json(const GenerationResultFFI *result)
 {
     Contents found;
     return look_up(result, &found) ? found.json : "{}";
+}
+
+const char *maze_result_finish_reason(const GenerationResultFFI *result)
+{
+    Contents found;
+    return look_up(result, &found) ? found.finish_reason : "";
 }
 
 static void log_misuse(void *message)

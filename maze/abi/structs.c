@@ -2,8 +2,8 @@
  * Structs that may grow: how struct_size is understood, for all of them. See "ABI" in include/maze.h.
  *
  * To add a field: append it to the struct in maze.h, without padding before or after it; its default to the struct's
- * MAZE_..._INIT; then follow the compiler and the tests. After a release, maze_options_init() of its version must go on
- * writing its own size for the hosts that were linked with it: give the larger one a new symbol version in libmaze.map.
+ * MAZE_..._INIT; then follow the compiler and the tests. Hosts that were linked with an earlier maze_options_init() have
+ * a struct of its size: that one stays as it was, and the larger one gets a new symbol version in libmaze.map.
  */
 #include "structs.h"
 
@@ -57,6 +57,30 @@ void maze_config_init(MazeConfigFFI *config)
 {
     if (config != NULL)
         *config = (MazeConfigFFI)MAZE_CONFIG_INIT;
+}
+
+/* The same for hosts with the header that had the first fields alone: theirs is the symbol version MAZE_1. */
+#define FOR_HOSTS_OF(version, name, symbol)                                                                            \
+    __asm__(".symver " #symbol ", " #name "@" #version);                                                               \
+    __attribute__((visibility("default"))) void symbol
+
+FOR_HOSTS_OF(MAZE_1, maze_options_init, structs_init_first_options)(MazeOptionsFFI *options);
+FOR_HOSTS_OF(MAZE_1, maze_config_init, structs_init_first_config)(MazeConfigFFI *config);
+
+void structs_init_first_options(MazeOptionsFFI *options)
+{
+    MazeOptionsFFI whole = MAZE_OPTIONS_INIT;
+    whole.struct_size = offsetof(MazeOptionsFFI, system);
+    if (options != NULL)
+        memcpy(options, &whole, whole.struct_size);
+}
+
+void structs_init_first_config(MazeConfigFFI *config)
+{
+    MazeConfigFFI whole = MAZE_CONFIG_INIT;
+    whole.struct_size = offsetof(MazeConfigFFI, prompt_form);
+    if (config != NULL)
+        memcpy(config, &whole, whole.struct_size);
 }
 
 bool structs_read_options(const MazeOptionsFFI *given, MazeOptionsFFI *options, EmbedProblem *problem)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from dataclasses import asdict, fields
+from dataclasses import fields, replace
 
 from maze.abi.library import Ffi, Lib, Pointer
 from maze.cache import CacheStats
 from maze.errors import MazeError, Status
-from maze.native_json import dumps
+from maze.report import encode, report_call, report_generation
 from maze.scarcity import shortage
 from maze.types import GenerationResult
 
 _log = logging.getLogger(__name__)
-
-_STATUS_JSON = {status: dumps({"status": f"MAZE_{status.name}"}) for status in Status}
 
 
 class Writer:
@@ -32,21 +29,15 @@ class Writer:
         code: str = "",
         error: str | None = None,
         report: bytes | None = None,
+        finish_reason: str = "",
         tokens_generated: int = 0,
     ) -> Pointer:
-        """Make the one result of a call. The only place that decides what a C string can hold."""
-        try:
-            raw_code = code.encode()
-            unfit = "U+0000" if b"\0" in raw_code else None
-        except UnicodeEncodeError as failure:
-            raw_code, unfit = code[: failure.start].encode(), f"a lone surrogate, U+{ord(code[failure.start]):04X}"
-        if unfit is not None:
-            raw_code = raw_code.partition(b"\0")[0]
-            if status is Status.OK:
-                status, report = Status.BAD_RESPONSE, None
-                error = f"the text holds {unfit} at byte {len(raw_code)}, which C cannot be given; it is cut off there"
+        """Make the one result of a call. `report` is that of `status` and `error` alone where it is missing."""
+        raw_code, problem = _as_c_string(code)
+        if problem is not None and status is Status.OK:
+            status, error, report = Status.BAD_RESPONSE, problem, None
         raw_error = self._null if error is None else c_text(f"libmaze: {error}")
-        raw_report = _STATUS_JSON[status] if report is None else report
+        raw_report = encode(report_call(status, error)) if report is None else report
         return self._lib.host_new_result(
             status,
             raw_code,
@@ -55,21 +46,21 @@ class Writer:
             0 if error is None else len(raw_error),
             raw_report,
             len(raw_report),
+            c_text(finish_reason),
             tokens_generated,
         )
 
     def generation(self, result: GenerationResult) -> Pointer:
-        report = {
-            "status": f"MAZE_{result.status.name}",
-            "provenance": result.provenance,
-            "validation": result.validation,
-            "metadata": result.metadata,
-        }
+        """Make the result of a generation, with its report; what C cannot be given is a failure of it."""
+        _, problem = _as_c_string(result.code)
+        if problem is not None and result.success:
+            result = replace(result, success=False, status=Status.BAD_RESPONSE, error=problem)
         return self.result(
             result.status,
             code=result.code,
             error=result.error,
-            report=encode(report),
+            report=encode(report_generation(result)),
+            finish_reason=result.metadata.finish_reason,
             tokens_generated=result.metadata.tokens_generated or 0,
         )
 
@@ -112,12 +103,18 @@ def _status_of(error: BaseException) -> Status:
             return Status.INTERNAL_ERROR
 
 
-def encode(value: object) -> bytes:
-    """Encode as JSON; texts with lone surrogates, which UTF-8 cannot hold, with escapes."""
+def _as_c_string(text: str) -> tuple[bytes, str | None]:
+    """What a C string can hold of a text, and what is wrong if that is not all. The only place that decides it."""
     try:
-        return dumps(value)
-    except TypeError:
-        return json.dumps(value, default=asdict).encode()
+        raw, whole = text.encode(), True
+    except UnicodeEncodeError as failure:
+        raw, whole = text[: failure.start].encode(), False
+        unfit = f"a lone surrogate, U+{ord(text[failure.start]):04X}"
+    if b"\0" in raw:
+        raw, whole, unfit = raw.partition(b"\0")[0], False, "U+0000"
+    if whole:
+        return raw, None
+    return raw, f"the text holds {unfit} at byte {len(raw)}, which C cannot be given; it is cut off there"
 
 
 def c_text(text: str) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from maze.errors import CancelledError, TimedOutError
-from maze.types import EngineGrammar, TokenMask
+from maze.types import EngineGrammar, Message, PromptForm, Role, TokenLogprob, TokenMask
 
 _LONGEST_SECS = threading.TIMEOUT_MAX / 2
 """A century or so: locks cannot be waited for longer."""
@@ -95,11 +95,47 @@ class Cancellation:
 
 
 @dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the model is asked, in the parts that each form of asking puts together."""
+
+    text: str
+    """What the user asks for in this turn."""
+    form: PromptForm = PromptForm.CHAT
+    system: str | None = None
+    messages: tuple[Message, ...] = ()
+    """Earlier turns, oldest first."""
+    demands: tuple[str, ...] = ()
+    """What the constraints demand, a line each, the most telling first; said in a chat."""
+
+    def turn(self) -> str:
+        """The user's turn in a chat."""
+        return "\n\n".join([self.text, "\n".join(self.demands)]) if self.demands else self.text
+
+    def conversation(self) -> list[dict[str, str]]:
+        """All turns as chat endpoints take them."""
+        turns = [*self.messages, Message(Role.USER, self.turn())]
+        system = [] if self.system is None else [{"role": "system", "content": self.system}]
+        return system + [{"role": turn.role.value, "content": turn.text} for turn in turns]
+
+    def raw(self) -> str:
+        """One text to be completed, for a model without a chat template or one that is to go without it."""
+        parts = [] if self.system is None else [self.system]
+        if self.messages:
+            turns = [*self.messages, Message(Role.USER, self.text)]
+            parts += [f"{turn.role.value.capitalize()}: {turn.text}" for turn in turns]
+            parts.append("Assistant: ")
+        else:
+            parts.append(self.text)
+        return "\n\n".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One generation as a backend sees it. Everything is explicit: engines' own defaults differ."""
 
-    prompt: str
+    prompt: Prompt
     grammar: EngineGrammar | None
+    """Of what the engine is to generate: of the text after `continue_from`, where that is given."""
     token_mask: TokenMask | None
     max_tokens: int
     temperature: float
@@ -113,6 +149,14 @@ class Request:
     request_id: str
     deadline: Deadline
     cancellation: Cancellation
+    continue_from: str = ""
+    """The answer begins with this text, and the model goes on from it."""
+    reasoning_tokens: int = 0
+    """Tokens that the model may think before the answer, outside the grammar; beside max_tokens."""
+    json_schemas: tuple[str, ...] = ()
+    """The JSON Schemas among the constraints, in the caller's order, for engines that take no grammar."""
+    top_logprobs: int | None = None
+    """Likeliest tokens to tell beside the log-probability of each token; None for no log-probabilities."""
 
     def raise_if_over(self, partial_text: str = "") -> None:
         """Raise if the call was cancelled or its deadline has passed."""
@@ -125,22 +169,39 @@ FINISHED_STOP = "stop"
 """The grammar was complete, a stop text came, or the model ended its answer."""
 FINISHED_LENGTH = "length"
 """max_tokens or the context was used up."""
+FINISHED_COMPLETED = "completed"
+"""It was cut off, and libmaze has appended the shortest ending."""
+FINISHED = (FINISHED_STOP, FINISHED_LENGTH, FINISHED_COMPLETED)
+"""How a text can end that is there as a whole."""
+FINISHED_CANCELLED = "cancelled"
+FINISHED_TIMED_OUT = "timed_out"
+FINISHED_ERROR = "error"
+"""The engine failed in any other way; the status of the call says how."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What an engine answered."""
+    """What an engine answered; of a generation that failed, as far as it is known."""
 
     text: str
+    """What it generated: without `continue_from` of the request, and without what it thought."""
     finish_reason: str
-    """FINISHED_STOP or FINISHED_LENGTH."""
-    tokens_generated: int
-    model: str
+    """FINISHED_STOP or FINISHED_LENGTH, and of a generation that failed one of the others."""
+    tokens_generated: int | None
+    model: str | None
     """The model that answered, as the engine calls it."""
     prompt_tokens: int | None = None
     first_token_ms: float | None = None
     engine: dict[str, Any] = field(default_factory=dict)
     """What the engine said of itself and of this call (version, endpoint, timings); goes into the provenance."""
+    reasoning: str | None = None
+    """What the model thought before the answer; None where it was not asked to."""
+    reasoning_tokens: int | None = None
+    """How many tokens of `tokens_generated` were that; None where the engine does not tell them apart."""
+    unenforced: str = ""
+    """Why the engine is not known to enforce what it was handed; empty if it does."""
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    """Of the tokens of `text`; None where they were not asked for, or the engine gives none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +221,17 @@ OnText = Callable[[str], bool | None]
 class Backend(Protocol):
     """An inference engine. Safe for use from many threads at once.
 
-    A backend never weakens a request: a grammar or mask that it cannot hand to its engine is an
-    UnsupportedConstraintError. It raises only errors of maze.errors, with the text that had arrived as `partial_text`.
+    A backend never weakens a request in silence: a grammar that its engine does not take, or not as a whole, is told by
+    `Completion.unenforced`, and a mask that it cannot hand over is an UnsupportedConstraintError. It raises only errors
+    of maze.errors, with the text that had arrived as `partial_text`.
     """
 
     name: str
     """How provenance calls it: "llama_cpp", "modal", "vllm", ..."""
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it is known to go on from a text (`continue_from`) under the grammar of what comes after it."""
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         """Generate until the text is finished, handing each piece to `on_text` once.

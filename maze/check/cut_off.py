@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from maze.check import Finding
-from maze.check.grammar_check import grammar_violation
+from maze.check.grammar_check import bytes_after, grammar_violation
 from maze.check.validation import TimeLimit, placed, validate
 from maze.errors import LimitExceededError, TimedOutError
 from maze.types import (
@@ -46,6 +46,11 @@ class Judgement:
     on, with the byte that does so. With Handling.ENFORCED it is of what the engine was given to enforce, and did not; a
     schema might then still be met, with its properties in an order that was not asked for. None where the text could go
     on, or where that cannot be told."""
+    could_go_on: bool = True
+    """Of a text that satisfies its constraints and may have been cut off: whether more text could have followed, as far
+    as that can be told."""
+    is_constrained: bool = True
+    """Whether the constraints say anything."""
 
 
 def judge(
@@ -54,8 +59,15 @@ def judge(
     """Check a text until `ends_at`, a time of time.monotonic(). Raises as validate() does."""
     time_limit = TimeLimit(ends_at)
     validation = validate(text, compiled, time_limit)
-    if not may_be_cut_off or validation.all_satisfied:
-        return Judgement(validation)
+    is_constrained = (
+        compiled.grammar is not None
+        or compiled.token_mask is not None
+        or any(part.handling is not Handling.VACUOUS for part in compiled.parts)
+    )
+    if not may_be_cut_off or not is_constrained:
+        return Judgement(validation, is_constrained=is_constrained)
+    if validation.all_satisfied:
+        return Judgement(validation, could_go_on=_could_go_on(text, compiled, time_limit))
     broken = [
         (part, outcome)
         for part, outcome in zip(compiled.parts, validation.outcomes, strict=True)
@@ -69,6 +81,37 @@ def judge(
     except (LimitExceededError, TimedOutError):
         hopeless = None
     return Judgement(validation, hopeless)
+
+
+_JSON_SPACE = frozenset(b" \t\n\r")
+
+
+def _could_go_on(text: bytes, compiled: CompiledConstraints, time_limit: TimeLimit) -> bool:
+    """Whether some text that satisfies all begins with `text`, which does, and has more; True where that is unknown.
+
+    Space behind a JSON value is nothing more.
+    """
+    following: list[frozenset[int]] = []
+    try:
+        if compiled.grammar is not None:
+            enforced = bytes_after(text, compiled.grammar, "the enforced grammar", time_limit.in_time)
+            if enforced is not None:
+                following.append(enforced)
+        for part in compiled.parts:
+            # What is enforced alone is the grammar of before, or this one in another spelling.
+            if part.handling is not Handling.CHECKED and following:
+                continue
+            if part.check_schema is not None:
+                json = bytes_after(text, _JSON, part.path, time_limit.in_time)
+                if json is not None:
+                    following.append(json - _JSON_SPACE)
+            elif part.check_grammar is not None:
+                checked = bytes_after(text, part.check_grammar, part.path, time_limit.in_time)
+                if checked is not None:
+                    following.append(checked)
+    except (LimitExceededError, TimedOutError):
+        return True
+    return not following or bool(frozenset.intersection(*following))
 
 
 _Broken = Sequence[tuple[ConstraintPart, ConstraintOutcome]]

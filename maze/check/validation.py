@@ -15,13 +15,7 @@ from maze.check import Finding
 from maze.check.explanation import MAX_FINDINGS
 from maze.check.grammar_check import grammar_violation
 from maze.check.json_check import JsonCheck
-from maze.errors import (
-    ConstraintViolatedError,
-    LimitExceededError,
-    MazeError,
-    TimedOutError,
-    UnsupportedConstraintError,
-)
+from maze.errors import LimitExceededError, TimedOutError
 from maze.types import (
     CompiledConstraints,
     ConstraintOutcome,
@@ -123,39 +117,6 @@ def placed(outcome: ConstraintOutcome, text: bytes, findings: Sequence[Finding])
         violations=tuple(violations),
         all_listed=len(findings) <= MAX_FINDINGS,
     )
-
-
-def validation_error(validation: ValidationResult) -> MazeError | None:
-    """The error of a text that is not known to satisfy all of its constraints; None if it does."""
-    if validation.all_satisfied:
-        return None
-    for outcome in validation.outcomes:
-        if outcome.satisfied is False:
-            return ConstraintViolatedError(f"the text breaks its constraints: {describe_violation(outcome)}")
-    left = next(outcome for outcome in validation.outcomes if outcome.handling is Handling.UNENFORCEABLE)
-    return UnsupportedConstraintError(
-        f"{_named(left)} was neither enforced nor checked, so the text may break it; the warnings tell why"
-    )
-
-
-def describe_violation(outcome: ConstraintOutcome) -> str:
-    """Say which part is violated, where, what stands there and what was expected, for an error text."""
-    where = f"byte {outcome.offset} (line {outcome.line}, column {outcome.column})"
-    first, *others = outcome.violations
-    if first.pointer:
-        where += f", at {first.pointer}"
-    more = f"; and {len(others)}{'' if outcome.all_listed else '+'} more" if others else ""
-    return f"{_named(outcome)} is not satisfied at {where}: {what_is_wrong(first)}{more}"
-
-
-def what_is_wrong(violation: Violation) -> str:
-    """Say what stands somewhere and what was expected there."""
-    keyword = f" ({violation.keyword})" if violation.keyword else ""
-    return f"found {violation.found}, expected {violation.expected}{keyword}"
-
-
-def _named(outcome: ConstraintOutcome) -> str:
-    return f"{outcome.path} ({outcome.name})" if outcome.name else outcome.path
 
 
 _Key = TypeVar("_Key", str, EngineGrammar)

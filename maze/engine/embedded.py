@@ -92,6 +92,7 @@ class EmbeddedEngine:
     """
 
     name = "llama_cpp"
+    can_go_on = True
 
     def __init__(self, model_path: Path | None = None, *, threads: int | None = None) -> None:
         self._model_path = model_path
@@ -102,7 +103,12 @@ class EmbeddedEngine:
     def generate(self, request: Request, on_text: OnText) -> Completion:
         """Generate in the child process. See `Backend.generate`."""
         request.raise_if_over()
-        return self._acquire().generate(request, on_text)
+        engine = self._acquire()
+        try:
+            return engine.generate(request, on_text)
+        except MazeError as error:
+            error.model = engine.path.stem
+            raise
 
     def health(self, deadline: Deadline) -> Health:
         """Start the engine if need be, and ask it."""

@@ -8,14 +8,26 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeAlias
+from enum import StrEnum
+from typing import Any, TypeAlias, TypeVar
 
-from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP
+from maze.backends.base import FINISHED
 from maze.errors import InvalidArgumentError, Status
 from maze.json_text import TooDeepError, children, decode, parse
+from maze.messages import messages_of
 from maze.prompt import build_prompt
+from maze.report import name_of, report_metadata
 from maze.service.refusal import in_words_of_the_contract, invalid, over_limit, refusal_of_failure
-from maze.types import ConstraintIR, GenerationOptions, GenerationResult, Intent, TokenMaskRules
+from maze.types import (
+    ConstraintIR,
+    GenerationOptions,
+    GenerationResult,
+    Intent,
+    Message,
+    PromptForm,
+    TokenMaskRules,
+    WhenCutOff,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -37,9 +49,21 @@ _OPTIONS = {
     "seed": "seed",
     "stop_sequences": "stop",
     "model": "model",
+    "system": "system",
+    "messages": "messages",
+    "continue_from": "continue_from",
+    "prompt_form": "prompt_form",
+    "describe_constraints": "describe_constraints",
+    "reasoning_tokens": "reasoning_tokens",
+    "max_attempts": "max_attempts",
+    "when_cut_off": "when_cut_off",
+    "top_logprobs": "top_logprobs",
 }
 """The field of GenerationOptions for each field of a request."""
 _FIELDS = ("prompt", "constraints", *_OPTIONS, "context", "request_id")
+_METADATA = ("cut", "completed_from", "attempts", "reasoning", "reasoning_tokens", "logprobs")
+"""What an answer tells of GenerationMetadata as it stands there."""
+_Choice = TypeVar("_Choice", bound=StrEnum)
 _CONSTRAINTS = ("grammar", "json_schema", "regex_patterns", "token_mask")
 
 
@@ -100,8 +124,6 @@ def read_request(body: bytes, request_id: str, limits: RequestLimits) -> Generat
     prompt = fields.get("prompt")
     if not isinstance(prompt, str):
         raise invalid("prompt must be a text", "prompt")
-    if len(prompt.encode()) > limits.max_prompt_bytes:
-        raise over_limit(f"prompt is longer than {limits.max_prompt_bytes} bytes", "prompt")
     context = fields.get("context")
     if context is not None and not isinstance(context, dict):
         raise invalid("context must be an object", "context")
@@ -116,10 +138,12 @@ def read_request(body: bytes, request_id: str, limits: RequestLimits) -> Generat
         _read_constraints(fields["constraints"], constraints)
     intent = Intent(prompt, language=language)
     build_prompt(intent)  # now and not when its turn has come: it refuses what is empty
+    options = _read_options(fields, limits)
+    _refuse_long(prompt, options, limits.max_prompt_bytes)
     return GenerateRequest(
         intent=intent,
         constraints=constraints,
-        options=_read_options(fields, limits),
+        options=options,
         request_id=request_id if given_id is None else checked_request_id(given_id, "request_id"),
     )
 
@@ -143,6 +167,10 @@ def _read_options(fields: Mapping[str, Any], limits: RequestLimits) -> Generatio
         if value is not None:
             given[option] = float(value) if isinstance(value, Decimal) else value
     given["stop"] = _texts(fields.get("stop_sequences"), "stop_sequences")
+    given["messages"] = _read_messages(fields.get("messages"))
+    for field, choices in (("prompt_form", PromptForm), ("when_cut_off", WhenCutOff)):
+        if field in given:
+            given[field] = _chosen(choices, given[field], field)
     try:
         options = GenerationOptions(**given)
     except InvalidArgumentError as error:
@@ -152,7 +180,34 @@ def _read_options(fields: Mapping[str, Any], limits: RequestLimits) -> Generatio
     if options.max_tokens is not None and options.max_tokens > limits.max_tokens:
         problem = f"max_tokens is {options.max_tokens}; it must lie between 1 and {limits.max_tokens}"
         raise over_limit(problem, "max_tokens")
+    if options.reasoning_tokens is not None and options.reasoning_tokens > limits.max_tokens:
+        problem = f"reasoning_tokens is {options.reasoning_tokens}; it must lie between 0 and {limits.max_tokens}"
+        raise over_limit(problem, "reasoning_tokens")
     return options
+
+
+def _refuse_long(prompt: str, options: GenerationOptions, max_bytes: int) -> None:
+    """Refuse what is too much for the model to read."""
+    if len(prompt.encode()) > max_bytes:
+        raise over_limit(f"prompt is longer than {max_bytes} bytes", "prompt")
+    said = (prompt, options.system or "", options.continue_from, *(message.text for message in options.messages))
+    if sum(len(text.encode(errors="surrogatepass")) for text in said) > max_bytes:
+        raise over_limit(f"prompt, system, messages and continue_from together are longer than {max_bytes} bytes")
+
+
+def _read_messages(value: object) -> tuple[Message, ...]:
+    if value is None:
+        return ()
+    try:
+        return messages_of(value)
+    except InvalidArgumentError as error:
+        raise invalid(str(error), error.field) from None
+
+
+def _chosen(choices: type[_Choice], value: object, param: str) -> _Choice:
+    if not isinstance(value, str) or value not in tuple(choices):
+        raise invalid(f"{param} must be one of {', '.join(choices)}", param)
+    return choices(value)
 
 
 def _texts(value: object, param: str) -> tuple[str, ...]:
@@ -214,9 +269,6 @@ def _token_ids(value: object, param: str) -> tuple[int, ...]:
 
 # ------------------------------------------------------------------------------------------------ answers
 
-_JUDGED_UPSTREAM = {Status.TRUNCATED: FINISHED_LENGTH, Status.CONSTRAINT_VIOLATED: FINISHED_STOP}
-"""What a Maze service upstream says of a text that it has checked, and how such a text ended."""
-
 
 @dataclass(frozen=True, slots=True)
 class Waits:
@@ -238,26 +290,32 @@ def answer_of(result: GenerationResult, request: GenerateRequest, waits: Waits) 
     `avg_constraint_check_us` always, as engines do not tell how often they computed a mask.
     """
     metadata, provenance, validation = result.metadata, result.provenance, result.validation
-    if provenance is None and result.status not in _JUDGED_UPSTREAM:
+    if metadata.finish_reason not in FINISHED:
         raise refusal_of_failure(result.status, result.error or "")
-    if provenance is not None and validation is None:
+    satisfied: bool | None
+    if validation is not None:
+        satisfied = validation.all_satisfied
+    elif result.status in (Status.TRUNCATED, Status.CONSTRAINT_VIOLATED):  # as a Maze service upstream has judged
+        satisfied = False
+    else:
         _log.warning("request %s: its text could not be checked: %s", request.request_id, result.error)
         satisfied = None
-    else:
-        satisfied = validation is not None and validation.all_satisfied
+    told = report_metadata(metadata)
     model = provenance.model if provenance else request.options.model
     tokens = metadata.tokens_generated
     total_ms = waits.total_ms + metadata.total_time_ms
     return {
+        "status": name_of(result.status),
         "generated_text": result.code,
         "tokens_generated": tokens,
         "prompt_tokens": metadata.prompt_tokens,
         "model": model,
         "model_name": model,
-        "finish_reason": metadata.finish_reason if provenance else _JUDGED_UPSTREAM[result.status],
+        "finish_reason": metadata.finish_reason,
         "constraint_satisfied": satisfied,
         "constraint_error": None if satisfied else in_words_of_the_contract(result.error or ""),
         "request_id": request.request_id,
+        **{name: told[name] for name in _METADATA},
         "generation_time_ms": round(total_ms),
         "stats": {
             "total_time_ms": round(total_ms),
@@ -267,7 +325,7 @@ def answer_of(result: GenerationResult, request: GenerateRequest, waits: Waits) 
             "queue_time_ms": round(waits.queue_ms, 3),
             "compile_time_ms": round(waits.compile_ms, 3),
             "first_token_ms": _rounded(metadata.first_token_ms),
-            "validation_time_ms": _rounded(metadata.validation_time_ms) if provenance else None,
+            "validation_time_ms": _rounded(metadata.validation_time_ms),
         },
     }
 

@@ -102,13 +102,13 @@ class Service:
     # -------------------------------------------------------------------------------------------- routes
 
     async def generate(self, request: Request) -> Response:
-        async with self._generation(request) as generation:
+        async with self._generation(request, streams=False) as generation:
             answer = await generation.answer()
         return _json(answer)
 
     async def stream(self, request: Request) -> ASGIApp:
         async def respond(scope: Scope, _: Receive, send: Send) -> None:
-            async with self._generation(request) as generation:
+            async with self._generation(request, streams=True) as generation:
                 await send_events(generation, request.state.request_id, scope, send, self.settings.client_timeout_secs)
 
         return respond
@@ -248,7 +248,7 @@ class Service:
         return bytes(body)
 
     @asynccontextmanager
-    async def _generation(self, request: Request) -> AsyncIterator[Generation]:
+    async def _generation(self, request: Request, *, streams: bool) -> AsyncIterator[Generation]:
         """Read a request and start generating; on leaving, whatever the reason, the engine stops at once."""
         body = await self._body(request)
         self._refuse_if_stopping()  # again: the body took its time
@@ -263,7 +263,7 @@ class Service:
                 wanted.intent,
                 compiled.for_engine,
                 wanted.options,
-                on_text=on_text,
+                on_text=on_text if streams else None,  # text that was handed out allows no other attempt
                 cancellation=cancellation,
                 deadline=deadline,
                 request_id=wanted.request_id,

@@ -23,6 +23,17 @@
         exit(77);                                                                                                      \
     } while (0)
 
+/* Hand the report of a result to the test that runs this, which holds all of them against their schema. */
+static inline void see_report_(const GenerationResultFFI *result)
+{
+    const char *path = getenv("MAZE_TEST_REPORTS");
+    FILE *file = path == NULL ? NULL : fopen(path, "a");
+    if (file != NULL) {
+        fprintf(file, "%s\n", maze_result_json(result));
+        fclose(file);
+    }
+}
+
 /* Check status and a part of the error of a result, and free it. */
 static inline void check_fails_(GenerationResultFFI *result, MazeStatus status, const char *part, int line)
 {
@@ -35,6 +46,7 @@ static inline void check_fails_(GenerationResultFFI *result, MazeStatus status, 
     }
     CHECK(result->code != NULL);
     CHECK(maze_result_json(result)[0] == '{');
+    see_report_(result);
     maze_free_result(result);
 }
 #define CHECK_FAILS(result, status, part) check_fails_(result, status, part, __LINE__)
@@ -46,6 +58,7 @@ static inline void check_succeeds_(GenerationResultFFI *result, int line)
         fprintf(stderr, "line %d: %s\n", line, result->error ? result->error : "failed without an error");
         exit(1);
     }
+    see_report_(result);
     maze_free_result(result);
 }
 #define CHECK_SUCCEEDS(result) check_succeeds_(result, __LINE__)

@@ -223,7 +223,42 @@ static void options_out_of_range_are_named(void)
     CHECK_OPTION(options.stop_len = 1, "options.stop is NULL");
     CHECK_OPTION((options.stop = (const char *const *)&too_long, options.stop_len = 1), "options.stop[0] has 1025 bytes");
     CHECK_OPTION((options.stop = no_text, options.stop_len = 1), "empty text");
+    CHECK_OPTION(options.prompt_form = 3, "options.prompt_form is 3; give one of MazePromptForm");
+    CHECK_OPTION(options.when_cut_off = 3, "options.when_cut_off is 3; give one of MazeWhenCutOff");
+    CHECK_OPTION(options.max_attempts = 101, "options.max_attempts is 101");
+    CHECK_OPTION(options.top_logprobs = 21, "options.top_logprobs is 21");
 #undef CHECK_OPTION
+}
+
+static void a_wrong_message_is_named_with_its_index(void)
+{
+    IntentFFI intent = {.raw_input = "x"};
+    MazeMessageFFI messages[2] = {{MAZE_ROLE_USER, "a"}, {MAZE_ROLE_ASSISTANT, "b\xff"}};
+    MazeOptionsFFI options = MAZE_OPTIONS_INIT;
+    options.messages = messages;
+    options.messages_len = 2;
+    CHECK_FAILS(maze_generate_with(&intent, NULL, 0, &options), MAZE_INVALID_ARGUMENT,
+                "options.messages[1].text: invalid UTF-8 at byte 1");
+    messages[1].text = NULL;
+    CHECK_FAILS(maze_generate_with(&intent, NULL, 0, &options), MAZE_INVALID_ARGUMENT,
+                "options.messages[1].text is NULL");
+    messages[1] = (MazeMessageFFI){2, "b"};
+    CHECK_FAILS(maze_generate_with(&intent, NULL, 0, &options), MAZE_INVALID_ARGUMENT,
+                "options.messages[1].role is 2; give one of MazeRole");
+    options.messages = NULL;
+    CHECK_FAILS(maze_generate_with(&intent, NULL, 0, &options), MAZE_INVALID_ARGUMENT,
+                "options.messages is NULL, but options.messages_len is 2");
+    options.messages = messages;
+    options.messages_len = MAZE_MAX_ARRAY_LENGTH + 1;
+    CHECK_FAILS(maze_generate_with(&intent, NULL, 0, &options), MAZE_LIMIT_EXCEEDED, "options.messages_len is");
+    options.messages_len = 0;
+    options.system = "xy\xff";
+    CHECK_FAILS(maze_generate_with(&intent, NULL, 0, &options), MAZE_INVALID_ARGUMENT,
+                "options.system: invalid UTF-8 at byte 2");
+    options.system = NULL;
+    options.continue_from = "\xff";
+    CHECK_FAILS(maze_generate_with(&intent, NULL, 0, &options), MAZE_INVALID_ARGUMENT,
+                "options.continue_from: invalid UTF-8 at byte 0");
 }
 
 static void a_wrong_configuration_is_named(void)
@@ -241,6 +276,14 @@ static void a_wrong_configuration_is_named(void)
     CHECK_CONFIG(config.log_filter = "maze=loud", "config.log_filter");
     CHECK_CONFIG(config.temperature = 3, "config.temperature");
     CHECK_CONFIG(config.temperature = NAN, "config.temperature");
+    CHECK_CONFIG(config.prompt_form = 3, "config.prompt_form is 3");
+    CHECK_CONFIG(config.max_attempts = 101, "config.max_attempts is 101");
+    setenv("MAZE_PROMPT", "cooked", 1);
+    CHECK_CONFIG(config.max_attempts = 1, "MAZE_PROMPT is 'cooked'; it must be one of chat, raw");
+    MazeConfigFFI config = MAZE_CONFIG_INIT;
+    config.prompt_form = MAZE_PROMPT_FORM_RAW; /* the environment does not count then */
+    CHECK_SUCCEEDS(maze_init(&config));
+    maze_shutdown();
 #undef CHECK_CONFIG
 }
 
@@ -315,7 +358,7 @@ SCENARIOS(SCENARIO(null_pointers_are_named), SCENARIO(null_pointers_that_may_be_
           SCENARIO(invalid_utf8_is_named_with_field_and_byte),
           SCENARIO(a_label_that_is_not_utf8_is_shown_with_replacement_characters),
           SCENARIO(control_characters_come_back_escaped), SCENARIO(options_out_of_range_are_named),
-          SCENARIO(a_wrong_configuration_is_named),
+          SCENARIO(a_wrong_message_is_named_with_its_index), SCENARIO(a_wrong_configuration_is_named),
           SCENARIO(configuring_twice_is_an_error_until_shutdown),
           SCENARIO(the_environment_is_read_when_it_is_needed), SCENARIO(the_cache_counts_and_forgets),
           SCENARIO(a_hundred_thousand_constraints_are_taken), SCENARIO(a_text_with_nul_bytes_can_be_validated))

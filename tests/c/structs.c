@@ -1,6 +1,7 @@
 /* The growth rule of struct_size: hosts that were compiled with an older (smaller) or a later (larger) header. */
 #include "check.h"
 
+#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -148,7 +149,7 @@ static void a_generation_with_older_options_uses_defaults(void)
 
 static void a_field_that_only_a_later_header_has_must_be_0(void)
 {
-    for (size_t size = 88; size <= LARGEST; size += 4008) {
+    for (size_t size = sizeof(MazeOptionsFFI) + 8; size <= LARGEST; size += LARGEST - sizeof(MazeOptionsFFI) - 8) {
         MazeOptionsFFI *options = options_of_size(exactly(size), size);
         ((char *)options)[size - 1] = 1;
         CHECK_FAILS(compile_with(options), MAZE_INVALID_ARGUMENT,
@@ -216,6 +217,31 @@ static void the_init_functions_do_what_the_initialisers_do(void)
     CHECK_SUCCEEDS(maze_init(&config));
 }
 
+/* What a program that was linked before the structs grew calls. */
+__asm__(".symver first_options_init, maze_options_init@MAZE_1");
+__asm__(".symver first_config_init, maze_config_init@MAZE_1");
+void first_options_init(MazeOptionsFFI *options);
+void first_config_init(MazeConfigFFI *config);
+
+static void the_init_functions_of_the_first_header_write_its_structs_and_nothing_behind_them(void)
+{
+    enum { OPTIONS_SIZE = offsetof(MazeOptionsFFI, system), CONFIG_SIZE = offsetof(MazeConfigFFI, prompt_form) };
+    MazeOptionsFFI *options = at_edge(OPTIONS_SIZE), *expected = options_of_size(exactly(OPTIONS_SIZE), OPTIONS_SIZE);
+    first_options_init(options);
+    CHECK(memcmp(options, expected, OPTIONS_SIZE) == 0);
+    CHECK_SUCCEEDS(compile_with(options));
+    free(expected);
+
+    MazeConfigFFI *config = at_edge(CONFIG_SIZE), *expected_config = config_of_size(exactly(CONFIG_SIZE), CONFIG_SIZE);
+    first_config_init(config);
+    CHECK(memcmp(config, expected_config, CONFIG_SIZE) == 0);
+    maze_shutdown();
+    CHECK_SUCCEEDS(maze_init(config));
+    free(expected_config);
+    first_options_init(NULL);
+    first_config_init(NULL);
+}
+
 static void a_forked_child_is_told_so_whatever_its_structs_are(void)
 {
     CHECK_SUCCEEDS(compile_with(NULL));
@@ -242,4 +268,5 @@ SCENARIOS(SCENARIO(a_size_that_no_header_has_is_named),
           SCENARIO(counters_are_written_as_far_as_the_struct_goes),
           SCENARIO(zeroed_options_are_told_what_to_begin_with),
           SCENARIO(a_forked_child_is_told_so_whatever_its_structs_are),
-          SCENARIO(the_init_functions_do_what_the_initialisers_do))
+          SCENARIO(the_init_functions_do_what_the_initialisers_do),
+          SCENARIO(the_init_functions_of_the_first_header_write_its_structs_and_nothing_behind_them))

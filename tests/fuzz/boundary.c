@@ -42,6 +42,7 @@ typedef struct Case {
     size_t text_len;
     const char *language;
     MazeOptionsFFI options;
+    MazeMessageFFI message;
     bool has_options;
     IntentFFI intent;
     bool has_intent;
@@ -147,6 +148,17 @@ static void read_options(Case *the, const uint8_t *bytes, size_t len)
         memcpy(&the->options.top_p, bytes + 14, len - 14 < 8 ? len - 14 : 8);
     if (len > 22)
         memcpy(&the->options.seed, bytes + 22, len - 22 < 8 ? len - 22 : 8);
+    if (len > 30) {
+        enum { NUMBERS = sizeof the->options - offsetof(MazeOptionsFFI, prompt_form) };
+        unsigned char *numbers = (unsigned char *)&the->options + offsetof(MazeOptionsFFI, prompt_form);
+        memcpy(numbers, bytes + 30, len - 30 < NUMBERS ? len - 30 : NUMBERS);
+    }
+    if (len > 54) {
+        the->message = (MazeMessageFFI){bytes[54], own_text(the, bytes + 55, len - 55)};
+        the->options.messages = &the->message;
+        the->options.messages_len = 1;
+        the->options.system = the->options.continue_from = the->message.text;
+    }
 }
 
 static void read_intent(Case *the, const uint8_t *bytes, size_t len)

@@ -74,6 +74,28 @@ pub const MazeUnenforceable = enum(c_uint) {
     report = 1,
 };
 
+pub const MazePromptForm = enum(c_uint) {
+    configured = 0,
+    chat = 1,
+    raw = 2,
+};
+
+pub const MazeRole = enum(c_uint) {
+    user = 0,
+    assistant = 1,
+};
+
+pub const MazeMessageFFI = extern struct {
+    role: u32,
+    text: [*:0]const u8,
+};
+
+pub const MazeWhenCutOff = enum(c_uint) {
+    @"error" = 0,
+    accept = 1,
+    complete = 2,
+};
+
 /// The defaults of the fields are MAZE_OPTIONS_INIT.
 pub const MazeOptionsFFI = extern struct {
     struct_size: usize = @sizeOf(MazeOptionsFFI),
@@ -87,6 +109,16 @@ pub const MazeOptionsFFI = extern struct {
     model: ?[*:0]const u8 = null,
     stop: ?[*]const [*:0]const u8 = null,
     stop_len: usize = 0,
+    system: ?[*:0]const u8 = null,
+    messages: ?[*]const MazeMessageFFI = null,
+    messages_len: usize = 0,
+    continue_from: ?[*:0]const u8 = null,
+    prompt_form: u32 = 0,
+    describe_constraints: i32 = -1,
+    reasoning_tokens: i32 = -1,
+    max_attempts: u32 = 0,
+    when_cut_off: u32 = 0,
+    top_logprobs: i32 = -1,
 };
 
 /// The defaults of the fields are MAZE_CONFIG_INIT.
@@ -103,6 +135,8 @@ pub const MazeConfigFFI = extern struct {
     temperature: f64 = -1,
     enable_cache: i32 = -1,
     cache_size_limit: u32 = 0,
+    prompt_form: u32 = 0,
+    max_attempts: u32 = 0,
 };
 
 pub const MazeCacheStatsFFI = extern struct {
@@ -188,6 +222,7 @@ pub extern fn maze_validate(
 ) *GenerationResultFFI;
 
 pub extern fn maze_result_status(result: ?*const GenerationResultFFI) MazeStatus;
+pub extern fn maze_result_finish_reason(result: ?*const GenerationResultFFI) [*:0]const u8;
 pub extern fn maze_result_json(result: ?*const GenerationResultFFI) [*:0]const u8;
 pub extern fn maze_free_result(result: ?*GenerationResultFFI) void;
 pub extern fn maze_status_name(status: MazeStatus) [*:0]const u8;

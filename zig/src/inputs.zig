@@ -92,6 +92,47 @@ pub const Unenforceable = enum {
     }
 };
 
+/// How the model is spoken to.
+pub const PromptForm = enum {
+    /// As it was trained: through its chat template where the engine has one, else raw.
+    chat,
+    /// The prompt is completed as it stands, without a template and without descriptions of constraints.
+    raw,
+
+    fn toFFI(prompt_form: ?PromptForm) u32 {
+        return compat.intOf(switch (prompt_form orelse return compat.intOf(c.MazePromptForm.configured)) {
+            .chat => c.MazePromptForm.chat,
+            .raw => c.MazePromptForm.raw,
+        });
+    }
+};
+
+/// An earlier turn of a conversation.
+pub const Message = struct {
+    /// Who said it.
+    role: enum { user, assistant },
+    /// What was said.
+    text: []const u8,
+};
+
+/// What becomes of a constrained text that `max_tokens` or the context cut off where it could have gone on.
+pub const WhenCutOff = enum {
+    /// It is `error.Truncated`, satisfied or not.
+    fail,
+    /// It is a success if it satisfies its constraints as it stands.
+    accept,
+    /// The shortest legal ending is appended; a stream gets it as well. Not under token masks.
+    complete,
+
+    fn toFFI(when_cut_off: WhenCutOff) u32 {
+        return compat.intOf(switch (when_cut_off) {
+            .fail => c.MazeWhenCutOff.@"error",
+            .accept => c.MazeWhenCutOff.accept,
+            .complete => c.MazeWhenCutOff.complete,
+        });
+    }
+};
+
 /// Options of a generation; null leaves a value to the configuration.
 pub const Options = struct {
     /// Most tokens to generate, at least 1.
@@ -112,6 +153,28 @@ pub const Options = struct {
     stop: []const []const u8 = &.{},
     /// What to do with a constraint that can be neither enforced nor checked.
     on_unenforceable: Unenforceable = .fail,
+    /// System prompt.
+    system: ?[]const u8 = null,
+    /// Earlier turns, oldest first; the intent is the user's turn after them.
+    messages: []const Message = &.{},
+    /// The code begins with this text, which counts for the constraints, and the model goes on from it: the way to go on
+    /// from a text that was cut off.
+    continue_from: ?[]const u8 = null,
+    /// How the model is spoken to.
+    prompt_form: ?PromptForm = null,
+    /// Tell the model what the constraints are.
+    describe_constraints: ?bool = null,
+    /// Most tokens that the model may think before it answers, 0 for no thinking. Thoughts are outside the constraints
+    /// and no part of the code: `Result.json` has them in metadata.reasoning. At most 2147483647.
+    reasoning_tokens: ?u31 = null,
+    /// Most generations for one result, 1 to 100: a text that breaks what is only checked is followed by another, with
+    /// the next seed and in the same time. `Result.json` lists all.
+    max_attempts: ?u32 = null,
+    /// What becomes of a text that was cut off.
+    when_cut_off: WhenCutOff = .fail,
+    /// Log-probability of each token, and of so many of the likeliest in its place, 0 to 20, in metadata.logprobs of
+    /// `Result.json`; null for no log-probabilities.
+    top_logprobs: ?u31 = null,
 };
 
 /// Options of `compile` and `validate`.
@@ -147,6 +210,11 @@ pub const Config = struct {
     enable_cache: ?bool = null,
     /// Compiled constraints kept; null for 1000.
     cache_size_limit: ?u32 = null,
+    /// How the model is spoken to; null for MAZE_PROMPT, which is "chat" or "raw".
+    prompt_form: ?PromptForm = null,
+    /// Most generations for one result where a call does not say, 1 to 100; null for 3 where a part is only checked, else
+    /// for 1.
+    max_attempts: ?u32 = null,
 };
 
 /// NUL-terminated copies of what goes into one call.
@@ -214,6 +282,18 @@ pub const Copies = struct {
         return rules;
     }
 
+    fn messages(copies: *Copies, list: []const Message) errors.CallError![]const c.MazeMessageFFI {
+        const ffis = try copies.arena.allocator().alloc(c.MazeMessageFFI, list.len);
+        for (ffis, list) |*ffi, message| ffi.* = .{
+            .role = compat.intOf(switch (message.role) {
+                .user => c.MazeRole.user,
+                .assistant => c.MazeRole.assistant,
+            }),
+            .text = try copies.text(message.text),
+        };
+        return ffis;
+    }
+
     pub fn options(copies: *Copies, from: Options) errors.CallError!c.MazeOptionsFFI {
         const unset: c.MazeOptionsFFI = .{};
         return .{
@@ -227,6 +307,16 @@ pub const Copies = struct {
             .model = try copies.optionalText(from.model),
             .stop = pointerOrNull(try copies.texts(from.stop)),
             .stop_len = from.stop.len,
+            .system = try copies.optionalText(from.system),
+            .messages = pointerOrNull(try copies.messages(from.messages)),
+            .messages_len = from.messages.len,
+            .continue_from = try copies.optionalText(from.continue_from),
+            .prompt_form = PromptForm.toFFI(from.prompt_form),
+            .describe_constraints = if (from.describe_constraints) |tell| @intFromBool(tell) else unset.describe_constraints,
+            .reasoning_tokens = from.reasoning_tokens orelse unset.reasoning_tokens,
+            .max_attempts = from.max_attempts orelse unset.max_attempts,
+            .when_cut_off = from.when_cut_off.toFFI(),
+            .top_logprobs = from.top_logprobs orelse unset.top_logprobs,
         };
     }
 
@@ -244,6 +334,8 @@ pub const Copies = struct {
             .temperature = from.temperature orelse unset.temperature,
             .enable_cache = if (from.enable_cache) |enable| @intFromBool(enable) else unset.enable_cache,
             .cache_size_limit = from.cache_size_limit orelse unset.cache_size_limit,
+            .prompt_form = PromptForm.toFFI(from.prompt_form),
+            .max_attempts = from.max_attempts orelse unset.max_attempts,
         };
     }
 };

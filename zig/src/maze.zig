@@ -66,6 +66,12 @@ pub const Constraint = inputs.Constraint;
 pub const Constraints = inputs.Constraints;
 /// What to do with a constraint that can be neither enforced nor checked.
 pub const Unenforceable = inputs.Unenforceable;
+/// How the model is spoken to.
+pub const PromptForm = inputs.PromptForm;
+/// An earlier turn of a conversation.
+pub const Message = inputs.Message;
+/// What becomes of a constrained text that was cut off where it could have gone on.
+pub const WhenCutOff = inputs.WhenCutOff;
 /// Options of a generation; null leaves a value to the configuration.
 pub const Options = inputs.Options;
 /// Options of `compile` and `validate`.
@@ -114,6 +120,12 @@ pub const Result = struct {
     /// Provenance, validation and metadata, or the report of the call, as one JSON object.
     pub fn json(result: Result) [:0]const u8 {
         return std.mem.span(c.maze_result_json(result.ffi));
+    }
+
+    /// How the text ended: "stop", "length", "completed", "cancelled", ...; empty where it is not known or nothing was
+    /// generated.
+    pub fn finishReason(result: Result) [:0]const u8 {
+        return std.mem.span(c.maze_result_finish_reason(result.ffi));
     }
 
     /// Number of tokens the engine generated.

@@ -44,6 +44,7 @@ test "a model's code obeys the schema, and the result tells how it came to be" {
 
     try expectColour(result);
     try testing.expect(result.tokensGenerated() > 0);
+    try testing.expectEqualStrings("stop", result.finishReason());
     const Report = struct {
         provenance: struct { original_intent: []const u8, model: []const u8 },
         validation: struct { all_satisfied: bool },
@@ -63,6 +64,7 @@ test "a text that is cut off is an error, and is kept" {
     defer result.deinit();
 
     try testing.expectError(error.Truncated, result.code());
+    try testing.expectEqualStrings("length", result.finishReason());
     try testing.expectStringStartsWith(result.text(), "{");
     try testing.expect(std.mem.indexOf(u8, result.message(), "max_tokens") != null);
 }

@@ -12,6 +12,9 @@ const not_declarations = [_][]const u8{ "MAZE_H", "MAZE_API", "MAZE_OPTIONS_INIT
 /// The enums whose values are constants with this prefix in C.
 const enums = .{
     .{ c.MazeUnenforceable, "MAZE_UNENFORCEABLE_" },
+    .{ c.MazePromptForm, "MAZE_PROMPT_FORM_" },
+    .{ c.MazeRole, "MAZE_ROLE_" },
+    .{ c.MazeWhenCutOff, "MAZE_WHEN_CUT_OFF_" },
     .{ c.MazeLogLevel, "MAZE_LOG_" },
     .{ c.MazeStatus, "MAZE_" },
 };

@@ -166,11 +166,13 @@ test "a validated text may hold NUL bytes, and the report tells where it breaks 
     defer violated.deinit();
     try testing.expectError(error.ConstraintViolated, violated.check());
 
-    const Validation = struct { outcomes: []const struct { satisfied: ?bool, offset: ?u64 } };
-    const report = try std.json.parseFromSlice(Validation, gpa, violated.json(), .{ .ignore_unknown_fields = true });
+    const Outcome = struct { satisfied: ?bool, offset: ?u64 };
+    const Report = struct { status: []const u8, validation: struct { outcomes: []const Outcome } };
+    const report = try std.json.parseFromSlice(Report, gpa, violated.json(), .{ .ignore_unknown_fields = true });
     defer report.deinit();
-    try testing.expectEqual(false, report.value.outcomes[0].satisfied);
-    try testing.expect(report.value.outcomes[0].offset != null);
+    try testing.expectEqualStrings("MAZE_CONSTRAINT_VIOLATED", report.value.status);
+    try testing.expectEqual(false, report.value.validation.outcomes[0].satisfied);
+    try testing.expect(report.value.validation.outcomes[0].offset != null);
 }
 
 test "a NUL byte in a text that C would cut short is refused before the call" {
@@ -202,6 +204,31 @@ test "running out of memory at any allocation leaks nothing" {
         }
     }.call;
     try testing.checkAllAllocationFailures(gpa, batch, .{});
+}
+
+test "every option of a conversation, of attempts and of endings reaches the library" {
+    const Case = struct { maze.Options, []const u8 };
+    const cases = [_]Case{
+        .{ .{ .system = "\xff" }, "options.system: invalid UTF-8" },
+        .{ .{ .continue_from = "\xff" }, "options.continue_from: invalid UTF-8" },
+        .{
+            .{ .messages = &.{ .{ .role = .user, .text = "a" }, .{ .role = .assistant, .text = "\xff" } } },
+            "options.messages[1].text: invalid UTF-8",
+        },
+        .{ .{ .max_attempts = 101 }, "options.max_attempts is 101" },
+        .{ .{ .top_logprobs = 21 }, "options.top_logprobs is 21" },
+    };
+    for (cases) |case| {
+        const options, const problem = case;
+        var result = try maze.generate(gpa, .{ .raw_input = "x" }, .none, options);
+        defer result.deinit();
+        try testing.expectError(error.InvalidArgument, result.code());
+        try testing.expect(std.mem.indexOf(u8, result.message(), problem) != null);
+        try testing.expectEqualStrings("", result.finishReason());
+    }
+    try testing.expectError(error.NulByte, maze.generate(gpa, .{ .raw_input = "x" }, .none, .{
+        .messages = &.{.{ .role = .user, .text = "a\x00b" }},
+    }));
 }
 
 test "options and token masks reach the library" {

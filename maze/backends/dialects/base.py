@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Request
 from maze.errors import TruncatedError, UnsupportedConstraintError
-from maze.types import EngineGrammar, TokenMask
+from maze.types import EngineGrammar, PromptForm, TokenLogprob, TokenMask
 
 Event = dict[str, Any]
 """One JSON object of an answer."""
@@ -24,6 +25,10 @@ class MalformedError(Exception):
         self.quoted = quoted
 
 
+class DeclinedError(MalformedError):
+    """The answer is that there will be none: the model refuses, or a filter of the service does."""
+
+
 class Dialect(Protocol):
     """One way to speak to an inference service."""
 
@@ -33,6 +38,8 @@ class Dialect(Protocol):
     """How provenance calls it."""
     generate_path: str
     """Where a request is posted to; its answer is a stream of server-sent events."""
+    chat_path: str | None = None
+    """Where a conversation is posted to, of which the service makes a prompt by its model's template."""
     whole_path: str | None = None
     """Where services that do not stream take the same request, if there are such."""
     ready_path: str = "/health"
@@ -42,10 +49,18 @@ class Dialect(Protocol):
     version_field: str = "version"
     describes_models: bool = True
     """Whether its list of models is needed before the first request: for a default, or for the vocabulary."""
+    may_lack_models: bool = False
+    """Whether a service without such a list is one all the same."""
     needs_model: bool
     """Whether a request must name its model."""
+    takes_first_model: bool = True
+    """Whether the first model that is listed is the one to ask where none is named; else it must be the only one."""
+    can_go_on: bool = False
+    """Whether an answer goes on from `continue_from` of a request."""
     ends_with_done: bool = True
     """Whether `data: [DONE]` ends a stream; otherwise the event that finishes the answer does."""
+    may_lack_done: bool = False
+    """Whether a stream may end in order without it."""
 
     def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:
         """The JSON object of a request. `vocabulary` is the size of the model's, where the service told it.
@@ -55,6 +70,40 @@ class Dialect(Protocol):
 
     def reader(self, request: Request) -> AnswerReader:
         """A reader for the answer to that request."""
+
+    def path(self, request: Request) -> str:
+        """Where that request is posted to."""
+        if self.chat_path is not None and request.prompt.form is PromptForm.CHAT:
+            return self.chat_path
+        return self.generate_path
+
+    def for_endpoint(self) -> Dialect:
+        """The dialect to use for one endpoint: one of its own, if it learns of it."""
+        return self
+
+    def concede(
+        self, request: Request, model: str | None, sent: Mapping[str, Any], status: int | None, said: str
+    ) -> bool:
+        """Take account of a refusal of what was `sent`; returns whether the request is worth another try, changed.
+
+        `status` is that of HTTP, and `said` what the service says.
+        """
+        del request, model, sent, status, said
+        return False
+
+    def succeeded(self, request: Request, model: str | None) -> None:
+        """Take account of a request that was answered."""
+        del request, model
+
+    def unenforced(self, request: Request, model: str | None) -> str:
+        """Why the engine is not known to enforce what the request demands; empty if it does, or nothing is."""
+        del request, model
+        return ""
+
+    def told(self, request: Request, model: str | None) -> dict[str, Any]:
+        """What else there is to say of how the service was asked, for the provenance."""
+        del request, model
+        return {}
 
     def model_names(self, answer: object) -> tuple[str, ...]:
         """The models that the answer of `models_path` names."""
@@ -71,6 +120,10 @@ class AnswerReader:
         self.model: str | None = None
         self.stopped_by_text = False
         """Whether the engine says that one of the stop texts ended the generation."""
+        self.reasoning: str | None = None
+        """What the model thought, where the answer tells that apart."""
+        self.reasoning_tokens: int | None = None
+        self.logprobs: list[TokenLogprob] = []
         self.engine: dict[str, Any] = {}
         """What else the service said of this call, for the provenance."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Request
@@ -17,12 +18,12 @@ from maze.backends.dialects.base import (
     text_of,
     token_ids_of,
 )
-from maze.backends.dialects.openai import listed_models
+from maze.backends.dialects.chunks import listed_models, logprob_of
 from maze.backends.vocabulary import check_vocabulary
 from maze.errors import ConstraintViolatedError, ContradictionError, UnsupportedConstraintError
 from maze.grammar.llguidance import engine_text
 from maze.grammar.special_tokens import may_spell_special_token
-from maze.types import TokenMask
+from maze.types import PromptForm, TokenMask
 
 _FORBIDDEN_BIAS = -1e9
 """Logit bias of a forbidden token: no other token, however unlikely, loses to it.
@@ -51,6 +52,7 @@ class LlamaCppDialect(Dialect):
     generate_path = "/completion"
     version_field = "build_info"
     needs_model = False
+    can_go_on = True
     ends_with_done = False
 
     def __init__(
@@ -75,7 +77,7 @@ class LlamaCppDialect(Dialect):
         vocabulary = self._vocabulary or vocabulary
         grammar = request.grammar
         fields: dict[str, Any] = {
-            "prompt": f"{self._prompt_prefix}{request.prompt}{self._prompt_suffix}",
+            "prompt": self._prompt_of(request),
             "n_predict": min(request.max_tokens, _MOST_TOKENS),
             "samplers": ["temperature", "top_k", "top_p"],
             "temperature": request.temperature,
@@ -90,6 +92,8 @@ class LlamaCppDialect(Dialect):
         }
         if model is not None:
             fields["model"] = model
+        if request.top_logprobs is not None:
+            fields["n_probs"] = max(1, request.top_logprobs)  # 0 would be none at all
         mask = request.token_mask
         if mask is not None:
             if vocabulary is not None:
@@ -109,6 +113,11 @@ class LlamaCppDialect(Dialect):
             forced_tokens = special is not None and not may_spell_special_token(grammar, special)
             fields["grammar"] = engine_text(grammar, forced_tokens=forced_tokens)
         return fields
+
+    def _prompt_of(self, request: Request) -> str:
+        if request.prompt.form is PromptForm.RAW:
+            return request.prompt.raw() + request.continue_from
+        return f"{self._prompt_prefix}{request.prompt.turn()}{self._prompt_suffix}{request.continue_from}"
 
     def _bias(self, mask: TokenMask, vocabulary: int | None) -> list[list[float]]:
         """Forbid tokens; those that end an answer stay allowed unless they are forbidden themselves."""
@@ -133,6 +142,7 @@ class _LlamaCppReader(AnswerReader):
     def __init__(self, request: Request, end_tokens: frozenset[int]) -> None:
         super().__init__()
         self._mask = request.token_mask
+        self._top_logprobs = request.top_logprobs
         self._end_tokens = end_tokens
         self._has_grammar = request.grammar is not None
         # A grammar that llama.cpp cannot read it ignores, and where a grammar meets a bias nothing may be left.
@@ -163,6 +173,10 @@ class _LlamaCppReader(AnswerReader):
                 self._take_tokens(token_ids_of(event, "tokens"), self._mask)
             self._last_text = text
             self._text += text
+            told = event.get("completion_probabilities")
+            if self._top_logprobs is not None and type(told) is list:
+                found = map(logprob_of, told)
+                self.logprobs += (replace(each, top=each.top[: self._top_logprobs]) for each in found)
         return text
 
     def _take_tokens(self, ids: list[int], mask: TokenMask) -> None:

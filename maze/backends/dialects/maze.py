@@ -35,7 +35,7 @@ class MazeDialect(Dialect):
         """The service knows its vocabulary and refuses what it cannot enforce."""
         del vocabulary
         fields: dict[str, Any] = {
-            "prompt": request.prompt,
+            "prompt": request.prompt.turn(),
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
             "top_p": request.top_p,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from maze.backends.base import Request
-from maze.backends.dialects.openai import OpenAiDialect
+from maze.backends.dialects.grammar_server import GrammarServerDialect
 
 
-class SglangDialect(OpenAiDialect):
+class SglangDialect(GrammarServerDialect):
     """SGLang."""
 
     name = "sglang"

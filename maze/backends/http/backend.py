@@ -24,6 +24,7 @@ from maze.backends.http.detect import DIALECTS, detect
 from maze.backends.http.failures import Failures
 from maze.backends.http.generation import GenerationAttempt
 from maze.backends.http.limits import Call, Limits
+from maze.backends.http.proxy import secrets_of
 from maze.backends.http.redaction import Redaction
 from maze.backends.http.retry import FailedAttempt, retry
 from maze.backends.http.route import Route
@@ -39,6 +40,8 @@ _log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
+MAX_LISTED_MODELS = 10
+"""How many models an error names."""
 WHOLE_SECS = 300.0
 """How long a service that did not stream is asked for whole answers before streaming is tried again."""
 
@@ -58,16 +61,21 @@ class HttpBackend:
         self._limits = limits or Limits()
         dialect = dialect or (DIALECTS[config.dialect] if config.dialect else None)
         self.name = dialect.backend if dialect else MazeDialect.backend
-        self._endpoints = Endpoints([Endpoint(url, dialect) for url in config.endpoints])
+        self._endpoints = Endpoints([Endpoint(url, dialect and dialect.for_endpoint()) for url in config.endpoints])
         self._model = config.model
         self._turns = Semaphore(self._limits.calls_under_way)
         self._closing = Cancellation()
         """Ends questions about health and models, which have no caller's cancellation, when the backend is closed."""
         keys = [key.reveal() for key in (config.api_key, config.proxy_key, config.proxy_secret) if key]
-        self._redaction = Redaction(keys)
+        self._redaction = Redaction([*keys, *secrets_of(config.proxies)])
         self._failures = Failures(self._redaction, has_key=bool(keys))
         routes = {url: Route(url, config) for url in config.endpoints}
-        self._client = Client(transport or SocketTransport(), routes, self._failures)
+        self._client = Client(transport or SocketTransport(proxies=config.proxies), routes, self._failures)
+
+    @property
+    def can_go_on(self) -> bool:
+        """False until it is known what the endpoints are. See `Backend.can_go_on`."""
+        return all(endpoint.dialect is not None and endpoint.dialect.can_go_on for endpoint in self._endpoints.all)
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         """Generate at one of the endpoints. See `Backend.generate`."""
@@ -80,6 +88,9 @@ class HttpBackend:
         try:
             whole = Call(request.deadline, request.cancellation)
             return retry(lambda each: self._generate_at(each, request, on_text), self._endpoints, self._limits, whole)
+        except MazeError as error:
+            error.model = error.model or request.model or self._model
+            raise
         finally:
             self._turns.release()
 
@@ -142,13 +153,46 @@ class HttpBackend:
     def _generate_at(self, endpoint: Endpoint, request: Request, on_text: OnText) -> Completion:
         call = Call(request.deadline, request.cancellation)
         dialect = self._detect(endpoint, call)
-        model = request.model or self._model
-        if model is None and dialect.needs_model:
-            model = endpoint.models[0] if endpoint.models else None
-            if model is None:
-                raise self._failures.unusable(f"{endpoint.url} lists no model; name one with MODAL_MODEL")
+        model = self._model_for(endpoint, request, dialect)
+        while True:
+            try:
+                fields = dialect.fields(request, model, endpoint.vocabulary)
+                completion = self._generate_with(fields, endpoint, dialect, model, request, on_text, call)
+            except FailedAttempt as failed:
+                if not dialect.concede(request, model, fields, failed.status, failed.said):
+                    raise
+                _log.info("%s: the request is changed and sent again", failed)
+            else:
+                dialect.succeeded(request, model)
+                return completion
+
+    def _model_for(self, endpoint: Endpoint, request: Request, dialect: Dialect) -> str | None:
+        """The model to ask for; None for the service's own."""
+        model = request.model or self._model or self._client.route(endpoint).address.deployment
+        if model is not None or not dialect.needs_model:
+            return model
+        if not endpoint.models:
+            raise self._failures.unusable(f"{endpoint.url} lists no model; name one with MODAL_MODEL")
+        if len(endpoint.models) > 1 and not dialect.takes_first_model:
+            listed = self._redaction.line(", ".join(endpoint.models[:MAX_LISTED_MODELS]))
+            more = ", ..." if len(endpoint.models) > MAX_LISTED_MODELS else ""
+            raise self._failures.unusable(
+                f"{endpoint.url} has {len(endpoint.models)} models; name one with MODAL_MODEL: {listed}{more}"
+            )
+        return endpoint.models[0]
+
+    def _generate_with(
+        self,
+        fields: dict[str, Any],
+        endpoint: Endpoint,
+        dialect: Dialect,
+        model: str | None,
+        request: Request,
+        on_text: OnText,
+        call: Call,
+    ) -> Completion:
         try:
-            data = dumps(dialect.fields(request, model, endpoint.vocabulary))
+            data = dumps(fields)
         except orjson.JSONEncodeError as error:
             raise InvalidArgumentError(f"the prompt, grammar or a stop text cannot be sent as JSON: {error}") from None
 
@@ -159,7 +203,7 @@ class HttpBackend:
         streams = time.monotonic() >= endpoint.whole_until
         if streams or dialect.whole_path is None:
             try:
-                return generate(dialect.generate_path)
+                return generate(dialect.path(request))
             except FailedAttempt as failed:
                 if failed.status not in (404, 405) or dialect.whole_path is None:
                     raise
@@ -194,5 +238,6 @@ class HttpBackend:
                 shortages.append(failed)
         else:
             report["ready"] = True
-            report["detail"] = self._redaction.line(answer.decode(errors="replace")) or "ready"
+            says_something = dialect.ready_path != dialect.models_path  # the models are told above
+            report["detail"] = (says_something and self._redaction.line(answer.decode(errors="replace"))) or "ready"
         return report

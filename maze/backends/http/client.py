@@ -43,6 +43,10 @@ class Client:
         self._routes = routes
         self.failures = failures
 
+    def route(self, endpoint: Endpoint) -> Route:
+        """The way to an endpoint."""
+        return self._routes[endpoint.url]
+
     def post(self, endpoint: Endpoint, path: str, body: bytes, call: Call) -> RedirectedRequest:
         """A request to be sent; `answer()` does it."""
         route = self._routes[endpoint.url]

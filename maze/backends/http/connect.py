@@ -14,6 +14,8 @@ import httpx
 from maze.backends.base import Deadline
 from maze.backends.http.connection import Connection, TlsConnection, os_reason
 from maze.backends.http.limits import Call
+from maze.backends.http.proxy import open_tunnel, shown
+from maze.config import Proxy
 from maze.descriptors import hold_the_standard_streams, off_the_standard_streams
 from maze.memory import THREAD_BYTES, memory_for
 from maze.scarcity import shortage
@@ -30,6 +32,34 @@ _Address = tuple[str, int] | tuple[str, int, int, int]
 def connect_tcp(host: str, port: int, tls: ssl.SSLContext | None, call: Call) -> Connection:
     """Connect to the first of the host's addresses that can be reached; with TLS if there is a context for it."""
     limit = _limit(call)
+    connected = _connect_to_any(host, port, call, limit)
+    return Connection(connected) if tls is None else TlsConnection(connected, tls, host, _until(limit, call))
+
+
+def connect_through(proxy: Proxy, host: str, port: int, tls: ssl.SSLContext | None, call: Call) -> Connection:
+    """Connect to a proxy: with TLS to the host behind it, else to write to the proxy itself. Each has its own time."""
+    try:
+        connected = _connect_to_any(proxy.host, proxy.port, call, _limit(call))
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        raise type(error)(f"through the proxy {shown(proxy)}: {error}") from None
+    connection = Connection(connected)
+    if tls is None:
+        return connection
+    limit = _limit(call)
+    forget = call.cancellation.on_cancel(connection.shut)
+    try:
+        open_tunnel(connection, proxy, host, port, _until(limit, call))
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, httpx.TimeoutException):
+            raise httpx.ConnectTimeout(f"the proxy {shown(proxy)} opened no way in time") from None
+        raise
+    finally:
+        forget()
+    return TlsConnection(connected, tls, host, _until(_limit(call), call))
+
+
+def _connect_to_any(host: str, port: int, call: Call, limit: float) -> socket.socket:
     failure: OSError | None = None
     addresses = _resolve(host, port, call, limit)
     for number, (family, kind, protocol, _, address) in enumerate(addresses):
@@ -45,9 +75,7 @@ def connect_tcp(host: str, port: int, tls: ssl.SSLContext | None, call: Call) ->
                 break
             continue
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if tls is None:
-            return Connection(connected)
-        return TlsConnection(connected, tls, host, Call(Deadline((limit - time.monotonic()) * 1000), call.cancellation))
+        return connected
     raise _cannot_connect(failure)
 
 
@@ -79,6 +107,11 @@ def default_tls_context() -> ssl.SSLContext:
 
 def _limit(call: Call) -> float:
     return time.monotonic() + min(CONNECT_SECS, call.deadline.remaining_secs())
+
+
+def _until(limit: float, call: Call) -> Call:
+    """The same call, with so much time only."""
+    return Call(Deadline((limit - time.monotonic()) * 1000), call.cancellation)
 
 
 def _cannot_connect(failure: OSError | None) -> httpx.TransportError:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 
+from maze.backends.dialects.anthropic import AnthropicDialect
 from maze.backends.dialects.base import Dialect, MalformedError
 from maze.backends.dialects.llama_cpp import LlamaCppDialect
 from maze.backends.dialects.maze import MazeDialect
+from maze.backends.dialects.openai import OpenAiDialect
 from maze.backends.dialects.sglang import SglangDialect
 from maze.backends.dialects.vllm import VllmDialect
 from maze.backends.endpoints import Endpoint
@@ -18,7 +20,15 @@ from maze.errors import TimedOutError
 _log = logging.getLogger(__name__)
 
 DIALECTS: dict[str, Dialect] = {
-    dialect.name: dialect for dialect in (MazeDialect(), VllmDialect(), SglangDialect(), LlamaCppDialect())
+    dialect.name: dialect
+    for dialect in (
+        MazeDialect(),
+        VllmDialect(),
+        SglangDialect(),
+        LlamaCppDialect(),
+        OpenAiDialect(),
+        AnthropicDialect(),
+    )
 }
 """By the names of MAZE_DIALECT."""
 VERSION_SECS = 2.0
@@ -46,17 +56,27 @@ def detect(client: Client, endpoint: Endpoint, call: Call) -> Dialect:
 
 
 def _ask(client: Client, endpoint: Endpoint, call: Call) -> Dialect:
+    route = client.route(endpoint)
     dialect = endpoint.dialect
+    if dialect is None and route.address.dialect is not None:
+        dialect = DIALECTS[route.address.dialect].for_endpoint()
     models: object = None
     if dialect is None:
         models = client.get_json(endpoint, "/v1/models", call, may_lack=True)
-        if models is None:
-            _check_maze(client, endpoint, call)
-            dialect = DIALECTS[MazeDialect.name]
+        if models is not None:
+            dialect = _dialect_of(models)
+        elif _listed(below := client.get_json(endpoint, "/models", call, may_lack=True)):
+            # An address that has the version in it, or none, such as .../v1beta/openai.
+            route.has_version, models = False, below
+            dialect = DIALECTS[OpenAiDialect.name].for_endpoint()
         else:
-            dialect = _dialect_of(client, endpoint, models)
-    elif dialect.describes_models:
-        models = client.get_json(endpoint, dialect.models_path, call)
+            _check_maze(client, endpoint, call, below)
+            dialect = DIALECTS[MazeDialect.name]
+    elif dialect.describes_models and route.address.deployment is None:
+        models = client.get_json(endpoint, dialect.models_path, call, may_lack=dialect.may_lack_models)
+        if models is None and dialect.models_path.startswith("/v1/") and route.address.has_path:
+            route.has_version = False
+            models = client.get_json(endpoint, dialect.models_path, call, may_lack=True)
     if models is not None:
         try:
             endpoint.models = dialect.model_names(models)
@@ -69,21 +89,21 @@ def _ask(client: Client, endpoint: Endpoint, call: Call) -> Dialect:
     return dialect
 
 
-def _dialect_of(client: Client, endpoint: Endpoint, models: object) -> Dialect:
+def _dialect_of(models: object) -> Dialect:
+    """Of an engine that says what it is; else it is one of the many that speak as OpenAI does."""
     owner = _of_first_model(models, "owned_by")
     name = _DIALECT_OF_OWNER.get(owner) if type(owner) is str else None
-    if name is None:
-        raise client.failures.unusable(
-            f"{endpoint.url} has /v1/models but does not say which engine it is; set MAZE_DIALECT to vllm, sglang "
-            "or llama.cpp"
-        )
-    return DIALECTS[name]
+    return DIALECTS[OpenAiDialect.name if name is None else name].for_endpoint()
 
 
-def _check_maze(client: Client, endpoint: Endpoint, call: Call) -> None:
+def _listed(models: object) -> bool:
+    """Whether it is a list of models as OpenAI has it."""
+    return type(models) is dict and type(models.get("data")) is list
+
+
+def _check_maze(client: Client, endpoint: Endpoint, call: Call, models: object) -> None:
     """Make sure that there is a Maze service: it lists models as texts, or at least reports its health."""
-    names = client.get_json(endpoint, MazeDialect.models_path, call, may_lack=True)
-    if type(names) is list and all(type(name) is str for name in names):
+    if type(models) is list and all(type(name) is str for name in models):
         return
     health = client.get_json(endpoint, MazeDialect.ready_path, call, may_lack=True)
     if type(health) is dict and "status" in health:

@@ -131,7 +131,8 @@ class Exchange(httpx.SyncByteStream):
         assert isinstance(request.stream, httpx.SyncByteStream)  # noqa: S101 - as httpx makes it from bytes
         body = b"".join(request.stream)
         fields = [*request.headers.raw, (b"Content-Length", b"%d" % len(body))] if body else request.headers.raw
-        head = self._http.send(h11.Request(method=request.method, target=request.url.raw_path, headers=fields))
+        target = request.extensions.get("target", request.url.raw_path)
+        head = self._http.send(h11.Request(method=request.method, target=target, headers=fields))
         return b"".join((head, self._http.send(h11.Data(data=body)), self._http.send(h11.EndOfMessage())))
 
     def _read_head(self) -> h11.Response:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import httpx
 
-from maze.backends.dialects.base import Event, MalformedError
+from maze.backends.dialects.base import DeclinedError, Event, MalformedError
 from maze.backends.http.answer_json import read_json
 from maze.backends.http.connect import CONNECT_SECS
 from maze.backends.http.connection import TlsError
 from maze.backends.http.exchange import NotHttpError
 from maze.backends.http.limits import Call
-from maze.backends.http.redaction import Redaction
+from maze.backends.http.proxy import RefusedByProxyError
+from maze.backends.http.redaction import MAX_READ_CHARACTERS, Redaction
 from maze.backends.http.retry import Again, FailedAttempt
 from maze.errors import (
     BadResponseError,
@@ -26,15 +27,21 @@ from maze.errors import (
 MAX_REASONS = 3
 """How many of the things that a service finds wrong at once are told."""
 
-_RETRYABLE = frozenset({408, 429, 502, 503, 504})
+_RETRYABLE = frozenset({408, 429, 502, 503, 504, 529})
+"""529: Anthropic's for too much load."""
 _STATUS_OF_ERROR_TYPE = {
     "invalid_request_error": 400,
     "authentication_error": 401,
     "rate_limit_error": 429,
     "engine_error": 503,
+    "overloaded_error": 529,
     "BadRequestError": 400,
 }
 """For errors within a stream that carry no number: the types of the Maze service, and vLLM's."""
+_PROXY_ADVICE = (
+    "the proxy wants a user name and a password, or refuses them; put them into its URL, in MAZE_PROXY or the variable "
+    "that has it: http://user:password@host:port"
+)
 
 
 class Failures:
@@ -61,6 +68,8 @@ class Failures:
             case TlsError():
                 error = EngineUnavailableError(f"{url} cannot be trusted: {failure}")
                 again = Again.ELSEWHERE
+            case RefusedByProxyError():
+                return self._refused_by_proxy(url, failure)
             case httpx.ConnectError():
                 error = EngineUnavailableError(f"{url} cannot be reached: {failure}")
             case httpx.TimeoutException():
@@ -74,11 +83,26 @@ class Failures:
                 return self.bad(url, failure)
         return FailedAttempt(error, again, blames_endpoint=True)
 
+    def _refused_by_proxy(self, url: str, failure: RefusedByProxyError) -> FailedAttempt:
+        status = failure.status
+        said = f"{url} cannot be reached: {failure}"
+        if status == 407:
+            return FailedAttempt(UnauthorizedError(f"{said} (407): {_PROXY_ADVICE}"), blames_endpoint=True)
+        if status is None:
+            return FailedAttempt(
+                EngineUnavailableError(f"{said}; check MAZE_PROXY"), Again.ELSEWHERE, blames_endpoint=True
+            )
+        again = Again.YES if status in _RETRYABLE else Again.ELSEWHERE
+        advice = "try later" if status in _RETRYABLE else "ask who runs the proxy to allow it"
+        return FailedAttempt(EngineUnavailableError(f"{said} ({status}); {advice}"), again, blames_endpoint=True)
+
     def bad(self, url: str, problem: str | MalformedError | httpx.TransportError) -> FailedAttempt:
         """What becomes of an answer that is not what the protocol says."""
         said = str(problem)
         if isinstance(problem, (MalformedError, NotHttpError)):
             said = said.replace("{}", self.redaction.quoted(problem.quoted))
+        if isinstance(problem, DeclinedError):
+            return FailedAttempt(RequestRejectedError(f"{url} did not write the text: {said}; ask for something else"))
         return FailedAttempt(BadResponseError(f"the answer of {url} is wrong: {said}"))
 
     def unusable(self, problem: str) -> FailedAttempt:
@@ -102,14 +126,17 @@ class Failures:
         """
         blames = status >= 500 or (status == 429 and retry_after is not None)
         error, again = self._meaning(url, status, self._reason(body), leads_to)
-        return FailedAttempt(error, again, status=status, retry_after=retry_after, blames_endpoint=blames)
+        said = self.redaction.text(body.decode(errors="replace")[:MAX_READ_CHARACTERS])
+        return FailedAttempt(error, again, status=status, retry_after=retry_after, blames_endpoint=blames, said=said)
 
     def _meaning(self, url: str, status: int, reason: str, leads_to: str = "") -> tuple[MazeError, Again]:
         """The meaning of each HTTP status. `reason` has no keys in it."""
         said = f" ({status}): {reason}" if reason else f" ({status})"
         again = Again.YES if status in _RETRYABLE else Again.ONCE if status == 500 else Again.NEVER
         error: MazeError
-        if status in (401, 403):
+        if status == 407:
+            error = UnauthorizedError(f"{url} cannot be reached{said}: {_PROXY_ADVICE}")
+        elif status in (401, 403):
             advice = "check MODAL_API_KEY" if self._has_key else "set MODAL_API_KEY"
             error = UnauthorizedError(f"{url} refused the key{said}; {advice}")
         elif status == 429:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from maze.backends.http.sse import DONE, events, parsed
 from maze.backends.stop_texts import StopTexts
 from maze.backends.token_limit import check_token_limit
 from maze.errors import CancelledError, MazeError
+from maze.types import TokenLogprob
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ class GenerationAttempt:
         except (FailedAttempt, MazeError) as caught:
             error = caught.error if isinstance(caught, FailedAttempt) else caught
             error.tokens_generated, error.prompt_tokens = reader.tokens_generated, reader.prompt_tokens
+            error.model = self._model(reader)
             raise
 
     def _read_with(self, reader: AnswerReader, response: httpx.Response) -> Completion:
@@ -123,20 +125,31 @@ class GenerationAttempt:
         finish_reason = FINISHED_STOP if stops.found else reader.finish_reason
         assert finish_reason is not None  # noqa: S101 - check() has looked
         engine: dict[str, Any] = {"endpoint": self.endpoint.url, "dialect": self.dialect.name}
+        engine |= self.dialect.told(request, self.model)
         if self.endpoint.version is not None:
             engine["version"] = self.endpoint.version
         tokens = reader.tokens_generated
+        text = "".join(handed_out)
         return Completion(
-            text="".join(handed_out),
+            text=text,
             finish_reason=finish_reason,
             # A service that does not count sends about a token with each event.
             tokens_generated=min(len(arrived), request.max_tokens) if tokens is None else tokens,
-            model=self.client.failures.redaction.text(reader.model or self.model or ""),
+            model=self._model(reader),
             prompt_tokens=reader.prompt_tokens,
             first_token_ms=first_text_ms,
+            reasoning=reader.reasoning,
+            reasoning_tokens=reader.reasoning_tokens,
+            unenforced=self.dialect.unenforced(request, self.model),
+            logprobs=_within(reader.logprobs, text) if reader.logprobs else None,
             engine=engine
             | {name: self.client.failures.redaction.values(values) for name, values in reader.engine.items()},
         )
+
+    def _model(self, reader: AnswerReader) -> str | None:
+        """The model that answers, as far as it is known."""
+        model = reader.model or self.model
+        return None if model is None else self.client.failures.redaction.text(model)
 
     def _failed(self, failure: FailedAttempt | httpx.TransportError | MalformedError, text: str) -> FailedAttempt:
         """What becomes of an answer that failed after `text`. Raises if the call is over."""
@@ -178,6 +191,8 @@ class GenerationAttempt:
             yield text
             if not self.dialect.ends_with_done and reader.finish_reason is not None:
                 return
+        if self.dialect.may_lack_done and reader.finish_reason is not None:
+            return
         raise MalformedError("it ended without its last event" + (", [DONE]" if self.dialect.ends_with_done else ""))
 
     def _told(self, error: Event, reader: AnswerReader) -> FailedAttempt:
@@ -188,7 +203,21 @@ class GenerationAttempt:
 
     def _check_limit(self, reader: AnswerReader, text: str) -> None:
         self.text_bytes += len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
-        check_token_limit(self.request.max_tokens, reader.tokens_generated, self.text_bytes)
+        check_token_limit(
+            self.request.max_tokens + self.request.reasoning_tokens, reader.tokens_generated, self.text_bytes
+        )
+
+
+def _within(logprobs: Sequence[TokenLogprob], text: str) -> tuple[TokenLogprob, ...]:
+    """Those of the tokens that begin in `text`, as a stop text may have cut off others."""
+    kept: list[TokenLogprob] = []
+    length = 0
+    for each in logprobs:
+        if length >= len(text):
+            break
+        kept.append(each)
+        length += len(each.text)
+    return tuple(kept)
 
 
 def _not_a_stream(content_type: str) -> MalformedError:

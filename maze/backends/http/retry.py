@@ -44,6 +44,7 @@ class FailedAttempt(Exception):  # noqa: N818 - it is the outcome of an attempt;
         status: int | None = None,
         retry_after: float | None = None,
         blames_endpoint: bool = False,
+        said: str = "",
     ) -> None:
         super().__init__(str(error))
         self.error = error
@@ -54,6 +55,8 @@ class FailedAttempt(Exception):  # noqa: N818 - it is the outcome of an attempt;
         """Seconds that the service asked to wait."""
         self.blames_endpoint = blames_endpoint
         """Whether the endpoint should rest."""
+        self.said = said
+        """What the service said to that, without keys."""
 
 
 def retry(attempt: Callable[[Endpoint], _Result], endpoints: Endpoints, limits: Limits, call: Call) -> _Result:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import httpx
 
 from maze._version import __version__
+from maze.backends.http.address import key_headers, read_address, version_headers
 from maze.backends.http.limits import Call
 from maze.config import ModalConfig
 from maze.errors import ConfigurationError
@@ -28,14 +29,17 @@ class Route:
 
     def __init__(self, endpoint_url: str, config: ModalConfig) -> None:
         base = _url(endpoint_url)
-        # OpenAI-compatible products give their address with /v1, which our paths have where they need it.
-        self._root = endpoint_url.removesuffix("/v1") if base.path.endswith("/v1") else endpoint_url
-        private = {
-            "Authorization": config.api_key and f"Bearer {config.api_key.reveal()}",
-            "Modal-Key": config.proxy_key.reveal(),
-            "Modal-Secret": config.proxy_secret.reveal(),
-        }
-        self._common = _PUBLIC_HEADERS | {name: value for name, value in private.items() if value}
+        self.address = read_address(endpoint_url)
+        self.has_version = True
+        """Whether the paths of the service begin with /v1; set where it turns out that they do not."""
+        dialect = config.dialect or self.address.dialect
+        modal = {"Modal-Key": config.proxy_key.reveal(), "Modal-Secret": config.proxy_secret.reveal()}
+        self._common = (
+            _PUBLIC_HEADERS
+            | key_headers(config.api_key, self.address, dialect)
+            | version_headers(dialect)
+            | {name: value for name, value in modal.items() if value}
+        )
         self._headers = httpx.Headers(_host_header(base) | self._common)
         self._post_headers = httpx.Headers([*self._headers.raw, (b"Content-Type", b"application/json")])
         self._urls: dict[str, httpx.URL] = {}
@@ -57,9 +61,10 @@ class Route:
         return origin_of(url) in self._origins
 
     def _at(self, path: str) -> httpx.URL:
-        url = self._urls.get(path)
+        whole = self.address.url(path, versioned=self.has_version)
+        url = self._urls.get(whole)
         if url is None:
-            url = self._urls[path] = httpx.URL(self._root.rstrip("/") + path)
+            url = self._urls[whole] = httpx.URL(whole)
         return url
 
 

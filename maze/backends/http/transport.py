@@ -3,8 +3,8 @@
 Other than with httpx's own, every wait is bounded by the one deadline of the call (name look-up, connect, TLS, sending,
 each read), a cancellation shuts the socket, so that a waiting read ends at once, and SIGPIPE is never raised.
 
-It reads no environment: the proxies and certificates that httpx would take from HTTP_PROXY, SSL_CERT_FILE and the like
-do not count, except that OpenSSL itself looks at SSL_CERT_FILE and SSL_CERT_DIR for the system's certificates.
+It reads no environment: proxies are those that it is given, and of the variables for certificates only those count that
+OpenSSL itself looks at, SSL_CERT_FILE and SSL_CERT_DIR.
 
 Errors are those of httpx (`httpx.TransportError` and its subclasses), which failures.py turns into ours.
 """
@@ -19,12 +19,14 @@ from functools import partial
 
 import httpx
 
-from maze.backends.http.connect import connect_tcp, connect_unix, default_tls_context
+from maze.backends.http.connect import connect_tcp, connect_through, connect_unix, default_tls_context
 from maze.backends.http.connection import Connection
 from maze.backends.http.exchange import Exchange
 from maze.backends.http.left_behind import LeftBehind
 from maze.backends.http.limits import Call
+from maze.backends.http.proxy import proxy_for, through_proxy
 from maze.backends.http.route import Origin, origin_of
+from maze.config import NO_PROXIES, Proxies, Proxy
 
 KEEP_ALIVE_SECS = 4.0
 """How long an idle connection is kept; vLLM and llama.cpp close theirs after 5 s."""
@@ -49,10 +51,16 @@ class SocketTransport(httpx.BaseTransport):
     """
 
     def __init__(
-        self, *, tls: ssl.SSLContext | None = None, uds: str | None = None, most_left_behind: int | None = None
+        self,
+        *,
+        tls: ssl.SSLContext | None = None,
+        uds: str | None = None,
+        most_left_behind: int | None = None,
+        proxies: Proxies = NO_PROXIES,
     ) -> None:
         self._tls = tls
         self._uds = uds
+        self._proxies = proxies
         self._left_behind = None if most_left_behind is None else LeftBehind(most_left_behind)
         self._lock = threading.Lock()
         self._idle: dict[Origin, list[_Idle]] = {}
@@ -66,6 +74,9 @@ class SocketTransport(httpx.BaseTransport):
         """
         call: Call = request.extensions["call"]
         origin = origin_of(request.url)
+        proxy = proxy_for(self._proxies, origin) if self._uds is None else None
+        if proxy is not None and request.url.scheme == "http":
+            request = through_proxy(request, proxy)
         idle = self._take_idle(origin)
         if idle is not None:
             try:
@@ -75,19 +86,20 @@ class SocketTransport(httpx.BaseTransport):
                 # the request may go out once more.
                 if idle.answered or call.cancellation.cancelled:
                     raise
-        return self._ask(origin, self._connect(origin, call), request, call)
+        return self._ask(origin, self._connect(origin, proxy, call), request, call)
 
-    def _connect(self, origin: Origin, call: Call) -> Connection:
+    def _connect(self, origin: Origin, proxy: Proxy | None, call: Call) -> Connection:
         scheme, host, port = origin
         if self._uds is not None:
             if self._left_behind is not None:
                 self._left_behind.wait(call)
             return connect_unix(self._uds, call)
-        if scheme == "http":
-            return connect_tcp(host, port, None, call)
-        if self._tls is None:
+        if scheme == "https" and self._tls is None:
             self._tls = default_tls_context()
-        return connect_tcp(host, port, self._tls, call)
+        tls = self._tls if scheme == "https" else None
+        if proxy is not None:
+            return connect_through(proxy, host, port, tls, call)
+        return connect_tcp(host, port, tls, call)
 
     def _ask(self, origin: Origin, connection: Connection, request: httpx.Request, call: Call) -> httpx.Response:
         return Exchange(connection, call, partial(self._keep, origin), self._leave).ask(request)

@@ -27,6 +27,9 @@ class Pattern:
     def __hash__(self) -> int:
         return self._hash
 
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return Pattern, (self.name, self.language)  # made anew in another process, in which texts have other hashes
+
 
 def one_of(texts: Iterable[str]) -> Pattern:
     """One terminal for many texts, of which none is empty."""

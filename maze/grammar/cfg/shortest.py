@@ -86,8 +86,14 @@ class ShortestTexts:
                 self._budget.spend(1)
                 todo += reversed(self._chosen[symbol.name])
             else:
-                pieces.append(self._text_of(symbol) or "")
+                pieces.append(self.of_terminal(symbol) or "")
         return "".join(pieces)
+
+    def lengths(self) -> dict[str, int]:
+        """The characters of the shortest text of each rule that has one."""
+        while self._heap:
+            self._settle_next()
+        return {rule: length for rule, (length, _) in self._costs.items()}
 
     def _settle_next(self) -> None:
         cost, number = heapq.heappop(self._heap)
@@ -114,13 +120,14 @@ class ShortestTexts:
         for symbol in candidate.production:
             if isinstance(symbol, Nonterminal):
                 total = _sum(total, self._costs[symbol.name])
-            elif (text := self._text_of(symbol)) is not None:
+            elif (text := self.of_terminal(symbol)) is not None:
                 total = _sum(total, cost_of(text))
             else:
                 return None
         return total
 
-    def _text_of(self, terminal: Terminal) -> str | None:
+    def of_terminal(self, terminal: Terminal) -> str | None:
+        """The shortest text of a terminal of the grammar; None if it has none."""
         if isinstance(terminal, Literal):
             return terminal.text
         if terminal not in self._terminals:

@@ -142,4 +142,9 @@ class _OfExpression(TerminalStates):
         return Pattern(self._name.removesuffix(_REST) + _REST, language) if text is None else Literal(text)
 
 
+def is_rest(terminal: Terminal) -> bool:
+    """Whether it is what is left of an expression of which some has been read."""
+    return isinstance(terminal, Pattern) and terminal.name.endswith(_REST)
+
+
 _REST = "[rest]"

@@ -13,6 +13,7 @@ from time import perf_counter
 
 from maze.errors import MazeError
 from maze.grammar.budget import Budget
+from maze.grammar.cfg.packing import packed
 from maze.grammar.compose.contradictions import refuse_contradictions
 from maze.grammar.compose.enforcement import enforce, joint_check_of
 from maze.grammar.compose.reading import Reading
@@ -55,7 +56,8 @@ def _compile(
     patterns = read.patterns.values()
     mask = combine_masks(read.masks)
     found = refuse_contradictions(structures, patterns, budget)
-    grammar = enforce(structures, patterns, budget)
+    enforced = enforce(structures, patterns, budget)
+    grammar = enforced.grammar if enforced else None
     digest = digest_of(grammar, mask)
     parts = tuple(part.finished() for part in read.parts)
     warnings = tuple(dict.fromkeys((*read.warnings, *found)))
@@ -66,5 +68,6 @@ def _compile(
         joint_check=joint_check_of(patterns, budget),
         warnings=warnings,
         digest=digest,
+        packed_grammar=packed(enforced.cfg) if enforced else b"",
         report_json=report_of(mask, parts, warnings, digest),
     )

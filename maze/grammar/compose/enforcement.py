@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from maze.errors import InternalError, LimitExceededError
 from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.lark_writer import cfg_to_lark
-from maze.grammar.compose.groups import Group, PatternGroup, grammar_of
+from maze.grammar.cfg.model import Cfg
+from maze.grammar.compose.groups import Group, PatternGroup, cfg_of, grammar_of
 from maze.grammar.compose.structures import GrammarStructure, SchemaStructure, Structure, products
 from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, check_grammar, is_bearable
 from maze.grammar.pattern.bearable import is_bearable_for_llguidance
@@ -21,9 +22,15 @@ from maze.types import EngineGrammar, Handling, JointCheck
 _Item = TypeVar("_Item", PatternGroup, "Structure | PatternGroup")
 
 
-def enforce(
-    structures: Sequence[Structure], patterns: Collection[PatternGroup], budget: Budget
-) -> EngineGrammar | None:
+@dataclass(frozen=True, slots=True)
+class Enforced:
+    """A grammar, as engines get it and as a value to work with."""
+
+    grammar: EngineGrammar
+    cfg: Cfg
+
+
+def enforce(structures: Sequence[Structure], patterns: Collection[PatternGroup], budget: Budget) -> Enforced | None:
     """The grammar of what is of the highest rank with all that can be intersected with it. Marks every group."""
     ranked = sorted(patterns, key=_rank)
     for structure in structures:
@@ -65,7 +72,7 @@ def _rank(item: Group | Structure) -> tuple[int, int, str]:
 
 def _enforce(
     base: Structure, structures: Sequence[Structure], patterns: list[PatternGroup], budget: Budget
-) -> EngineGrammar:
+) -> Enforced:
     """`base`, with as many others, from the first on, as can be multiplied with it and each other within the budget."""
     enforced = [base]
     reasons: dict[Structure, str] = {}
@@ -80,9 +87,9 @@ def _enforce(
                 reasons[structure] = reason
     candidates.sort(key=_rank)
     chosen: list[Structure | PatternGroup] = []
-    made: EngineGrammar | None = None
+    made: Enforced | None = None
 
-    def attempt(some: Sequence[Structure | PatternGroup]) -> EngineGrammar | None:
+    def attempt(some: Sequence[Structure | PatternGroup]) -> Enforced | None:
         found = [each for each in some if isinstance(each, Structure)]
         return _product([base, *found], [each for each in some if not isinstance(each, Structure)], budget)
 
@@ -104,13 +111,16 @@ def _enforce(
         else:
             pattern.mark(Handling.CHECKED, _reason_of_pattern(base))
     together = [base, *(each for each in chosen if isinstance(each, Structure))]
-    lark = _with_options(made or _alone(base, budget), together)
+    enforced_together = _with_options(made or _alone(base, budget), together)
     for structure in together:
         _mark_enforced(structure)
     if made is None and isinstance(base, SchemaStructure):
-        return lark  # which has been tried already
+        return enforced_together  # which has been tried already
     groups = [group for structure in together for group in structure.groups]
-    return _usable(lark, [*groups, *(each for each in chosen if not isinstance(each, Structure))], budget)
+    _refuse_unusable(
+        enforced_together.grammar, [*groups, *(each for each in chosen if not isinstance(each, Structure))], budget
+    )
+    return enforced_together
 
 
 _TOO_MUCH = "too much work for an engine, or has no text in the usual spelling"
@@ -133,10 +143,11 @@ def _reason_of_pattern(base: Structure) -> str:
     return f"its product with the schema is {_TOO_MUCH}; {base.path} is enforced"
 
 
-def _alone(base: Structure, budget: Budget) -> EngineGrammar:
+def _alone(base: Structure, budget: Budget) -> Enforced:
     """The grammar of one structure without anything beside it."""
     if isinstance(base, GrammarStructure):
-        return cfg_to_lark(base.group.lowered.read_whole or base.group.cfg(budget), budget)
+        cfg = base.group.cfg(budget)
+        return Enforced(cfg_to_lark(base.group.lowered.read_whole or cfg, budget), cfg)
     if not isinstance(base, SchemaStructure):
         raise InternalError(f"{base.path} is neither a schema nor a grammar")
     try:
@@ -145,15 +156,15 @@ def _alone(base: Structure, budget: Budget) -> EngineGrammar:
     except (LimitExceededError, GuidanceError):
         base.combined = only_types(base.schemas, budget)
         lark = cfg_to_lark(base.combined.cfg, budget)
-    return lark
+    return Enforced(lark, base.combined.cfg)
 
 
-def _with_options(lark: EngineGrammar, structures: Sequence[Structure]) -> EngineGrammar:
+def _with_options(enforced: Enforced, structures: Sequence[Structure]) -> Enforced:
     """With what the callers of the grammars have switched on."""
     options = {
         each for structure in structures if isinstance(structure, GrammarStructure) for each in structure.options
     }
-    return replace(lark, options=tuple(sorted(options)))
+    return replace(enforced, grammar=replace(enforced.grammar, options=tuple(sorted(options))))
 
 
 def _mark_enforced(structure: Structure) -> None:
@@ -168,22 +179,22 @@ def _mark_enforced(structure: Structure) -> None:
             naming.mark(Handling.ENFORCED, f"it describes names, so it is applied to every name in {structure.path}")
 
 
-def _enforce_patterns(groups: list[PatternGroup], budget: Budget) -> EngineGrammar | None:
-    chosen, grammar = _most(groups, lambda some: _all_patterns(some, budget))
+def _enforce_patterns(groups: list[PatternGroup], budget: Budget) -> Enforced | None:
+    chosen, enforced = _most(groups, lambda some: _all_patterns(some, budget))
     for group in groups:
         if group in chosen:
             group.mark(Handling.ENFORCED)
         else:
             group.mark(Handling.CHECKED, "with it the patterns would be too much work for an engine")
-    return grammar
+    return enforced
 
 
 # ------------------------------------------------------------------------------------------------ intersections
 
 
 def _most(
-    items: list[_Item], attempt: Callable[[Sequence[_Item]], EngineGrammar | None]
-) -> tuple[list[_Item], EngineGrammar | None]:
+    items: list[_Item], attempt: Callable[[Sequence[_Item]], Enforced | None]
+) -> tuple[list[_Item], Enforced | None]:
     """The longest run of `items`, from the first on, that `attempt` makes something of, and what it makes."""
     made = attempt(items) if items else None
     if made is not None or not items:
@@ -191,11 +202,11 @@ def _most(
     few, many = 0, len(items)  # what is known to work, and not to work
     while many - few > 1:
         middle = (few + many) // 2
-        grammar = attempt(items[:middle])
-        if grammar is None:
+        found = attempt(items[:middle])
+        if found is None:
             many = middle
         else:
-            few, made = middle, grammar
+            few, made = middle, found
     return items[:few], made
 
 
@@ -203,19 +214,20 @@ def _intersection(groups: Collection[PatternGroup]) -> Node:
     return both(*(group.language for group in sorted(groups, key=lambda group: group.text)))
 
 
-def _all_patterns(groups: Sequence[PatternGroup], budget: Budget) -> EngineGrammar | None:
+def _all_patterns(groups: Sequence[PatternGroup], budget: Budget) -> Enforced | None:
     """The grammar of the texts that match all patterns; None if it is too much for an engine."""
     language = _intersection(groups)
     if not budget.has_optional_steps or not is_bearable_for_llguidance(language, budget):
         return None
     try:
-        grammar = grammar_of(without_complements(language, budget), budget)
+        language = without_complements(language, budget)
+        grammar = grammar_of(language, budget)
     except LimitExceededError:
         return None
-    return grammar if is_bearable(grammar, budget, CAREFUL_LIMITS) else None
+    return Enforced(grammar, cfg_of(language)) if is_bearable(grammar, budget, CAREFUL_LIMITS) else None
 
 
-def _product(structures: Sequence[Structure], patterns: Sequence[PatternGroup], budget: Budget) -> EngineGrammar | None:
+def _product(structures: Sequence[Structure], patterns: Sequence[PatternGroup], budget: Budget) -> Enforced | None:
     """What all have in common; None if that is over the budget, or no spelling of a schema's values is in it."""
     if conjuncts(_intersection(patterns)) > MAX_CONJUNCTS:
         return None
@@ -224,18 +236,17 @@ def _product(structures: Sequence[Structure], patterns: Sequence[PatternGroup], 
     for product in products(structures, patterns):
         try:
             cfg = product.grammar()
-            lark = None if cfg is None else cfg_to_lark(cfg, budget)
+            made = None if cfg is None else Enforced(cfg_to_lark(cfg, budget), cfg)
         except (OverBudgetError, LimitExceededError):
             continue
-        if lark is not None and is_bearable(lark, budget):
-            return lark
+        if made is not None and is_bearable(made.grammar, budget):
+            return made
     return None
 
 
-def _usable(grammar: EngineGrammar, groups: Sequence[Group], budget: Budget) -> EngineGrammar:
-    """`grammar`, if an engine will take it and some text begins to satisfy it."""
+def _refuse_unusable(grammar: EngineGrammar, groups: Sequence[Group], budget: Budget) -> None:
+    """Raise if an engine does not take a grammar, or no text begins to satisfy it."""
     try:
         check_grammar(grammar, budget)
     except GuidanceError as error:
         raise error.for_caller(", ".join(group.path for group in groups), LimitExceededError) from None
-    return grammar

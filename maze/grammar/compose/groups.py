@@ -10,8 +10,9 @@ from maze.grammar.cfg.analysis import pruned
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, LoweredGrammar, Pattern
 from maze.grammar.naming import apply_naming, has_names
+from maze.grammar.pattern.derivative import without_empty
 from maze.grammar.pattern.printer import needs_parts, to_terminal
-from maze.grammar.pattern.tree import Node
+from maze.grammar.pattern.tree import EMPTY, NOTHING, Node, nullable
 from maze.grammar.schema.lower import LoweredSchema
 from maze.types import ConstraintKind, ConstraintPart, EngineGrammar, Handling
 
@@ -116,6 +117,13 @@ def grammar_of(language: Node, budget: Budget) -> EngineGrammar:
     if needs_parts(language):
         return cfg_to_lark(Cfg("output", {"output": ((Pattern("output", language),),)}), budget)
     return EngineGrammar(f"start: OUTPUT\nOUTPUT: {to_terminal(language)}\n")
+
+
+def cfg_of(language: Node) -> Cfg:
+    """The same as a value: its terminal, unlike the engine's, does not accept the empty text."""
+    texts = without_empty(language)
+    some = () if texts in (EMPTY, NOTHING) else ((Pattern("output", texts),),)
+    return Cfg("output", {"output": (*some, ()) if nullable(language) else some})
 
 
 def check_grammar_of(lowered: LoweredGrammar, path: str, budget: Budget) -> EngineGrammar:

@@ -49,6 +49,9 @@ def report_of(mask: TokenMask | None, parts: Iterable[ConstraintPart], warnings:
     """CompiledConstraints.report_json."""
     return dumps(
         {
+            "status": "MAZE_OK",
+            "success": True,
+            "error": None,
             "token_mask": _mask_object(mask),
             "constraints": [{field: getattr(part, field) for field in _REPORTED_FIELDS} for part in parts],
             "warnings": warnings,

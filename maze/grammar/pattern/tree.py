@@ -33,6 +33,11 @@ class _Branching:
     def __hash__(self) -> int:
         return self._hash
 
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        # Made anew in another process, in which texts have other hashes.
+        names: tuple[str, ...] = self.__match_args__
+        return type(self), tuple(getattr(self, name) for name in names)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, type(self)) or self._hash != other._hash:
             return False

@@ -17,6 +17,7 @@ MAX_GRAMMAR_CHARACTERS = 20_000_000
 _GBNF_ROOT = re.compile(r"^[ \t]*root[ \t]*::=", re.MULTILINE)
 _GBNF_RULE = re.compile(r"^[ \t]*[A-Za-z0-9_-]+[ \t]*::=", re.MULTILINE)
 _LARK_START = re.compile(r"^[ \t]*[?!]?start[ \t]*(?:\.-?\d+)?[ \t]*(?:\[[^\]\n]*\])?[ \t]*:", re.MULTILINE)
+_LANGUAGE = re.compile(r"^[ \t]*%language\b", re.MULTILINE)
 _LARK_RULE = re.compile(r"^[ \t]*[?!]?[A-Za-z_]\w*[ \t]*(?:\.-?\d+)?[ \t]*(?:\[[^\]\n]*\])?[ \t]*:(?!:=)", re.MULTILINE)
 
 
@@ -42,7 +43,7 @@ def lower_grammar(text: str, language: str | None, path: str, budget: Budget) ->
         raise InvalidConstraintError(f"{path} begins with a byte order mark, U+FEFF; leave it out")
     if text.lstrip().startswith("{"):
         return lower_braid(text, language, path, budget)
-    if text.lstrip().startswith("%llguidance"):
+    if text.lstrip().startswith("%llguidance") or _LANGUAGE.search(text):
         return lower_lark(text, path, budget)
     if _GBNF_ROOT.search(text) or (_GBNF_RULE.search(text) and not _LARK_START.search(text)):
         return lower_gbnf(text, path, budget)
@@ -50,5 +51,5 @@ def lower_grammar(text: str, language: str | None, path: str, budget: Budget) ->
         return lower_lark(text, path, budget)
     raise InvalidConstraintError(
         f"{path} is none of the grammars that are known: Braid's JSON (it begins with '{{'), GBNF (it has a rule "
-        "'root ::= ...'), Lark (it has a rule 'start: ...')"
+        "'root ::= ...'), Lark (it has a rule 'start: ...'), a whole language (such as '%language zig')"
     )

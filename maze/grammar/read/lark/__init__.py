@@ -14,7 +14,9 @@ from maze.grammar.cfg.model import Cfg, LoweredGrammar
 from maze.grammar.cfg.productions import to_cfg
 from maze.grammar.pattern.tree import Node, alt, repeat
 from maze.grammar.read.lark.decoding import grammar_of_whole_terminals, reads_by_characters
-from maze.grammar.read.lark.definitions import definitions_of, shown_names
+from maze.grammar.read.lark.definitions import definitions_of
+from maze.grammar.read.lark.longest_match import grammar_by_longest_match, names_in_languages
+from maze.grammar.read.lark.parts import shown_names
 from maze.grammar.read.lark.rules import token_rules
 from maze.grammar.read.lark.skipping import MAX_SKIPPED_IN_A_ROW, bounded, rules_of_texts, without_end
 from maze.grammar.read.lark.source import LarkSource
@@ -46,25 +48,37 @@ def lower_lark(text: str, path: str, budget: Budget) -> LoweredGrammar:
         raise LimitExceededError(
             f"{path}: the rules refer to each other in a chain of over {MAX_DEPTH:,}, the limit; make the chain shorter"
         )
+    options = tuple(sorted(definitions.options))
     warnings: list[str] = []
     made = token_rules(definitions, budget, warnings)
     because = f" (no text is in {shown_names(dict.fromkeys(made.without_texts))})" if made.without_texts else ""
-    given = {name: productions for schema in made.schemas.values() for name, productions in schema.items()}
-
-    def lowered(skipped: Node) -> Cfg:
-        rules = rules_of_texts(made, skipped)
-        cfg, found = without_dead_rules(to_cfg("start", rules, budget, given, by_place=True), path, made.rules, because)
-        warnings.extend(found)
-        return cfg
-
-    whole = lowered(without_end(made.ignored))
     written = {name for name, each in definitions.by_name.items() if not is_terminal(name) and not each.parameters}
     if unused := written - made.rules.keys():
         warnings.append(f"{path}: nothing leads from the rule 'start' to {listed(sorted(unused))}")
-    found = tuple(dict.fromkeys(warnings))
-    options = tuple(sorted(definitions.options))
+
+    def alive(cfg: Cfg) -> Cfg:
+        cfg, found = without_dead_rules(cfg, path, made.rules, because)
+        warnings.extend(found)
+        return cfg
+
+    def in_any_way(skipped: Node) -> Cfg:
+        given = {name: productions for schema in made.schemas.values() for name, productions in schema.items()}
+        return alive(to_cfg("start", rules_of_texts(made, skipped), budget, given, by_place=True))
+
+    if definitions.has_languages:
+        if made.ignored:
+            source.fail(0, "the grammars of languages hold their blanks, and nothing more is ignored; drop %ignore")
+        cfg = alive(grammar_by_longest_match(made, budget))
+        return LoweredGrammar(
+            cfg,
+            warnings=tuple(dict.fromkeys(warnings)),
+            identifier_terminals=names_in_languages(cfg),
+            options=options,
+        )
+    whole = in_any_way(without_end(made.ignored))
     read_whole = grammar_of_whole_terminals(made, budget) if reads_by_characters(whole, made) else None
     cfg = whole
     if made.ignored and read_whole is None:
-        cfg = lowered(repeat(alt(*bounded(made.ignored)), 0, MAX_SKIPPED_IN_A_ROW))
+        cfg = in_any_way(repeat(alt(*bounded(made.ignored)), 0, MAX_SKIPPED_IN_A_ROW))
+    found = tuple(dict.fromkeys(warnings))
     return LoweredGrammar(cfg, whole=whole, read_whole=read_whole, warnings=found, options=options)

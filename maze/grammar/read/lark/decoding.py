@@ -15,12 +15,12 @@ from maze.grammar.budget import Budget, Construction, OverBudgetError
 from maze.grammar.cfg.analysis import FirstFollow, pruned
 from maze.grammar.cfg.longest_match import Edges, edges_of, prefix_free
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal
-from maze.grammar.cfg.productions import as_written, tree_of
+from maze.grammar.cfg.productions import tree_of
 from maze.grammar.cfg.stopping import stops_of
 from maze.grammar.pattern.automaton import Alphabet, bits
-from maze.grammar.pattern.code_points import single
-from maze.grammar.pattern.tree import Chars, Node, alt, has_machine, literal, text_of
-from maze.grammar.read.lark.rules import TokenRules, mapped
+from maze.grammar.pattern.tree import Chars, Node, alt, has_machine, text_of
+from maze.grammar.read.lark.longest_match import FIRST_SCHEMA, rules_over_tokens
+from maze.grammar.read.lark.rules import TokenRules
 from maze.grammar.read.lark.skipping import MAX_SKIPPED_IN_A_ROW, bounded
 
 _MANY_CHARACTERS = 16
@@ -111,17 +111,7 @@ class _Whole:
 
     def _over_tokens(self) -> tuple[Cfg, dict[Terminal, Production]]:
         """The grammar over tokens, and what each of its terminals is as terminals and schemas."""
-        schemas = {chr(_FIRST_SCHEMA + number): name for number, name in enumerate(self._tokens.schemas)}
-        characters = {name: character for character, name in schemas.items()}
-
-        def of_nonterminal(node: Nonterminal) -> Node:
-            return literal(characters[node.name]) if node.name in characters else node
-
-        trees = {
-            name: mapped(tree, lambda character: Chars(single(character)), of_nonterminal)
-            for name, tree in self._tokens.rules.items()
-        }
-        cfg = _without_sets(as_written("start", trees, self._budget))
+        cfg, schemas = rules_over_tokens(self._tokens, self._budget)
         pieces = self._pieces(cfg)
         spelled: dict[Terminal, Production] = {}
         for name in schemas:
@@ -165,7 +155,7 @@ class _Whole:
 
     @staticmethod
     def _is_token(symbol: Symbol) -> TypeGuard[Literal]:
-        return isinstance(symbol, Literal) and ord(symbol.text) < _FIRST_SCHEMA
+        return isinstance(symbol, Literal) and ord(symbol.text) < FIRST_SCHEMA
 
     def _edges_of_schemas(self, known: Mapping[Symbol, Edges]) -> dict[Symbol, Edges]:
         """The edges of each schema as a whole."""
@@ -220,8 +210,6 @@ def _ends_before(left: Edges, right: Edges) -> bool:
 
 
 _SKIPPED = Nonterminal("skipped")
-_FIRST_SCHEMA = 0x100000
-"""The character that the first schema is in the rules over tokens."""
 
 
 def _rules_of_skipped(skipped: Terminal) -> dict[str, tuple[Production, ...]]:
@@ -240,25 +228,3 @@ def _folded(productions: Sequence[Production]) -> tuple[Production, ...]:
         return tuple(productions)
     folded = Pattern("one of several", alt(*(tree_of(rhs[0]) for rhs in alone if not isinstance(rhs[0], Nonterminal))))
     return (*(rhs for rhs in productions if rhs not in alone), (folded, *alone[0][1:]))
-
-
-def _without_sets(cfg: Cfg) -> Cfg:
-    """A grammar over tokens with a rule in the place of each set of them."""
-    rules: dict[str, tuple[Production, ...]] = {}
-    sets: dict[Pattern, Nonterminal] = {}
-
-    def single_token(symbol: Symbol) -> Symbol:
-        if not isinstance(symbol, Pattern):
-            return symbol
-        if symbol not in sets:
-            if not isinstance(symbol.language, Chars):
-                raise AssertionError(symbol)
-            sets[symbol] = Nonterminal(f"one of several [{len(sets) + 1}]")
-            rules[sets[symbol].name] = tuple(
-                (Literal(chr(code)),) for low, high in symbol.language.ranges for code in range(low, high + 1)
-            )
-        return sets[symbol]
-
-    for name, productions in cfg.rules.items():
-        rules[name] = tuple(tuple(map(single_token, rhs)) for rhs in productions)
-    return Cfg(cfg.start, rules)

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from maze.errors import LimitExceededError
 from maze.grammar.budget import Budget
 from maze.grammar.read.lark.imported import GRAMMARS
+from maze.grammar.read.lark.languages import imported_from_language, is_of_language, restricted
 from maze.grammar.read.lark.parser import statements_of
+from maze.grammar.read.lark.parts import parts_of, with_names
 from maze.grammar.read.lark.source import LarkSource
 from maze.grammar.read.lark.syntax import (
     Choice,
-    Conjunction,
     Declare,
     Definition,
     Expression,
     Extend,
     Ignore,
     Import,
-    Negation,
     Option,
     Override,
     Reference,
-    Repetition,
-    Sequence,
+    Restriction,
     is_terminal,
 )
 
 MAX_RULES = 100_000
 """Most rules and terminals of one Lark text."""
-_SHOWN_NAMES = 20
 
 
 @dataclass(slots=True)
@@ -44,6 +42,8 @@ class Definitions:
     """Terminals whose texts a program would decide about."""
     options: set[str] = field(default_factory=set)
     """Options of llguidance that are switched on."""
+    has_languages: bool = False
+    """Whether rules of whole languages are among it."""
 
     def references(self) -> dict[str, list[str]]:
         """The rules that each rule refers to."""
@@ -58,13 +58,20 @@ def definitions_of(source: LarkSource, budget: Budget) -> Definitions:
     """Read Lark text. Raises what LarkSource.fail() raises."""
     found = Definitions(source)
     changes: list[Override | Extend] = []
+    restrictions: list[Restriction] = []
     for statement in statements_of(source, budget):
         match statement:
             case Definition():
                 _define(found, statement)
+            case Import() if is_of_language(statement):
+                found.has_languages = True
+                for definition in imported_from_language(statement, source, budget, found.by_name):
+                    _define(found, definition)
             case Import():
                 for definition in _imported(statement, source, budget):
                     _define(found, definition)
+            case Restriction():
+                restrictions.append(statement)
             case Override() | Extend():
                 changes.append(statement)
             case Ignore(body):
@@ -84,6 +91,8 @@ def definitions_of(source: LarkSource, budget: Budget) -> Definitions:
                 source.fail(new.place, f"{new.name!r} was defined with other parameters")
             new = replace(old, body=Choice((new.body, old.body)))
         found.by_name[new.name] = new
+    for restriction in restrictions:
+        found.by_name.update(restricted(restriction, source, found.by_name))
     return found
 
 
@@ -106,8 +115,8 @@ def _imported(statement: Import, source: LarkSource, budget: Budget) -> Iterator
     if statement.grammar not in GRAMMARS:
         source.fail(
             statement.place,
-            f"the grammar {statement.grammar!r} cannot be read here, only {', '.join(GRAMMARS)}; write what is "
-            "imported into this one",
+            f"the grammar {statement.grammar!r} cannot be read here, only {', '.join(GRAMMARS)} and language.NAME; "
+            "write what is imported into this one",
         )
     there = definitions_of(LarkSource(GRAMMARS[statement.grammar], statement.grammar), budget).by_name
     for name in statement.names:
@@ -129,70 +138,3 @@ def _imported(statement: Import, source: LarkSource, budget: Budget) -> Iterator
         )
         todo += [each for each in dict.fromkeys(used) if each not in seen]
         seen.update(used)
-
-
-# ------------------------------------------------------------------------------------------------ expressions
-
-
-def parts_of(expression: Expression) -> Iterator[Expression]:
-    """An expression and all in it."""
-    todo = [expression]
-    while todo:
-        part = todo.pop()
-        yield part
-        todo += reversed(list(_children(part)))
-
-
-def is_deeper(expressions: Iterable[Expression], limit: int) -> bool:
-    """Whether expressions are nested deeper than a limit."""
-    level = list(expressions)
-    for _ in range(limit):
-        level = [child for each in level for child in _children(each)]
-    return bool(level)
-
-
-def _children(expression: Expression) -> Iterable[Expression]:
-    match expression:
-        case Sequence(items) | Choice(items) | Conjunction(items, _):
-            return items
-        case Negation(item, _) | Repetition(item, _, _, _):
-            return (item,)
-        case Reference(_, arguments, _):
-            return arguments or ()
-    return ()
-
-
-def with_names(expression: Expression, meanings: Mapping[str, Expression]) -> Expression:
-    """The expression with some names replaced; one with arguments only by another name."""
-    if not meanings:
-        return expression
-
-    def replaced(part: Expression) -> Expression:
-        match part:
-            case Reference(name, None, _):
-                return meanings.get(name, part)
-            case Reference(name, arguments, place):
-                known = meanings.get(name)
-                if isinstance(known, Reference) and known.arguments is None:
-                    name = known.name
-                return Reference(name, tuple(map(replaced, arguments or ())), place)
-            case Sequence(items):
-                return Sequence(tuple(map(replaced, items)))
-            case Choice(options):
-                return Choice(tuple(map(replaced, options)))
-            case Conjunction(items, place):
-                return Conjunction(tuple(map(replaced, items)), place)
-            case Negation(item, place):
-                return Negation(replaced(item), place)
-            case Repetition(item, low, high, place):
-                return Repetition(replaced(item), low, high, place)
-        return part
-
-    return replaced(expression)
-
-
-def shown_names(names: Iterable[str]) -> str:
-    """Names for a message, the first of them if they are many."""
-    found = [name for name in names if " " not in name]
-    more = f" and {len(found) - _SHOWN_NAMES:,} more" if len(found) > _SHOWN_NAMES else ""
-    return f"{', '.join(found[:_SHOWN_NAMES])}{more}"

@@ -28,8 +28,10 @@ from maze.grammar.pattern.tree import (
     nullable,
     repeat,
 )
-from maze.grammar.read.lark.definitions import Definitions, is_deeper, parts_of, with_names
-from maze.grammar.read.lark.parser import MAX_NESTING
+from maze.grammar.read.lark.definitions import Definitions
+from maze.grammar.read.lark.expressions import MAX_NESTING
+from maze.grammar.read.lark.languages import is_name_of_language
+from maze.grammar.read.lark.parts import is_deeper, parts_of, with_names
 from maze.grammar.read.lark.syntax import (
     Choice,
     Conjunction,
@@ -114,7 +116,8 @@ class _Translator:
         self._warnings = warnings
         self._terminals = Terminals(definitions, budget)
         self._made = TokenRules()
-        self._numbers: dict[Node, int] = {}
+        self._numbers: dict[tuple[str, Node], int] = {}
+        """Of tokens by their texts; names of different roles are different tokens also with the same ones."""
         self._todo: list[tuple[str, Definition]] = []
         self._known: set[str] = set()
         self._templates: dict[tuple[str, tuple[Expression, ...]], str] = {}
@@ -181,6 +184,8 @@ class _Translator:
                 if arguments is not None:
                     self._source.fail(place, f"the terminal {name!r} takes no arguments")
                 definition = self._terminals.definition(expression)
+                if isinstance(definition.body, Reference) and is_name_of_language(definition.body.name):
+                    name = definition.body.name
                 return self._token(name, self._terminals.language(expression, definition.place))
         written = expression.text if isinstance(expression, QuotedText) else "characters"
         if isinstance(expression, Regex):
@@ -194,10 +199,11 @@ class _Translator:
             return language
         may_be_empty = nullable(language)
         language = without_empty(language)
-        if language not in self._numbers:
-            self._numbers[language] = _FIRST_TOKEN + len(self._made.tokens)
+        key = (name if is_name_of_language(name) else "", language)
+        if key not in self._numbers:
+            self._numbers[key] = _FIRST_TOKEN + len(self._made.tokens)
             self._made.tokens.append(RuleToken(name, language))
-        token = Chars(single(self._numbers[language]))
+        token = Chars(single(self._numbers[key]))
         return repeat(token, 0, 1) if may_be_empty else token
 
     def _reference(self, reference: Reference) -> Node:

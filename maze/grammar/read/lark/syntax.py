@@ -173,7 +173,18 @@ class Option:
     is_on: bool
 
 
-Statement: TypeAlias = Definition | Override | Extend | Ignore | Import | Declare | Option
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """`%forbid` or `%allow`: which names or imports a text in an imported language may hold."""
+
+    is_allowed: bool
+    kind: str
+    """Of what: `names`, `imports`, or the names of a role such as `function_names`."""
+    texts: tuple[Expression, ...]
+    place: int
+
+
+Statement: TypeAlias = Definition | Override | Extend | Ignore | Import | Declare | Option | Restriction
 
 
 def is_terminal(name: str) -> bool:

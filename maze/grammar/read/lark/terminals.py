@@ -22,8 +22,9 @@ from maze.grammar.pattern.tree import (
     repeat,
 )
 from maze.grammar.read.lark import imported
-from maze.grammar.read.lark.definitions import Definitions, parts_of, shown_names
+from maze.grammar.read.lark.definitions import Definitions
 from maze.grammar.read.lark.laziness import MAX_WRITTEN_OUT, without_laziness
+from maze.grammar.read.lark.parts import parts_of, shown_names
 from maze.grammar.read.lark.regex import read_regex, regex_source
 from maze.grammar.read.lark.syntax import (
     CharacterRange,

@@ -1,0 +1,184 @@
+"""Anthropic's Messages API, as documented in November 2026; vLLM and gateways serve it as well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Request
+from maze.backends.dialects.base import (
+    AnswerReader,
+    DeclinedError,
+    Event,
+    MalformedError,
+    count_of,
+    optional_text_of,
+    text_of,
+)
+from maze.backends.dialects.strict_schema import ANTHROPIC_RULES
+from maze.backends.dialects.unenforcing import GO_ON, REFUSED, UnenforcingDialect
+from maze.errors import UnsupportedConstraintError
+from maze.types import PromptForm
+
+API_VERSION = "2023-06-01"
+"""Value of the header `anthropic-version`."""
+LEAST_THINKING_TOKENS = 1024
+"""Less than that cannot be asked for."""
+HIGHEST_TEMPERATURE = 1.0
+
+_PREFILL = "prefill"
+"""Stands among what a model does not take for an answer that is begun."""
+_FINISH_REASONS = {
+    "end_turn": FINISHED_STOP,
+    "stop_sequence": FINISHED_STOP,
+    "max_tokens": FINISHED_LENGTH,
+    "model_context_window_exceeded": FINISHED_LENGTH,
+}
+
+
+class AnthropicDialect(UnenforcingDialect):
+    """`POST /v1/messages`."""
+
+    name = "anthropic"
+    backend = "anthropic"
+    generate_path = "/v1/messages"
+    ends_with_done = False
+    optional_fields = ("temperature", "top_p", "top_k", "stop_sequences", "thinking")
+    strict_rules = ANTHROPIC_RULES
+    takes_any_schema = False
+
+    def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:
+        """There is no seed; a top_p of 1 is not sent, as some models take only one of it and the temperature."""
+        del vocabulary
+        self.refuse_mask(request)
+        if request.prompt.form is PromptForm.RAW:
+            raise UnsupportedConstraintError(
+                "Anthropic's Messages API knows conversations only, and no prompt to be completed as it stands; leave "
+                "prompt_form (MAZE_PROMPT) out"
+            )
+        left_out = self.conceded(model).left_out
+        thinks = request.reasoning_tokens > 0 and "thinking" not in left_out
+        thinking = max(request.reasoning_tokens, LEAST_THINKING_TOKENS) if thinks else 0
+        fields: dict[str, Any] = {
+            "model": model,
+            "messages": _turns(request, prefills=_PREFILL not in left_out and not thinks),
+            "max_tokens": request.max_tokens + thinking,
+            "stream": True,
+        }
+        if request.prompt.system is not None:
+            fields["system"] = request.prompt.system
+        if thinks:
+            fields["thinking"] = {"type": "enabled", "budget_tokens": thinking}
+        else:
+            # Models that think take neither.
+            fields["temperature"] = min(request.temperature, HIGHEST_TEMPERATURE)
+            if request.top_k:
+                fields["top_k"] = request.top_k
+        if request.top_p != 1.0:
+            fields["top_p"] = request.top_p
+        if stop := [text for text in request.stop if text.strip()]:  # others are refused, and cut here all the same
+            fields["stop_sequences"] = stop
+        asked_for = self.format_of(request, model)
+        if asked_for is not None:
+            fields["output_config"] = {"format": {"type": asked_for.kind, "schema": asked_for.strict}}
+        return {name: value for name, value in fields.items() if name not in left_out}
+
+    def concede(
+        self, request: Request, model: str | None, sent: Mapping[str, Any], status: int | None, said: str
+    ) -> bool:
+        conceded = self.conceded(model)
+        prefilled = request.continue_from and sent["messages"][-1]["role"] == "assistant"
+        if status in REFUSED and prefilled and ("prefill" in said or "assistant" in said):
+            return conceded.leave_out({_PREFILL: True}, f"unsupported {_PREFILL}", (_PREFILL,))
+        return super().concede(request, model, sent, status, said)
+
+    def told(self, request: Request, model: str | None) -> dict[str, Any]:
+        told = super().told(request, model)
+        named = [told["left_out"]] if "left_out" in told else []
+        if request.temperature > HIGHEST_TEMPERATURE:
+            told["temperature"] = HIGHEST_TEMPERATURE
+        return told | {"left_out": ", ".join([*named, "seed"])}
+
+    def reader(self, request: Request) -> AnswerReader:
+        del request
+        return _MessageReader()
+
+
+def _turns(request: Request, *, prefills: bool) -> list[dict[str, str]]:
+    turns = [turn for turn in request.prompt.conversation() if turn["role"] != "system"]
+    if request.continue_from:
+        turns.append({"role": "assistant", "content": request.continue_from})
+        # An answer that is begun may not end in white space.
+        if not prefills or request.continue_from != request.continue_from.rstrip():
+            turns.append({"role": "user", "content": GO_ON})
+    return turns
+
+
+class _MessageReader(AnswerReader):
+    """Reads the events of a message, and messages as a whole from gateways that do not stream."""
+
+    def read_counts(self, event: Event) -> None:
+        usage = event.get("usage")
+        if usage is None:
+            return
+        if type(usage) is not dict:
+            raise MalformedError("its field 'usage' is not an object")
+        self.take_counts(count_of(usage, "output_tokens"), count_of(usage, "input_tokens"))
+
+    def feed(self, event: Event) -> str:
+        match event.get("type"):
+            case "message_start":
+                message = _object_of(event, "message")
+                self.model = optional_text_of(message, "model")
+                self.read_counts({"usage": {**_object_of(message, "usage"), "output_tokens": None}})  # not its own yet
+            case "content_block_start":
+                return self._text_of(_object_of(event, "content_block"))
+            case "content_block_delta":
+                return self._text_of(_object_of(event, "delta"))
+            case "message_delta":
+                self.read_counts(event)
+                self._read_end(_object_of(event, "delta"))
+            case _:  # ping, content_block_stop, message_stop, and what may be added
+                pass
+        return ""
+
+    def feed_whole(self, answer: Event) -> str:
+        content = answer.get("content")
+        if type(content) is not list or not all(type(block) is dict for block in content):
+            raise MalformedError("its field 'content' is not an array of objects")
+        self.model = optional_text_of(answer, "model")
+        self.read_counts(answer)
+        text = "".join(map(self._text_of, content))
+        self._read_end(answer)
+        return text
+
+    def _text_of(self, block: Event) -> str:
+        """The text in a block of content or a piece of one."""
+        match block.get("type"):
+            case "text" | "text_delta":
+                return text_of(block, "text")
+            case "thinking" | "thinking_delta":
+                self.reasoning = (self.reasoning or "") + text_of(block, "thinking")
+            case "tool_use" | "server_tool_use":
+                raise MalformedError("it calls a tool, and was offered none")
+            case _:  # signature_delta, redacted_thinking
+                pass
+        return ""
+
+    def _read_end(self, end: Event) -> None:
+        reason = end.get("stop_reason")
+        if reason is None:
+            return
+        if reason == "refusal":
+            raise DeclinedError("the model refuses (refusal)")
+        if reason not in _FINISH_REASONS:
+            raise MalformedError("its stop reason is {}, which no finished text has", str(reason))
+        self.finish_reason = _FINISH_REASONS[reason]
+        self.stopped_by_text = reason == "stop_sequence"
+
+
+def _object_of(event: Event, field: str) -> Event:
+    value = event.get(field)
+    if type(value) is not dict:
+        raise MalformedError(f"its field {field!r} is not an object")
+    return value

@@ -1,0 +1,151 @@
+"""Reads answers of OpenAI's protocol: chunks of `/v1/completions` and `/v1/chat/completions`, lists of models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import zip_longest
+from operator import itemgetter
+
+from maze.backends.base import FINISHED_STOP, Request
+from maze.backends.dialects.base import (
+    AnswerReader,
+    Event,
+    MalformedError,
+    check_tokens,
+    count_of,
+    finish_reason_of,
+    optional_text_of,
+    text_of,
+    token_ids_of,
+)
+from maze.types import TokenLogprob
+
+
+def listed_models(answer: object) -> tuple[str, ...]:
+    """The models that an answer of `GET /v1/models` names: `data[].id`."""
+    entries = answer.get("data") if type(answer) is dict else None
+    if type(entries) is not list or not all(type(entry) is dict and type(entry.get("id")) is str for entry in entries):
+        raise MalformedError("its list of models has no 'data' with an 'id' each")
+    return tuple(entry["id"] for entry in entries)
+
+
+class ChunkReader(AnswerReader):
+    """What chunks of both kinds have in common."""
+
+    def __init__(self, request: Request, *, tells_tokens: bool = False) -> None:
+        """`tells_tokens`: whether the server tells the ids of tokens, so that a mask can be checked."""
+        super().__init__()
+        self._request = request
+        self._tells_tokens = tells_tokens
+        self._token_ids: list[int] = []
+        """Of the text."""
+        self._tokens_told = 0
+        """How many ids, with that of an end token."""
+
+    def text_of_choice(self, choice: Event) -> str:
+        """The piece of the text in a choice."""
+        raise NotImplementedError
+
+    def logprobs_of_choice(self, choice: Event) -> Sequence[TokenLogprob]:
+        """The log-probabilities in a choice, of the tokens of its text."""
+        told = choice.get("logprobs")
+        content = told.get("content") if type(told) is dict else None
+        return [logprob_of(token) for token in content] if type(content) is list else ()
+
+    def read_counts(self, event: Event) -> None:
+        usage = event.get("usage")
+        if usage is None:
+            return
+        if type(usage) is not dict:
+            raise MalformedError("its field 'usage' is not an object")
+        self.take_counts(count_of(usage, "completion_tokens"), count_of(usage, "prompt_tokens"))
+        details = usage.get("completion_tokens_details")
+        if type(details) is dict and (thought := count_of(details, "reasoning_tokens")) is not None:
+            self.reasoning_tokens = thought
+
+    def feed(self, event: Event) -> str:
+        choices = event.get("choices")
+        if type(choices) is not list:
+            raise MalformedError("an event has no array 'choices'")
+        if self.model is None:
+            self.model = optional_text_of(event, "model")
+        self.read_counts(event)
+        if not choices:
+            return ""
+        choice = choices[0]
+        if len(choices) != 1 or type(choice) is not dict:
+            raise MalformedError("its field 'choices' does not hold one object")
+        text = self.text_of_choice(choice)
+        if self.finish_reason is not None and text:
+            raise MalformedError("text follows the event that finished it")
+        most = self._request.top_logprobs
+        if most is not None and text:
+            self.logprobs += (replace(each, top=each.top[:most]) for each in self.logprobs_of_choice(choice))
+        ids: list[int] = []
+        if self._request.token_mask is not None and self._tells_tokens:
+            ids = token_ids_of(choice, "token_ids")
+            self._tokens_told += len(ids)
+            self.tokens_generated = max(self.tokens_generated or 0, self._tokens_told)
+        reason = choice.get("finish_reason")
+        if reason is not None:
+            self.finish_reason = finish_reason_of(reason)
+            # SGLang calls it matched_stop. It is a text, the id of a token, or null for the end token of the model.
+            matched = choice.get("stop_reason", choice.get("matched_stop"))
+            self.stopped_by_text = type(matched) is str and matched in self._request.stop
+            if reason == FINISHED_STOP and matched is None:
+                ids = ids[:-1]  # the end token, which is no part of the text
+        self._token_ids += ids
+        return text
+
+    def check(self, text: str) -> None:
+        super().check(text)
+        if self._request.token_mask is not None:
+            check_tokens(self._token_ids, self._request.token_mask)
+
+
+class CompletionReader(ChunkReader):
+    """Reads chunks of completions: `choices[].text`."""
+
+    def text_of_choice(self, choice: Event) -> str:
+        return text_of(choice, "text")
+
+    def logprobs_of_choice(self, choice: Event) -> Sequence[TokenLogprob]:
+        told = choice.get("logprobs")
+        if type(told) is not dict or "tokens" not in told:
+            return super().logprobs_of_choice(choice)  # as llama.cpp has it in both
+        tokens, logprobs, tops = (told.get(name) or [] for name in ("tokens", "token_logprobs", "top_logprobs"))
+        found = []
+        for token, logprob, top in zip_longest(tokens, logprobs, tops):
+            if type(token) is not str or type(logprob) not in (int, float):
+                raise MalformedError("an entry of its 'logprobs' has no text, or no number")
+            likeliest = sorted(top.items(), key=itemgetter(1), reverse=True) if type(top) is dict else ()
+            found.append(TokenLogprob(token, float(logprob), tuple(likeliest)))
+        return found
+
+
+class ChatReader(ChunkReader):
+    """Reads chunks of a chat: `choices[].delta`, where what the model thought stands beside what it says."""
+
+    def text_of_choice(self, choice: Event) -> str:
+        delta = choice.get("delta")
+        if delta is None:
+            return ""
+        if type(delta) is not dict:
+            raise MalformedError("its field 'delta' is not an object")
+        for field in ("reasoning", "reasoning_content"):  # today's name of it, and that of DeepSeek
+            if delta.get(field) is not None:
+                self.reasoning = (self.reasoning or "") + text_of(delta, field)
+                break
+        return optional_text_of(delta, "content") or ""
+
+
+def logprob_of(token: object) -> TokenLogprob:
+    """An entry of `logprobs.content`, or of `top_logprobs` in one."""
+    if type(token) is not dict or type(token.get("logprob")) not in (int, float):
+        raise MalformedError("an entry of its 'logprobs' has no number 'logprob'")
+    top = token.get("top_logprobs")
+    others = [logprob_of(each) for each in top] if type(top) is list else []
+    return TokenLogprob(
+        text_of(token, "token"), float(token["logprob"]), tuple((each.text, each.logprob) for each in others)
+    )

@@ -1,0 +1,229 @@
+"""`maze format`: the tokens of a program in the one layout of its language, which the language's grammar knows.
+
+Comments are left out. Between two tokens stands the first of nothing, a blank and a line break with its indentation
+that the grammar takes and after which it takes the rest; a line break comes first where the text had one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from maze.errors import InvalidConstraintError, LimitExceededError
+from maze.grammar.budget import Budget
+from maze.grammar.cfg.lark_writer import cfg_to_lark
+from maze.grammar.languages import find_language
+from maze.grammar.languages.language import Newlines
+from maze.grammar.llguidance import Matcher
+from maze.grammar.read.grammar_text import lower_grammar
+from maze.grammar.read.lark.languages import for_the_printer
+from maze.threads import run_with_big_stack
+
+INDENTATION = "    "
+MAX_TRIES = 60
+"""Most blanks that are tried for each token of a text, on average, before its layout is given up."""
+
+_OPENING, _CLOSING = "([{", ")]}"
+_JOINED = frozenset("+-*/%&|^<>=!?.:~@")
+"""Signs that may be another one together, which people part by a blank."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceToken:
+    """A token of a program, with the place that it has in the text."""
+
+    text: str
+    offset: int
+    gap: str
+    """What of it stood before it: nothing, a blank, or one or two line breaks."""
+    depth: int | None = None
+    """Of the first token of a line in a language where indentation counts: how deep that is."""
+
+
+class LayoutError(InvalidConstraintError):
+    """A text has no layout in the grammar of its language. `offset` is the place of the token that does not fit."""
+
+    def __init__(self, message: str, offset: int) -> None:
+        super().__init__(message)
+        self.offset = offset
+
+
+def laid_out(text: str, language: str, start: str = "file") -> str:
+    """The program in the layout of `language`, one of syntax_names(), without its comments.
+
+    Raises LayoutError where the grammar does not take its tokens, LimitExceededError where that takes too long.
+    """
+    tokens = list(source_tokens(text, language))
+    return run_with_big_stack(lambda: _Layout(tokens, _matcher(language, start), text).found())
+
+
+@cache
+def _matcher(language: str, start: str) -> Matcher:
+    lowered = lower_grammar(f"%language {language} {start}", None, "the grammar of the language", Budget())
+    return Matcher(cfg_to_lark(lowered.cfg, Budget()))
+
+
+# ------------------------------------------------------------------------------------------------ tokens
+
+
+def source_tokens(text: str, language: str) -> Iterator[SourceToken]:
+    """The tokens of a program: what the grammar's file says is taken whole, words, and single signs."""
+    known = find_language(language)
+    is_indented = known is not None and known.newlines is Newlines.INDENTING
+    gap, line_begins, levels, brackets = "", True, [0], 0
+    for found in _pattern(language).finditer(text):
+        kind, token = found.lastgroup, found[0]
+        if kind in ("comment", "space"):
+            breaks = token.count("\n") if kind == "space" or not is_indented else 0
+            if is_indented and brackets:
+                breaks = 0
+            if breaks:
+                line_begins = True
+            gap = _together(gap, "\n" * min(breaks, 2) or " ")
+            continue
+        depth = None
+        if is_indented and line_begins:
+            column = len(text[text.rfind("\n", 0, found.start()) + 1 : found.start()].expandtabs())
+            while levels[-1] > column:
+                levels.pop()
+            if column > levels[-1]:
+                levels.append(column)
+            depth = len(levels) - 1
+        line_begins = False
+        brackets += (token in _OPENING) - (token in _CLOSING)
+        yield SourceToken(token, found.start(), gap, depth)
+        gap = ""
+
+
+def _together(gap: str, more: str) -> str:
+    breaks = min(gap.count("\n") + more.count("\n"), 2)
+    return "\n" * breaks or " "
+
+
+@cache
+def _pattern(language: str) -> re.Pattern[str]:
+    given = for_the_printer(language)
+    parts = [
+        *(f"(?P<{name}>{given[name]})" for name in ("comment", "whole") if name in given),
+        r"(?P<space>(?:\s|\\\r?\n)+)",
+        r"(?P<word>[\w$]+)",
+        r"(?P<sign>.)",
+    ]
+    return re.compile("|".join(parts), re.DOTALL)
+
+
+# ------------------------------------------------------------------------------------------------ layout
+
+
+@dataclass(slots=True)
+class _Place:
+    """Before a token, or behind the last."""
+
+    matcher: Matcher
+    gaps: Iterator[str]
+    """What is still to be tried before the token."""
+    opened: tuple[bool, ...]
+    """For each bracket that is open whether a line ends with it."""
+    taken: str = ""
+    """What was tried last."""
+
+
+class _Layout:
+    def __init__(self, tokens: list[SourceToken], matcher: Matcher, text: str) -> None:
+        self._tokens = tokens
+        self._text = text
+        self._matcher = matcher
+
+    def found(self) -> str:
+        places = [self._place(0, self._matcher.copy(), ())]
+        furthest = 0
+        tries = 1_000 + MAX_TRIES * len(self._tokens)
+        while places:
+            place = places[-1]
+            number = len(places) - 1
+            if number == len(self._tokens) and (end := self._end(place.matcher)) is not None:
+                return "".join(f"{each.taken}" for each in places[:-1]) + end
+            gap = next(place.gaps, None)
+            if gap is None or number == len(self._tokens):
+                places.pop()
+                continue
+            tries -= 1
+            if not tries:
+                raise LimitExceededError(
+                    f"no layout was found in {1_000 + MAX_TRIES * len(self._tokens):,} tries; the text parts from the "
+                    f"grammar near {self._shown(furthest)}"
+                )
+            place.taken = gap + self._tokens[number].text
+            data = place.taken.encode()
+            matcher = place.matcher.copy()
+            if matcher.consume(data) < len(data):
+                continue
+            furthest = max(furthest, number + 1)
+            places.append(self._place(number + 1, matcher, self._opened(place, number, gap)))
+        raise LayoutError(
+            f"the grammar of the language does not take {self._shown(furthest)}",
+            self._tokens[furthest].offset if furthest < len(self._tokens) else len(self._text),
+        )
+
+    @staticmethod
+    def _end(matcher: Matcher) -> str | None:
+        """What is still to come behind the last token: a line break, or nothing; None if it cannot be the last."""
+        copy = matcher.copy()
+        if copy.consume(b"\n") == 1 and copy.can_end():
+            return "\n"
+        return "" if matcher.can_end() else None
+
+    def _shown(self, number: int) -> str:
+        if number == len(self._tokens):
+            return "the end of the text here: more must follow"
+        token = self._tokens[number]
+        line = self._text.count("\n", 0, token.offset) + 1
+        return f"{token.text[:40]!r} on line {line}"
+
+    def _place(self, number: int, matcher: Matcher, opened: tuple[bool, ...]) -> _Place:
+        gaps = self._gaps(number, opened) if number < len(self._tokens) else iter(())
+        return _Place(matcher, gaps, opened)
+
+    def _opened(self, place: _Place, number: int, gap: str) -> tuple[bool, ...]:
+        """The brackets that are open behind a token, and which of them have lines of their own within."""
+        opened = place.opened
+        if "\n" in gap and number and self._tokens[number - 1].text in _OPENING and opened:
+            opened = (*opened[:-1], True)
+        text = self._tokens[number].text
+        if text in _OPENING:
+            return (*opened, False)
+        return opened[:-1] if text in _CLOSING else opened
+
+    def _gaps(self, number: int, opened: tuple[bool, ...]) -> Iterator[str]:
+        """What may stand before a token, what is likeliest first."""
+        token = self._tokens[number]
+        before = self._tokens[number - 1].text if number else ""
+        if token.depth is not None:
+            indentation = INDENTATION * token.depth
+            blank_lines = ("\n" * count for count in range(len(token.gap), 0, -1)) if number else iter(("",))
+            yield from (f"{lines}{indentation}" for lines in (*blank_lines, *(("\n\n", "\n\n\n") if number else ())))
+            return
+        here = [" "] if self._must_be_parted(before, token) else ["", " "]
+        if token.gap and before[-1:] in _JOINED and token.text[:1] in _JOINED:
+            here = [" ", ""]
+        lines = list(self._lines(number, opened)) if number else []
+        yield from (*lines, *here) if "\n" in token.gap else (*here, *lines)
+
+    @staticmethod
+    def _must_be_parted(before: str, token: SourceToken) -> bool:
+        return bool(token.gap) and re.match(r"[\w$]{2}", before[-1:] + token.text[:1]) is not None
+
+    def _lines(self, number: int, opened: tuple[bool, ...]) -> Iterator[str]:
+        """Line breaks before a token."""
+        token = self._tokens[number]
+        if self._tokens[number - 1].text in _OPENING and opened:
+            opened = (*opened[:-1], True)
+        depth = sum(opened)
+        if token.text in _CLOSING and opened and opened[-1]:
+            depth -= 1
+        breaks = ["\n\n", "\n"] if token.gap == "\n\n" and self._tokens[number - 1].text not in _OPENING else ["\n"]
+        for each in breaks:
+            yield each + INDENTATION * depth
+            yield each + INDENTATION * (depth + 1)

@@ -1,0 +1,229 @@
+"""The command `maze`: generate, compile, validate, serve, health, models, doctor.
+
+Text for people goes to stdout and stderr with colours on a terminal only; `--json` prints one JSON object to stdout.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+from typer.core import TyperGroup
+from typer.main import get_group
+
+from maze._version import __version__
+from maze.cli.generating import generate
+from maze.cli.inputs import (
+    GrammarFile,
+    Json,
+    Language,
+    Regexes,
+    Report,
+    SchemaFile,
+    constraints_of,
+    on_unenforceable,
+    read,
+    shown,
+)
+from maze.cli.output import failing, print_json, say_error, stderr, stdout, waiting
+from maze.cli.serving import serve
+from maze.errors import ConfigurationError, EngineUnavailableError, InvalidArgumentError, Status
+from maze.exit_codes import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, OUTPUT_LOST
+from maze.orchestrator import Orchestrator
+from maze.outcome import validation_error, what_is_wrong
+from maze.report import grammar_text, report_call, report_of
+
+app = typer.Typer(
+    name="maze",
+    help="Ask a language model for code that provably obeys constraints.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code (see EXIT_CODES)."""
+    if (
+        sys.stdin is None or sys.stdout is None or sys.stderr is None
+    ):  # closed, and the next socket would take its place
+        return OUTPUT_LOST
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # what the locale says is for people; generated code is UTF-8
+    try:
+        code = _command().main(args=arguments, prog_name="maze", standalone_mode=False)
+        sys.stdout.flush()
+    except typer.TyperException as error:
+        say_error(error.format_message())
+        return int(Status.INVALID_ARGUMENT)
+    except (BrokenPipeError, SystemExit):
+        # typer turns the first into the second, and raises it for nothing else here.
+        _drop_output()
+        return BROKEN_PIPE
+    except OSError as error:
+        _drop_output()
+        say_error(f"the output cannot be written: {error.strerror or error}")
+        return OUTPUT_LOST
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _command() -> TyperGroup:
+    group = get_group(app)
+    for command in (group, *group.commands.values()):
+        for parameter in command.get_params(typer.Context(command)):
+            if getattr(parameter, "is_flag", False):
+                parameter.metavar = ""  # what takes no value has no type to show
+    return group
+
+
+def _drop_output() -> None:
+    """Keep Python from complaining once more when it flushes stdout at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"maze {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Ask a language model for code that provably obeys constraints."""
+
+
+app.command(epilog=EXIT_CODES)(generate)
+
+
+@app.command("compile", epilog=EXIT_CODES)
+def compile_(
+    schema: SchemaFile = None,
+    grammar: GrammarFile = None,
+    regex: Regexes = None,
+    language: Language = None,
+    report: Report = False,
+    as_json: Json = False,
+) -> None:
+    """Compile constraints: the grammar goes to stdout, what is enforced and what is checked to stderr."""
+    with failing(as_json), Orchestrator() as maze:
+        constraints = constraints_of(schema, grammar, regex)
+        compiled, _ = maze.compile(constraints, language, on_unenforceable(report))
+    if as_json:
+        print_json(report_of(compiled))
+        return
+    if (grammar_of_all := grammar_text(compiled)) is not None:
+        sys.stdout.write(grammar_of_all.rstrip("\n") + "\n")
+    console = stderr()
+    for part in compiled.parts:
+        console.print(Text(f"{part.handling.value}: {part.path} ({part.name}) {part.reason}".rstrip(), "dim"))
+    for warning in compiled.warnings:
+        console.print(Text(f"warning: {warning}", "yellow"))
+
+
+@app.command(epilog=EXIT_CODES)
+def validate(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The text to check; - for stdin.")],
+    schema: SchemaFile = None,
+    grammar: GrammarFile = None,
+    regex: Regexes = None,
+    language: Language = None,
+    report: Report = False,
+    as_json: Json = False,
+) -> None:
+    """Check a text against constraints, without an engine; exit code 5 if it breaks one."""
+    with failing(as_json), Orchestrator() as maze:
+        if [str(file), str(schema), str(grammar)].count("-") > 1:
+            raise InvalidArgumentError("only one of text, --schema and --grammar can come from stdin")
+        constraints = constraints_of(schema, grammar, regex)
+        text = read(file, "FILE")
+        validation = maze.validate(text, constraints, language, on_unenforceable(report))
+    failure = validation_error(validation)
+    status = failure.status if failure else Status.OK
+    if as_json:
+        print_json(report_of(validation))
+        raise typer.Exit(int(status))
+    console = stdout()
+    for outcome in validation.outcomes:
+        verdict, style = {
+            True: ("satisfied", "green"),
+            False: ("violated", "red"),
+            None: (outcome.handling.value, "yellow"),
+        }[outcome.satisfied]
+        console.print(Text(verdict, style) + Text(f" {outcome.path} ({outcome.name})", "default"))
+        for each in outcome.violations:
+            value = f", {each.pointer}" if each.pointer else ""
+            place = f"  {shown(file)}:{each.line}:{each.column} (byte {each.offset}{value})"
+            console.print(Text(f"{place}: {what_is_wrong(each)}", "default"))
+    for warning in validation.warnings:
+        stderr().print(Text(f"warning: {warning}", "yellow"))
+    raise typer.Exit(int(status))
+
+
+@app.command(epilog=EXIT_CODES)
+def health(as_json: Json = False) -> None:
+    """Ask the engine whether it is ready; exit code 9 if not."""
+    with failing(as_json), Orchestrator() as maze, waiting("asking the engine", as_json):
+        found = maze.health()
+    status = Status.OK if found.ready else EngineUnavailableError.status
+    if as_json:
+        print_json(report_of(found))
+    else:
+        for endpoint in found.endpoints:
+            ready = bool(endpoint.get("ready"))
+            word = Text("ready", "green") if ready else Text("not ready", "red")
+            detail = f" {found.backend} {endpoint.get('endpoint', '')}: {endpoint.get('detail', '')}"
+            stdout().print(word + Text(detail, "default"))
+    raise typer.Exit(int(status))
+
+
+@app.command(epilog=EXIT_CODES)
+def models(as_json: Json = False) -> None:
+    """List the models that the engine offers."""
+    with failing(as_json), Orchestrator() as maze, waiting("asking the engine", as_json):
+        names = maze.models()
+    if as_json:
+        print_json(report_call(Status.OK, models=names))
+    else:
+        # Whoever runs the service chose the names; they are not to steer a terminal.
+        shown = ("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name) for name in names)
+        sys.stdout.write("".join(f"{name}\n" for name in shown))
+
+
+@app.command(epilog=EXIT_CODES)
+def doctor(as_json: Json = False) -> None:
+    """Look at what is installed, found, configured and reachable, with a fix for each problem; exit code 7 if any."""
+    from maze.doctor import Check, Verdict, examine
+
+    marks = {Verdict.OK: Text("ok     ", "green"), Verdict.NOTE: Text("note   ", "yellow")}
+    console = stdout()
+    checks: list[Check] = []
+    with waiting("looking", as_json):
+        for check in examine():
+            checks.append(check)
+            if not as_json:
+                mark = marks.get(check.verdict, Text("problem", "bold red"))
+                console.print(mark + Text(f"  {check.name}: {check.detail}", "default"))
+                if check.fix:
+                    console.print(Text(f"         {check.fix}", "cyan"))
+    failed = any(check.verdict is Verdict.PROBLEM for check in checks)
+    status = ConfigurationError.status if failed else Status.OK
+    if as_json:
+        print_json(report_call(status, "something is wrong, see checks" if failed else None, checks=checks))
+    raise typer.Exit(int(status))
+
+
+app.command(epilog=EXIT_CODES)(serve)

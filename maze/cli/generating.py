@@ -1,0 +1,166 @@
+"""`maze generate`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from maze.cli.inputs import (
+    GrammarFile,
+    Json,
+    Language,
+    Regexes,
+    Report,
+    SchemaFile,
+    constraints_of,
+    on_unenforceable,
+    read,
+)
+from maze.cli.output import failing, print_json, say_error, stderr, waiting
+from maze.config import DEFAULT_MAX_TOKENS, DEFAULT_TEMPERATURE, DEFAULT_TIMEOUT_SECS
+from maze.errors import InvalidArgumentError
+from maze.json_text import parse
+from maze.messages import messages_of
+from maze.orchestrator import Orchestrator
+from maze.ranges import MAX_STOP_TEXTS
+from maze.report import report_of
+from maze.types import OPTION_RANGES, GenerationOptions, Intent, Message, PromptForm, WhenCutOff
+
+MAX_TIMEOUT_SECS = 4_000_000
+"""46 days; GenerationOptions.timeout_ms has 32 bits."""
+
+
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What to generate; - reads it from stdin.")],
+    schema: SchemaFile = None,
+    grammar: GrammarFile = None,
+    regex: Regexes = None,
+    language: Language = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Most tokens to generate.", show_default=str(DEFAULT_MAX_TOKENS))
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help=f"{OPTION_RANGES['temperature']}.".capitalize(), show_default=str(DEFAULT_TEMPERATURE)),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the sampler.", show_default="random")] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001, max=MAX_TIMEOUT_SECS, help="Seconds for everything.", show_default=str(DEFAULT_TIMEOUT_SECS)
+        ),
+    ] = None,
+    stop: Annotated[
+        list[str] | None, typer.Option(help=f"Text that ends the generation; up to {MAX_STOP_TEXTS} times.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Model to ask for.")] = None,
+    system: Annotated[str | None, typer.Option(help="System prompt.")] = None,
+    messages: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help='Earlier turns, as JSON: [{"role": "user", "text": "..."}, ...]; - for stdin.'
+        ),
+    ] = None,
+    continue_from: Annotated[
+        str, typer.Option(help="Text that the answer begins with, and the model goes on from.", show_default=False)
+    ] = "",
+    prompt_form: Annotated[
+        PromptForm | None,
+        typer.Option(help="Through the model's chat template, or the prompt as it stands.", show_default="MAZE_PROMPT"),
+    ] = None,
+    describe_constraints: Annotated[
+        bool | None,
+        typer.Option(
+            "--describe-constraints/--no-describe-constraints", help="Tell the model what the constraints are."
+        ),
+    ] = None,
+    reasoning_tokens: Annotated[
+        int | None, typer.Option(help="Most tokens to think before the answer; 0 for no thinking.")
+    ] = None,
+    max_attempts: Annotated[
+        int | None,
+        typer.Option(
+            help="Most generations until one satisfies what is only checked; over 1, the text appears when it is done.",
+            show_default="with --json 3 where a part is only checked, else 1",
+        ),
+    ] = None,
+    when_cut_off: Annotated[
+        WhenCutOff, typer.Option(help="What becomes of a constrained text that is cut off.")
+    ] = WhenCutOff.ERROR,
+    top_logprobs: Annotated[
+        int | None,
+        typer.Option(help="Log-probabilities of each token and so many likeliest; shown with --json."),
+    ] = None,
+    report: Report = False,
+    as_json: Json = False,
+) -> None:
+    """Generate text under constraints that all hold; it appears as it comes."""
+    with failing(as_json):
+        if [prompt, *map(str, (schema, grammar, messages))].count("-") > 1:
+            raise InvalidArgumentError("only one of prompt, --schema, --grammar and --messages can come from stdin")
+        if prompt == "-":
+            prompt = read(Path("-"), "PROMPT")
+        earlier = _messages(messages)
+        try:
+            options = GenerationOptions(
+                max_tokens=max_tokens,
+                temperature=temperature,
+                seed=seed,
+                timeout_ms=None if timeout is None else round(timeout * 1000),
+                stop=tuple(stop or ()),
+                model=model,
+                on_unenforceable=on_unenforceable(report),
+                system=system,
+                messages=earlier,
+                continue_from=continue_from,
+                prompt_form=prompt_form,
+                describe_constraints=describe_constraints,
+                reasoning_tokens=reasoning_tokens,
+                max_attempts=max_attempts,
+                when_cut_off=when_cut_off,
+                top_logprobs=top_logprobs,
+            )
+        except InvalidArgumentError as error:
+            option, bracket, place = error.field.partition("[")
+            raise error.naming(f"--{option.replace('_', '-')}{bracket}{place}") from None
+        intent = Intent(prompt, language=language)
+        constraints = constraints_of(schema, grammar, regex)
+        with Orchestrator() as maze, waiting("waiting for the model", as_json) as spinner:
+
+            def show(piece: str) -> bool:
+                if spinner is not None:
+                    spinner.stop()
+                sys.stdout.write(piece)
+                sys.stdout.flush()
+                return True
+
+            as_it_comes = not as_json and (max_attempts or 1) == 1
+            result = maze.generate(intent, constraints, options, on_text=show if as_it_comes else None)
+    if as_json:
+        print_json(report_of(result))
+    else:
+        if not as_it_comes:
+            sys.stdout.write(result.code)
+        if result.code and not result.code.endswith("\n"):
+            sys.stdout.write("\n")
+        for warning in () if result.validation is None else result.validation.warnings:
+            stderr().print(Text(f"warning: {warning}", "yellow"))
+        if result.error is not None:
+            say_error(result.error)
+    raise typer.Exit(int(result.status))
+
+
+def _messages(file: Path | None) -> tuple[Message, ...]:
+    if file is None:
+        return ()
+    text = read(file, "--messages")
+    try:
+        return messages_of(parse(text))
+    except ValueError as error:
+        raise InvalidArgumentError(f"is no JSON: {error}", field="--messages") from None
+    except InvalidArgumentError as error:
+        raise error.naming(f"--{error.field}") from None

@@ -1,0 +1,63 @@
+"""What commands take in common: constraints, and where they are read."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maze.errors import InvalidArgumentError
+from maze.types import ConstraintIR, OnUnenforceable
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+SchemaFile = Annotated[
+    Path | None, typer.Option("--schema", metavar="FILE", help="JSON Schema that the text must satisfy; - for stdin.")
+]
+GrammarFile = Annotated[
+    Path | None,
+    typer.Option("--grammar", metavar="FILE", help="Grammar: Lark, GBNF, or Braid's JSON (needs --language)."),
+]
+Regexes = Annotated[
+    list[str] | None,
+    typer.Option("--regex", metavar="PATTERN", help="Pattern: ^...$ is the whole text, others are contained in it."),
+]
+Language = Annotated[str | None, typer.Option("--language", help="Programming language, such as python.")]
+Report = Annotated[
+    bool,
+    typer.Option("--report", help="Go on without what can be neither enforced nor checked; exit code 3 all the same."),
+]
+
+
+def constraints_of(schema: Path | None, grammar: Path | None, regexes: list[str] | None) -> list[ConstraintIR]:
+    """The constraints of a command. Raises InvalidArgumentError for a file that cannot be read."""
+    constraints = []
+    if schema is not None:
+        constraints.append(ConstraintIR(json_schema=read(schema, "--schema"), name=f"--schema {shown(schema)}"))
+    if grammar is not None:
+        constraints.append(ConstraintIR(grammar=read(grammar, "--grammar"), name=f"--grammar {shown(grammar)}"))
+    if regexes:
+        constraints.append(ConstraintIR(regex_patterns=tuple(regexes), name="--regex"))
+    return constraints
+
+
+def read(path: Path, option: str) -> str:
+    """The text of a file, or of stdin for `-`. Raises InvalidArgumentError naming the option."""
+    try:
+        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        return content.decode()
+    except OSError as error:
+        raise InvalidArgumentError(f"{option}: {shown(path)} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InvalidArgumentError(f"{option}: {shown(path)} is not UTF-8 at byte {error.start}") from None
+
+
+def shown(path: Path) -> str:
+    """A path as text that can be printed: names of files may hold any bytes."""
+    return str(path).encode(errors="backslashreplace").decode()
+
+
+def on_unenforceable(report: bool) -> OnUnenforceable:
+    """What `--report` decides."""
+    return OnUnenforceable.REPORT if report else OnUnenforceable.ERROR

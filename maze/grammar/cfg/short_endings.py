@@ -1,0 +1,195 @@
+"""The short ones among the endings of a text: what a model is left to choose from when it must end in time.
+
+Rules keep the alternatives that lead to their shortest texts, so that nothing optional is begun; terminals keep their
+texts that are little longer than their shortest, so that a string or a name that is to be written need not be empty,
+and what has been begun can be brought to its end in words. All is less than the grammar allows, and never more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from maze.grammar.budget import Construction
+from maze.grammar.cfg.analysis import circles, pruned
+from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal
+from maze.grammar.cfg.shortest import ShortestTexts
+from maze.grammar.cfg.terminal_states import is_rest
+from maze.grammar.pattern.code_points import ANY
+from maze.grammar.pattern.shortest import least_length
+from maze.grammar.pattern.tree import Alt, Both, Cat, Chars, Node, Repeat, alt, both, cat, is_plain, literal, repeat
+
+_ROOMS = (256, 128, 64, 32, 16, 8, 4, 2, 1, 0)
+"""Characters that a terminal may have beyond its shortest text, tried from the most on."""
+_CHARACTERS_PER_TOKEN = 2
+"""Of names, punctuation and short words; of digits a token has one, of prose four."""
+
+
+def short_endings(rest: Cfg, begun: frozenset[str], tokens: int, budget: Construction) -> Cfg:
+    """Those texts of `rest` that, by their length, take a model no more than so many tokens, or just the shortest.
+
+    `begun` are the rules of a left quotient that are parts of others. Raises OverBudgetError.
+    """
+    shortest = ShortestTexts(rest, budget)
+    lengths = shortest.lengths()
+    for room in _ROOMS:
+        shortened = _Shortened(rest, begun, room, shortest, lengths, budget)
+        if room == 0 or shortened.most_characters() <= tokens * _CHARACTERS_PER_TOKEN:
+            return pruned(shortened.cfg)
+    raise AssertionError(_ROOMS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A production on its way into the grammar of short endings, and by how much it misses its rule's shortest text."""
+
+    production: Production
+    slack: int
+
+
+class _Shortened:
+    """The grammar with so much room for each terminal."""
+
+    def __init__(
+        self,
+        rest: Cfg,
+        begun: frozenset[str],
+        room: int,
+        shortest: ShortestTexts,
+        lengths: dict[str, int],
+        budget: Construction,
+    ) -> None:
+        self._begun = begun
+        self._room = room
+        self._shortest = shortest
+        self._lengths = lengths
+        self._budget = budget
+        self._terminals: dict[Terminal, Terminal] = {}
+        kept = {name: self._kept(name, productions) for name, productions in rest.rules.items() if name in lengths}
+        self._drop_returns(rest.start, kept)
+        self.cfg = Cfg(
+            rest.start,
+            {name: tuple(self._production(each.production) for each in some) for name, some in kept.items()},
+        )
+
+    def most_characters(self) -> int:
+        """About how long its texts are at most."""
+        most: dict[str, int] = {}
+        for circle in circles(self.cfg.rules):
+            # What returns to a rule adds no character, or it would not lead to the shortest texts.
+            longest = max(
+                (
+                    sum(self._most(symbol, most) for symbol in production)
+                    for name in circle
+                    for production in self.cfg.rules[name]
+                ),
+                default=0,
+            )
+            most.update(dict.fromkeys(circle, longest))
+        return most[self.cfg.start]
+
+    def _most(self, symbol: Symbol, most: dict[str, int]) -> int:
+        if isinstance(symbol, Nonterminal):
+            return most.get(symbol.name, 0)
+        return len(symbol.text) if isinstance(symbol, Literal) else longest_length(symbol.language)
+
+    def _kept(self, name: str, productions: tuple[Production, ...]) -> list[_Kept]:
+        """The productions that lead to the shortest texts, and those that go on with what has been begun."""
+        found = []
+        for production in productions:
+            self._budget.spend(1 + len(production))
+            length = self._length(production)
+            if length is None:
+                continue
+            slack = length - self._lengths[name]
+            if slack == 0 or (slack <= self._room and name in self._begun and self._goes_on(production[0])):
+                found.append(_Kept(production, slack))
+        return found
+
+    def _goes_on(self, symbol: Symbol) -> bool:
+        return symbol.name in self._begun if isinstance(symbol, Nonterminal) else is_rest(symbol)
+
+    def _length(self, production: Production) -> int | None:
+        """The characters of its shortest text; None if it has none."""
+        total = 0
+        for symbol in production:
+            if isinstance(symbol, Nonterminal):
+                length = self._lengths.get(symbol.name)
+            else:
+                text = self._shortest.of_terminal(symbol)
+                length = None if text is None else len(text)
+            if length is None:
+                return None
+            total += length
+        return total
+
+    def _drop_returns(self, start: str, kept: dict[str, list[_Kept]]) -> None:
+        """Leave out what would go on with what has been begun again and again, as a sum does with a further summand."""
+        open_names = {start: iter(list(kept[start]))}
+        done: set[str] = set()
+        while open_names:
+            name, pending = next(reversed(open_names.items()))
+            for each in pending:
+                first = each.production[0] if each.production else None
+                if not isinstance(first, Nonterminal) or first.name not in self._begun:
+                    continue
+                if first.name in open_names:
+                    if each.slack:
+                        kept[name].remove(each)
+                elif first.name not in done:
+                    open_names[first.name] = iter(list(kept[first.name]))
+                    break
+            else:
+                done.add(name)
+                del open_names[name]
+
+    def _production(self, production: Production) -> Production:
+        return tuple(symbol if isinstance(symbol, Nonterminal) else self._terminal(symbol) for symbol in production)
+
+    def _terminal(self, terminal: Terminal) -> Terminal:
+        if isinstance(terminal, Literal):
+            return terminal
+        if terminal not in self._terminals:
+            self._budget.spend(10)
+            language = terminal.language
+            if is_plain(language):
+                language = shortened(language, self._room)
+            else:
+                least = self._shortest.of_terminal(terminal) or ""
+                room = repeat(Chars(ANY), 0, len(least) + self._room)
+                language = both(language, room) if self._room else literal(least)
+            self._terminals[terminal] = Pattern(terminal.name, language)
+        return self._terminals[terminal]
+
+
+def shortened(node: Node, room: int) -> Node:
+    """Texts of a plain expression that have, about, up to `room` characters more than its shortest; not all of them."""
+    match node:
+        case Cat(items):
+            share = room // (sum(not isinstance(item, Chars) for item in items) or 1)
+            return cat(*(shortened(item, share) for item in items))
+        case Alt(items):
+            spare = {item: room + least_length(node) - least_length(item) for item in items}
+            return alt(*(shortened(item, left) for item, left in spare.items() if left >= 0))
+        case Repeat(item, low, high):
+            count = low + room // max(1, least_length(item))
+            # One more than needed in each, so that a string keeps its short escapes.
+            return repeat(shortened(item, min(room, 1)), low, count if high is None else min(count, high))
+    return node
+
+
+def longest_length(node: Node) -> int:
+    """No text of a shortened expression has more characters."""
+    match node:
+        case Chars():
+            return 1
+        case Literal(text):
+            return len(text)
+        case Cat(items):
+            return sum(map(longest_length, items))
+        case Alt(items):
+            return max(map(longest_length, items))
+        case Repeat(item, _, high):
+            return (high or 0) * longest_length(item)
+        case Both(items):
+            return longest_length(items[-1])
+    return 0

@@ -1,0 +1,127 @@
+"""What may come after the beginning of a text, and how it ends soon: the left quotient of the enforced grammar."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from maze.errors import ContradictionError, LimitExceededError
+from maze.grammar.budget import Budget, Construction, OverBudgetError
+from maze.grammar.cfg.lark_writer import cfg_to_lark
+from maze.grammar.cfg.model import Cfg
+from maze.grammar.cfg.packing import unpacked
+from maze.grammar.cfg.quotient import CannotFollowError, left_quotient
+from maze.grammar.cfg.short_endings import short_endings
+from maze.grammar.cfg.shortest import shortest_text
+from maze.grammar.llguidance import ENGINE_LIMITS, GuidanceError, check_grammar
+from maze.threads import run_with_big_stack
+from maze.types import CompiledConstraints, ConstraintKind, EngineGrammar
+
+MAX_CONTINUATION_STEPS = 3_000_000
+"""Most steps that reading a text and finding what comes after it may take: about 3 s, and 100 KB of a text."""
+
+__all__ = ["CannotFollowError", "Rest", "after", "rest_after"]
+
+_STRING_OR_SPACE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[ \t\n\r]+', re.DOTALL)
+_SHOWN_CHARACTERS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What the enforced grammar leaves of its texts after their beginning. The methods are for any thread."""
+
+    shortest: str
+    """The shortest ending; empty if the beginning is a text of the grammar already."""
+    _cfg: Cfg
+    _begun: frozenset[str]
+    """The rules that are parts of others."""
+    _budget: Budget
+    _work: Construction
+
+    def grammar(self) -> EngineGrammar:
+        """All of it. Raises LimitExceededError where engines could not work with it, and TimedOutError."""
+        return run_with_big_stack(lambda: _written(self._cfg, self._budget))
+
+    def grammar_of_short_endings(self, tokens: int) -> EngineGrammar:
+        """That part of it which ends within about so many tokens. Raises as grammar()."""
+
+        def find() -> EngineGrammar:
+            try:
+                return _written(short_endings(self._cfg, self._begun, tokens, self._work), self._budget)
+            except OverBudgetError:
+                raise _too_much_work() from None
+
+        return run_with_big_stack(find)
+
+
+def rest_after(compiled: CompiledConstraints, text: str, budget: Budget) -> Rest | None:
+    """What may come after `text`; None where nothing is enforced by a grammar.
+
+    Raises CannotFollowError if no text of the enforced grammar begins so, LimitExceededError, and TimedOutError.
+    """
+    if not compiled.packed_grammar:
+        return None
+
+    def find() -> Rest:
+        cfg = unpacked(compiled.packed_grammar)
+        try:
+            work = budget.construction(MAX_CONTINUATION_STEPS)
+            try:
+                rest = left_quotient(cfg, text, work)
+            except CannotFollowError:
+                # Schemas are enforced in the usual spelling, without space between the values.
+                spaceless = _without_space(text)
+                if spaceless == text or all(part.kind is not ConstraintKind.JSON_SCHEMA for part in compiled.parts):
+                    raise
+                rest = left_quotient(cfg, spaceless, work)
+            shortest = shortest_text(rest, work)
+        except OverBudgetError:
+            raise _too_much_work() from None
+        if shortest is None:
+            raise CannotFollowError(len(text))
+        return Rest(shortest, rest, frozenset(rest.rules.keys() - cfg.rules.keys()), budget, work)
+
+    return run_with_big_stack(find)
+
+
+def after(compiled: CompiledConstraints, text: str, budget: Budget | None = None) -> CompiledConstraints:
+    """The same constraints, with the grammar of what comes after `text`; the parts stay about the whole.
+
+    Raises ContradictionError if no text of the grammar begins so, LimitExceededError if that cannot be found out, and
+    TimedOutError.
+    """
+    if text == compiled.continues:
+        return compiled
+    try:
+        rest = rest_after(compiled, text, budget or Budget())
+    except CannotFollowError as error:
+        raise ContradictionError(
+            f"no text that satisfies the constraints and is enforced begins with the text to continue: after "
+            f"{text[: error.offset][-_SHOWN_CHARACTERS:]!r} it cannot go on with "
+            f"{text[error.offset :][:_SHOWN_CHARACTERS]!r}; continue another text, or relax the constraints"
+        ) from None
+    if rest is None:
+        return replace(compiled, continues=text)
+    options = compiled.grammar.options if compiled.grammar else ()
+    return replace(compiled, grammar=replace(rest.grammar(), options=options), continues=text)
+
+
+def _written(cfg: Cfg, budget: Budget) -> EngineGrammar:
+    grammar = cfg_to_lark(cfg, budget)
+    try:
+        check_grammar(grammar, budget, ENGINE_LIMITS)
+    except GuidanceError as error:
+        raise error.for_caller("what comes after the text to continue", LimitExceededError) from None
+    return grammar
+
+
+def _too_much_work() -> LimitExceededError:
+    return LimitExceededError(
+        "what may come after the text to continue takes too much work to find out; continue a shorter one, or "
+        "simplify the constraints"
+    )
+
+
+def _without_space(json: str) -> str:
+    """The beginning of a JSON text without the space between its values."""
+    return _STRING_OR_SPACE.sub(lambda found: found[0] if found[0].startswith('"') else "", json)

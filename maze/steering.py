@@ -1,0 +1,160 @@
+"""A text that ends in time: the model is stopped while there are tokens left, and goes on under short endings only."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+from maze.backends.base import FINISHED_LENGTH, Backend, Completion, OnText, Request
+from maze.errors import CancelledError, LimitExceededError, MazeError, TimedOutError
+from maze.grammar.budget import Budget
+from maze.grammar.continuation import CannotFollowError, Rest, rest_after
+from maze.types import CompiledConstraints, TokenLogprob
+
+_log = logging.getLogger(__name__)
+
+LEAST_STEERED_TOKENS = 32
+"""Where there are fewer tokens, the model has all of them for itself."""
+MOST_RESERVED_TOKENS = 256
+"""Most tokens that are kept for the ending before it is known how long that is."""
+
+HALF_A_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+"""What engines put where a text was cut off within a character."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What one or several requests to the engine gave."""
+
+    completion: Completion
+    steered_from: int | None = None
+    """Characters of its text before what was written under a grammar of short endings; None if nothing was."""
+
+
+class WholeCharacters:
+    """Hands text on, but holds back what may be half a character until more comes."""
+
+    def __init__(self, on_text: OnText) -> None:
+        self._on_text = on_text
+        self._held = ""
+        self.handed_out = False
+
+    def __call__(self, piece: str) -> bool | None:
+        text = self._held + piece
+        whole = text.rstrip(HALF_A_CHARACTER)
+        self._held = text[len(whole) :]
+        if not whole:
+            return True
+        self.handed_out = True
+        return self._on_text(whole)
+
+    def drop(self) -> None:
+        """Forget what is held back: it was cut off, and the text goes on before it."""
+        self._held = ""
+
+    def hand_out(self) -> bool | None:
+        """Hand on what is held back."""
+        held, self._held = self._held, ""
+        return self._on_text(held) if held else True
+
+
+def generate_in_time(
+    backend: Backend, request: Request, compiled: CompiledConstraints, on_text: WholeCharacters
+) -> Generated:
+    """Generate so that the text comes to its end within max_tokens, as far as the grammar and the engine allow.
+
+    The model has all but a part of the tokens for itself. If it is not done by then, what is left of the grammar tells
+    how many tokens an ending takes: with far more left it goes on as before, else under a grammar of short endings.
+    Raises as Backend.generate().
+    """
+    if not _can_be_steered(backend, request, compiled):
+        return Generated(backend.generate(request, on_text))
+    left = request.max_tokens
+    reserved = min(left // 4, MOST_RESERVED_TOKENS)
+    made = backend.generate(replace(request, max_tokens=left - reserved), on_text)
+    while True:
+        if made.finish_reason != FINISHED_LENGTH or made.tokens_generated is None:
+            return Generated(made)
+        used = made.tokens_generated
+        if used < request.max_tokens - reserved:
+            return Generated(made)  # it is the context that is used up
+        left = request.max_tokens - used
+        begun = made.text.rstrip(HALF_A_CHARACTER)
+        rest = _rest(request, compiled, begun)
+        if rest is None:
+            return Generated(made)
+        needed = _tokens_for(rest.shortest)
+        is_last = left < 2 * LEAST_STEERED_TOKENS or left < 6 * needed
+        try:
+            grammar = rest.grammar_of_short_endings(left) if is_last else rest.grammar()
+        except (LimitExceededError, TimedOutError) as error:
+            _log.debug("request %s is not steered: %s", request.request_id, error)
+            return Generated(made)
+        reserved = 0 if is_last else max(3 * needed, left // 4)
+        going_on = replace(
+            request, grammar=grammar, continue_from=request.continue_from + begun, max_tokens=left - reserved
+        )
+        on_text.drop()
+        on_text.handed_out = False
+        try:
+            following = backend.generate(going_on, on_text)
+        except MazeError as error:
+            if on_text.handed_out or isinstance(error, CancelledError | TimedOutError):
+                raise _with_beginning(error, made, begun) from None
+            _log.debug("request %s cannot go on: %s", request.request_id, error)
+            return Generated(replace(made, text=begun))
+        made = _joined(made, begun, following)
+        if is_last:
+            return Generated(made, steered_from=len(begun))
+
+
+def _can_be_steered(backend: Backend, request: Request, compiled: CompiledConstraints) -> bool:
+    """Not under masks, which the ending might not satisfy, nor behind thoughts, which no request can go on from."""
+    return (
+        bool(compiled.packed_grammar)
+        and request.token_mask is None
+        and request.reasoning_tokens == 0
+        and request.max_tokens >= LEAST_STEERED_TOKENS
+        and backend.can_go_on
+    )
+
+
+def _rest(request: Request, compiled: CompiledConstraints, begun: str) -> Rest | None:
+    """What the grammar leaves after the text; None where that is not to be found out, or the engine did not enforce."""
+    try:
+        return rest_after(compiled, request.continue_from + begun, Budget(request.deadline.at))
+    except (CannotFollowError, LimitExceededError, TimedOutError) as error:
+        _log.debug("request %s is not steered: %s", request.request_id, error)
+        return None
+
+
+def _tokens_for(text: str) -> int:
+    """About how many tokens a text has, and the one that ends it."""
+    return 1 + len(text.encode()) // 2
+
+
+def _joined(first: Completion, begun: str, second: Completion) -> Completion:
+    tokens = _sum(first.tokens_generated, second.tokens_generated)
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    if first.logprobs is not None and second.logprobs is not None:
+        logprobs = first.logprobs + second.logprobs
+    return replace(
+        second,
+        text=begun + second.text,
+        tokens_generated=tokens,
+        prompt_tokens=first.prompt_tokens,
+        first_token_ms=first.first_token_ms,
+        logprobs=logprobs,
+    )
+
+
+def _with_beginning(error: MazeError, first: Completion, begun: str) -> MazeError:
+    """The error of a later request, with what had been generated before it."""
+    error.partial_text = begun + error.partial_text
+    error.tokens_generated = _sum(first.tokens_generated, error.tokens_generated)
+    error.prompt_tokens = first.prompt_tokens
+    return error
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other

@@ -1,0 +1,280 @@
+"""maze.attempt and maze.provenance: attempts after a text that breaks what is only checked, and records of failures."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+
+import pytest
+from scripted_backend import ScriptedBackend, raising
+
+from maze.backends.base import FINISHED_LENGTH, Cancellation, Completion, OnText, Request
+from maze.config import MazeConfig
+from maze.engine.embedded import EmbeddedEngine
+from maze.errors import EngineUnavailableError, Status
+from maze.orchestrator import Orchestrator
+from maze.types import ConstraintIR, GenerationOptions, GenerationResult, Intent, PromptForm, Role
+
+INTENT = Intent("List fruits.")
+DIFFERENT = ConstraintIR(json_schema='{"type":"array","items":{"type":"string"},"uniqueItems":true}')
+"""That they differ is only checked."""
+DIGITS = ConstraintIR(regex_patterns=("^[0-9]+$",))
+TWICE, ONCE = '["a","a"]', '["a","b"]'
+
+
+class AnswersInTurn(ScriptedBackend):
+    """Plays one script after the other, and the last again and again."""
+
+    def __init__(self, *scripts: Sequence[str | Callable[[Request], None]], finish_reason: str = "stop") -> None:
+        super().__init__(scripts[0], finish_reason)
+        self.scripts = scripts
+
+    def generate(self, request: Request, on_text: OnText) -> Completion:
+        self.script = self.scripts[min(len(self.requests), len(self.scripts) - 1)]
+        return super().generate(request, on_text)
+
+
+def call(
+    backend: ScriptedBackend,
+    options: GenerationOptions | None = None,
+    *,
+    constraint: ConstraintIR = DIFFERENT,
+    on_text: OnText | None = None,
+    config: MazeConfig | None = None,
+) -> GenerationResult:
+    with Orchestrator(config or MazeConfig(), backend=backend) as maze:
+        return maze.generate(INTENT, [constraint], options, on_text=on_text)
+
+
+def test_a_text_that_breaks_what_is_only_checked_is_tried_again_with_the_next_seed() -> None:
+    backend = AnswersInTurn([TWICE], [ONCE])
+    result = call(backend, GenerationOptions(seed=2**32 - 1))
+    assert (result.success, result.code, result.error) == (True, ONCE, None)
+    assert [request.seed for request in backend.requests] == [2**32 - 1, 0]
+    first, second = result.metadata.attempts
+    assert (first.seed, first.status, first.finish_reason) == (2**32 - 1, Status.CONSTRAINT_VIOLATED, "stop")
+    (violated,) = first.violations
+    assert (violated.path, violated.violations[0].pointer) == ("constraints[0].json_schema", "")
+    assert "uniqueItems" in str(first.error)
+    assert (second.seed, second.status, second.violations, second.error) == (0, Status.OK, (), None)
+    assert result.provenance is not None
+    assert result.provenance.parameters["seed"] == 0
+
+
+def test_tokens_and_times_are_those_of_all_attempts_together() -> None:
+    metadata = call(AnswersInTurn([TWICE], ["[", '"a"]'])).metadata
+    assert [attempt.tokens_generated for attempt in metadata.attempts] == [1, 2]
+    assert (metadata.tokens_generated, metadata.prompt_tokens) == (3, 6)
+    assert metadata.total_time_ms >= sum(attempt.total_time_ms for attempt in metadata.attempts)
+
+
+def test_three_attempts_are_made_and_each_is_told() -> None:
+    backend = ScriptedBackend([TWICE])
+    result = call(backend)
+    assert (result.status, len(backend.requests)) == (Status.CONSTRAINT_VIOLATED, 3)
+    assert "(3 attempts were made)" in str(result.error)
+    seeds = [attempt.seed for attempt in result.metadata.attempts]
+    assert seeds == [(seeds[0] + number) % 2**32 for number in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("options", "config", "made"),
+    [
+        (GenerationOptions(max_attempts=5), MazeConfig(), 5),
+        (GenerationOptions(max_attempts=1), MazeConfig(max_attempts=4), 1),
+        (GenerationOptions(), MazeConfig(max_attempts=4), 4),
+    ],
+)
+def test_the_call_says_how_many_attempts_and_else_the_configuration(
+    options: GenerationOptions, config: MazeConfig, made: int
+) -> None:
+    assert len(call(ScriptedBackend([TWICE]), options, config=config).metadata.attempts) == made
+
+
+@pytest.mark.parametrize(
+    ("backend", "constraint", "status"),
+    [
+        (ScriptedBackend(["ab"]), DIGITS, Status.CONSTRAINT_VIOLATED),
+        (ScriptedBackend(['["a"'], FINISHED_LENGTH), DIFFERENT, Status.TRUNCATED),
+        (ScriptedBackend([raising(EngineUnavailableError("gone"))]), DIFFERENT, Status.ENGINE_UNAVAILABLE),
+        (ScriptedBackend([ONCE]), DIFFERENT, Status.OK),
+    ],
+)
+def test_there_is_one_attempt_where_another_seed_could_not_help(
+    backend: ScriptedBackend, constraint: ConstraintIR, status: Status
+) -> None:
+    result = call(backend, GenerationOptions(max_attempts=3), constraint=constraint)
+    assert (result.status, len(backend.requests), len(result.metadata.attempts)) == (status, 1, 1)
+
+
+def test_text_that_was_handed_out_is_not_taken_back() -> None:
+    pieces: list[str] = []
+    backend = AnswersInTurn([TWICE], [ONCE])
+    result = call(backend, on_text=pieces.append)
+    assert (pieces, result.status, len(backend.requests)) == ([TWICE], Status.CONSTRAINT_VIOLATED, 1)
+
+
+def test_an_attempt_that_handed_out_nothing_may_be_followed_by_another_in_a_stream() -> None:
+    pieces: list[str] = []
+    assert call(AnswersInTurn([], [ONCE]), on_text=pieces.append).success
+    assert pieces == [ONCE]
+
+
+def test_a_chat_is_told_what_is_wrong_with_its_last_text_and_a_raw_prompt_is_not() -> None:
+    backend = AnswersInTurn([TWICE], ['["b","b"]'], [ONCE])
+    assert call(backend).success
+    first, *others = [request.prompt for request in backend.requests]
+    assert first.messages == ()
+    for prompt, answer in zip(others, (TWICE, '["b","b"]'), strict=True):
+        assert [message.role for message in prompt.messages] == [Role.USER, Role.ASSISTANT]
+        assert prompt.messages[0].text == first.turn()
+        assert prompt.messages[1].text == answer
+        assert "line 1, column 1" in prompt.text
+        assert "items that all differ" in prompt.text
+    backend = AnswersInTurn([TWICE], [ONCE])
+    assert call(backend, GenerationOptions(prompt_form=PromptForm.RAW)).success
+    assert backend.requests[0].prompt == backend.requests[1].prompt
+
+
+def test_what_a_chat_is_told_is_bounded() -> None:
+    records = ConstraintIR(
+        json_schema=json.dumps({"type": "array", "items": {"type": "array", "items": {}, "uniqueItems": True}})
+    )
+    backend = AnswersInTurn([json.dumps([["x" * 1000] * 2] * 200)], ["[]"])
+    assert call(backend, constraint=records).success
+    prompt = backend.requests[1].prompt
+    assert len(prompt.text) < 6_000
+    assert "- and 184 more" in prompt.text
+    assert len(prompt.messages[1].text) == 8_000
+
+
+@pytest.mark.parametrize(("form", "made"), [(PromptForm.RAW, 1), (PromptForm.CHAT, 3)])
+def test_at_temperature_0_another_attempt_is_made_only_where_the_model_is_told(form: PromptForm, made: int) -> None:
+    backend = ScriptedBackend([TWICE])
+    result = call(backend, GenerationOptions(temperature=0.0, prompt_form=form))
+    assert (result.status, len(backend.requests)) == (Status.CONSTRAINT_VIOLATED, made)
+
+
+def test_a_failure_of_the_engine_after_a_text_that_broke_something_tells_both() -> None:
+    result = call(AnswersInTurn([TWICE], [raising(EngineUnavailableError("gone"))]))
+    assert result.status is Status.ENGINE_UNAVAILABLE
+    assert str(result.error).startswith("gone (in attempt 2; the one before: the generated text breaks its constraints")
+    assert [attempt.status for attempt in result.metadata.attempts] == [
+        Status.CONSTRAINT_VIOLATED,
+        Status.ENGINE_UNAVAILABLE,
+    ]
+    assert result.metadata.tokens_generated is None, "the second attempt told none"
+
+
+def test_all_attempts_have_one_deadline() -> None:
+    def outwait(request: Request) -> None:
+        threading.Event().wait(request.deadline.remaining_secs() + 0.01)
+
+    backend = AnswersInTurn([TWICE], [outwait, ONCE])
+    result = call(backend, GenerationOptions(timeout_ms=1_500))
+    assert (result.status, len(backend.requests)) == (Status.TIMED_OUT, 2)
+    assert backend.requests[0].deadline is backend.requests[1].deadline
+
+
+def test_each_intent_of_a_batch_has_attempts_of_its_own() -> None:
+    with Orchestrator(MazeConfig(), backend=ScriptedBackend([TWICE])) as maze:
+        results = maze.generate_batch([INTENT] * 3, [DIFFERENT], GenerationOptions(max_attempts=2))
+    assert [len(result.metadata.attempts) for result in results] == [2, 2, 2]
+
+
+# ------------------------------------------------------------------------------------------------ failures on record
+
+
+def cancelled_after(text: str) -> GenerationResult:
+    cancellation = Cancellation()
+
+    def cancel(_: Request) -> None:
+        cancellation.cancel("cancelled: enough")
+
+    with Orchestrator(MazeConfig(), backend=ScriptedBackend([text, cancel, "x"])) as maze:
+        return maze.generate(INTENT, [DIGITS], GenerationOptions(seed=3), cancellation=cancellation, request_id="r-1")
+
+
+def test_a_cancelled_call_is_on_record_as_far_as_it_is_known() -> None:
+    result = cancelled_after("12")
+    assert (result.status, result.code) == (Status.CANCELLED, "12")
+    provenance, metadata = result.provenance, result.metadata
+    assert provenance is not None
+    assert (provenance.backend, provenance.model) == ("scripted", None)
+    said = provenance.parameters
+    assert (said["request_id"], said["seed"], said["prompt"]) == ("r-1", 3, "List fruits.")
+    assert provenance.grammar_digest is not None
+    assert (metadata.finish_reason, metadata.tokens_generated, metadata.prompt_tokens) == ("cancelled", None, None)
+    assert metadata.first_token_ms is not None
+    assert metadata.first_token_ms <= metadata.total_time_ms
+    assert (metadata.validation_time_ms, metadata.time_per_token_us) == (None, None)
+    (attempt,) = metadata.attempts
+    assert (attempt.seed, attempt.status, attempt.finish_reason) == (3, Status.CANCELLED, "cancelled")
+
+
+@pytest.mark.parametrize(
+    ("constraint", "step", "status", "finish_reason"),
+    [
+        (DIGITS, raising(EngineUnavailableError("gone")), Status.ENGINE_UNAVAILABLE, "error"),
+        (ConstraintIR(regex_patterns=("^a$", "^b$")), "x", Status.CONTRADICTION, ""),
+        (ConstraintIR(json_schema="{"), "x", Status.INVALID_CONSTRAINT, ""),
+    ],
+)
+def test_every_failed_call_has_its_provenance(
+    constraint: ConstraintIR, step: str | Callable[[Request], None], status: Status, finish_reason: str
+) -> None:
+    options = GenerationOptions(model="a-model", seed=5)
+    result = call(ScriptedBackend([step]), options, constraint=constraint)
+    assert result.status is status
+    provenance, metadata = result.provenance, result.metadata
+    assert provenance is not None
+    assert (provenance.backend, provenance.model, provenance.parameters["seed"]) == ("scripted", "a-model", 5)
+    assert len(provenance.parameters["request_id"]) == 32
+    assert metadata.finish_reason == finish_reason
+    assert metadata.first_token_ms is None
+    if finish_reason:
+        assert (metadata.tokens_generated, len(metadata.attempts)) == (None, 1)
+    else:
+        assert (metadata.tokens_generated, metadata.attempts, metadata.compile_time_ms) == (0, (), None)
+        assert provenance.grammar_digest is None
+
+
+@pytest.fixture
+def embedded(embedded_backend: EmbeddedEngine) -> Orchestrator:
+    return Orchestrator(MazeConfig(), backend=embedded_backend)  # not closed, as the engine is that of all tests
+
+
+def test_a_cancelled_call_of_the_embedded_model_tells_the_model_and_the_tokens_that_came(
+    embedded: Orchestrator,
+) -> None:
+    pieces: list[str] = []
+
+    def take(piece: str) -> bool:
+        pieces.append(piece)
+        return len(pieces) < 3
+
+    constraint = ConstraintIR(regex_patterns=("^[a-z ]{200}$",))
+    result = embedded.generate(INTENT, [constraint], GenerationOptions(max_tokens=100), on_text=take)
+    assert (result.status, result.code) == (Status.CANCELLED, "".join(pieces))
+    assert result.provenance is not None
+    assert result.provenance.model == embedded.models()[0]
+    assert (result.metadata.tokens_generated or 0) >= 3
+    assert result.metadata.finish_reason == "cancelled"
+
+
+def test_the_embedded_model_is_asked_again_until_what_is_only_checked_is_satisfied(embedded: Orchestrator) -> None:
+    items = {"type": "string", "maxLength": 2}
+    schema = {"type": "array", "items": items, "minItems": 4, "maxItems": 5, "uniqueItems": True}
+    constraint = ConstraintIR(json_schema=json.dumps(schema))
+    made = []
+    for seed in range(0, 100, 10):
+        options = GenerationOptions(temperature=0.5, max_tokens=100, max_attempts=10, timeout_ms=60_000, seed=seed)
+        result = embedded.generate(Intent("Write JSON: a, a, a, a."), [constraint], options)
+        if result.success:
+            texts = json.loads(result.code)
+            assert len(set(texts)) == len(texts)
+        made.append((result.status.name, len(result.metadata.attempts)))
+        if result.success and len(result.metadata.attempts) > 1:
+            return
+    pytest.fail(f"no call took a second attempt and succeeded: {made}")
