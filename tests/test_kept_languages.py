@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from zipfile import ZipFile
 
@@ -41,6 +42,8 @@ def test_a_kept_language_is_the_value_that_reading_makes() -> None:
         kept, read = kept_language(text), lower_lark(text, "g", Budget())
         assert kept is not None
         assert kept.written is not None
+        assert kept.is_of_languages
+        assert read.is_of_languages
         assert (kept.cfg, kept.identifier_terminals, kept.options, kept.warnings) == (
             read.cfg,
             read.identifier_terminals,
@@ -55,7 +58,8 @@ def test_a_kept_language_compiles_to_what_its_text_compiles_to(name: str, monkey
     def compiled(text: str) -> object:
         grammar_text._kept_language.cache_clear()
         found = compile_constraints([ConstraintIR(grammar=text, regex_patterns=("[A-Za-z_]{1,9}",))])
-        return found.grammar, found.token_mask, found.parts, found.joint_check, found.warnings, found.digest
+        parts = [replace(part, language_grammar=None) for part in found.parts]  # the text itself
+        return found.grammar, found.token_mask, parts, found.joint_check, found.warnings, found.digest
 
     read = compiled(f"%language {name} // not kept")
     monkeypatch.setattr(grammar_text, "lower_lark", None)  # it is not read at all

@@ -145,7 +145,7 @@ def addresses(tmp_path: Path) -> Iterator[dict[str, str]]:
     repository = tmp_path / "libmaze.git"
     subprocess.run(["git", "clone", "--quiet", "--bare", ROOT, repository], check=True)
     tarball = tmp_path / "libmaze.tar.gz"
-    archive = ["git", "-C", repository, "archive", "--prefix=libmaze/", "-o", tarball, "HEAD"]
+    archive: list[str | Path] = ["git", "-C", repository, "archive", "--prefix=libmaze/", "-o", tarball, "HEAD"]
     subprocess.run(archive, check=True)
     subprocess.run(["tar", "-xzf", tarball, "-C", tmp_path], check=True)
     handler = type("Handler", (_GitOverHttp,), {"root": tmp_path})

@@ -43,7 +43,7 @@ def kept_language(text: str) -> LoweredGrammar | None:
             return None
         written = WrittenGrammar(archive.read(f"{start}.lark").decode(), archive.read(f"{start}.cfg"))
     cfg = unpacked(written.packed)
-    return LoweredGrammar(cfg, identifier_terminals=names_in_languages(cfg), written=written)
+    return LoweredGrammar(cfg, identifier_terminals=names_in_languages(cfg), is_of_languages=True, written=written)
 
 
 def with_rules_written(lowered: LoweredGrammar) -> LoweredGrammar:
