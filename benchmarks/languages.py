@@ -1,6 +1,7 @@
 """Whole languages: what their grammars cost, whether all they allow parses, and how much of real code they take.
 
-`python -m benchmarks.languages [NAME ...] [--walks N] [--functions N] [--files N] [--show N]`: a row for each language.
+`python -m benchmarks.languages [NAME ...] [--walks N] [--functions N] [--files N] [--samples N] [--show N]`: a row for
+each language.
 
 - rules as written in the file; compile of a set that is not in the cache, in ms of CPU time
 - masks while real functions in canonical layout are read, with the vocabulary of the embedded model, in ms
@@ -8,8 +9,10 @@
   share that the engine's lexer takes
 - complete: real functions / files (i) as tokens, re-printed, (ii) the same after the language's own formatter,
   (iii) raw
+- sampled, with `--samples N`: of N texts that the embedded model writes by the grammar, those that the parser takes
 
-`--show N` prints N examples of each failure.
+`--show N` prints N examples of each failure. `python -m benchmarks.languages --demo [NAME ...] [--count N]` has the
+model answer the same prompt with and without the grammar, and prints how many answers parse; see language_samples.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
 from benchmarks.language_entries import ENTRIES, Entry
 from benchmarks.language_programs import PROGRAMS
+from benchmarks.language_samples import PROMPTS, demonstrated, sampled
 from benchmarks.language_walks import Walks
 from benchmarks.model_vocabulary import embedded_vocabulary
 from maze.check.layout import LayoutError, laid_out
@@ -188,6 +192,8 @@ def measured(entry: Entry, given: argparse.Namespace, tokenizer: LLTokenizer) ->
     row.figures["compile ms"] = compile_ms(entry.name)
     language = Measured(entry, given.show)
     row.figures.update(language.walks(given.walks))
+    if given.samples:
+        row.figures["sampled"] = sampled(entry, given.samples)
     functions = list(islice(entry.functions(), given.functions))
     files = list(islice(entry.files(), given.files))
     refused = [verdict is not None for verdict in entry.judge(files)]
@@ -206,8 +212,17 @@ def main() -> None:
     parser.add_argument("--walks", type=int, default=1_000)
     parser.add_argument("--functions", type=int, default=1_000)
     parser.add_argument("--files", type=int, default=100)
+    parser.add_argument("--samples", type=int, default=0)
     parser.add_argument("--show", type=int, default=0)
+    parser.add_argument("--demo", action="store_true", help=f"for {' and '.join(PROMPTS)}")
+    parser.add_argument("--count", type=int, default=50, help="answers of each kind in the demonstration")
     given = parser.parse_args()
+    if given.demo:
+        for entry in ENTRIES:
+            if entry.name in PROMPTS and (not given.names or entry.name in given.names):
+                for how, share in demonstrated(entry, given.count).items():
+                    print(f"{entry.name}, {how}: {share}", flush=True)
+        return
     tokenizer = LLTokenizer(TokenizerWrapper(embedded_vocabulary()))
     rows = [
         measured(entry, given, tokenizer)

@@ -104,6 +104,8 @@ class LoweredGrammar:
     """The terminals of `cfg` that are names in the language; naming patterns apply to them."""
     options: tuple[str, ...] = ()
     """Options of llguidance that the caller has switched on."""
+    is_of_languages: bool = False
+    """Whether whole languages are in it, whose rules and terminals have names that say what they are."""
     is_of_braid: bool = False
     """Whether it is Braid's JSON, beside which stand patterns that Braid has found in a source."""
     written: WrittenGrammar | None = None

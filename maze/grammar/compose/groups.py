@@ -34,6 +34,7 @@ class Part:
     check_grammar: EngineGrammar | None = None
     check_schema: str | None = None
     names_in: EngineGrammar | None = None
+    language_grammar: str | None = None
 
     def finished(self) -> ConstraintPart:
         return ConstraintPart(**{each.name: getattr(self, each.name) for each in fields(self)})
