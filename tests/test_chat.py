@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fault_server import DONE, FaultServer, answer, by_path, event, stream
+from fault_server import DONE, FaultServer, answer, by_path, event, stall, stream, unfinished
 from http_calls import ask, backend_for, generate
 from llama_server import API_KEY, llama_server
 from test_dialects import LLAMA, USAGE, choice, llama, llama_end, models
@@ -16,7 +16,7 @@ from maze.backends.base import Deadline, Prompt
 from maze.backends.prompt_tokens import most_tokens
 from maze.config import ModalConfig, Secret
 from maze.engine import EmbeddedEngine
-from maze.errors import ConfigurationError, RequestRejectedError, Status, UnsupportedConstraintError
+from maze.errors import ConfigurationError, RequestRejectedError, Status, TimedOutError, UnsupportedConstraintError
 from maze.grammar import compile_constraints
 from maze.types import Message, PromptForm, Role, TokenMask
 
@@ -267,6 +267,15 @@ def test_a_server_that_refuses_grammars_says_how_it_must_be_started() -> None:
         pytest.raises(ConfigurationError, match=r"Invalid grammar specification.*guidance"),
     ):
         generate(backend_for(server.url, dialect=None, is_proven=False), ask(prompt=CHAT))
+
+
+def test_what_a_server_shows_before_it_goes_silent_is_no_text_of_the_call() -> None:
+    begun = unfinished(event({"choices": [{"index": 0, "delta": {"content": "ma"}}]}), USAGE, then=stall)
+    with FaultServer(by_path(**VLLM, v1_chat_completions=begun)) as server:
+        backend = backend_for(server.url, dialect=None, is_proven=False)
+        with pytest.raises(TimedOutError) as raised:
+            generate(backend, ask(prompt=CHAT, timeout_ms=1_000))
+    assert (raised.value.partial_text, raised.value.tokens_generated, raised.value.prompt_tokens) == ("", None, None)
 
 
 def test_a_server_shows_once_that_it_obeys_grammars() -> None:

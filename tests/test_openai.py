@@ -154,6 +154,28 @@ def test_a_prompt_is_completed_as_it_stands_where_that_is_wanted() -> None:
     assert completion.logprobs == (TokenLogprob("hey", -0.5, (("hey", -0.5), ("hi", -0.9))),)
 
 
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        {"tokens": 5},
+        {"tokens": ["a"], "token_logprobs": [-1], "top_logprobs": 5},
+        {"tokens": ["a"], "token_logprobs": [-1], "top_logprobs": [{"a": None, "b": -1}]},
+        {"tokens": ["a"], "token_logprobs": [-1], "top_logprobs": [{"a": "x"}]},
+        {"tokens": ["a"], "token_logprobs": [5.5]},
+        {"tokens": "ab", "token_logprobs": [-1, -2]},
+        {"content": [{"token": "a", "logprob": 5.5}]},
+        {"content": [{"token": "a", "logprob": -1, "top_logprobs": [{"token": "a", "logprob": True}]}]},
+    ],
+)
+def test_log_probabilities_that_are_none_are_a_wrong_answer_and_no_crash(logprobs: object) -> None:
+    first = event({"choices": [{"index": 0, "text": "a", "logprobs": logprobs}]})
+    play = service(stream(first, event({"choices": [{"index": 0, "finish_reason": "stop", "text": ""}]}), DONE))
+    with FaultServer(play) as server, pytest.raises(BadResponseError, match="its 'logprobs'"):
+        generate(
+            backend_for(server.url, dialect="openai"), ask(prompt=Prompt("Once", form=PromptForm.RAW), top_logprobs=2)
+        )
+
+
 def test_what_only_goes_on_is_asked_for_in_words() -> None:
     completion, (sent,) = asked(service(says("b")), continue_from="a", json_schemas=(SCHEMA,))
     assert completion.text == "b"
@@ -578,6 +600,8 @@ def test_anthropic_thinks_where_it_is_asked_to() -> None:
             "calls a tool",
         ),
         (stream(event({"type": "message_delta", "delta": {"stop_reason": "odd"}})), BadResponseError, "'odd'"),
+        (stream(event({"type": "message_delta", "delta": {"stop_reason": []}})), BadResponseError, "stop reason"),
+        (stream(event({"type": "message_delta", "delta": {"stop_reason": {}}})), BadResponseError, "stop reason"),
         (stream(event({"type": "content_block_delta", "delta": []})), BadResponseError, "'delta' is not an object"),
         (stream(event({"type": "message_stop"})), BadResponseError, "ended without"),
     ],

@@ -158,6 +158,7 @@ def test_a_password_that_a_proxy_repeats_is_not_shown(caplog: pytest.LogCaptureF
         (close, EngineUnavailableError, r"closed the connection instead of opening a tunnel; check MAZE_PROXY"),
         (Answer(b"SSH-2.0-x\r\n"), EngineUnavailableError, r"is no HTTP proxy: its answer is not HTTP"),
         (Answer(b"HTTP/1.1 two\r\n\r\n"), EngineUnavailableError, r"is no HTTP proxy"),
+        (Answer(b"HTTP/1.1\r\n\r\n"), EngineUnavailableError, r"is no HTTP proxy"),
         (Answer(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000), EngineUnavailableError, r"not come to an end"),
         (stall, TimedOutError, r"within 400 ms"),
     ],

@@ -171,7 +171,7 @@ class _MessageReader(AnswerReader):
             return
         if reason == "refusal":
             raise DeclinedError("the model refuses (refusal)")
-        if reason not in _FINISH_REASONS:
+        if type(reason) is not str or reason not in _FINISH_REASONS:
             raise MalformedError("its stop reason is {}, which no finished text has", str(reason))
         self.finish_reason = _FINISH_REASONS[reason]
         self.stopped_by_text = reason == "stop_sequence"

@@ -30,6 +30,10 @@ def listed_models(answer: object) -> tuple[str, ...]:
     return tuple(entry["id"] for entry in entries)
 
 
+HIGHEST_LOGPROB = 0.001
+"""Engines round, so that a certain token may come a little over 0."""
+
+
 class ChunkReader(AnswerReader):
     """What chunks of both kinds have in common."""
 
@@ -114,13 +118,16 @@ class CompletionReader(ChunkReader):
         told = choice.get("logprobs")
         if type(told) is not dict or "tokens" not in told:
             return super().logprobs_of_choice(choice)  # as llama.cpp has it in both
-        tokens, logprobs, tops = (told.get(name) or [] for name in ("tokens", "token_logprobs", "top_logprobs"))
+        told = {name: told.get(name) or [] for name in ("tokens", "token_logprobs", "top_logprobs")}
+        if any(type(values) is not list for values in told.values()):
+            raise MalformedError("a field of its 'logprobs' is not an array")
         found = []
-        for token, logprob, top in zip_longest(tokens, logprobs, tops):
-            if type(token) is not str or type(logprob) not in (int, float):
-                raise MalformedError("an entry of its 'logprobs' has no text, or no number")
-            likeliest = sorted(top.items(), key=itemgetter(1), reverse=True) if type(top) is dict else ()
-            found.append(TokenLogprob(token, float(logprob), tuple(likeliest)))
+        for token, logprob, top in zip_longest(*told.values()):
+            if type(token) is not str:
+                raise MalformedError("an entry of its 'logprobs' has no text")
+            named = top.items() if type(top) is dict else ()
+            likeliest = sorted(((text, _number(each)) for text, each in named), key=itemgetter(1), reverse=True)
+            found.append(TokenLogprob(token, _number(logprob), tuple(likeliest)))
         return found
 
 
@@ -142,10 +149,16 @@ class ChatReader(ChunkReader):
 
 def logprob_of(token: object) -> TokenLogprob:
     """An entry of `logprobs.content`, or of `top_logprobs` in one."""
-    if type(token) is not dict or type(token.get("logprob")) not in (int, float):
-        raise MalformedError("an entry of its 'logprobs' has no number 'logprob'")
+    if type(token) is not dict:
+        raise MalformedError("an entry of its 'logprobs' is not an object")
     top = token.get("top_logprobs")
     others = [logprob_of(each) for each in top] if type(top) is list else []
     return TokenLogprob(
-        text_of(token, "token"), float(token["logprob"]), tuple((each.text, each.logprob) for each in others)
+        text_of(token, "token"), _number(token.get("logprob")), tuple((each.text, each.logprob) for each in others)
     )
+
+
+def _number(logprob: object) -> float:
+    if not isinstance(logprob, int | float) or type(logprob) is bool or logprob > HIGHEST_LOGPROB:
+        raise MalformedError("an entry of its 'logprobs' has no logarithm of a probability")
+    return float(logprob)

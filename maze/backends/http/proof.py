@@ -15,7 +15,7 @@ from maze.backends.endpoints import Endpoint
 from maze.backends.http.failures import Failures
 from maze.backends.http.limits import Call
 from maze.backends.http.retry import FailedAttempt
-from maze.errors import BadResponseError, EngineUnavailableError, RequestRejectedError, TimedOutError
+from maze.errors import BadResponseError, EngineUnavailableError, MazeError, RequestRejectedError, TimedOutError
 from maze.types import EngineGrammar
 
 _log = logging.getLogger(__name__)
@@ -46,6 +46,11 @@ def prove(
             _prove(generate, endpoint, dialect, failures, call)
             endpoint.is_proven = True
             _log.info("%s obeys grammars", endpoint.url)
+    except (FailedAttempt, MazeError) as caught:
+        error = caught.error if isinstance(caught, FailedAttempt) else caught
+        # What was generated here is not what the caller asked for.
+        error.partial_text, error.tokens_generated, error.prompt_tokens = "", None, None
+        raise
     finally:
         endpoint.asking.release()
 

@@ -100,7 +100,7 @@ def open_tunnel(connection: Connection, proxy: Proxy, host: str, port: int, call
         arrived += more
         if not (arrived.startswith(b"HTTP/1.") or b"HTTP/1.".startswith(arrived)):
             raise RefusedByProxyError(f"{shown(proxy)} is no HTTP proxy: its answer is not HTTP")
-    status = arrived.split(b" ", 2)[1][:3]
+    status = arrived.partition(b" ")[2][:3]
     if not status.isdigit():
         raise RefusedByProxyError(f"{shown(proxy)} is no HTTP proxy: its answer is not HTTP")
     if not 200 <= int(status) < 300:
