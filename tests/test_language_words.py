@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from conftest import Run
+from scripted_backend import ScriptedBackend
+from service_runner import post, running_service
 
 from maze.check import language_words
+from maze.errors import Status
 from maze.grammar.budget import Budget
 from maze.orchestrator import Orchestrator
 from maze.types import ConstraintIR, ConstraintOutcome
@@ -27,6 +33,7 @@ def found_in(text: str, grammar: str) -> ConstraintOutcome:
         ("python", "if x: pass\n", (5, 1, 6), "a line break and indentation of 4 blanks"),
         ("python", "def f(x):\n    if x:\n    return 1\n", (24, 3, 5), "indentation of 8 blanks"),
         ("json", '{"a": [1,]}', (9, 1, 10), "a blank and then a value"),
+        ("json", '{"a": 1', (7, 1, 8), "'}' or ','"),
         ("json", "tru", (3, 1, 4), "'true', 'false' or 'null'"),
         ("zig", "const x = 1\n", (11, 1, 12), "';', "),
         ("zig", "fn f() void {\n    if x return;\n}\n", (21, 2, 8), "'if ('"),
@@ -65,3 +72,22 @@ def test_a_program_that_takes_too_much_work_is_told_the_characters(monkeypatch: 
     outcome = found_in("x = 'abc\n", "%language python")
     assert outcome.offset == 8
     assert "other characters" in outcome.expected
+
+
+def test_the_service_takes_a_language_and_tells_its_words() -> None:
+    request = {"prompt": "p", "constraints": {"grammar": "%language python"}, "max_attempts": 1}
+    with running_service(ScriptedBackend(["x = 1\n"])) as service:
+        answer = post(service, request)
+        assert (answer.status_code, answer.json()["generated_text"]) == (200, "x = 1\n")
+    with running_service(ScriptedBackend(["if x:\nx = 1\n"])) as service:
+        answer = post(service, request)
+        assert answer.json()["status"] == "MAZE_CONSTRAINT_VIOLATED"
+        assert "(line 2, column 1): found 'x', expected indentation of 4 blanks" in answer.text
+
+
+def test_the_command_line_tells_a_languages_words(run: Run, tmp_path: Path) -> None:
+    program = tmp_path / "program.zig"
+    program.write_text("const x = ;\n")
+    code, out, _ = run("validate", "--language", "zig", "--syntax", str(program))
+    assert code == int(Status.CONSTRAINT_VIOLATED)
+    assert "found ';', expected an expression" in out
