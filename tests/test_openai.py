@@ -188,6 +188,7 @@ def test_a_service_that_does_not_stream_is_read_all_the_same() -> None:
     whole = {"model": "m", "choices": [{"index": 0, "message": {"content": "hey"}, "finish_reason": "stop"}]}
     completion, _ = asked(service(answer(200, whole | {"usage": {"prompt_tokens": 1, "completion_tokens": 2}})))
     assert (completion.text, completion.tokens_generated) == ("hey", 2)
+    assert asked(service(answer(200, whole)))[0].tokens_generated is None, "and not the 1 of its one piece"
 
 
 @pytest.mark.parametrize("reason", ["stop", "eos", "eos_token", "end_turn", "STOP"])
