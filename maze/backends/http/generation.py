@@ -132,7 +132,7 @@ class GenerationAttempt:
         if self.endpoint.version is not None:
             engine["version"] = self.endpoint.version
         tokens = reader.tokens_generated
-        if tokens is None and self.comes_in_pieces:
+        if tokens is None and self.comes_in_pieces and arrived:
             tokens = min(len(arrived), request.max_tokens)  # such a service sends about a token with each event
         text = "".join(handed_out)
         return Completion(
