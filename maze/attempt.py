@@ -221,7 +221,8 @@ class Attempts:
         else:
             pieces.drop()
         if ending and pieces(ending) is False:
-            return replace(made, failure=CancelledError("cancelled by the caller"))
+            cancelled = replace(made.completion, finish_reason=FINISHED_CANCELLED)
+            return replace(made, completion=cancelled, failure=CancelledError("cancelled by the caller"))
         completion = replace(made.completion, text=begun + ending, finish_reason=FINISHED_COMPLETED)
         return self._checked(replace(made, completion=completion, failure=None, completed_from=_bytes(begun)))
 

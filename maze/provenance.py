@@ -147,7 +147,7 @@ class CallRecord:
             steered_from=last.steered_from,
             attempts=tuple(map(_attempt, made)),
             reasoning=completion.reasoning,
-            reasoning_tokens=completion.reasoning_tokens,
+            reasoning_tokens=_sum(each.completion.reasoning_tokens for each in made),
             logprobs=completion.logprobs,
         )
 

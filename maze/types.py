@@ -387,7 +387,7 @@ class GenerationMetadata:
     attempts: tuple[Attempt, ...] = ()
     """Every one of them; the code is the text of the last."""
     reasoning: str | None = None
-    """What the model thought before its answer; None where it was not asked to."""
+    """What the model thought before its last answer; None where it was not asked to."""
     reasoning_tokens: int | None = None
     logprobs: tuple[TokenLogprob, ...] | None = None
     """None where they were not asked for, or the engine gives none."""

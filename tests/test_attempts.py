@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from scripted_backend import ScriptedBackend, raising
@@ -67,6 +68,17 @@ def test_tokens_and_times_are_those_of_all_attempts_together() -> None:
     assert [attempt.tokens_generated for attempt in metadata.attempts] == [1, 2]
     assert (metadata.tokens_generated, metadata.prompt_tokens) == (3, 6)
     assert metadata.total_time_ms >= sum(attempt.total_time_ms for attempt in metadata.attempts)
+
+
+def test_thoughts_count_in_every_attempt_and_the_last_are_shown() -> None:
+    class ThinksAloud(AnswersInTurn):
+        def generate(self, request: Request, on_text: OnText) -> Completion:
+            made = super().generate(request, on_text)
+            number = len(self.requests)
+            return replace(made, tokens_generated=10, reasoning=f"thought {number}", reasoning_tokens=number)
+
+    metadata = call(ThinksAloud([TWICE], [ONCE]), GenerationOptions(reasoning_tokens=9)).metadata
+    assert (metadata.tokens_generated, metadata.reasoning_tokens, metadata.reasoning) == (20, 3, "thought 2")
 
 
 def test_three_attempts_are_made_and_each_is_told() -> None:

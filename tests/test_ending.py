@@ -154,6 +154,7 @@ def test_a_caller_can_cancel_when_it_gets_the_ending() -> None:
         options = GenerationOptions(max_tokens=5, when_cut_off=WhenCutOff.COMPLETE)
         result = maze.generate(Intent("x"), [YEAR], options, on_text=lambda piece: piece == "2")
     assert (result.status, result.code) == (Status.CANCELLED, "2")
+    assert (result.metadata.finish_reason, result.metadata.attempts[0].finish_reason) == ("cancelled", "cancelled")
 
 
 def test_under_token_masks_nothing_is_appended() -> None:

@@ -188,6 +188,12 @@ def test_a_service_that_does_not_stream_is_read_all_the_same() -> None:
     whole = {"model": "m", "choices": [{"index": 0, "message": {"content": "hey"}, "finish_reason": "stop"}]}
     completion, _ = asked(service(answer(200, whole | {"usage": {"prompt_tokens": 1, "completion_tokens": 2}})))
     assert (completion.text, completion.tokens_generated) == ("hey", 2)
+    assert asked(service(answer(200, whole)))[0].tokens_generated is None, "and not the 1 of its one piece"
+
+
+def test_of_an_answer_that_counts_nothing_and_says_nothing_the_tokens_are_not_known() -> None:
+    completion, _ = asked(service(stream(chunk("", "stop"), DONE)), stop=("q",))
+    assert (completion.text, completion.tokens_generated) == ("", None)
 
 
 @pytest.mark.parametrize("reason", ["stop", "eos", "eos_token", "end_turn", "STOP"])
@@ -206,6 +212,15 @@ def test_other_words_for_what_was_cut_off_are_understood(reason: str) -> None:
         (recorded("openai_refusal.sse"), RequestRejectedError, "the model refuses: .*cannot assist with that"),
         (stream(chunk("ab"), chunk("", "content_filter"), DONE), RequestRejectedError, "withholds the text"),
         (stream(chunk("", "tool_calls"), DONE), BadResponseError, "calls a tool, and was offered none"),
+        (
+            stream(
+                event({"choices": [{"index": 0, "delta": {"content": "ab", "tool_calls": [{"index": 0}]}}]}),
+                chunk("", "stop"),
+                DONE,
+            ),
+            BadResponseError,
+            "calls a tool",
+        ),
         (stream(chunk("ab")), BadResponseError, "ended without its last event"),
         (stream(chunk("ab"), DONE), BadResponseError, "without saying that the text is finished"),
         (stream(chunk("ab", "error"), DONE), BadResponseError, "its finish reason is 'error'"),

@@ -17,6 +17,7 @@ from maze.types import PromptForm
 MAX_STOP_TEXTS_SENT = 4
 """OpenAI takes no more. The text is cut at each of them here, wherever the service ends it."""
 
+_CALLS_A_TOOL = "it calls a tool, and was offered none"
 _FINISH_REASONS = {
     **dict.fromkeys(("eos", "eos_token", "end_turn", "stop_sequence", "complete"), FINISHED_STOP),
     **dict.fromkeys(("max_tokens", "model_length", "max_length"), FINISHED_LENGTH),
@@ -120,7 +121,7 @@ def _read_end(choice: Event) -> None:
     if reason == "content_filter":
         raise DeclinedError("a filter of the service withholds the text, or the rest of it (content_filter)")
     if reason in ("tool_calls", "function_call"):
-        raise MalformedError("it calls a tool, and was offered none")
+        raise MalformedError(_CALLS_A_TOOL)
     if type(reason) is str:
         choice["finish_reason"] = _FINISH_REASONS.get(reason.lower(), reason.lower())
 
@@ -153,6 +154,8 @@ class _ConversationReader(ChatReader):
             delta = choice.get("delta")
             if type(delta) is dict:
                 self._refusal += optional_text_of(delta, "refusal") or ""
+                if delta.get("tool_calls"):  # some products call it stop all the same
+                    raise MalformedError(_CALLS_A_TOOL)
             if choice.get("finish_reason") is not None and self._refusal:
                 raise DeclinedError("the model refuses: {}", self._refusal)
             _read_end(choice)

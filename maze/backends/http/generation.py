@@ -43,6 +43,8 @@ class GenerationAttempt:
     started: float = field(default_factory=time.monotonic)
     text_bytes: int = 0
     """Of the text that has arrived."""
+    comes_in_pieces: bool = True
+    """Whether the answer is a stream."""
 
     def run(self, path: str, data: bytes) -> Completion:
         """Send the request and read its answer, wherever it is to be had in the end."""
@@ -130,12 +132,13 @@ class GenerationAttempt:
         if self.endpoint.version is not None:
             engine["version"] = self.endpoint.version
         tokens = reader.tokens_generated
+        if tokens is None and self.comes_in_pieces and arrived:
+            tokens = min(len(arrived), request.max_tokens)  # such a service sends about a token with each event
         text = "".join(handed_out)
         return Completion(
             text=text,
             finish_reason=finish_reason,
-            # A service that does not count sends about a token with each event.
-            tokens_generated=min(len(arrived), request.max_tokens) if tokens is None else tokens,
+            tokens_generated=tokens,
             model=self._model(reader),
             prompt_tokens=reader.prompt_tokens,
             first_token_ms=first_text_ms,
@@ -172,6 +175,7 @@ class GenerationAttempt:
         kind = content_type.lower()
         pieces = limited(body(response), self.limits.answer_bytes)
         if kind.startswith("application/json"):
+            self.comes_in_pieces = False
             answer = parsed(b"".join(pieces).removeprefix(BOM_UTF8))
             if is_error(answer):
                 raise self._told(answer, reader)
