@@ -205,6 +205,10 @@ _TYPE_OF_ARGUMENT = re.compile(r"(va_arg\([*\w.>-]+, )[^()]+\)")
 """The judge knows no type but a name or `int` as an argument."""
 
 
+_COMPLEX = re.compile(r"\b(float|double) complex\b")
+"""The judge knows no complex numbers."""
+
+
 @cache
 def _c_parser() -> Parser:
     return Parser(Language(tree_sitter_c.language()))
@@ -213,7 +217,8 @@ def _c_parser() -> Parser:
 def _c_judge(texts: Sequence[str]) -> Verdicts:
     verdicts: Verdicts = []
     for text in texts:
-        node = _c_parser().parse(_TYPE_OF_ARGUMENT.sub(r"\1int)", text).encode()).root_node
+        known = _COMPLEX.sub(r"\1", _TYPE_OF_ARGUMENT.sub(r"\1int)", text))
+        node = _c_parser().parse(known.encode()).root_node
         while error := next((each for each in node.children if each.has_error), None):
             node = error
         broken = node.has_error or node.is_missing

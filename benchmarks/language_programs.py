@@ -80,11 +80,13 @@ def _typescript_files() -> Iterator[str]:
 # ------------------------------------------------------------------------------------------------ SQL
 
 _QUERY = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|REPLACE|VALUES)\s", re.IGNORECASE)
+_NO_TEXT = re.compile(r"[\0\ud800-\udfff]")
+"""What SQLite takes no text with."""
 _EXPLAIN = re.compile(r"\AEXPLAIN (QUERY PLAN )?", re.IGNORECASE)
 
 
 def _sql_judge(texts: Sequence[str]) -> Verdicts:
-    """What SQLite says of the first statement that it cannot read; that a table is missing is none of its matters."""
+    """What SQLite says of the first statement that it cannot read (each begins a line), missing tables aside."""
     verdicts: Verdicts = []
     for text in texts:
         verdict, command = None, ""
@@ -97,9 +99,9 @@ def _sql_judge(texts: Sequence[str]) -> Verdicts:
                 if begun != ";":
                     sqlite3.connect(":memory:").execute(f"EXPLAIN {begun}")
             except sqlite3.Error as error:
-                if re.search("syntax error|incomplete|unrecognized", str(error)):
+                if re.search("syntax error|incomplete|unrecognized|one statement", str(error)):
                     verdict = verdict or str(error)
-        verdicts.append(verdict)
+        verdicts.append(verdict or ("what was begun has no end" if command.strip("; \n") else None))
     return verdicts
 
 
@@ -114,7 +116,8 @@ def _sql_statements() -> Iterator[str]:
         node.value.strip().rstrip(";")
         for text in files
         for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _QUERY.match(node.value)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if _QUERY.match(node.value) and not _NO_TEXT.search(node.value)
     )
     statements = [
         each for each, verdict in zip(found, _sql_judge([f"{each};" for each in found]), strict=True) if not verdict

@@ -464,9 +464,10 @@ MAZE_API GenerationResultFFI *maze_generate_with(const IntentFFI *intent, const 
 
 /**
  * maze_generate_with() that hands the text to `callback` as it arrives. The
- * result is the same as without streaming, the pieces together its `code`.
- * Text is handed out before it is complete, so before it can be checked in
- * full: trust it when the result says success.
+ * result is the same as without streaming; its `code` is `continue_from` of the
+ * options, if any, and the pieces together. Text is handed out before it is
+ * complete, so before it can be checked in full: trust it when the result says
+ * success.
  */
 MAZE_API GenerationResultFFI *maze_generate_stream(const IntentFFI *intent, const ConstraintIRFFI *constraints,
                                                    size_t constraints_len, const MazeOptionsFFI *options,

@@ -256,6 +256,8 @@ class ConstraintPart:
     """Of a regular expression, the caller's text, cut where it is long, to name it by."""
     names_in: EngineGrammar | None = None
     """Of a regular expression for the names in a grammar, that grammar: where a text breaks it, there are no names."""
+    language_grammar: str | None = field(default=None, compare=False)
+    """Of a grammar with whole languages, the caller's text: what it expects at a place is told in their words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,8 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         common = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": self.model}
         for piece, reason in ((text[:1], None), (text[1:], "stop")):
-            choice = {"index": 0, "text": piece, "logprobs": None, "finish_reason": reason, "stop_reason": None}
+            said = {"delta": {"content": piece}} if self.path.endswith("/chat/completions") else {"text": piece}
+            choice = {"index": 0, **said, "logprobs": None, "finish_reason": reason, "stop_reason": None}
             self.send_event({**common, "choices": [choice], "usage": None})
         usage = {"prompt_tokens": 4, "completion_tokens": 2, "total_tokens": 6}
         self.send_event({**common, "choices": [], "usage": usage})

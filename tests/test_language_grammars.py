@@ -72,6 +72,26 @@ def test_what_is_no_program_is_refused(language: str, text: str) -> None:
         laid_out(text, language)
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("c", "weak_alias(f, g);\n"),
+        ("c", "#define F(a,b)  (a)\n"),
+        ("c", "double complex f(double complex z) {\n    unsigned __int64 t;\n}\n"),
+        ("c", "int (f)() {\n    #ifdef A\n    return !*(int *)f;\n    #else\n    *(char **)f = 0;\n    #endif\n}\n"),
+        ("c", "struct a {\n    #ifdef A\n    int x;\n    #endif\n};\nstatic __typeof__(f) *g = NULL;\n"),
+        ("c", "void f() {\n    #define A  b c\n    g();\n}\n"),
+        ("sql", "select d, distinctly from t;\n"),
+        ("sql", "SELECT DISTINCT match FROM é;\n"),
+        ("sql", "CREATE VIRTUAL TABLE t USING fts4(a, tokenize=porter);\n"),
+        ("sql", "ALTER TABLE t ADD a;\n"),
+    ],
+)
+def test_programs_as_people_write_them_are_taken(language: str, text: str) -> None:
+    """Forms that real code has; they stay as they are."""
+    assert laid_out(text, language) == text
+
+
 def test_sqlite_reads_what_the_grammar_of_sql_takes() -> None:
     """A statement of each kind."""
     database = sqlite3.connect(":memory:")

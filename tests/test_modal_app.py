@@ -126,7 +126,7 @@ def test_a_vllm_that_ignores_grammars_never_gets_a_request(vllm: Vllm) -> None:
         config = MazeConfig(modal=ModalConfig(endpoints=(process.url,), dialect="vllm"))
         with (
             Orchestrator(config) as maze,
-            pytest.raises(EngineUnavailableError, match="where its grammar allows 'maze' alone"),
+            pytest.raises(EngineUnavailableError, match="where the grammar allows 'maze' alone"),
         ):
             modal_app.warm_up(maze)
     finally:

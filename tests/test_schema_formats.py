@@ -16,7 +16,7 @@ from maze.check.format_assertion import ASSERTED_FORMATS
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, Literal, Pattern, Production, Symbol
-from maze.grammar.llguidance import ENGINE_LIMITS, check_grammar, is_bearable
+from maze.grammar.llguidance import ENGINE_LIMITS, Matcher, check_grammar, is_bearable
 from maze.grammar.pattern.recogniser import Recogniser
 from maze.grammar.pattern.tree import ANYTHING, NOTHING, Node, both
 from maze.grammar.schema.format_languages import (
@@ -26,8 +26,11 @@ from maze.grammar.schema.format_languages import (
     is_known,
     language_of_format,
 )
+from maze.grammar.schema.lower import lower_schema
+from maze.grammar.schema.necessary_languages import necessary_for_format, necessary_for_json
 from maze.grammar.schema.strings import quoted_language
 from maze.grammar.schema.validator import make_validator
+from maze.json_text import JsonValue
 
 CASES: dict[str, dict[str, list[str]]] = json.loads(
     (Path(__file__).parent / "data/formats/cases.json").read_text(encoding="utf-8")
@@ -277,3 +280,109 @@ def test_an_encoding_is_offered_as_the_check_wants_it(encoding: str, encode: Cal
 def test_an_international_host_name_has_no_capitals_beyond_ascii() -> None:
     texts = ("münchen.de", "Example.COM", "München.de", "80809152AS1MULOCOANITÓBALGRAFU")
     assert [ASSERTED_FORMATS["idn-hostname"](text) for text in texts] == [True, True, False, False]
+
+
+REGEXES = (
+    *("", "^$", "a|*", "a**", "a++", "a*?", "a*??", "a{1,2}", "a{2,}?", "a{", "}", "]", "(|a)", "(", ")", "((((a))))"),
+    *("(?:a|b)+", "(?<n>a)\\k<n>", "(?<=a)b", "(?!a)", "(?i)a", "[", "[]", "[^\\]a-z]+", "\\", "\\q", "\\d+\\.\\S"),
+    *("\\p{L}", "\\u{61}", "\\u0061", "\\x41", "\\cA", "\\/", "\\-"),
+)
+MAILBOXES = (
+    *(
+        "a@b",
+        "ä.b@b",
+        "a@ä.例え",
+        "a..b@c",
+        "a@b@c",
+        "a b@c",
+        '"a b"@c',
+        "<a>@b",
+        "a",
+        "a@",
+        "@b",
+        "a@-b",
+        "a@xn--bcher-kva",
+    ),
+    *("a@[1.2.3.4]", "a@[IPv6:::1]", "x@例え。jp", "실례@실례.테스트", "a@€", "mock-system-mail"),
+)
+HOSTS = ("ä", "Ä", "AS1", "a_b", "ä。b", "a.b.", "a--b", "-ä", "l·l", "क", "€", "实例.测试", "カ・b", "xn--bcher-kva")
+JSON_TEXTS = (
+    *(
+        "{}",
+        " [ ] ",
+        '{"a" : 1 , "b":[1,2,{"c":[[]]}]}',
+        '"\\u12aF"',
+        "-0.5e+3 ",
+        "01",
+        "1.",
+        "[1,]",
+        '{"a"}',
+        "{,}",
+        "tru",
+    ),
+    *(
+        "[true,false,null]",
+        '{"a":{"b":1},"c":"d"}',
+        '"a',
+        "[1}",
+        '"\\x"',
+        "",
+        "[1 2]",
+        "{1:2}",
+        '"\t"',
+        "words, no JSON",
+    ),
+)
+
+
+def matcher_of(schema: JsonValue) -> Matcher:
+    lowered = lower_schema(json.dumps(schema), "it", Budget())
+    assert lowered.reasons
+    assert lowered.cfg is not None
+    return Matcher(cfg_to_lark(lowered.cfg, Budget()))
+
+
+def is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("language", "is_one", "texts", "most_others"),
+    [
+        (necessary_for_format("regex"), lambda text: check_of("regex", 2020).is_valid(text), REGEXES, 0),
+        (necessary_for_format("idn-email"), lambda text: check_of("idn-email", 2020).is_valid(text), MAILBOXES, 1),
+        (necessary_for_format("idn-hostname"), ASSERTED_FORMATS["idn-hostname"], HOSTS, 1),
+        (necessary_for_json(), is_json, JSON_TEXTS, 0),
+    ],
+    ids=["regex", "idn-email", "idn-hostname", "JSON"],
+)
+def test_what_only_the_check_decides_is_led_towards_its_texts_and_loses_none(
+    language: Node, is_one: Callable[[str], bool], texts: tuple[str, ...], most_others: int
+) -> None:
+    recogniser = Recogniser(language, Budget().construction())
+    right = {text for text in texts if is_one(text)}
+    written = {text for text in texts if recogniser.accepts(text)}
+    assert right
+    assert len(right) < len(texts)
+    assert not right - written
+    assert len(written - right) <= most_others, written - right
+
+
+def test_a_schema_offers_no_more_than_what_the_check_may_take() -> None:
+    body = {"type": "string", "contentMediaType": "application/json"}
+    cases: list[tuple[JsonValue, str, str]] = [
+        ({"type": "string", "format": "idn-email", "maxLength": 40}, '"ä@b.de"', '"mock-system-mail"'),
+        ({"type": "string", "format": "regex", "maxLength": 20}, '"(a|b)+"', '"(a|b"'),
+        ({"$schema": DRAFTS[7], **body, "maxLength": 40}, '"{\\"a\\":1}"', '"a message"'),
+        ({"type": "string", "pattern": r"^([a-z]{2,6})=\1$"}, '"abc=abc"', '"abc:abc"'),
+    ]
+    for schema, right, wrong in cases:
+        matcher = matcher_of(schema)
+        assert matcher.copy().accepts(right.encode()), right
+        assert not matcher.copy().accepts(wrong.encode()), wrong
+    # What is encoded is no JSON yet.
+    assert matcher_of({"$schema": DRAFTS[7], **body, "contentEncoding": "base64"}).accepts(b'"e30="')

@@ -33,6 +33,7 @@ from maze.grammar.schema.numbers import (
     below,
     equal_to,
     is_bearable,
+    multiples_between,
     multiples_of,
 )
 from maze.grammar.schema.validator import make_validator
@@ -249,3 +250,20 @@ def test_numbers_of_many_digits_are_not_rounded(schema: str, right: str, wrong: 
     assert lowered.fully_enforced
     assert matcher.copy().accepts(right.encode())
     assert not matcher.copy().accepts(wrong.encode())
+
+
+@pytest.mark.parametrize(("divisor", "low", "high"), [("3601", "0", "100000"), ("12.345", "-99.5", "500")])
+def test_few_multiples_between_bounds_are_offered_though_there_are_too_many_remainders(
+    divisor: str, low: str, high: str
+) -> None:
+    assert multiples_of(Decimal(divisor), Budget()) is None
+    language = multiples_between(Decimal(divisor), Decimal(low), Decimal(high), Budget())
+    assert language is not None
+    for times in range(-60, 60):
+        for multiple in (Decimal(divisor) * times, Decimal(divisor) * times + 1):
+            right = Decimal(low) <= multiple <= Decimal(high) and multiple % Decimal(divisor) == 0
+            assert holds(language, written(multiple)) is right, multiple
+    schema = {"multipleOf": 3601, "minimum": 0, "maximum": 100000, "type": "integer"}
+    assert not lower_schema(json.dumps(schema), "it", Budget()).reasons
+    for unbounded in ({"maximum": 100000}, {"minimum": 0, "maximum": 10**9}):
+        assert lower_schema(json.dumps({"multipleOf": 3601, **unbounded}), "it", Budget()).reasons

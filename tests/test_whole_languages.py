@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import warnings
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def test_each_language_begins_at_file_and_is_taken_by_engines(name: str) -> None
     assert compiled.grammar is not None
     assert [part.handling for part in compiled.parts] == [Handling.ENFORCED]
     assert syntax_text(name).startswith("// ")
-    assert "file:" in syntax_text(name)
+    assert re.search(r"^(file:|%import language\.)", syntax_text(name), re.MULTILINE)
 
 
 def test_a_language_takes_its_programs_and_no_others() -> None:

@@ -5,12 +5,15 @@ Its own tests are in zig/tests, for `zig build test`.
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
@@ -98,6 +101,93 @@ def test_the_installed_demo_runs_from_anywhere_and_says_what_is_wrong(tmp_path: 
 def test_a_package_that_depends_on_it_builds_and_generates() -> None:
     code = run_zig_well("build", "run", cwd=EXAMPLE)
     assert set(json.loads(code)) == {"name", "returns"}
+
+
+class _GitOverHttp(http.server.BaseHTTPRequestHandler):
+    """`git http-backend` behind an HTTP server, as people serve their repositories."""
+
+    root: Path
+
+    def do_GET(self) -> None:
+        self.do_POST()
+
+    def do_POST(self) -> None:
+        path, _, query = self.path.partition("?")
+        asked = {
+            "GIT_PROJECT_ROOT": str(self.root),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "REQUEST_METHOD": self.command,
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "HTTP_GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+        }
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        done = subprocess.run(
+            ["git", "http-backend"], env={**os.environ, **asked}, input=body, capture_output=True, check=True
+        )
+        head, _, answer = done.stdout.partition(b"\r\n\r\n")
+        headers = [line.partition(": ") for line in head.decode().split("\r\n")]
+        self.send_response(int(next((value[:3] for name, _, value in headers if name == "Status"), "200")))
+        for name, _, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def addresses(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Where the package of the last commit can be fetched from, by kind."""
+    repository = tmp_path / "libmaze.git"
+    subprocess.run(["git", "clone", "--quiet", "--bare", ROOT, repository], check=True)
+    tarball = tmp_path / "libmaze.tar.gz"
+    archive: list[str | Path] = ["git", "-C", repository, "archive", "--prefix=libmaze/", "-o", tarball, "HEAD"]
+    subprocess.run(archive, check=True)
+    subprocess.run(["tar", "-xzf", tarball, "-C", tmp_path], check=True)
+    handler = type("Handler", (_GitOverHttp,), {"root": tmp_path})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield {
+            "path": str(tmp_path / "libmaze"),
+            "tarball": str(tarball),
+            "file": f"file://{tarball}",
+            "git": f"git+http://127.0.0.1:{server.server_port}/libmaze.git",
+        }
+        server.shutdown()
+
+
+def test_the_repository_is_a_package_from_wherever_it_is_fetched(addresses: dict[str, str], tmp_path: Path) -> None:
+    fetched = {kind: run_zig_well("fetch", address, cwd=tmp_path) for kind, address in addresses.items()}
+    assert len(set(fetched.values())) == 1, fetched
+
+    project = tmp_path / "project"
+    shutil.copytree(EXAMPLE, project, ignore=shutil.ignore_patterns(".zig-cache", "zig-out"))
+    manifest = (project / "build.zig.zon").read_text()
+    (project / "build.zig.zon").write_text(
+        re.sub(r"    \.dependencies = \.\{.*?\n    \},\n", "", manifest, flags=re.DOTALL)
+    )
+    run_zig_well("fetch", "--save=maze", addresses["git"], cwd=project)
+    build = (project / "build.zig").read_text()
+    unbuilt = run_zig("build", cwd=project)
+    assert unbuilt.returncode != 0
+    plain = ".optimize = optimize })"
+    assert plain in build
+
+    def with_prefix(prefix: str) -> subprocess.CompletedProcess[str]:
+        named = build.replace(plain, f'.optimize = optimize, .@"maze-prefix" = @as([]const u8, "{prefix}") }})')
+        (project / "build.zig").write_text(named)
+        return run_zig("build", "run", cwd=project)
+
+    wrong = with_prefix("/nowhere")
+    assert wrong.returncode != 0
+    assert 'give its prefix: b.dependency("maze", .{ .@"maze-prefix" =' in wrong.stderr
+    done = with_prefix(sys.prefix)
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)) == {"name", "returns"}
 
 
 def test_an_installed_library_is_found_under_its_prefix(tmp_path: Path) -> None:

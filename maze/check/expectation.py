@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from maze.json_text import JsonValue, shown
 
+END_OF_TEXT = "the end of the text"
 _SHOWN = 8
 """Most of several things that are listed."""
 

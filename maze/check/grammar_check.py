@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from maze.check import Finding
+from maze.check.expectation import END_OF_TEXT
 from maze.errors import LimitExceededError
 from maze.grammar.llguidance import GuidanceError, Matcher
 from maze.json_text import shown
@@ -20,7 +21,6 @@ MAX_PROTOTYPE_BYTES = 64 * 1024 * 1024
 """Memory for llguidance matchers that are kept for the next text."""
 
 _SHOWN_ALTERNATIVES = 8
-_END = "the end of the text"
 _FIRST_STEP = 256
 """Bytes that llguidance is given at once before it is known how long it takes for them: a step cannot be stopped."""
 
@@ -50,12 +50,17 @@ def grammar_violation(text: bytes, grammar: EngineGrammar, path: str, in_time: C
 
 
 def bytes_after(
-    text: bytes, grammar: EngineGrammar, path: str, in_time: Callable[[str], None]
+    text: bytes, grammar: EngineGrammar, path: str, in_time: Callable[[str], None], *, is_whole: bool = True
 ) -> frozenset[int] | None:
-    """The bytes that may follow a text of the grammar at `path`; None if it is none. Raises as grammar_violation()."""
+    """The bytes that may follow a text of the grammar at `path`; None if it is none. Raises as grammar_violation().
+
+    With `is_whole=False` the text may be the beginning of one.
+    """
     matcher = _copy_of_prototype(grammar, path)
     try:
-        return frozenset(matcher.next_bytes()) if _walk(matcher, text, path, in_time) is None else None
+        found = _walk(matcher, text, path, in_time)
+        follows = found is None or (not is_whole and found.offset == len(text))
+        return frozenset(matcher.next_bytes()) if follows else None
     except GuidanceError as error:
         _prototypes.drop(grammar)
         raise error.for_caller(f"what may follow the text by {path}", LimitExceededError) from None
@@ -92,7 +97,7 @@ def _walk(matcher: Matcher, text: bytes, path: str, in_time: Callable[[str], Non
     if matcher.can_end():
         return None
     expected = _expected_by(matcher)
-    return Finding(offset, _END, f"more text, beginning with {expected}")
+    return Finding(offset, END_OF_TEXT, f"more text, beginning with {expected}")
 
 
 def _standing_at(text: bytes, offset: int) -> str:
@@ -129,7 +134,7 @@ def _shown_bytes(taken: list[int], *, can_end: bool) -> str:
     if taken and taken[-1] >= 0x80:
         shown.append("a character outside ASCII")
     if can_end:
-        shown.insert(0, _END)
+        shown.insert(0, END_OF_TEXT)
     if len(shown) > _SHOWN_ALTERNATIVES:
         shown[_SHOWN_ALTERNATIVES - 1 :] = [f"{len(shown) - _SHOWN_ALTERNATIVES + 1} other characters"]
     return " or ".join(filter(None, [", ".join(shown[:-1]), shown[-1]])) if shown else "nothing that could follow"

@@ -13,9 +13,11 @@ from typing import TypeVar
 
 from maze.check import Finding
 from maze.check.explanation import MAX_FINDINGS
-from maze.check.grammar_check import grammar_violation
+from maze.check.grammar_check import bytes_after, grammar_violation
 from maze.check.json_check import JsonCheck
+from maze.check.language_words import expected_after
 from maze.errors import LimitExceededError, TimedOutError
+from maze.grammar.budget import Budget
 from maze.types import (
     CompiledConstraints,
     ConstraintOutcome,
@@ -40,6 +42,10 @@ class TimeLimit:
         """`ends_at` is a time of time.monotonic()."""
         self._limit_at = time.monotonic() + MAX_CHECK_SECS
         self._ends_at = ends_at
+
+    def budget(self) -> Budget:
+        """For work that must end by then."""
+        return Budget(min(self._limit_at, self._ends_at))
 
     def in_time(self, path: str) -> None:
         """Raise TimedOutError or LimitExceededError if the time is up; `path` is what is being checked."""
@@ -87,6 +93,8 @@ def _outcome(part: ConstraintPart, check: _Check) -> ConstraintOutcome:
         of_grammar = check.against_grammar(part.names_in, part.path)
         if of_grammar and of_grammar[0].offset <= findings[0].offset:
             return ConstraintOutcome(*said, satisfied=None)  # the names before it are right
+    if part.language_grammar is not None and part.check_grammar is not None:
+        findings = [check.in_words(findings[0], part.check_grammar, part.language_grammar, part.path)]
     if part.pattern:
         # What may come next says little of a pattern that may begin anywhere.
         expected = "more text" if findings[0].offset == len(check.text) else findings[0].expected
@@ -136,6 +144,19 @@ class _Check:
 
     def against_grammar(self, grammar: EngineGrammar, path: str) -> list[Finding]:
         return self._once(grammar, path, self._grammar_findings)
+
+    def in_words(self, finding: Finding, grammar: EngineGrammar, language_grammar: str, path: str) -> Finding:
+        """A finding of a grammar with whole languages, told in their words where that is not too much work."""
+
+        def following(beginning: bytes) -> frozenset[int]:
+            found = bytes_after(beginning, grammar, path, self._time_limit.in_time, is_whole=False)
+            return found or frozenset()
+
+        try:
+            words = expected_after(self.text[: finding.offset], language_grammar, following, self._time_limit.budget())
+        except (LimitExceededError, TimedOutError):
+            return finding
+        return replace(finding, expected=words) if words else finding
 
     def try_together(self, joint: JointCheck) -> None:
         """Spare the single checks if all of them would find nothing."""

@@ -42,6 +42,7 @@ MAZE_REQUIREMENTS = (
     "certifi>=2026",
     "h11>=0.16",
     "httpx>=0.28",
+    "idna>=3.11",
     "jsonschema-rs>=0.60",
     "jsonschema-specifications>=2025.9",
     "llguidance>=1.9.1,<1.10",

@@ -122,6 +122,15 @@ static void texts_are_not_read_beyond_their_end(void)
     CHECK_SUCCEEDS(maze_validate(text, 3, constraint, 1, NULL, NULL));
 }
 
+static void a_whole_language_is_a_grammar_and_says_what_it_expects(void)
+{
+    ConstraintIRFFI constraint = {.magic = MAZE_CONSTRAINT_MAGIC, .grammar = "%language c"};
+    const char *right = "int x = 1;\n", *wrong = "int x = 1;\nint y = ;\n";
+    CHECK_SUCCEEDS(maze_validate(right, strlen(right), &constraint, 1, NULL, NULL));
+    CHECK_FAILS(maze_validate(wrong, strlen(wrong), &constraint, 1, NULL, NULL), MAZE_CONSTRAINT_VIOLATED,
+                "byte 19 (line 2, column 9): found ';', expected an expression or '{'");
+}
+
 static void magic_is_checked_with_its_index(void)
 {
     ConstraintIRFFI constraints[3] = {one_regex(&letters), one_regex(&letters), one_regex(&letters)};
@@ -354,7 +363,8 @@ SCENARIOS(SCENARIO(null_pointers_are_named), SCENARIO(null_pointers_that_may_be_
           SCENARIO(a_length_without_a_pointer_is_an_error),
           SCENARIO(an_absurd_length_is_refused_before_anything_is_read),
           SCENARIO(a_text_without_an_end_is_read_no_further_than_its_limit),
-          SCENARIO(texts_are_not_read_beyond_their_end), SCENARIO(magic_is_checked_with_its_index),
+          SCENARIO(texts_are_not_read_beyond_their_end),
+          SCENARIO(a_whole_language_is_a_grammar_and_says_what_it_expects), SCENARIO(magic_is_checked_with_its_index),
           SCENARIO(invalid_utf8_is_named_with_field_and_byte),
           SCENARIO(a_label_that_is_not_utf8_is_shown_with_replacement_characters),
           SCENARIO(control_characters_come_back_escaped), SCENARIO(options_out_of_range_are_named),

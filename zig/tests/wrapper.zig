@@ -277,6 +277,18 @@ test "the language decides what a grammar of Braid's means" {
     try testing.expectError(error.ConstraintViolated, wrong.check());
 }
 
+test "a whole language is a grammar, and what breaks it is told in its words" {
+    const constraints: maze.Constraints = .{ .list = &.{.{ .grammar = "%language zig" }} };
+    var right = try maze.validate(gpa, "const a = 1;\n", constraints, .{});
+    defer right.deinit();
+    try expectSuccess(right);
+
+    var wrong = try maze.validate(gpa, "var = 1;\n", constraints, .{});
+    defer wrong.deinit();
+    try testing.expectError(error.ConstraintViolated, wrong.check());
+    try testing.expect(std.mem.indexOf(u8, wrong.message(), "expected a variable name") != null);
+}
+
 test "the cache counts, and forgets when told to" {
     const constraints: maze.Constraints = .{ .list = &.{.{ .json_schema = "{\"const\": \"only in this test\"}" }} };
     const before = try maze.cacheStats();

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from maze.grammar.budget import Construction
 from maze.grammar.cfg.analysis import nullable, pruned
-from maze.grammar.cfg.model import Cfg, Nonterminal, Production, Symbol
+from maze.grammar.cfg.model import Cfg, Nonterminal, Production, Symbol, Terminal
 from maze.grammar.cfg.terminal_states import TerminalStates, states_of
 from maze.grammar.pattern.code_points import Ranges, union
 from maze.grammar.pattern.derivative import Derivatives
@@ -76,6 +76,14 @@ class Tables:
         production, begin = self._place[slot]
         return production[slot - begin :]
 
+    def terminal(self, slot: Slot) -> Terminal:
+        """The terminal in a place that has one."""
+        match self.rest(slot)[0]:
+            case Nonterminal(name):
+                raise AssertionError(name)
+            case terminal:
+                return terminal
+
     def corners(self, rule: int) -> Iterator[Slot]:
         """The places in the productions of a rule before which there may be no text."""
         for start in self.slots[rule]:
@@ -137,6 +145,10 @@ class Prediction:
     def first_characters(self) -> Ranges:
         """The characters that may come next."""
         return union(*{states.next_characters(0) for _, states in self._terminals})
+
+    def terminals(self) -> Iterator[tuple[Slot, TerminalStates]]:
+        """The terminals that may begin, and their places."""
+        return iter(self._terminals)
 
 
 def recognise(cfg: Cfg, text: str, budget: Construction) -> Chart:
@@ -211,6 +223,19 @@ class Chart:
             *(states.next_characters(0) for _, _, states in self._terminals),
             *([] if prediction is None else [prediction.first_characters()]),
         )
+
+    def unfinished_terminals(self) -> Iterator[tuple[Terminal, Ranges]]:
+        """The terminals that have begun and are not whole, with the characters that may come next in them."""
+        for (slot, _, state), states in self.begun.items():
+            if not states.is_accepting(state):
+                yield self.tables.terminal(slot), states.next_characters(state)
+
+    def new_terminals(self) -> Iterator[tuple[Terminal, Ranges]]:
+        """The terminals that may begin here, with the characters that they begin with."""
+        prediction = self._predictions[-1]
+        places = [(slot, states) for slot, _, states in self._terminals]
+        for slot, states in (*places, *(prediction.terminals() if prediction else ())):
+            yield self.tables.terminal(slot), states.next_characters(0)
 
     def waiters(self, goal: Goal) -> list[Item]:
         """The places that are reached when a rule that began at an offset, before this one, ends."""

@@ -8,7 +8,18 @@ from typing import TypeAlias
 
 from maze.grammar.pattern.tree import Literal, Node, Nonterminal, alt, literal
 
-__all__ = ["Cfg", "Literal", "LoweredGrammar", "Nonterminal", "Pattern", "Production", "Symbol", "Terminal", "one_of"]
+__all__ = [
+    "Cfg",
+    "Literal",
+    "LoweredGrammar",
+    "Nonterminal",
+    "Pattern",
+    "Production",
+    "Symbol",
+    "Terminal",
+    "WrittenGrammar",
+    "one_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,15 @@ class Cfg:
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenGrammar:
+    """What the compiler makes of a grammar that nothing is multiplied with."""
+
+    rules: str
+    """As cfg_to_lark() writes them."""
+    packed: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class LoweredGrammar:
     """What became of the text of a grammar."""
 
@@ -84,8 +104,12 @@ class LoweredGrammar:
     """The terminals of `cfg` that are names in the language; naming patterns apply to them."""
     options: tuple[str, ...] = ()
     """Options of llguidance that the caller has switched on."""
+    is_of_languages: bool = False
+    """Whether whole languages are in it, whose rules and terminals have names that say what they are."""
     is_of_braid: bool = False
     """Whether it is Braid's JSON, beside which stand patterns that Braid has found in a source."""
+    written: WrittenGrammar | None = None
+    """What is made of `cfg`, where that is known already."""
 
     @property
     def checked(self) -> Cfg:

@@ -13,7 +13,6 @@ from time import perf_counter
 
 from maze.errors import MazeError
 from maze.grammar.budget import Budget
-from maze.grammar.cfg.packing import packed
 from maze.grammar.compose.contradictions import refuse_contradictions
 from maze.grammar.compose.demands import demands_of
 from maze.grammar.compose.enforcement import enforce, joint_check_of
@@ -70,6 +69,6 @@ def _compile(
         warnings=warnings,
         digest=digest,
         demands=demands_of(constraints, parts, language),
-        packed_grammar=packed(enforced.cfg) if enforced else b"",
+        packed_grammar=enforced.packed if enforced else b"",
         report_json=report_of(mask, parts, warnings, digest),
     )

@@ -9,7 +9,8 @@ from typing import TypeVar
 from maze.errors import InternalError, LimitExceededError
 from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.lark_writer import cfg_to_lark
-from maze.grammar.cfg.model import Cfg
+from maze.grammar.cfg.model import Cfg, WrittenGrammar
+from maze.grammar.cfg.packing import packed
 from maze.grammar.compose.groups import Group, PatternGroup, cfg_of, grammar_of
 from maze.grammar.compose.structures import GrammarStructure, SchemaStructure, Structure, products
 from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, check_grammar, is_bearable
@@ -28,6 +29,13 @@ class Enforced:
 
     grammar: EngineGrammar
     cfg: Cfg
+    written: WrittenGrammar | None = None
+    """What was known of `cfg` before."""
+
+    @property
+    def packed(self) -> bytes:
+        """The value for unpacked()."""
+        return packed(self.cfg) if self.written is None else self.written.packed
 
 
 def enforce(structures: Sequence[Structure], patterns: Collection[PatternGroup], budget: Budget) -> Enforced | None:
@@ -149,7 +157,7 @@ def _alone(base: Structure, budget: Budget) -> Enforced:
         cfg = base.group.cfg(budget)
         written = base.group.parts[0].check_grammar
         if written is not None and base.group.is_as_checked:
-            return Enforced(written, cfg)
+            return Enforced(written, cfg, base.group.lowered.written)
         return Enforced(cfg_to_lark(base.group.lowered.read_whole or cfg, budget), cfg)
     if not isinstance(base, SchemaStructure):
         raise InternalError(f"{base.path} is neither a schema nor a grammar")

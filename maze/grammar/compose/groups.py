@@ -34,6 +34,7 @@ class Part:
     check_grammar: EngineGrammar | None = None
     check_schema: str | None = None
     names_in: EngineGrammar | None = None
+    language_grammar: str | None = None
 
     def finished(self) -> ConstraintPart:
         return ConstraintPart(**{each.name: getattr(self, each.name) for each in fields(self)})
@@ -134,6 +135,9 @@ def cfg_of(language: Node) -> Cfg:
 
 def check_grammar_of(lowered: LoweredGrammar, path: str, budget: Budget) -> EngineGrammar:
     """The rules that finished texts are checked against; `path` is what a LimitExceededError calls the grammar."""
+    if lowered.written is not None:
+        budget.spend(len(lowered.written.rules))
+        return EngineGrammar(lowered.written.rules, options=lowered.options)
     try:
         return replace(cfg_to_lark(lowered.checked, budget), options=lowered.options)
     except LimitExceededError as error:

@@ -114,6 +114,7 @@ class Reading:
             return None
         self.warnings.update(dict.fromkeys(lowered.warnings))
         part.check_grammar = check_grammar_of(lowered, part.path, self._budget)
+        part.language_grammar = text if lowered.is_of_languages else None
         canonical = engine_text(part.check_grammar)
         group = self.grammars.setdefault(canonical, GrammarGroup(ConstraintKind.GRAMMAR, canonical, lowered=lowered))
         group.parts.append(part)

@@ -8,11 +8,12 @@ from itertools import product
 from typing import NoReturn
 
 from maze.grammar.budget import Budget
-from maze.grammar.pattern.code_points import ignoring_case, single
+from maze.grammar.pattern.code_points import ANY, ignoring_case, single
 from maze.grammar.pattern.source import Source
 from maze.grammar.pattern.tree import (
     Alt,
     Backreference,
+    Boundary,
     Capture,
     Cat,
     Chars,
@@ -43,6 +44,35 @@ def without_references(tree: Node, source: Source, budget: Budget) -> Node:
     LimitExceededError.
     """
     return _Expansion(source, budget).expanded(tree)
+
+
+def with_any_texts(tree: Node) -> Node | None:
+    """The tree with whatever a group may match in place of each reference to it, and without captures.
+
+    It describes all texts of the tree, and others; None where it would describe fewer, as beside a look-around.
+    """
+    if any(isinstance(each, Lookaround) for each in _parts(tree)):
+        return None
+    groups = {each.number: each.item for each in _parts(tree) if isinstance(each, Capture)}
+    size = size_of(tree)
+    written: list[int] = []
+
+    def widened(node: Node) -> Node:
+        if not isinstance(node, Backreference):
+            return _bare(node)
+        group = groups.get(node.number)
+        plain = group is not None and not any(isinstance(each, Backreference | Boundary) for each in _parts(group))
+        if group is None or not plain or node.ignores_case:
+            return _ANY_TEXT
+        written.append(size_of(group))
+        # A group that has not matched is referred to as the empty text.
+        return repeat(_mapped(group, _bare), 0, 1)
+
+    found = _mapped(tree, widened)
+    return found if size + sum(written) <= MAX_EXPANDED_SIZE else None
+
+
+_ANY_TEXT = repeat(Chars(ANY), 0, None)
 
 
 class _Expansion:

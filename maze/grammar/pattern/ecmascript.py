@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from maze.grammar.budget import Budget
 from maze.grammar.pattern.assertions import resolve
+from maze.grammar.pattern.backreferences import with_any_texts
 from maze.grammar.pattern.code_points import ANY, DIGIT, WORD, Ranges, characters, union
 from maze.grammar.pattern.parser import MAX_PATTERN_CHARACTERS, PatternParser
 from maze.grammar.pattern.source import Source
@@ -21,13 +22,16 @@ _SPACE = union(characters("\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000
 CLASS_ESCAPES: Mapping[str, Ranges] = {"d": DIGIT, "w": WORD, "s": _SPACE}
 
 
-def parse_ecmascript(regex: str, path: str, budget: Budget) -> Node:
-    """The texts in which a pattern of a JSON Schema is found. Raises as parse_pattern()."""
+def parse_ecmascript(regex: str, path: str, budget: Budget, *, wider: bool = False) -> Node:
+    """The texts in which a pattern of a JSON Schema is found. Raises as parse_pattern().
+
+    If `wider`, of a pattern with backreferences: these texts and others, in which groups repeat any of their texts.
+    """
     source = Source(regex, path)
     if len(regex) > MAX_PATTERN_CHARACTERS:
         source.too_large(f"the pattern has {len(regex)} characters; at most {MAX_PATTERN_CHARACTERS} are taken")
     budget.spend(20 + 3 * len(regex))
-    tree = _EcmascriptParser(regex, source, budget).parse()
+    tree = (_WiderParser if wider else _EcmascriptParser)(regex, source, budget).parse()
     language = resolve(tree, source, budget, left_open=True, right_open=True)
     if conjuncts(language) > MAX_CONJUNCTS:
         source.too_large(f"the pattern {source.shown} has over {MAX_CONJUNCTS} look-arounds that must hold together")
@@ -64,3 +68,11 @@ class _EcmascriptParser(PatternParser):
 
     def _named_class(self, at: int) -> Ranges | None:  # noqa: ARG002 - there are none
         return None
+
+
+class _WiderParser(_EcmascriptParser):
+    def _without_references(self, tree: Node) -> Node:
+        found = with_any_texts(tree)
+        if found is None:
+            self._source.unsupported("a backreference beside a look-around", 0, "is not regular")
+        return found

@@ -162,7 +162,10 @@ class PatternParser(ElementParser):
         tree, _ = self._alternation()
         if self._at < len(self._body):
             self._source.invalid("unbalanced )", self._at, "write \\) for the character")
-        return without_references(tree, self._source, self._budget) if self._refers_back else tree
+        return self._without_references(tree) if self._refers_back else tree
+
+    def _without_references(self, tree: Node) -> Node:
+        return without_references(tree, self._source, self._budget)
 
     def _check_size(self, size: int, at: int) -> int:
         if size > MAX_PATTERN_SIZE:

@@ -34,6 +34,7 @@ from maze.grammar.schema.constants import constant, present, property_of
 from maze.grammar.schema.drafts import is_reference_only
 from maze.grammar.schema.evaluation import Evaluation, UnknownLookError, items_left_over, properties_left_over
 from maze.grammar.schema.format_languages import ENCODINGS, is_known, language_of_format
+from maze.grammar.schema.necessary_languages import necessary_for_format, necessary_for_json
 from maze.grammar.schema.patterns import pattern_language
 from maze.grammar.schema.references import Place, References, Scope
 from maze.json_text import JsonValue, escaped
@@ -235,11 +236,25 @@ class _Schema:
                 else:
                     yield self._unsure(Kind.NUMBER, keyword, "a bound of many digits", f"{pointer}/{keyword}")
         if "multipleOf" in schema:
-            multiples = self._meanings.multiples_of(Decimal(schema["multipleOf"]))
+            divisor = Decimal(schema["multipleOf"])
+            multiples = self._meanings.multiples_of(divisor) or self._few_multiples(schema, divisor)
             if multiples is None:
                 yield self._unsure(Kind.NUMBER, "multipleOf", "a multiple", f"{pointer}/multipleOf")
             else:
                 yield self.conditions.of(Text(Kind.NUMBER, multiples))
+
+    def _few_multiples(self, schema: dict[str, JsonValue], divisor: Decimal) -> Node | None:
+        """The multiples that the bounds of the same schema leave, if they are few."""
+        bounds = {
+            keyword: Decimal(value)
+            for keyword in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
+            if (value := schema.get(keyword)) is not None and not isinstance(value, bool)
+        }
+        lowest = [bound for keyword, bound in bounds.items() if keyword in ("minimum", "exclusiveMinimum")]
+        highest = [bound for keyword, bound in bounds.items() if keyword in ("maximum", "exclusiveMaximum")]
+        if not lowest or not highest:
+            return None
+        return numbers.multiples_between(divisor, max(lowest), min(highest), self._meanings.budget)
 
     def _strings_of(self, place: Place, pointer: str) -> Iterator[Condition]:
         schema = place.schema
@@ -251,6 +266,8 @@ class _Schema:
             language = self._meanings.pattern_language(schema["pattern"])
             if language is None:
                 yield self._unsure(Kind.STRING, "pattern", "a pattern that no automaton decides", f"{pointer}/pattern")
+                if (wider := pattern_language(schema["pattern"], self._meanings.budget, wider=True)) is not None:
+                    yield self.conditions.of(Text(Kind.STRING, wider))
             else:
                 yield self.conditions.of(Text(Kind.STRING, language))
         if "format" in schema:
@@ -260,6 +277,8 @@ class _Schema:
                 self._meanings.unknown_formats[name] = None
             elif found is None:
                 yield self._unsure(Kind.STRING, "format", f"format {name}", f"{pointer}/format")
+                if (necessary := necessary_for_format(name)) is not None:
+                    yield self.conditions.of(Text(Kind.STRING, necessary))
             else:
                 self._meanings.parts_of_formats.update(parts_of(found.offered) + parts_of(found.outside))
                 yield self.conditions.of(Text(Kind.STRING, found.offered, found.outside))
@@ -269,6 +288,8 @@ class _Schema:
                 yield self.conditions.of(Text(Kind.STRING, ENCODINGS[encoding]))
             if schema.get("contentMediaType") == "application/json":
                 yield self._unsure(Kind.STRING, "contentMediaType", "JSON in a string", f"{pointer}/contentMediaType")
+                if "contentEncoding" not in schema:
+                    yield self.conditions.of(Text(Kind.STRING, necessary_for_json()))
 
     def _arrays_of(self, place: Place, pointer: str) -> Iterator[Condition]:
         schema, of = place.schema, self.conditions.of

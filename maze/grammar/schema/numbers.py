@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Context, Decimal
+from fractions import Fraction
+from math import ceil, floor
 
 from maze.grammar.budget import Budget, Construction, OverBudgetError
 from maze.grammar.pattern.code_points import characters, contains
@@ -36,6 +38,8 @@ MAX_DIGITS = 400
 """Most digits of a bound, a constant or a divisor that numbers are held against while decoding."""
 MAX_REMAINDERS = 1_100
 """Most remainders of a division that numbers are followed through, by the digits after the point; about 0.2 s."""
+MAX_LISTED_MULTIPLES = 500
+"""Most multiples between two bounds that are listed where there are too many remainders."""
 
 _DIGIT = Chars(((0x30, 0x39),))
 _NOT_ZERO = Chars(((0x31, 0x39),))
@@ -220,6 +224,18 @@ def multiples_of(divisor: Decimal, budget: Budget) -> Node | None:
         whole = both(INTEGERS, negation(literal("0")), multiples)
         return alt(_ZERO, cat(whole, repeat(literal("0"), zeros, zeros), _NO_FRACTION))
     return multiples
+
+
+def multiples_between(divisor: Decimal, low: Decimal, high: Decimal, budget: Budget) -> Node | None:
+    """The texts of the multiples of a positive divisor from one number to another; None if they are many or long."""
+    if not all(map(is_bearable, (divisor, low, high))):
+        return None
+    first, last = ceil(Fraction(low) / Fraction(divisor)), floor(Fraction(high) / Fraction(divisor))
+    if last - first >= MAX_LISTED_MULTIPLES:
+        return None
+    budget.spend(20 * max(0, last - first + 1))
+    exactly = Context(prec=4 * MAX_DIGITS)
+    return alt(*(equal_to(exactly.multiply(Decimal(each), divisor)) for each in range(first, last + 1)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,13 @@ from maze.grammar.pattern.ecmascript import parse_ecmascript
 from maze.grammar.pattern.tree import Node
 
 
-def pattern_language(pattern: str, budget: Budget) -> Node | None:
-    """The texts in which the pattern is found; None where no automaton decides that, or it is too large."""
+def pattern_language(pattern: str, budget: Budget, *, wider: bool = False) -> Node | None:
+    """The texts in which the pattern is found; None where no automaton decides that, or it is too large.
+
+    If `wider`, others too where it has backreferences.
+    """
     try:
-        return parse_ecmascript(pattern, "the pattern", budget)
+        return parse_ecmascript(pattern, "the pattern", budget, wider=wider)
     except LimitExceededError:
         if budget.spent > MAX_COMPILATION_STEPS:
             raise

@@ -73,6 +73,7 @@ def lower_lark(text: str, path: str, budget: Budget) -> LoweredGrammar:
             cfg,
             warnings=tuple(dict.fromkeys(warnings)),
             identifier_terminals=names_in_languages(cfg),
+            is_of_languages=True,
             options=options,
         )
     whole = in_any_way(without_end(made.ignored))

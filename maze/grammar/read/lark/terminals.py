@@ -10,6 +10,7 @@ from maze.grammar.pattern.assertions import resolve
 from maze.grammar.pattern.automaton import is_empty
 from maze.grammar.pattern.code_points import ANY, ignoring_case, intersection, single
 from maze.grammar.pattern.machine import plain_expression
+from maze.grammar.pattern.questions import Questions
 from maze.grammar.pattern.tree import (
     ANYTHING,
     EMPTY,
@@ -223,4 +224,5 @@ def _any_run(pieces: tuple[str, ...]) -> _Sized:
 @lru_cache(maxsize=256)
 def _is_empty(language: Node) -> bool:
     """Whether a terminal of a language, as it was written or restricted, has no text; the same ones are asked about."""
-    return is_empty(language, Budget())
+    found = Questions(Budget()).is_nothing(language)  # which tries a few texts first
+    return is_empty(language, Budget()) if found is None else found

@@ -1,0 +1,222 @@
+"""What a place in a program expects, in the words of its language: an expression, a name, a sign, a line break."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
+from typing import TypeAlias
+
+from maze.check.expectation import END_OF_TEXT, listed_as_choice
+from maze.grammar.budget import Budget, Construction, OverBudgetError
+from maze.grammar.cfg.earley import Chart, Tables
+from maze.grammar.cfg.model import Cfg, Literal, Terminal
+from maze.grammar.pattern.code_points import Ranges
+from maze.grammar.pattern.questions import listed_texts
+from maze.grammar.pattern.shortest import shortest_of
+from maze.grammar.pattern.tree import Chars, Not, Repeat, both, cat, literal
+from maze.grammar.read.grammar_text import lower_grammar
+from maze.threads import run_with_big_stack
+
+MAX_WORDING_STEPS = 300_000
+"""Most steps to find the words for what a place expects; beyond, its characters are told. About 30 KB of a program."""
+_MAX_TEXTS = 4
+"""Most texts of a terminal that are told all."""
+_STARTS = {"statement": "a statement", "expression": "an expression", "type": "a type"}
+"""The rules of languages that are told by their names, the widest first."""
+_VALUE = "a value"
+_NOUNS = {
+    "import": "imported name",
+    "text": "string",
+    "comparison": "comparison operator",
+    "basic": "basic type",
+    "primitive": "primitive type",
+    "prefix": "prefix operator",
+    "storage": "storage class",
+    **dict.fromkeys(("f double inside", "f single inside", "text next"), "string"),
+    **dict.fromkeys(("logical", "boolean"), "logical operator"),
+    **dict.fromkeys(("assignment", "assign operator", "change"), "assignment operator"),
+}
+"""For the names of terminals in the files of languages that are not what a person calls them."""
+_LONGEST_SIGN = 16
+_BLANKS = Repeat(Chars(((0x09, 0x0A), (0x20, 0x20))), 0, None)
+
+
+Following: TypeAlias = Callable[[bytes], Collection[int]]
+"""The bytes with which the beginning of a text may go on."""
+
+
+def expected_after(beginning: bytes, grammar: str, following: Following, budget: Budget) -> str | None:
+    """What may come after the beginning of a text of a grammar with whole languages.
+
+    None where finding the words takes too much work. Raises as Budget.spend() and `following` do.
+    """
+    text = beginning.decode(errors="ignore")
+    try:
+        words = run_with_big_stack(lambda: _Place(text, grammar, following, budget).words())
+    except OverBudgetError:
+        return None
+    return listed_as_choice(words) if words else None
+
+
+class _Place:
+    """The end of the beginning of a text."""
+
+    def __init__(self, text: str, grammar: str, following: Following, budget: Budget) -> None:
+        self._following = following
+        work = budget.construction(MAX_WORDING_STEPS)
+        self._tables = Tables(_cfg(grammar), work)
+        self._chart = Chart(self._tables, work)
+        self._text = ""
+        self._read(text.rstrip())
+        self._blanks = text[len(self._text) :]
+
+    def words(self) -> list[str]:
+        """What may come, each once."""
+        before, ended = self._new(), self._chart.may_end
+        self._read(self._blanks)
+        if self._chart.offset < len(self._text):
+            return []
+        new, begun = self._new(), self._begun()
+        if self._blanks and not new and begun.keys() <= before.keys():
+            # Blanks belong to what comes behind them.
+            return self._shown(before, ended=ended)
+        words = self._shown([*new, *(each for each in begun if isinstance(each, Literal))], ended=self._chart.may_end)
+        words += _collected(_more_of(each) for each in begun if not isinstance(each, Literal))
+        if _LINE_BREAK in words:
+            self._read("\n")
+            if indentation := _indentation_of(self._new()):
+                words[words.index(_LINE_BREAK)] = f"{_LINE_BREAK} and {indentation}"
+        elif begun and not new:
+            self._read(" ")
+            if behind := self._shown(self._new(), ended=self._chart.may_end):
+                return [f"a blank and then {listed_as_choice(behind)}"]
+        return words
+
+    def _read(self, more: str) -> None:
+        self._chart.read(more)
+        self._text += more
+
+    def _new(self) -> dict[Terminal, None]:
+        return self._possible(self._chart.new_terminals())
+
+    def _begun(self) -> dict[Terminal, None]:
+        return self._possible(self._chart.unfinished_terminals())
+
+    def _possible(self, found: Iterable[tuple[Terminal, Ranges]]) -> dict[Terminal, None]:
+        """Those that may go on as it is read by the longest match."""
+        some = list(found)
+        following = self._following(self._text.encode()) if some else ()
+        return {each: None for each, characters in some if _begins_with(characters, following)}
+
+    def _shown(self, found: Iterable[Terminal], *, ended: bool) -> list[str]:
+        """The words for terminals: first the rules that most of them begin, then the others."""
+        left = dict.fromkeys(found)
+        all_found = frozenset(left)
+        words = [END_OF_TEXT] if ended else []
+        for start, word in _STARTS.items():
+            for rule, name in enumerate(self._tables.names):
+                if not name.startswith(f"{start} of language.") or name.endswith("]"):
+                    continue
+                prediction = self._tables.prediction(frozenset((rule,)))
+                firsts = frozenset(self._tables.terminal(slot) for slot, _ in prediction.terminals())
+                if all(map(_is_name, firsts)):
+                    continue
+                fits = firsts <= all_found if start == "statement" else 2 * len(firsts & all_found) > len(firsts)
+                if fits and firsts & left.keys():
+                    words.append(_VALUE if name == "expression of language.json" else word)
+                    left = {each: None for each in left if each not in firsts and not _is_name(each)}
+        words += sorted(_collected(map(_word, left)), key=lambda each: (each not in _ENDS, each.startswith("'")))
+        return words
+
+
+@lru_cache(maxsize=8)
+def _cfg(grammar: str) -> Cfg:
+    return lower_grammar(grammar, None, "the grammar", Budget()).checked
+
+
+def _begins_with(characters: Ranges, following: Collection[int]) -> bool:
+    """Whether one of some characters begins with one of these bytes, as far as that is seen from the first."""
+    return any(low <= byte <= high or (byte >= 0x80 and high >= 0x80) for byte in following for low, high in characters)
+
+
+def _collected(words: Iterable[str]) -> list[str]:
+    """Each once, and names of a role only where there are no others."""
+    found = dict.fromkeys(words)
+    return [each for each in found if each.endswith("a name") or not (each.endswith(" name") and _NAMES & found.keys())]
+
+
+def _more_of(terminal: Terminal) -> str:
+    word = _word(terminal)
+    return word if word.startswith("'") else f"more of {word}"
+
+
+def _indentation_of(found: Iterable[Terminal]) -> str | None:
+    """What must stand behind a line break, if that is nothing but blanks."""
+    blanks = [each.text if isinstance(each, Literal) else "" for each in found]
+    if not blanks or any(not each or each.strip(" ") for each in blanks):
+        return None
+    return _indentation(blanks)
+
+
+def _indentation(blanks: Iterable[str]) -> str:
+    return f"indentation of {listed_as_choice([str(size) for size in sorted({len(each) for each in blanks})])} blanks"
+
+
+_NAMES = frozenset(("a name", "more of a name"))
+_LINE_BREAK = "a line break"
+_ENDS = frozenset(("')'", "']'", "'}'", "';'", _LINE_BREAK))
+"""What is forgotten most often comes first."""
+
+
+def _is_name(terminal: Terminal) -> bool:
+    return not isinstance(terminal, Literal) and re.match(r"([A-Z]+_)?NAME of ", terminal.name) is not None
+
+
+@lru_cache(maxsize=4096)
+def _word(terminal: Terminal) -> str:
+    if isinstance(terminal, Literal):
+        return _shown_text(terminal.text)
+    texts = listed_texts(terminal.language)
+    if texts is not None and len(alike := dict.fromkeys(map(_shown_text, texts))) <= _MAX_TEXTS:
+        return listed_as_choice(list(alike))
+    own = terminal.name.partition(" of ")[0]
+    name = own.lower().replace("_", " ")
+    try:
+        work = Budget().construction()
+        example = shortest_of(terminal.language, work) or ""
+        if not example.strip():
+            return _shown_text(example)
+        if name == example.strip().lower():
+            capitals = cat(_BLANKS, literal(name.upper()), _BLANKS)
+            is_upper = shortest_of(both(terminal.language, capitals), work) is not None
+            return _quoted(name.upper() if is_upper else name)
+        if len(example) < _LONGEST_SIGN and _is_all_but_blanks(example.strip(), terminal, work):
+            return _quoted(example.strip())
+    except OverBudgetError:
+        example = ""
+    if not re.fullmatch(r"[A-Z][A-Z_0-9]*", own):
+        return f"a text such as {_quoted(example.strip())}" if example else "other text"
+    name = _NOUNS.get(name, name)
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def _is_all_but_blanks(text: str, terminal: Terminal, work: Construction) -> bool:
+    """Whether a terminal has no other texts than this one with blanks around it."""
+    if isinstance(terminal, Literal):
+        return True
+    padded = cat(_BLANKS, literal(text), _BLANKS)
+    return shortest_of(both(terminal.language, Not(padded)), work) is None
+
+
+def _quoted(text: str) -> str:
+    return f"'{text}'"
+
+
+def _shown_text(text: str) -> str:
+    if text.strip():
+        return _quoted(text.strip())
+    if "\n" not in text:
+        return _indentation([text]) if len(text) > 1 else "a blank"
+    _, _, blanks = text.rpartition("\n")
+    return f"{_LINE_BREAK} and {_indentation([blanks])}" if blanks else _LINE_BREAK

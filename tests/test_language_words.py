@@ -1,0 +1,93 @@
+"""What is expected at a place in a program, in the words of its language."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Run
+from scripted_backend import ScriptedBackend
+from service_runner import post, running_service
+
+from maze.check import language_words
+from maze.errors import Status
+from maze.grammar.budget import Budget
+from maze.orchestrator import Orchestrator
+from maze.types import ConstraintIR, ConstraintOutcome
+
+
+def found_in(text: str, grammar: str) -> ConstraintOutcome:
+    with Orchestrator() as maze:
+        return maze.validate(text, [ConstraintIR(grammar=grammar)]).outcomes[0]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "place", "expected"),
+    [
+        ("python", "x = \n", (4, 1, 5), "an expression, "),
+        ("python", "print(1", (7, 1, 8), "')', a logical operator, a comparison operator, an operator, "),
+        ("python", "x = 5 +", (7, 1, 8), "a blank and then an expression"),
+        ("python", "class = 1\n", (6, 1, 7), "a type name"),
+        ("python", "for x of y:\n    pass\n", (6, 1, 7), "'in', "),
+        ("python", "x = 'abc\n", (8, 1, 9), "more of a string"),
+        ("python", "if x: pass\n", (5, 1, 6), "a line break and indentation of 4 blanks"),
+        ("python", "def f(x):\n    if x:\n    return 1\n", (24, 3, 5), "indentation of 8 blanks"),
+        ("json", '{"a": [1,]}', (9, 1, 10), "a blank and then a value"),
+        ("json", '{"a": 1', (7, 1, 8), "'}' or ','"),
+        ("json", "tru", (3, 1, 4), "'true', 'false' or 'null'"),
+        ("zig", "const x = 1\n", (11, 1, 12), "';', "),
+        ("zig", "fn f() void {\n    if x return;\n}\n", (21, 2, 8), "'if ('"),
+        ("zig", "var = 1;\n", (4, 1, 5), "a variable name"),
+        ("c", "int main(void) {\n    return 0\n}\n", (29, 2, 13), "';', "),
+        ("c", "int x = ;\n", (8, 1, 9), "an expression or '{'"),
+        ("javascript", 'const é = "é" +;\n', (6, 1, 7), "a constant name, '{' or '['"),
+        ("javascript", "if (x {\n}\n", (6, 1, 7), "')', "),
+        ("typescript", "let x: = 1;\n", (7, 1, 8), "a type"),
+        ("sql", "SELECT a FORM t;\n", (10, 1, 11), "'FROM'"),
+    ],
+)
+def test_a_broken_program_is_told_what_its_language_expects(
+    language: str, text: str, place: tuple[int, int, int], expected: str
+) -> None:
+    outcome = found_in(text, f"%language {language}")
+    assert (outcome.offset, outcome.line, outcome.column) == place
+    # What ends so goes on with what else could stand there.
+    assert outcome.expected == expected or (expected.endswith(", ") and outcome.expected.startswith(expected))
+
+
+def test_rules_built_upon_a_language_are_told_in_its_words_too() -> None:
+    grammar = '%import language.python.expression\nstart: "answer: " expression\n'
+    assert found_in("answer: ", grammar).expected == "an expression"
+    assert found_in("reply: 1", grammar).expected == "'answer:'"
+
+
+def test_what_is_narrowed_is_told_in_words_too() -> None:
+    outcome = found_in("eval(1)\n", "%language python\n%forbid names eval exec")
+    assert (outcome.offset, outcome.found, outcome.expected) == (4, "'('", "more of a name")
+
+
+def test_a_program_that_takes_too_much_work_is_told_the_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language_words, "MAX_WORDING_STEPS", 100)
+    assert language_words.expected_after(b"x = ", "%language python", lambda _: range(256), Budget()) is None
+    outcome = found_in("x = 'abc\n", "%language python")
+    assert outcome.offset == 8
+    assert "other characters" in outcome.expected
+
+
+def test_the_service_takes_a_language_and_tells_its_words() -> None:
+    request = {"prompt": "p", "constraints": {"grammar": "%language python"}, "max_attempts": 1}
+    with running_service(ScriptedBackend(["x = 1\n"])) as service:
+        answer = post(service, request)
+        assert (answer.status_code, answer.json()["generated_text"]) == (200, "x = 1\n")
+    with running_service(ScriptedBackend(["if x:\nx = 1\n"])) as service:
+        answer = post(service, request)
+        assert answer.json()["status"] == "MAZE_CONSTRAINT_VIOLATED"
+        assert "(line 2, column 1): found 'x', expected indentation of 4 blanks" in answer.text
+
+
+def test_the_command_line_tells_a_languages_words(run: Run, tmp_path: Path) -> None:
+    program = tmp_path / "program.zig"
+    program.write_text("const x = ;\n")
+    code, out, _ = run("validate", "--language", "zig", "--syntax", str(program))
+    assert code == int(Status.CONSTRAINT_VIOLATED)
+    assert "found ';', expected an expression" in out
