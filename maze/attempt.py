@@ -123,7 +123,7 @@ class Attempts:
             handed_out = self.on_text is not None and made.completion.text != request.continue_from
             if not made.may_do_better or handed_out or request.deadline.expired():
                 return
-            _log.debug("request %s, attempt %d of %d: %s", request.request_id, number, most, made.failure)
+            _log.debug("request %s, attempt %d of %d: %s", request.request_id, number, most, made.status.name)
             told = corrected(prompt, made.completion.text, made.violated)
             if request.temperature == 0 and told == prompt:
                 return

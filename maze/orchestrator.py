@@ -26,7 +26,7 @@ from maze.field_checks import check_text, check_type
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.continuation import after
-from maze.log import configure_logging
+from maze.log import TRACE, configure_logging
 from maze.memory import memory_for
 from maze.prompt import build_prompt
 from maze.provenance import CallRecord
@@ -148,8 +148,11 @@ class Orchestrator:
         except MazeError as error:
             failure = error
         result = record.result(failure)
-        told = (result.status.name, result.metadata.tokens_generated, result.metadata.total_time_ms, result.error)
-        _log.debug("request %s: %s, %s tokens, %.0f ms: %s", record.request and record.request.request_id, *told)
+        known_as = record.request and record.request.request_id
+        told = (result.status.name, result.metadata.tokens_generated, result.metadata.total_time_ms)
+        _log.debug("request %s: %s, %s tokens, %.0f ms", known_as, *told)
+        if result.error:
+            _log.log(TRACE, "request %s: %s", known_as, result.error)  # it may quote the text or the prompt
         return result
 
     def stream(

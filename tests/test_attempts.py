@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -79,6 +80,19 @@ def test_thoughts_count_in_every_attempt_and_the_last_are_shown() -> None:
 
     metadata = call(ThinksAloud([TWICE], [ONCE]), GenerationOptions(reasoning_tokens=9)).metadata
     assert (metadata.tokens_generated, metadata.reasoning_tokens, metadata.reasoning) == (20, 3, "thought 2")
+
+
+def test_the_log_shows_no_text_that_was_generated_or_is_to_be_continued_unless_it_traces(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "maze")
+    short = ConstraintIR(json_schema='{"type":"array","items":{"maxLength":9},"uniqueItems":true}')
+    assert "grapefruit" in (call(ScriptedBackend(['["grapefruit"]']), constraint=short).error or "")
+    assert "papaya" in (call(ScriptedBackend([ONCE]), GenerationOptions(continue_from="papaya")).error or "")
+    assert "CONSTRAINT_VIOLATED" in caplog.text
+    assert "CONTRADICTION" in caplog.text
+    assert "fruit" not in caplog.text
+    assert "papaya" not in caplog.text
 
 
 def test_three_attempts_are_made_and_each_is_told() -> None:
