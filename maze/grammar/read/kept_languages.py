@@ -43,7 +43,8 @@ def kept_language(text: str) -> LoweredGrammar | None:
             return None
         written = WrittenGrammar(archive.read(f"{start}.lark").decode(), archive.read(f"{start}.cfg"))
     cfg = unpacked(written.packed)
-    return LoweredGrammar(cfg, identifier_terminals=names_in_languages(cfg), written=written)
+    names = names_in_languages(cfg)
+    return LoweredGrammar(cfg, identifier_terminals=names, is_of_languages=True, written=written)
 
 
 def with_rules_written(lowered: LoweredGrammar) -> LoweredGrammar:
