@@ -138,17 +138,26 @@ class Measured:
             print(f"  {self._entry.name}: {what}: {shown(text)}")
 
 
+_COMPILATIONS = """
+import sys, time
+import maze.orchestrator
+from maze.grammar import compile_constraints
+from maze.types import ConstraintIR
+for number in range(6):
+    started = time.process_time()
+    compile_constraints([ConstraintIR(name=f"c{number}", grammar=f"%language {sys.argv[1]}")])
+    print(1e3 * (time.process_time() - started))
+"""
+"""A program without the imports of this one, whose garbage would be collected meanwhile."""
+
+
 def compile_ms(name: str) -> str:
     """CPU time of a language's first compilation in a process, of those that follow, and of the engine alone in these.
 
     Each is the least of some, as other programs only add to it; the cache knows nothing of any.
     """
-    program = (
-        "import sys\nfrom benchmarks.languages import compilation_ms\n"
-        "print(*(compilation_ms(sys.argv[1], number) for number in range(6)))"
-    )
     processes = [
-        subprocess.run([sys.executable, "-c", program, name], capture_output=True, text=True, check=True)
+        subprocess.run([sys.executable, "-c", _COMPILATIONS, name], capture_output=True, text=True, check=True)
         for _ in range(5)
     ]
     times = [[float(each) for each in process.stdout.split()] for process in processes]
@@ -161,13 +170,6 @@ def compile_ms(name: str) -> str:
         alone.append(1e3 * (time.process_time() - started))
     first, later = min(each[0] for each in times), min(ms for each in times for ms in each[1:])
     return f"first {first:.0f}, then {later:.0f}, of which the engine {min(alone):.0f}"
-
-
-def compilation_ms(name: str, number: int) -> float:
-    """CPU time of one compilation that the cache knows nothing of."""
-    started = time.process_time()
-    compile_constraints([ConstraintIR(name=f"c{number}", grammar=f"%language {name}")])
-    return 1e3 * (time.process_time() - started)
 
 
 def masks(grammar: EngineGrammar, texts: Sequence[str], tokenizer: LLTokenizer) -> str:
