@@ -19,7 +19,8 @@ from maze.grammar.read.grammar_text import lower_grammar
 from maze.threads import run_with_big_stack
 
 MAX_WORDING_STEPS = 300_000
-"""Most steps to find the words for what a place expects; beyond, its characters are told. About 30 KB of a program."""
+"""Most steps to find the words for what a place expects: a second, for about 15 KB of a program. Beyond, its characters
+are told."""
 _MAX_TEXTS = 4
 """Most texts of a terminal that are told all."""
 _STARTS = {"statement": "a statement", "expression": "an expression", "type": "a type"}
