@@ -81,6 +81,9 @@ def test_what_is_no_program_is_refused(language: str, text: str) -> None:
         ("c", "int (f)() {\n    #ifdef A\n    return !*(int *)f;\n    #else\n    *(char **)f = 0;\n    #endif\n}\n"),
         ("c", "struct a {\n    #ifdef A\n    int x;\n    #endif\n};\nstatic __typeof__(f) *g = NULL;\n"),
         ("c", "void f() {\n    #define A  b c\n    g();\n}\n"),
+        ("zig", "const E = enum(u8) {\n    a = 1,\n    _,\n};\nconst F = A.E || error{X};\n"),
+        ("zig", "fn f() void {\n    for (a) |b| switch (b) {\n        else => {},\n    };\n    io.async(f);\n}\n"),
+        ("zig", "fn f() void {\n    if (a) b: {\n        break :b;\n    }\n    try comptime g();\n}\n"),
         ("sql", "select d, distinctly from t;\n"),
         ("sql", "SELECT DISTINCT match FROM é;\n"),
         ("sql", "CREATE VIRTUAL TABLE t USING fts4(a, tokenize=porter);\n"),
@@ -90,6 +93,14 @@ def test_what_is_no_program_is_refused(language: str, text: str) -> None:
 def test_programs_as_people_write_them_are_taken(language: str, text: str) -> None:
     """Forms that real code has; they stay as they are."""
     assert laid_out(text, language) == text
+
+
+@pytest.mark.parametrize("language", ["javascript", "typescript"])
+def test_semicolons_that_a_program_leaves_out_are_put_in(language: str) -> None:
+    """As the language itself does: at the end of a line or before a brace, where it cannot go on without one."""
+    text = "const a = b\nlet f = function () { return a }\nf\n(a)"
+    layout = "const a = b;\nlet f = function () {\n    return a;\n};\nf(a);\n"
+    assert laid_out(text, language) == layout
 
 
 def test_sqlite_reads_what_the_grammar_of_sql_takes() -> None:

@@ -1,7 +1,8 @@
 """`maze format`: the tokens of a program in the one layout of its language, which the language's grammar knows.
 
 Comments are left out. Between two tokens stands the first of nothing, a blank and a line break with its indentation
-that the grammar takes and after which it takes the rest; a line break comes first where the text had one.
+that the grammar takes and after which it takes the rest; a line break comes first where the text had one. Where a
+language leaves out semicolons, as JavaScript may, they are put in where the text cannot go on without one.
 """
 
 from __future__ import annotations
@@ -56,7 +57,10 @@ def laid_out(text: str, language: str, start: str = "file") -> str:
     Raises LayoutError where the grammar does not take its tokens.
     """
     tokens = list(source_tokens(text, language))
-    return run_with_big_stack(lambda: _Layout(tokens, _matcher(language, start).copy(), text).found())
+    known = find_language(language)
+    ends = known is not None and known.newlines is Newlines.RESTRICTED
+    layout = _Layout(tokens, _matcher(language, start).copy(), text, ends_statements=ends)
+    return run_with_big_stack(layout.found)
 
 
 @cache
@@ -157,8 +161,9 @@ class _Place:
 
 
 class _Layout:
-    def __init__(self, tokens: list[SourceToken], matcher: Matcher, text: str) -> None:
+    def __init__(self, tokens: list[SourceToken], matcher: Matcher, text: str, *, ends_statements: bool) -> None:
         self._tokens = tokens
+        self._ends_statements = ends_statements
         self._text = text
         self._matcher = matcher
 
@@ -194,11 +199,12 @@ class _Layout:
 
     def _end(self) -> str | None:
         """What is still to come behind the last token: a line break, or nothing; None if it cannot be the last."""
-        broken = self._matcher.consume(b"\n")
-        if broken and self._matcher.can_end():
-            return "\n"
-        self._matcher.take_back(broken)
-        return "" if self._matcher.can_end() else None
+        for end in ("\n", "", ";\n") if self._ends_statements else ("\n", ""):
+            taken = self._matcher.consume(end.encode())
+            if taken == len(end) and self._matcher.can_end():
+                return end
+            self._matcher.take_back(taken)
+        return None
 
     def _shown(self, number: int) -> str:
         if number == len(self._tokens):
@@ -236,7 +242,10 @@ class _Layout:
         if token.gap and before[-1:] in _JOINED and token.text[:1] in _JOINED:
             here = [" ", ""]
         lines = list(self._lines(number, opened)) if number else []
-        yield from (*lines, *here) if "\n" in token.gap else (*here, *lines)
+        gaps = (*lines, *here) if "\n" in token.gap else (*here, *lines)
+        yield from gaps
+        if self._ends_statements and before and ("\n" in token.gap or token.text == "}"):
+            yield from (f";{gap}" for gap in lines)
 
     @staticmethod
     def _must_be_parted(before: str, token: SourceToken) -> bool:
