@@ -34,6 +34,7 @@ from maze.grammar.schema.reading import (
     MAX_SCHEMA_BYTES,
 )
 from maze.grammar.schema.references import MAX_SCHEMA_CHAIN
+from maze.grammar.schema.validator import make_validator
 from maze.json_text import JsonValue
 from maze.types import EngineGrammar
 
