@@ -99,7 +99,8 @@ def generate_in_time(
         try:
             following = backend.generate(going_on, on_text)
         except MazeError as error:
-            if on_text.handed_out or isinstance(error, CancelledError | TimedOutError):
+            is_over = isinstance(error, CancelledError | TimedOutError) or request.cancellation.cancelled
+            if on_text.handed_out or is_over:
                 raise _with_beginning(error, made, begun) from None
             _log.debug("request %s cannot go on: %s", request.request_id, error)
             return Generated(replace(made, text=begun))

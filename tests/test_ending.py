@@ -385,6 +385,18 @@ def test_a_call_that_is_cancelled_while_it_is_steered_keeps_all_its_text() -> No
     assert (result.status, len(result.code)) == (Status.CANCELLED, 48)
 
 
+def test_an_engine_that_breaks_when_it_is_cancelled_has_not_refused_to_go_on() -> None:
+    class CancelledBackend(WritingBackend):
+        def generate(self, request: Request, on_text: OnText) -> Completion:
+            if self.requests:
+                request.cancellation.cancel("cancelled by another thread")
+            return super().generate(request, on_text)
+
+    backend = CancelledBackend(compiled(PROGRAM), failure=EngineUnavailableError("the connection was closed"))
+    result = written(backend, max_tokens=64, when_cut_off=WhenCutOff.COMPLETE)
+    assert (result.status, len(result.code)) == (Status.CANCELLED, 48)
+
+
 def test_a_text_that_was_to_be_continued_is_part_of_what_the_ending_ends() -> None:
     backend = WritingBackend(compiled(PROGRAM))
     result = written(backend, max_tokens=64, continue_from="if (a) {\n")
