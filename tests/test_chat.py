@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fault_server import DONE, FaultServer, answer, by_path, event, stall, stream, unfinished
+from fault_server import DONE, FaultServer, answer, by_path, event, reset, stall, stream, unfinished
 from http_calls import ask, backend_for, generate
 from llama_server import API_KEY, llama_server
 from test_dialects import LLAMA, USAGE, choice, llama, llama_end, models
@@ -276,6 +276,18 @@ def test_what_a_server_shows_before_it_goes_silent_is_no_text_of_the_call() -> N
         with pytest.raises(TimedOutError) as raised:
             generate(backend, ask(prompt=CHAT, timeout_ms=1_000))
     assert (raised.value.partial_text, raised.value.tokens_generated, raised.value.prompt_tokens) == ("", None, None)
+
+
+def test_another_server_takes_over_from_one_that_breaks_off_before_the_first_call() -> None:
+    broken = unfinished(event({"choices": [{"index": 0, "delta": {"content": "ma"}}]}), then=reset)
+    with (
+        FaultServer(by_path(**VLLM, v1_chat_completions=broken)) as first,
+        FaultServer(by_path(**VLLM, v1_chat_completions=PROOF)) as second,
+    ):
+        for urls in ((first.url, second.url), (second.url, first.url)):
+            backend = backend_for(*urls, dialect=None, is_proven=False)
+            for _ in urls:  # each is the first to be asked once
+                assert generate(backend, ask(prompt=CHAT))[0].text == "maze"
 
 
 def test_a_server_shows_once_that_it_obeys_grammars() -> None:

@@ -14,7 +14,7 @@ from maze.backends.dialects.base import Dialect
 from maze.backends.endpoints import Endpoint
 from maze.backends.http.failures import Failures
 from maze.backends.http.limits import Call
-from maze.backends.http.retry import FailedAttempt
+from maze.backends.http.retry import Again, FailedAttempt
 from maze.errors import BadResponseError, EngineUnavailableError, MazeError, RequestRejectedError, TimedOutError
 from maze.types import EngineGrammar
 
@@ -48,6 +48,8 @@ def prove(
             _log.info("%s obeys grammars", endpoint.url)
     except (FailedAttempt, MazeError) as caught:
         error = caught.error if isinstance(caught, FailedAttempt) else caught
+        if isinstance(caught, FailedAttempt) and error.partial_text:
+            caught.again = Again.ELSEWHERE  # nobody got that text
         # What was generated here is not what the caller asked for.
         error.partial_text, error.tokens_generated, error.prompt_tokens = "", None, None
         raise
