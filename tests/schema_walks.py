@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import Decimal, DecimalException
 
 from llguidance import LLMatcher, LLTokenizer
 
@@ -84,9 +84,12 @@ def independent_value(text: str) -> JsonValue:
     """What Python makes of a JSON text; ValueError if it is none, OverflowError if no float stands for a number."""
 
     def number(digits: str) -> float:
-        exact = Decimal(digits)
-        if exact == exact.to_integral_value() and exact.adjusted() < 400:
-            return int(exact)  # as a float 1e30 is no multiple of 5
+        try:
+            exact = Decimal(digits)
+            if exact == exact.to_integral_value() and exact.adjusted() < 400:
+                return int(exact)  # as a float 1e30 is no multiple of 5
+        except DecimalException:  # its exponent is beyond what decimal counts with
+            raise OverflowError(digits) from None
         if not is_double(exact):
             raise OverflowError(digits)
         return float(digits)
