@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import random
+from decimal import DecimalException
 from pathlib import Path
 
 import pytest
