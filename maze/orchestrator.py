@@ -29,7 +29,7 @@ from maze.grammar.continuation import after
 from maze.log import TRACE, configure_logging
 from maze.memory import memory_for
 from maze.prompt import build_prompt
-from maze.provenance import CallRecord
+from maze.provenance import CallRecord, library_versions
 from maze.stream import GenerationStream
 from maze.tracing import TracedBackend, span, traced
 from maze.types import (
@@ -74,6 +74,7 @@ class Orchestrator:
         self._idle = threading.Condition(self._lock)
         self._closed = False
         self._process = os.getpid()
+        library_versions()  # reads files, of which a call that fails may have none left to open
 
     def __enter__(self) -> Self:
         return self

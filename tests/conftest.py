@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,6 +44,12 @@ def _reporting(method: Callable[..., Any]) -> Callable[..., Any]:
         return given
 
     return reported
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take SIGINT in the workers of pytest-xdist, which ignore it, as the programs that tests start then would too."""
+    if hasattr(config, "workerinput"):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
