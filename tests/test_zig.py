@@ -213,7 +213,7 @@ def test_an_installed_library_is_found_under_its_prefix(tmp_path: Path) -> None:
         ("maze_shutdown(void);", "maze_shutdown(int hard);", "differ in maze_shutdown: number of parameters"),
         ("#define MAZE_ABI_VERSION 1", "#define MAZE_ABI_VERSION 2", "differ in MAZE_ABI_VERSION: value"),
         ('#define MAZE_VERSION "', '#define MAZE_VERSION "9', "differ in MAZE_VERSION: value"),
-        ("0, 0, -1.0, -1, 0}", "0, 0, -1.0, 1, 0}", "the defaults of the option and configuration structs"),
+        ("0, 0, -1.0, -1, 0, 0, 0}", "0, 0, -1.0, 1, 0, 0, 0}", "the defaults of the option and configuration structs"),
     ],
 )
 def test_a_changed_header_fails_the_build(tmp_path: Path, before: str, after: str, complaint: str) -> None:
