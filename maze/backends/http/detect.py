@@ -14,7 +14,7 @@ from maze.backends.dialects.vllm import VllmDialect
 from maze.backends.endpoints import Endpoint
 from maze.backends.http.client import Client
 from maze.backends.http.limits import Call
-from maze.backends.http.retry import FailedAttempt
+from maze.backends.http.retry import Again, FailedAttempt
 from maze.errors import TimedOutError
 
 _log = logging.getLogger(__name__)
@@ -81,7 +81,9 @@ def _ask(client: Client, endpoint: Endpoint, call: Call) -> Dialect:
         try:
             endpoint.models = dialect.model_names(models)
         except MalformedError as error:
-            raise client.failures.bad(endpoint.url, error) from None
+            failed = client.failures.bad(endpoint.url, error)
+            failed.again, failed.blames_endpoint = Again.ELSEWHERE, True  # nothing was generated yet
+            raise failed from None
         size = _of_first_model(models, "meta", "n_vocab")  # llama.cpp
         endpoint.vocabulary = size if type(size) is int and size > 0 else None
         context = _of_first_model(models, "max_model_len") or _of_first_model(models, "meta", "n_ctx")
