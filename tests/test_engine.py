@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -588,6 +589,13 @@ print(backend.generate(make_request(grammar=DIGITS), ignore).text.isdecimal())
     assert run_python(program).stdout.decode().splitlines() == ["True", "4", "True"]
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder with room for the address of a socket, which tmp_path leaves none for in workers of pytest-xdist."""
+    with tempfile.TemporaryDirectory(prefix="maze-test-") as folder:
+        yield Path(folder)
+
+
 def gone(condition: Callable[[], object]) -> bool:
     """Whether something is so within a second, as it is promised of what the engine leaves behind."""
     ends = time.monotonic() + 1
@@ -596,17 +604,19 @@ def gone(condition: Callable[[], object]) -> bool:
     return not condition()
 
 
-def test_nothing_is_left_in_the_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+def test_nothing_is_left_in_the_temporary_folder(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(short_path))
     assert run_python("print(EmbeddedEngine().health(Deadline(60_000)).ready)").stdout == b"True\n"
-    assert gone(lambda: list(tmp_path.iterdir()))
+    assert gone(lambda: list(short_path.iterdir()))
 
 
 def test_a_folder_that_was_left_behind_where_all_was_killed_is_removed_by_the_next_and_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    short_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    left, foreign, fresh = (tmp_path / name for name in ("maze-engine-left", "maze-engine-foreign", "maze-engine-new"))
+    monkeypatch.setenv("TMPDIR", str(short_path))
+    left, foreign, fresh = (
+        short_path / name for name in ("maze-engine-left", "maze-engine-foreign", "maze-engine-new")
+    )
     for folder in (left, foreign, fresh):
         folder.mkdir()
         with socket.socket(socket.AF_UNIX) as listener:
@@ -617,11 +627,11 @@ def test_a_folder_that_was_left_behind_where_all_was_killed_is_removed_by_the_ne
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"True\n"
-        (of_other,) = set(tmp_path.iterdir()) - {left, foreign, fresh}
+        (of_other,) = set(short_path.iterdir()) - {left, foreign, fresh}
         for folder in (left, foreign, of_other):
             os.utime(folder, (0, 0))
         assert run_python("print(EmbeddedEngine().health(Deadline(60_000)).ready)").stdout == b"True\n"
-        assert gone(lambda: set(tmp_path.iterdir()) - {foreign, fresh, of_other})
+        assert gone(lambda: set(short_path.iterdir()) - {foreign, fresh, of_other})
         assert (of_other / "llama.sock").exists()
         other.communicate(b"\n")
     assert len(list(foreign.iterdir())) == 2
