@@ -13,7 +13,7 @@ from time import perf_counter
 
 from maze._version import __version__
 from maze.attempt import Attempted
-from maze.backends.base import Backend, Request
+from maze.backends.base import Backend, Request, total_of
 from maze.errors import MazeError, Status
 from maze.types import (
     Attempt,
@@ -133,8 +133,8 @@ class CallRecord:
             )
         completion, made = last.completion, self.attempts
         return GenerationMetadata(
-            tokens_generated=_sum(each.completion.tokens_generated for each in made),
-            prompt_tokens=_sum(each.completion.prompt_tokens for each in made),
+            tokens_generated=total_of(each.completion.tokens_generated for each in made),
+            prompt_tokens=total_of(each.completion.prompt_tokens for each in made),
             total_time_ms=total_time_ms,
             compile_time_ms=compile_time_ms,
             first_token_ms=completion.first_token_ms,
@@ -147,7 +147,7 @@ class CallRecord:
             steered_from=last.steered_from,
             attempts=tuple(map(_attempt, made)),
             reasoning=completion.reasoning,
-            reasoning_tokens=_sum(each.completion.reasoning_tokens for each in made),
+            reasoning_tokens=total_of(each.completion.reasoning_tokens for each in made),
             logprobs=completion.logprobs,
         )
 
@@ -175,13 +175,3 @@ def _time_per_token_us(made: Attempted) -> float | None:
 def _validation_time_ms(attempts: Iterable[Attempted]) -> float | None:
     times = [(made.checked - made.answered) * 1000 for made in attempts if made.checked is not None]
     return sum(times) if times else None
-
-
-def _sum(counts: Iterable[int | None]) -> int | None:
-    """All together; None where one is not known."""
-    total = 0
-    for count in counts:
-        if count is None:
-            return None
-        total += count
-    return total

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-from maze.backends.base import FINISHED_LENGTH, Backend, Completion, OnText, Request
+from maze.backends.base import FINISHED_LENGTH, Backend, Completion, OnText, Request, total_of
 from maze.errors import CancelledError, LimitExceededError, MazeError, TimedOutError
 from maze.grammar.budget import Budget
 from maze.grammar.continuation import CannotFollowError, Rest, rest_after
@@ -135,7 +135,7 @@ def _tokens_for(text: str) -> int:
 
 
 def _joined(first: Completion, begun: str, second: Completion) -> Completion:
-    tokens = _sum(first.tokens_generated, second.tokens_generated)
+    tokens = total_of((first.tokens_generated, second.tokens_generated))
     logprobs: tuple[TokenLogprob, ...] | None = None
     if first.logprobs is not None and second.logprobs is not None:
         logprobs = first.logprobs + second.logprobs
@@ -152,10 +152,6 @@ def _joined(first: Completion, begun: str, second: Completion) -> Completion:
 def _with_beginning(error: MazeError, first: Completion, begun: str) -> MazeError:
     """The error of a later request, with what had been generated before it."""
     error.partial_text = begun + error.partial_text
-    error.tokens_generated = _sum(first.tokens_generated, error.tokens_generated)
+    error.tokens_generated = total_of((first.tokens_generated, error.tokens_generated))
     error.prompt_tokens = first.prompt_tokens
     return error
-
-
-def _sum(one: int | None, other: int | None) -> int | None:
-    return None if one is None or other is None else one + other

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from maze.backends.base import Completion, OnText, Prompt, Request
+from maze.backends.base import Completion, OnText, Prompt, Request, total_of
 from maze.backends.dialects.base import Dialect
 from maze.backends.endpoints import Endpoint
 from maze.backends.http.client import Client
@@ -136,7 +136,7 @@ class Asker:
         answer = self._run(self._fitting(answering), on_text)
         return replace(
             answer,
-            tokens_generated=_sum(thought.tokens_generated, answer.tokens_generated),
+            tokens_generated=total_of((thought.tokens_generated, answer.tokens_generated)),
             prompt_tokens=thought.prompt_tokens,
             reasoning=reasoning.strip(),
             reasoning_tokens=thought.tokens_generated,
@@ -226,10 +226,6 @@ class Asker:
             _log.info("%s does not stream: using %s", endpoint.url, dialect.whole_path)
             endpoint.whole_until = time.monotonic() + WHOLE_SECS
         return completion
-
-
-def _sum(one: int | None, other: int | None) -> int | None:
-    return None if one is None or other is None else one + other
 
 
 def _in_form(form: PromptForm, completion: Completion) -> Completion:
