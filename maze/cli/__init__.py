@@ -124,7 +124,7 @@ def compile_(
 ) -> None:
     """Compile constraints: the grammar goes to stdout, what is enforced and what is checked to stderr."""
     with failing(as_json), Orchestrator() as maze:
-        constraints = constraints_of(schema, grammar, regex, syntax_of(language, "--syntax") if syntax else None)
+        constraints = constraints_of(schema, grammar, regex, language, syntax=syntax)
         compiled, _ = maze.compile(constraints, language, on_unenforceable(report))
     if as_json:
         print_json(report_of(compiled))
@@ -153,7 +153,7 @@ def validate(
     with failing(as_json), Orchestrator() as maze:
         if [str(file), str(schema), str(grammar)].count("-") > 1:
             raise InvalidArgumentError("only one of text, --schema and --grammar can come from stdin")
-        constraints = constraints_of(schema, grammar, regex, syntax_of(language, "--syntax") if syntax else None)
+        constraints = constraints_of(schema, grammar, regex, language, syntax=syntax)
         text = read(file, "FILE")
         validation = maze.validate(text, constraints, language, on_unenforceable(report))
     failure = validation_error(validation)

@@ -20,7 +20,6 @@ from maze.cli.inputs import (
     constraints_of,
     on_unenforceable,
     read,
-    syntax_of,
 )
 from maze.cli.output import failing, print_json, say_error, stderr, waiting
 from maze.config import DEFAULT_MAX_TOKENS, DEFAULT_TEMPERATURE, DEFAULT_TIMEOUT_SECS
@@ -131,7 +130,7 @@ def generate(
             option, bracket, place = error.field.partition("[")
             raise error.naming(f"--{option.replace('_', '-')}{bracket}{place}") from None
         intent = Intent(prompt, language=language)
-        constraints = constraints_of(schema, grammar, regex, syntax_of(language, "--syntax") if syntax else None)
+        constraints = constraints_of(schema, grammar, regex, language, syntax=syntax)
         with Orchestrator() as maze, waiting("waiting for the model", as_json) as spinner:
 
             def show(piece: str) -> bool:

@@ -35,12 +35,15 @@ Report = Annotated[
 
 
 def constraints_of(
-    schema: Path | None, grammar: Path | None, regexes: list[str] | None, syntax: str | None
+    schema: Path | None, grammar: Path | None, regexes: list[str] | None, language: str | None, *, syntax: bool
 ) -> list[ConstraintIR]:
-    """The constraints of a command. Raises InvalidArgumentError for a file that cannot be read."""
+    """The constraints of a command, with `syntax` the grammar of the language among them.
+
+    Raises InvalidArgumentError for a file that cannot be read, and for a language without a grammar.
+    """
     constraints = []
-    if syntax is not None:
-        constraints.append(ConstraintIR(grammar=f"%language {syntax}", name="--syntax"))
+    if syntax:
+        constraints.append(ConstraintIR(grammar=f"%language {syntax_of(language, '--syntax')}", name="--syntax"))
     if schema is not None:
         constraints.append(ConstraintIR(json_schema=read(schema, "--schema"), name=f"--schema {shown(schema)}"))
     if grammar is not None:
