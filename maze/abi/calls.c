@@ -125,8 +125,11 @@ static uint64_t ms_since(uint64_t started_us)
 /* Whether there is memory for a call. A forked child is told something else. */
 static bool memory_for(const Call *call, EmbedProblem *problem)
 {
-    MemoryNeed need = !embed_is_running() ? MEMORY_TO_START : call->gives_back ? MEMORY_TO_GIVE_BACK : MEMORY_TO_CALL;
-    return embed_is_forked_child() || memory_is_left(need, problem);
+    if (embed_is_forked_child())
+        return true;
+    if (!embed_is_running())
+        return start_has_memory(problem);
+    return memory_is_left(call->gives_back ? MEMORY_TO_GIVE_BACK : MEMORY_TO_CALL, problem);
 }
 
 /* Make a call with whole structs, whatever header the host has. As embed_call(). */

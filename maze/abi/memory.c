@@ -99,8 +99,9 @@ bool memory_is_left(MemoryNeed need, EmbedProblem *problem)
         needed = CALL_BYTES + set_aside + (has_called ? 0 : NEW_THREAD_BYTES) +
                  (need == MEMORY_TO_START ? START_BYTES : 0);
     bool left = is_left(needed, text);
-    if (left && !has_called && need != MEMORY_TO_GIVE_BACK) {
-        void *volatile first = malloc(1); /* now, while nobody else counts on what glibc maps for it */
+    if (!has_called && need != MEMORY_TO_GIVE_BACK) {
+        /* Now, while nobody else counts on what glibc maps for it; a call that is refused allocates its result. */
+        void *volatile first = malloc(1);
         free(first);
         has_called = true;
     }

@@ -8,6 +8,8 @@
 #include <Python.h>
 
 #include "descriptors.h"
+#include "lock.h"
+#include "memory.h"
 #include "start.h"
 
 #include <dlfcn.h>
@@ -374,4 +376,15 @@ bool start_python(EmbedProblem *problem)
         *problem = broken_problem;
     pthread_mutex_unlock(&start_lock);
     return ready;
+}
+
+/* Asked under start_lock: what a thread maps when it first allocates would be missing in the midst of a start. */
+bool start_has_memory(EmbedProblem *problem)
+{
+    void *released = embed_release_interpreter();
+    LockHost host = lock_take(&start_lock);
+    bool left = memory_is_left(start_is_done() ? MEMORY_TO_CALL : MEMORY_TO_START, problem);
+    lock_give_back(&start_lock, host);
+    embed_take_back_interpreter(released);
+    return left;
 }

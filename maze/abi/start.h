@@ -37,6 +37,9 @@ void embed_take_back_interpreter(void *released);
 bool start_python(EmbedProblem *problem);
 bool start_is_done(void);
 
+/* start.c: whether there is memory to start Python, or to call it once another thread has done so. */
+bool start_has_memory(EmbedProblem *problem);
+
 /* bridge.h: let cffi attach to the running Python. False if it could not. */
 bool bridge_start_cffi(void);
 
