@@ -10,8 +10,9 @@ Everything that the C API of libmaze does (include/maze.h), Python can do with t
 Programs that make many calls make an Orchestrator, or an AsyncOrchestrator. docs/python.md tells the rest.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from maze._version import __version__
-from maze.asynchronous import AsyncGenerationStream, AsyncOrchestrator
 from maze.backends.base import Backend, Cancellation, Health
 from maze.cache import CacheStats
 from maze.config import MazeConfig, ModalConfig, Secret
@@ -67,6 +68,19 @@ from maze.types import (
     Violation,
     WhenCutOff,
 )
+
+if TYPE_CHECKING:
+    from maze.asynchronous import AsyncGenerationStream, AsyncOrchestrator
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - what a module has
+    """Import what needs asyncio, which no other host of libmaze does, for whoever asks for it."""
+    if name in ("AsyncGenerationStream", "AsyncOrchestrator"):
+        from maze import asynchronous
+
+        return getattr(asynchronous, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "AsyncGenerationStream",

@@ -166,11 +166,12 @@ class AsyncOrchestrator:
     async def _run(self, call: Callable[[], _Result], cancel: Callable[[], object] | None = None) -> _Result:
         """Make a call on a thread; where the task is cancelled meanwhile, `cancel` it and wait until it has ended."""
         context = copy_context()  # spans of the call are those of its task
-        running = asyncio.get_running_loop().run_in_executor(self._threads, context.run, call)
+        job = self._threads.submit(context.run, call)
+        running = asyncio.wrap_future(job)
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
-            if not running.cancel() and cancel is not None:
+            if not job.cancel() and cancel is not None:
                 cancel()
             running.add_done_callback(_forget)
             await asyncio.wait({running}, timeout=SHUTDOWN_GRACE_SECS)
