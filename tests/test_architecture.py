@@ -30,7 +30,7 @@ FLOORS = (
     ),
     ("maze.field_checks", "maze.outcome", "maze.scarcity", "maze.threads"),
     ("maze.types",),
-    ("maze.config", "maze.exit_codes", "maze.messages"),
+    ("maze.ananke_settings", "maze.config", "maze.exit_codes", "maze.messages"),
     ("maze.grammar",),
     ("maze.check",),
     ("maze.backends",),
