@@ -382,6 +382,7 @@ class Orchestrator:
             continue_from=options.continue_from,
             reasoning_tokens=options.reasoning_tokens or 0,
             top_logprobs=options.top_logprobs,
+            language=intent.language,
         )
 
 

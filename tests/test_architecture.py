@@ -31,7 +31,7 @@ FLOORS = (
     ),
     ("maze.field_checks", "maze.outcome", "maze.scarcity", "maze.threads"),
     ("maze.types",),
-    ("maze.config", "maze.constrain", "maze.exit_codes", "maze.messages"),
+    ("maze.ananke_settings", "maze.config", "maze.constrain", "maze.exit_codes", "maze.messages"),
     ("maze.grammar",),
     ("maze.check",),
     ("maze.backends",),

@@ -16,7 +16,6 @@ from maze.config import (
     DEFAULT_CACHE_SIZE_LIMIT,
     DEFAULT_MAX_TOKENS,
     DEFAULT_TEMPERATURE,
-    DEFAULT_TIMEOUT_SECS,
     MazeConfig,
     read_config,
 )
@@ -331,6 +330,7 @@ class Reader:
         }
         number, enum = config.prompt_form, "MazePromptForm"
         texts["prompt_form"] = _chosen(_PROMPT_FORMS, number, "config.prompt_form", enum, ConfigurationError)
+        timeout = {"timeout_secs": config.timeout_secs} if config.timeout_secs else {}
         return read_config(
             {field: text for field, text in texts.items() if text is not None},
             environment,
@@ -339,7 +339,7 @@ class Reader:
             enable_cache=config.enable_cache != 0,
             cache_size_limit=config.cache_size_limit or DEFAULT_CACHE_SIZE_LIMIT,
             max_attempts=config.max_attempts or None,
-            timeout_secs=config.timeout_secs or DEFAULT_TIMEOUT_SECS,
+            **timeout,
         )
 
 

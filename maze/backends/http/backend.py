@@ -186,6 +186,8 @@ class HttpBackend:
 
     def _list_models(self, endpoint: Endpoint, call: Call) -> tuple[str, ...]:
         dialect = self._detect(endpoint, call)
+        if not dialect.models_path:
+            return ()
         answer = self._client.get_json(endpoint, dialect.models_path, call)
         try:
             return tuple(map(self._redaction.text, dialect.model_names(answer)))
@@ -202,7 +204,7 @@ class HttpBackend:
                 "version": endpoint.version,
                 "models": list(map(self._redaction.text, endpoint.models)),
             }
-            answer = self._client.get(endpoint, dialect.ready_path, call)
+            said = self._said_at(dialect.ready_path, endpoint, dialect, call)
             model = self._model_at(endpoint, dialect, None, call)
             asker = Asker(self._client, self._limits, endpoint, dialect, model, call)
             prove(asker.generate, endpoint, dialect, self._failures, call)
@@ -213,5 +215,16 @@ class HttpBackend:
         else:
             report["ready"] = True
             says_something = dialect.ready_path != dialect.models_path  # the models are told above
-            report["detail"] = (says_something and self._redaction.line(answer.decode(errors="replace"))) or "ready"
+            report["detail"] = (says_something and said) or "ready"
+            if dialect.unproven:
+                report["detail"] += f"; constraints are only checked: {dialect.unproven}"
         return report
+
+    def _said_at(self, ready_path: str, endpoint: Endpoint, dialect: Dialect, call: Call) -> str:
+        """What a service that is ready says of that. Raises FailedAttempt."""
+        if ready_path:
+            return self._redaction.line(self._client.get(endpoint, ready_path, call).decode(errors="replace"))
+        functions = (dialect.generate_path, *([dialect.whole_path] if dialect.whole_path else []))
+        if not any(self._client.takes_posts(endpoint, path, call) for path in functions):
+            raise self._failures.unusable(f"{endpoint.url} has no function that takes a POST; check the URL")
+        return ""

@@ -15,7 +15,14 @@ from maze.backends.endpoints import Endpoint
 from maze.backends.http.failures import Failures
 from maze.backends.http.limits import Call
 from maze.backends.http.retry import Again, FailedAttempt
-from maze.errors import BadResponseError, EngineUnavailableError, MazeError, RequestRejectedError, TimedOutError
+from maze.errors import (
+    BadResponseError,
+    EngineUnavailableError,
+    MazeError,
+    RequestRejectedError,
+    TimedOutError,
+    TruncatedError,
+)
 from maze.types import EngineGrammar
 
 _log = logging.getLogger(__name__)
@@ -33,8 +40,11 @@ def prove(
     failures: Failures,
     call: Call,
 ) -> None:
-    """Make sure that the endpoint obeys grammars. Raises FailedAttempt, which says how the server must be started."""
-    if endpoint.is_proven or dialect.remedy is None:
+    """Make sure that the endpoint obeys grammars. Raises FailedAttempt, which says how the server must be started.
+
+    Of a dialect that may be unproven, note it there instead.
+    """
+    if endpoint.is_proven or dialect.remedy is None or dialect.unproven:
         return
     if not endpoint.asking.acquire(call.deadline, call.cancellation):
         call.cancellation.raise_if_cancelled()
@@ -42,10 +52,16 @@ def prove(
             f"{endpoint.url} did not show within {call.deadline.timeout_ms:.0f} ms that it obeys grammars"
         )
     try:
-        if not endpoint.is_proven:
-            _prove(generate, endpoint, dialect, failures, call)
-            endpoint.is_proven = True
-            _log.info("%s obeys grammars", endpoint.url)
+        if not endpoint.is_proven and not dialect.unproven:
+            problem = _problem(generate, failures, call)
+            if problem is None:
+                endpoint.is_proven = True
+                _log.info("%s obeys grammars", endpoint.url)
+            elif dialect.may_be_unproven:
+                dialect.unproven = f"the service {problem}; {dialect.remedy}"
+                _log.warning("%s %s: its texts are only checked", endpoint.url, problem)
+            else:
+                raise failures.unusable(f"{endpoint.url} ({dialect.name}) {problem}; {dialect.remedy}")
     except (FailedAttempt, MazeError) as caught:
         error = caught.error if isinstance(caught, FailedAttempt) else caught
         if isinstance(caught, FailedAttempt) and error.partial_text:
@@ -57,13 +73,8 @@ def prove(
         endpoint.asking.release()
 
 
-def _prove(
-    generate: Callable[[Request, OnText], Completion],
-    endpoint: Endpoint,
-    dialect: Dialect,
-    failures: Failures,
-    call: Call,
-) -> None:
+def _problem(generate: Callable[[Request, OnText], Completion], failures: Failures, call: Call) -> str | None:
+    """What speaks against it that grammars are obeyed; None if nothing does."""
     request = Request(
         prompt=Prompt(f"Say {PROOF_TEXT}."),
         grammar=_GRAMMAR,
@@ -86,10 +97,10 @@ def _prove(
         # vLLM answers 500 where another backend of its own does not know the form of the grammar.
         if not refused and not (isinstance(failed.error, EngineUnavailableError) and failed.status == 500):
             raise
-        problem = f"cannot generate under a grammar: {failed}"
-    else:
-        if text == PROOF_TEXT:
-            return
-        shown = failures.redaction.quoted(text)
-        problem = f"ignores grammars: it answered {shown} where the grammar allows {PROOF_TEXT!r} alone"
-    raise failures.unusable(f"{endpoint.url} ({dialect.name}) {problem}; {dialect.remedy}")
+        return f"cannot generate under a grammar: {failed}"
+    except TruncatedError as error:
+        return f"cannot generate under a grammar: {error}"
+    if text == PROOF_TEXT:
+        return None
+    shown = failures.redaction.quoted(text)
+    return f"ignores grammars: it answered {shown} where the grammar allows {PROOF_TEXT!r} alone"
