@@ -21,6 +21,8 @@ class Endpoint:
         self.url = url
         self.is_proven = is_proven
         """Whether the service was seen to obey grammars."""
+        self.has_answered = False
+        """Whether a generation has succeeded there."""
         self.dialect = dialect
         """None until the service was asked."""
         self.described = dialect is not None and not dialect.describes_models and dialect.version_path is None

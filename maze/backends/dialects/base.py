@@ -50,7 +50,8 @@ class Dialect(Protocol):
     """Whether it answers with the model that it has, whatever model is asked for."""
     whole_path: str | None = None
     """Where services that do not stream take the same request, if there are such."""
-    ready_path: str = "/health"
+    ready_path: str | None = "/health"
+    """Where the service says whether it is ready; None where its list of models is all that it says."""
     models_path: str = "/v1/models"
     version_path: str | None = None
     """Where the service tells its version, in the field `version_field`."""

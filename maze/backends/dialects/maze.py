@@ -30,6 +30,7 @@ class MazeDialect(Dialect):
     whole_path = "/generate"
     models_path = "/models"
     describes_models = False
+    may_lack_models = True
     needs_model = False
 
     def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:

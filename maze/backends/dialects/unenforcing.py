@@ -48,7 +48,7 @@ class UnenforcingDialect(Dialect):
     may_lack_models = True
     takes_first_model = False
     needs_model = True
-    ready_path = "/v1/models"
+    ready_path = None
     optional_fields: tuple[str, ...]
     """Fields of a request that are left out where the service refuses them."""
     strict_rules: StrictRules

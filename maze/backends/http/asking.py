@@ -198,6 +198,7 @@ class Asker:
                 _log.info("%s: the request is changed and sent again", failed)
             else:
                 dialect.succeeded(request, self._model)
+                self._endpoint.has_answered = True
                 return completion
 
     def _send(self, fields: dict[str, Any], request: Request, on_text: OnText) -> Completion:

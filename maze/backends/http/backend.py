@@ -24,6 +24,7 @@ from maze.backends.http.failures import Failures
 from maze.backends.http.limits import Call, Limits
 from maze.backends.http.proof import prove
 from maze.backends.http.proxy import secrets_of
+from maze.backends.http.recognition import recognise
 from maze.backends.http.redaction import Redaction
 from maze.backends.http.retry import Again, FailedAttempt, retry
 from maze.backends.http.route import Route
@@ -197,12 +198,10 @@ class HttpBackend:
         report: dict[str, Any] = {"endpoint": endpoint.url, "ready": False, "detail": "", "failures": endpoint.failures}
         try:
             dialect = self._detect(endpoint, call)
-            report |= {
-                "dialect": dialect.name,
-                "version": endpoint.version,
-                "models": list(map(self._redaction.text, endpoint.models)),
-            }
-            answer = self._client.get(endpoint, dialect.ready_path, call)
+            report |= {"dialect": dialect.name, "version": endpoint.version, "models": []}
+            answer = self._client.get(endpoint, dialect.ready_path, call) if dialect.ready_path else b""
+            recognise(self._client, endpoint, dialect, call)
+            report["models"] = list(map(self._redaction.text, endpoint.models))
             model = self._model_at(endpoint, dialect, None, call)
             asker = Asker(self._client, self._limits, endpoint, dialect, model, call)
             prove(asker.generate, endpoint, dialect, self._failures, call)
@@ -212,6 +211,5 @@ class HttpBackend:
                 shortages.append(failed)
         else:
             report["ready"] = True
-            says_something = dialect.ready_path != dialect.models_path  # the models are told above
-            report["detail"] = (says_something and self._redaction.line(answer.decode(errors="replace"))) or "ready"
+            report["detail"] = self._redaction.line(answer.decode(errors="replace")) or "ready"
         return report

@@ -14,6 +14,7 @@ from maze.backends.dialects.vllm import VllmDialect
 from maze.backends.endpoints import Endpoint
 from maze.backends.http.client import Client
 from maze.backends.http.limits import Call
+from maze.backends.http.recognition import reports_health_as_maze
 from maze.backends.http.retry import Again, FailedAttempt
 from maze.errors import TimedOutError
 
@@ -70,7 +71,12 @@ def _ask(client: Client, endpoint: Endpoint, call: Call) -> Dialect:
             route.has_version, models = False, below
             dialect = DIALECTS[OpenAiDialect.name].for_endpoint()
         else:
-            _check_maze(client, endpoint, call, below)
+            lists = type(below) is list and all(type(name) is str for name in below)
+            if not lists and not reports_health_as_maze(client, endpoint, call):
+                raise client.failures.unusable(
+                    f"{endpoint.url} is no inference service that libmaze knows: it has neither /v1/models, nor "
+                    "/models or /health of a Maze service; check the URL, or set MAZE_DIALECT"
+                )
             dialect = DIALECTS[MazeDialect.name]
     elif dialect.describes_models and route.address.deployment is None:
         models = client.get_json(endpoint, dialect.models_path, call, may_lack=dialect.may_lack_models)
@@ -103,19 +109,6 @@ def _dialect_of(models: object) -> Dialect:
 def _listed(models: object) -> bool:
     """Whether it is a list of models as OpenAI has it."""
     return type(models) is dict and type(models.get("data")) is list
-
-
-def _check_maze(client: Client, endpoint: Endpoint, call: Call, models: object) -> None:
-    """Make sure that there is a Maze service: it lists models as texts, or at least reports its health."""
-    if type(models) is list and all(type(name) is str for name in models):
-        return
-    health = client.get_json(endpoint, MazeDialect.ready_path, call, may_lack=True)
-    if type(health) is dict and "status" in health:
-        return
-    raise client.failures.unusable(
-        f"{endpoint.url} is no inference service that libmaze knows: it has neither /v1/models, nor /models or "
-        "/health of a Maze service; check the URL, or set MAZE_DIALECT"
-    )
 
 
 def _version(client: Client, endpoint: Endpoint, path: str, field: str, call: Call) -> str | None:
