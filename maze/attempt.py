@@ -152,6 +152,9 @@ class Attempts:
                 model=error.model or request.model,
                 prompt_tokens=error.prompt_tokens,
                 first_token_ms=None if first_text_at is None else (first_text_at - sent) * 1000,
+                engine=error.engine,
+                reasoning=error.reasoning,
+                reasoning_tokens=error.reasoning_tokens,
             )
             made = self._failed(Attempted(request, known, sent, answered), error)
         else:

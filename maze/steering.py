@@ -154,4 +154,5 @@ def _with_beginning(error: MazeError, first: Completion, begun: str) -> MazeErro
     error.partial_text = begun + error.partial_text
     error.tokens_generated = total_of((first.tokens_generated, error.tokens_generated))
     error.prompt_tokens = first.prompt_tokens
+    error.engine = first.engine | error.engine
     return error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from maze.backends.dialects.base import Dialect
 from maze.backends.semaphore import Semaphore
@@ -46,6 +47,11 @@ class Endpoint:
         self.rest_secs = 0.0
         """How long it rests after the last of them, and until when."""
         self.rests_until = 0.0
+
+    def facts(self) -> dict[str, Any]:
+        """What is known of it, for the provenance."""
+        known = {"endpoint": self.url, "dialect": self.dialect and self.dialect.name, "version": self.version}
+        return {name: value for name, value in known.items() if value is not None}
 
 
 class Endpoints:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,8 +22,8 @@ from maze.backends.endpoints import Endpoint
 from maze.backends.http.client import Client
 from maze.backends.http.generation import GenerationAttempt
 from maze.backends.http.limits import Call, Limits
-from maze.backends.http.retry import FailedAttempt
-from maze.errors import InvalidArgumentError
+from maze.backends.http.retry import FailedAttempt, error_in
+from maze.errors import InvalidArgumentError, MazeError
 from maze.native_json import dumps
 from maze.types import PromptForm
 
@@ -68,10 +69,10 @@ class Asker:
             return self._generate_raw(request, on_text)
         templated = self._templated(request)
         if templated is not None:
-            return _in_form(PromptForm.CHAT, self._generate_raw(templated, on_text))
+            return _in_form(PromptForm.CHAT, lambda: self._generate_raw(templated, on_text))
         if dialect.chat_path is not None and self._endpoint.has_template:
             try:
-                return _in_form(PromptForm.CHAT, self._run(self._fitting(request), on_text))
+                return _in_form(PromptForm.CHAT, lambda: self._run(self._fitting(request), on_text))
             except FailedAttempt as failed:
                 lacks_path = failed.status in (404, 405, 501) and "model" not in failed.said.lower()
                 if failed.error.partial_text or not (lacks_path or _LACKS_TEMPLATE.search(str(failed))):
@@ -79,7 +80,7 @@ class Asker:
             _log.warning("%s has no chat template: prompts are completed as they stand", self._endpoint.url)
             self._endpoint.has_template = False
         as_it_stands = replace(request, prompt=replace(request.prompt, form=PromptForm.RAW))
-        return _in_form(PromptForm.RAW, self._generate_raw(as_it_stands, on_text))
+        return _in_form(PromptForm.RAW, lambda: self._generate_raw(as_it_stands, on_text))
 
     # -------------------------------------------------------------------------------------------- forms
 
@@ -126,14 +127,27 @@ class Asker:
             continue_from="",
             top_logprobs=None,
         )
-        thought = self._run(self._fitting(thinking), lambda _: True)
+        try:
+            thought = self._run(self._fitting(thinking), lambda _: True)
+        except (FailedAttempt, MazeError) as caught:
+            error = error_in(caught)
+            error.reasoning, error.partial_text = error.partial_text.strip() or None, ""
+            error.reasoning_tokens = error.tokens_generated
+            raise
         reasoning = thought.text.rstrip()
         answering = replace(
             request,
             prompt=Prompt(f"{opened}{reasoning}\n{_END_OF_THOUGHT}\n\n", PromptForm.RAW),
             reasoning_tokens=0,
         )
-        answer = self._run(self._fitting(answering), on_text)
+        try:
+            answer = self._run(self._fitting(answering), on_text)
+        except (FailedAttempt, MazeError) as caught:
+            error = error_in(caught)
+            error.tokens_generated = total_of((thought.tokens_generated, error.tokens_generated))
+            error.prompt_tokens = thought.prompt_tokens
+            error.reasoning, error.reasoning_tokens = reasoning.strip(), thought.tokens_generated
+            raise
         return replace(
             answer,
             tokens_generated=total_of((thought.tokens_generated, answer.tokens_generated)),
@@ -229,6 +243,12 @@ class Asker:
         return completion
 
 
-def _in_form(form: PromptForm, completion: Completion) -> Completion:
-    """With a record of how the model was spoken to."""
+def _in_form(form: PromptForm, generate: Callable[[], Completion]) -> Completion:
+    """Generate with a record of how the model is spoken to."""
+    try:
+        completion = generate()
+    except (FailedAttempt, MazeError) as caught:
+        error = error_in(caught)
+        error.engine = {**error.engine, "prompt_form": form}
+        raise
     return replace(completion, engine={**completion.engine, "prompt_form": form})

@@ -26,7 +26,7 @@ from maze.backends.http.proof import prove
 from maze.backends.http.proxy import secrets_of
 from maze.backends.http.recognition import recognise
 from maze.backends.http.redaction import Redaction
-from maze.backends.http.retry import Again, FailedAttempt, retry
+from maze.backends.http.retry import Again, FailedAttempt, error_in, retry
 from maze.backends.http.route import Route
 from maze.backends.http.transport import SocketTransport
 from maze.backends.semaphore import Semaphore
@@ -154,6 +154,14 @@ class HttpBackend:
         return dialect
 
     def _generate_at(self, endpoint: Endpoint, request: Request, on_text: OnText) -> Completion:
+        try:
+            return self._generate_there(endpoint, request, on_text)
+        except (FailedAttempt, MazeError) as caught:
+            error = error_in(caught)
+            error.engine = endpoint.facts() | error.engine
+            raise
+
+    def _generate_there(self, endpoint: Endpoint, request: Request, on_text: OnText) -> Completion:
         call = Call(request.deadline, request.cancellation)
         dialect = self._detect(endpoint, call)
         model = self._model_at(endpoint, dialect, request.model, call)

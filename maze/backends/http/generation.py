@@ -18,7 +18,7 @@ from maze.backends.endpoints import Endpoint
 from maze.backends.http.client import Client, body, limited
 from maze.backends.http.failures import error_of, is_error
 from maze.backends.http.limits import Call, Limits
-from maze.backends.http.retry import Again, FailedAttempt, pause_secs
+from maze.backends.http.retry import Again, FailedAttempt, error_in, pause_secs
 from maze.backends.http.sse import DONE, events, parsed
 from maze.backends.stop_texts import StopTexts
 from maze.backends.token_limit import check_token_limit
@@ -78,9 +78,10 @@ class GenerationAttempt:
         try:
             return self._read_with(reader, response)
         except (FailedAttempt, MazeError) as caught:
-            error = caught.error if isinstance(caught, FailedAttempt) else caught
+            error = error_in(caught)
             error.tokens_generated, error.prompt_tokens = reader.tokens_generated, reader.prompt_tokens
-            error.model = self._model(reader)
+            error.model, error.engine = self._model(reader), self._engine(reader)
+            error.reasoning, error.reasoning_tokens = reader.reasoning, reader.reasoning_tokens
             raise
 
     def _read_with(self, reader: AnswerReader, response: httpx.Response) -> Completion:
@@ -127,10 +128,6 @@ class GenerationAttempt:
             raise self._failed(failure, "".join(handed_out) + stops.rest())
         finish_reason = FINISHED_STOP if stops.found else reader.finish_reason
         assert finish_reason is not None  # noqa: S101 - check() has looked
-        engine: dict[str, Any] = {"endpoint": self.endpoint.url, "dialect": self.dialect.name}
-        engine |= self.dialect.told(request, self.model)
-        if self.endpoint.version is not None:
-            engine["version"] = self.endpoint.version
         tokens = reader.tokens_generated
         if tokens is None and self.comes_in_pieces and arrived:
             tokens = min(len(arrived), request.max_tokens)  # such a service sends about a token with each event
@@ -146,9 +143,13 @@ class GenerationAttempt:
             reasoning_tokens=reader.reasoning_tokens,
             unenforced=self.dialect.unenforced(request, self.model),
             logprobs=_within(reader.logprobs, text) if reader.logprobs else None,
-            engine=engine
-            | {name: self.client.failures.redaction.values(values) for name, values in reader.engine.items()},
+            engine=self._engine(reader),
         )
+
+    def _engine(self, reader: AnswerReader) -> dict[str, Any]:
+        """What is known of the service and of how it was asked."""
+        told = {name: self.client.failures.redaction.values(values) for name, values in reader.engine.items()}
+        return self.endpoint.facts() | self.dialect.told(self.request, self.model) | told
 
     def _model(self, reader: AnswerReader) -> str | None:
         """The model that answers, as far as it is known."""

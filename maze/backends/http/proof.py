@@ -14,7 +14,7 @@ from maze.backends.dialects.base import Dialect
 from maze.backends.endpoints import Endpoint
 from maze.backends.http.failures import Failures
 from maze.backends.http.limits import Call
-from maze.backends.http.retry import Again, FailedAttempt
+from maze.backends.http.retry import Again, FailedAttempt, error_in
 from maze.errors import BadResponseError, EngineUnavailableError, MazeError, RequestRejectedError, TimedOutError
 from maze.types import EngineGrammar
 
@@ -47,11 +47,12 @@ def prove(
             endpoint.is_proven = True
             _log.info("%s obeys grammars", endpoint.url)
     except (FailedAttempt, MazeError) as caught:
-        error = caught.error if isinstance(caught, FailedAttempt) else caught
+        error = error_in(caught)
         if isinstance(caught, FailedAttempt) and error.partial_text:
             caught.again = Again.ELSEWHERE  # nobody got that text
         # What was generated here is not what the caller asked for.
         error.partial_text, error.tokens_generated, error.prompt_tokens = "", None, None
+        error.reasoning, error.reasoning_tokens, error.engine = None, None, {}
         raise
     finally:
         endpoint.asking.release()
