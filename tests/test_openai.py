@@ -455,6 +455,22 @@ def test_a_text_that_breaks_the_constraints_is_no_success_and_is_tried_again_wit
     assert "only be checked" in str(result.error)
 
 
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+def test_a_second_attempt_that_goes_on_from_a_text_is_not_told_to_give_the_whole(dialect: str) -> None:
+    """Behind what was wrong stands the beginning of the answer, and that only what comes next is to be written."""
+    wrong = says("no") if dialect == "openai" else stream((ANSWERS / "anthropic_message.sse").read_bytes())
+    yes = ConstraintIR(regex_patterns=("^(yes|yet|maybe)$",))
+    result, sent = result_of(service(wrong, wrong), yes, continue_from="ye", dialect=dialect, max_attempts=2)
+    assert not result.success
+    assert len(sent) == 2
+    turns = [turn["content"] for turn in sent[1]["messages"] if turn["role"] == "user"]
+    assert "This answer is wrong" in "".join(turns)
+    assert not any("whole" in turn for turn in turns)
+    assert "ye" in [turn["content"] for turn in sent[1]["messages"] if turn["role"] == "assistant"]
+    assert result.validation is not None
+    assert "not told" not in "".join(result.validation.warnings)
+
+
 @pytest.mark.parametrize(
     "constraint",
     [

@@ -119,6 +119,8 @@ class Prompt:
     To one that does it was of no use: of 40 tasks SmolLM2-135M satisfied all either way, and filled in 49 % of the
     fields as the prompt said in place of 88 % (benchmarks/described_constraints.py).
     """
+    corrects: bool = False
+    """Whether it tells what is wrong with the last answer."""
 
     def turn(self) -> str:
         """The user's turn in a chat."""
