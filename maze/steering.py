@@ -139,6 +139,7 @@ def _joined(first: Completion, begun: str, second: Completion) -> Completion:
     logprobs: tuple[TokenLogprob, ...] | None = None
     if first.logprobs is not None and second.logprobs is not None:
         logprobs = first.logprobs + second.logprobs
+    lowered = None if second.max_tokens is None else (first.tokens_generated or 0) + second.max_tokens
     return replace(
         second,
         text=begun + second.text,
@@ -146,6 +147,7 @@ def _joined(first: Completion, begun: str, second: Completion) -> Completion:
         prompt_tokens=first.prompt_tokens,
         first_token_ms=first.first_token_ms,
         logprobs=logprobs,
+        max_tokens=lowered,
     )
 
 

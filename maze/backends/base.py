@@ -232,6 +232,8 @@ class Completion:
     """Why the engine is not known to enforce what it was handed; empty if it does."""
     logprobs: tuple[TokenLogprob, ...] | None = None
     """Of the tokens of `text`; None where they were not asked for, or the engine gives none."""
+    max_tokens: int | None = None
+    """What max_tokens was lowered to, as the model's context left no more; None where it was not."""
 
 
 def total_of(counts: Iterable[int | None]) -> int | None:

@@ -174,6 +174,9 @@ class AnswerReader:
             # What vLLM does when a grammar dies inside it.
             raise MalformedError("it is an empty text, and claims to be finished")
         if not text and self.finish_reason == FINISHED_LENGTH:
+            if self.reasoning:
+                problem = "the thoughts of the model took all tokens, so that none was left for its answer"
+                raise TruncatedError(f"{problem}; raise max_tokens, or reasoning_tokens")
             raise TruncatedError("the engine used up max_tokens, or its context, without any text; raise max_tokens")
 
 

@@ -27,7 +27,7 @@ class GrammarServerDialect(Dialect):
         return {
             "model": model,
             **self._asked(request),
-            "max_tokens": request.max_tokens,
+            "max_tokens": request.max_tokens + request.reasoning_tokens,
             "temperature": request.temperature,
             "top_p": request.top_p,
             "top_k": request.top_k or -1,

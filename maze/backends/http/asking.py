@@ -53,9 +53,21 @@ class Asker:
         self._dialect = dialect
         self._model = model
         self._call = call
+        self._lowered: dict[str, int] = {}
+        """Numbers of tokens that were asked for in place of those of the request."""
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         """Generate. Raises FailedAttempt and MazeError."""
+        try:
+            completion = self._generate(request, on_text)
+        except (FailedAttempt, MazeError) as caught:
+            error = error_in(caught)
+            error.engine = error.engine | self._lowered
+            raise
+        max_tokens = self._lowered.get("max_tokens")
+        return replace(completion, engine=completion.engine | self._lowered, max_tokens=max_tokens)
+
+    def _generate(self, request: Request, on_text: OnText) -> Completion:
         if request.token_mask is not None:
             self._ask_for_vocabulary()
         dialect = self._dialect
@@ -111,8 +123,9 @@ class Asker:
 
     def _generate_raw(self, request: Request, on_text: OnText) -> Completion:
         """Complete a text, after the model has thought where it is to."""
+        request = self._fitting(request)
         if not request.reasoning_tokens:
-            return self._run(self._fitting(request), on_text)
+            return self._run(request, on_text)
         opened = request.prompt.raw()
         if not opened.rstrip().endswith(_THINK):
             opened += f"{_THINK}\n"
@@ -128,7 +141,7 @@ class Asker:
             top_logprobs=None,
         )
         try:
-            thought = self._run(self._fitting(thinking), lambda _: True)
+            thought = self._run(thinking, lambda _: True)
         except (FailedAttempt, MazeError) as caught:
             error = error_in(caught)
             error.reasoning, error.partial_text = error.partial_text.strip() or None, ""
@@ -181,7 +194,12 @@ class Asker:
             "%s: max_tokens is lowered from %d to the %d that the context leaves", self._endpoint.url, wanted, left
         )
         thinking = min(request.reasoning_tokens, left // 2)
-        return replace(request, max_tokens=left - thinking, reasoning_tokens=thinking)
+        fitting = replace(request, max_tokens=left - thinking, reasoning_tokens=thinking)
+        if fitting.reasoning_tokens < request.reasoning_tokens:
+            self._lowered["reasoning_tokens"] = fitting.reasoning_tokens
+        if fitting.max_tokens < request.max_tokens:
+            self._lowered["max_tokens"] = fitting.max_tokens
+        return fitting
 
     def _ask_for_vocabulary(self) -> None:
         """Have the server name the size of its vocabulary, where it says that only of a token that is not in it."""
