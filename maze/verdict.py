@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from maze.backends.base import FINISHED_COMPLETED, FINISHED_LENGTH, Completion, Request
+from maze.backends.thoughts_in_text import opening_of_thoughts
 from maze.check.cut_off import Judgement
 from maze.errors import ConstraintViolatedError, MazeError, TruncatedError
 from maze.outcome import ConstraintOutcome, Handling, ValidationResult, describe_violation, validation_error
@@ -31,6 +32,8 @@ def verdict_on(judgement: Judgement, completion: Completion, request: Request, w
     if completion.max_tokens is not None:
         lowered = f"max_tokens was lowered from {request.max_tokens} to {completion.max_tokens}"
         validation = _warned(validation, f"{lowered}, as the model's context leaves no more beside the prompt")
+    if not judgement.is_constrained and (hint := _of_thoughts(completion, request)):
+        validation = _warned(validation, hint)
     was_ended = completion.finish_reason == FINISHED_LENGTH
     violated = next((outcome for outcome in validation.outcomes if outcome.satisfied is False), None)
     if violated is not None:
@@ -99,8 +102,15 @@ def _violated(
         else:
             violated, advice = judgement.hopeless, _advice(judgement.hopeless, request)
     what = "completed" if completion.finish_reason == FINISHED_COMPLETED else "generated"
-    problem = f"the {what} text breaks its constraints: {describe_violation(violated)}{advice}"
+    hint = _of_thoughts(completion, request)
+    problem = f"the {what} text breaks its constraints: {describe_violation(violated)}{advice}{hint and f'; {hint}'}"
     return ConstraintViolatedError(problem), violated
+
+
+def _of_thoughts(completion: Completion, request: Request) -> str:
+    """What to do where the text seems to hold thoughts; it may just as well be what was asked for."""
+    opening = None if request.reasoning_tokens else opening_of_thoughts(completion.text)
+    return f"it begins with {opening}: set reasoning_tokens, so that thoughts are told apart" if opening else ""
 
 
 def _advice(violated: ConstraintOutcome, request: Request) -> str:

@@ -37,6 +37,8 @@ class Endpoint:
         """Tokens of prompt and answer together, where the service tells it."""
         self.has_template = True
         """Whether the model has a chat template, as far as that is known."""
+        self.announces_thoughts: set[str | None] = set()
+        """Models whose thoughts are known not to begin a text without a word."""
         self.version: str | None = None
         self.whole_until = 0.0
         """Until when an older Maze service, which had no /generate/stream, is asked for whole answers."""

@@ -1,4 +1,4 @@
-"""Thoughts that come as a part of the text, from services that do not tell them apart: `<think>...</think>` before it."""
+"""Thoughts that come as a part of the text, `<think>...</think>`, from services that do not tell them apart."""
 
 from __future__ import annotations
 
@@ -44,7 +44,6 @@ class ThoughtsInText:
         self._held += piece
         begun = self._held.lstrip()
         closing = next((closing for opening, closing in _TAGS if begun.startswith(opening)), None)
-        self.were_unopened = closing is None
         if closing is None and any(opening.startswith(begun) for opening, _ in _TAGS):
             return ""
         if closing is None and not self._may_be_unopened:
@@ -53,13 +52,16 @@ class ThoughtsInText:
         if end < 0:
             self._searched = max(0, len(self._held) - len(closing or _UNOPENED))
             return ""
+        if closing is None and _TAGS[0][0] in self._held[:end]:
+            return self.rest()  # it ends what was begun within the text
+        self.were_unopened = closing is None
         self._set_thoughts(self._held[:end])
         answer, self._held = self._held[end + len(closing or _UNOPENED) :], ""
         self._is_over = self._skips_lines = True
         return self._behind(answer)
 
     def rest(self) -> str:
-        """What was held back, as no more thoughts will come: thoughts that were opened, and have not ended, are none."""
+        """What was held back, as no more will come, without thoughts that have not ended."""
         if self._is_over:
             return ""
         self._is_over = True

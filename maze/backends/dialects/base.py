@@ -68,6 +68,8 @@ class Dialect(Protocol):
     """Whether an answer goes on from `continue_from` of a request."""
     ends_with_done: bool = True
     """Whether `data: [DONE]` ends a stream; otherwise the event that finishes the answer does."""
+    may_think_in_text: bool = False
+    """Whether thoughts may come as a part of the text, as a server sends them that knows nothing of them."""
     may_lack_done: bool = False
     """Whether a stream may end in order without it."""
 

@@ -20,6 +20,7 @@ class GrammarServerDialect(Dialect):
     chat_path = "/v1/chat/completions"
     needs_model = True
     can_go_on = True
+    may_think_in_text = True
     tells_tokens: bool
     """Whether it tells the ids of the generated tokens, so that a mask can be checked."""
 

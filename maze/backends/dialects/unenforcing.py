@@ -46,6 +46,7 @@ class UnenforcingDialect(Dialect):
     """A service that takes no grammar. Each endpoint has one of its own, which learns what its models do not take."""
 
     may_lack_models = True
+    may_think_in_text = True
     takes_first_model = False
     needs_model = True
     ready_path = None
