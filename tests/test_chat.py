@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fault_server import DONE, FaultServer, answer, by_path, event, reset, stall, stream, unfinished
+from fault_server import DONE, Exchange, FaultServer, Play, answer, by_path, event, reset, stall, stream, unfinished
 from http_calls import ask, backend_for, generate
 from llama_server import API_KEY, llama_server
 from test_dialects import LLAMA, USAGE, choice, llama, llama_end, models
@@ -16,7 +16,16 @@ from maze.backends.base import Deadline, Prompt
 from maze.backends.prompt_tokens import most_tokens
 from maze.config import ModalConfig, Secret
 from maze.engine import EmbeddedEngine
-from maze.errors import ConfigurationError, RequestRejectedError, Status, TimedOutError, UnsupportedConstraintError
+from maze.errors import (
+    BadResponseError,
+    ConfigurationError,
+    EngineUnavailableError,
+    MazeError,
+    RequestRejectedError,
+    Status,
+    TimedOutError,
+    UnsupportedConstraintError,
+)
 from maze.grammar import compile_constraints
 from maze.types import Message, PromptForm, Role, TokenMask
 
@@ -262,11 +271,44 @@ def test_a_server_that_ignores_grammars_is_found_out_before_the_first_call_and_b
 
 def test_a_server_that_refuses_grammars_says_how_it_must_be_started() -> None:
     refusal = answer(400, {"error": {"message": "Invalid grammar specification.", "code": 400}})
+
+    def refuses_grammars(exchange: Exchange) -> None:
+        (refusal if b"structured_outputs" in exchange.received.body else SPOKEN)(exchange)
+
     with (
-        FaultServer(by_path(**VLLM, v1_chat_completions=refusal)) as server,
+        FaultServer(by_path(**VLLM, v1_chat_completions=refuses_grammars)) as server,
         pytest.raises(ConfigurationError, match=r"Invalid grammar specification.*guidance"),
     ):
         generate(backend_for(server.url, dialect=None, is_proven=False), ask(prompt=CHAT))
+
+
+LLAMA_CPP = {"v1_models": models("llamacpp"), "props": answer(200, {"build_info": "b7"}), "health": answer(200, {})}
+
+
+@pytest.mark.parametrize(
+    ("plays", "error", "says"),
+    [
+        (LLAMA_CPP | {"apply-template": answer(200, b"<html>")}, BadResponseError, r"/apply-template is an HTML page"),
+        (LLAMA_CPP | {"apply-template": answer(200, {})}, BadResponseError, r"has no text 'prompt'"),
+        (LLAMA_CPP | {"completion": answer(200, {"a": 1})}, BadResponseError, r"one JSON object, not a stream"),
+        (LLAMA_CPP | {"completion": answer(400, {"error": "the slot died"})}, RequestRejectedError, r"the slot died"),
+        (VLLM | {"v1_chat_completions": answer(500, b"")}, EngineUnavailableError, r"failed \(500\)"),
+        (VLLM | {"v1_chat_completions": answer(400, {"error": "no such model"})}, RequestRejectedError, r"such model"),
+        (VLLM | {"v1_chat_completions": answer(200, b"hi")}, BadResponseError, r"not JSON"),
+    ],
+)
+def test_what_is_wrong_with_a_server_beside_grammars_is_told_without_a_remedy_for_them(
+    plays: dict[str, Play], error: type[MazeError], says: str
+) -> None:
+    with FaultServer(by_path(**plays)) as server:
+        backend = backend_for(server.url, dialect=None, is_proven=False)
+        with pytest.raises(error, match=says) as raised:
+            generate(backend, ask(prompt=CHAT))
+        health = backend.health(Deadline(20_000))
+    assert not health.ready
+    for told in (str(raised.value), health.endpoints[0]["detail"]):
+        assert "LLGUIDANCE" not in told
+        assert "structured-outputs" not in told
 
 
 def test_what_a_server_shows_before_it_goes_silent_is_no_text_of_the_call() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from maze.backends.base import Completion, OnText, Prompt, Request
 from maze.backends.dialects.base import Dialect
@@ -15,7 +16,14 @@ from maze.backends.endpoints import Endpoint
 from maze.backends.http.failures import Failures
 from maze.backends.http.limits import Call
 from maze.backends.http.retry import Again, FailedAttempt, error_in
-from maze.errors import BadResponseError, EngineUnavailableError, MazeError, RequestRejectedError, TimedOutError
+from maze.errors import (
+    BadResponseError,
+    EngineUnavailableError,
+    MazeError,
+    RequestRejectedError,
+    TimedOutError,
+    TruncatedError,
+)
 from maze.types import EngineGrammar
 
 _log = logging.getLogger(__name__)
@@ -83,10 +91,9 @@ def _prove(
     try:
         text = generate(request, lambda _: True).text
     except FailedAttempt as failed:
-        refused = isinstance(failed.error, RequestRejectedError | BadResponseError)
-        # vLLM answers 500 where another backend of its own does not know the form of the grammar.
-        if not refused and not (isinstance(failed.error, EngineUnavailableError) and failed.status == 500):
+        if not _may_be_refusal(failed):
             raise
+        _generate_without(generate, request, failed)
         problem = f"cannot generate under a grammar: {failed}"
     else:
         if text == PROOF_TEXT:
@@ -94,3 +101,27 @@ def _prove(
         shown = failures.redaction.quoted(text)
         problem = f"ignores grammars: it answered {shown} where the grammar allows {PROOF_TEXT!r} alone"
     raise failures.unusable(f"{endpoint.url} ({dialect.name}) {problem}; {dialect.remedy}")
+
+
+def _may_be_refusal(failed: FailedAttempt) -> bool:
+    """Whether it may be the grammar that a server does not take."""
+    if isinstance(failed.error, RequestRejectedError | BadResponseError):
+        return True
+    # vLLM answers 500 where another backend of its own does not know the form of the grammar.
+    return isinstance(failed.error, EngineUnavailableError) and failed.status == 500
+
+
+def _generate_without(
+    generate: Callable[[Request, OnText], Completion], request: Request, refusal: FailedAttempt
+) -> None:
+    """Make sure that the server refuses the grammar: raises the refusal where it takes nothing else either."""
+    try:
+        generate(replace(request, grammar=None), lambda _: True)
+    except FailedAttempt as failed:
+        if not _may_be_refusal(failed):
+            raise
+        # As it is told by each call without constraints, to which no other way of starting the server helps.
+        refusal.again, refusal.blames_endpoint = Again.ELSEWHERE, True
+        raise refusal from None
+    except TruncatedError:
+        pass  # it generated
