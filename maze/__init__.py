@@ -2,17 +2,21 @@
 
 Everything that the C API of libmaze does (include/maze.h), Python can do with the same names:
 
-    from maze import ConstraintIR, Intent, Orchestrator
+    import maze
 
-    with Orchestrator() as maze:
-        result = maze.generate(Intent("Name a colour."), [ConstraintIR(json_schema='{"enum": ["red", "blue"]}')])
-        print(result.code if result.success else result.error)
+    print(maze.generate("Name a colour.", maze.choice(["red", "blue"])).raise_for_status().code)
+    print(maze.generate_as(list[int], "The first three primes."))
+
+Programs that make many calls make an Orchestrator, or an AsyncOrchestrator. docs/python.md tells the rest.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from maze._version import __version__
 from maze.backends.base import Backend, Cancellation, Health
 from maze.cache import CacheStats
 from maze.config import MazeConfig, ModalConfig, Secret
+from maze.constrain import choice, constrain
 from maze.errors import (
     BadResponseError,
     CancelledError,
@@ -35,6 +39,7 @@ from maze.errors import (
     UnauthorizedError,
     UnsupportedConstraintError,
 )
+from maze.one_orchestrator import generate, generate_as, validate
 from maze.orchestrator import Orchestrator
 from maze.report import report_of
 from maze.stream import GenerationStream
@@ -64,7 +69,22 @@ from maze.types import (
     WhenCutOff,
 )
 
+if TYPE_CHECKING:
+    from maze.asynchronous import AsyncGenerationStream, AsyncOrchestrator
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - what a module has
+    """Import what needs asyncio, which no other host of libmaze does, for whoever asks for it."""
+    if name in ("AsyncGenerationStream", "AsyncOrchestrator"):
+        from maze import asynchronous
+
+        return getattr(asynchronous, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = [
+    "AsyncGenerationStream",
+    "AsyncOrchestrator",
     "Attempt",
     "Backend",
     "BadResponseError",
@@ -118,5 +138,10 @@ __all__ = [
     "Violation",
     "WhenCutOff",
     "__version__",
+    "choice",
+    "constrain",
+    "generate",
+    "generate_as",
     "report_of",
+    "validate",
 ]

@@ -320,7 +320,7 @@ def test_a_name_that_stands_twice_is_told_and_no_constraint_is_lost(
 def test_a_number_of_a_schema_is_enforced_and_checked_with_every_digit_that_was_sent(number: str) -> None:
     schema = f'{{"const": {number}}}'
     body = f'{{"prompt":"x","constraints": {{ "json_schema": {schema} }} }}'
-    compiled, _ = Orchestrator(MazeConfig()).compile([ConstraintIR(json_schema=schema)])
+    compiled = Orchestrator(MazeConfig()).compile([ConstraintIR(json_schema=schema)])
     for text, satisfied in ((number, True), (number[:-1] + "9", False), (repr(float(number)), False)):
         backend = ScriptedBackend([text])
         with running_service(backend) as service:

@@ -173,7 +173,7 @@ class _Library:
     ) -> Pointer:
         read = self.read
         key = read.constraints_key(constraints, constraints_len)
-        compiled, _ = self._running().compile(
+        compiled = self._running().compile(
             lambda: decode_constraints(key),
             read.text(language, "language"),
             read.on_unenforceable(options),

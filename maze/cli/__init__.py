@@ -125,7 +125,7 @@ def compile_(
     """Compile constraints: the grammar goes to stdout, what is enforced and what is checked to stderr."""
     with failing(as_json), Orchestrator() as maze:
         constraints = constraints_of(schema, grammar, regex, language, syntax=syntax)
-        compiled, _ = maze.compile(constraints, language, on_unenforceable(report))
+        compiled = maze.compile(constraints, language, on_unenforceable(report))
     if as_json:
         print_json(report_of(compiled))
         return
