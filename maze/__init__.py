@@ -40,6 +40,7 @@ from maze.report import report_of
 from maze.stream import GenerationStream
 from maze.types import (
     Attempt,
+    BraidGrammar,
     CompiledConstraints,
     ConstraintIR,
     ConstraintKind,
@@ -52,6 +53,7 @@ from maze.types import (
     Handling,
     Intent,
     Message,
+    OnConflict,
     OnUnenforceable,
     PromptForm,
     Provenance,
@@ -68,6 +70,7 @@ __all__ = [
     "Attempt",
     "Backend",
     "BadResponseError",
+    "BraidGrammar",
     "CacheStats",
     "Cancellation",
     "CancelledError",
@@ -97,6 +100,7 @@ __all__ = [
     "MazeError",
     "Message",
     "ModalConfig",
+    "OnConflict",
     "OnUnenforceable",
     "Orchestrator",
     "OutOfMemoryError",

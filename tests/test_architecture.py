@@ -29,6 +29,7 @@ FLOORS = (
         "maze.store",
     ),
     ("maze.field_checks", "maze.outcome", "maze.scarcity", "maze.threads"),
+    ("maze.constraint_options",),
     ("maze.types",),
     ("maze.config", "maze.exit_codes", "maze.messages"),
     ("maze.grammar",),

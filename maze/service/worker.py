@@ -30,10 +30,11 @@ from maze.errors import LimitExceededError, MazeError
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.llguidance import is_bearable
+from maze.outcome import is_decisive
 from maze.service.contract import GenerateRequest, RequestLimits, constraints_of, read_request
 from maze.service.refusal import Refusal
 from maze.threads import STACK_BYTES
-from maze.types import CompiledConstraints, EngineGrammar, OnUnenforceable
+from maze.types import CompiledConstraints, ConstraintOptions, EngineGrammar
 
 LENGTH = struct.Struct(">Q")
 """What precedes a message of a worker, and of the service to it."""
@@ -41,7 +42,10 @@ MESSAGE_BYTES = 256
 """Longest message of the nursery, and of the service to it."""
 MAX_MEMORY_BYTES = 1024**3
 """What one worker may take beyond what it begins with."""
+MAX_TOLD_WARNINGS = 100
+"""Most warnings of a compilation that an answer has."""
 _PR_SET_PDEATHSIG = 1
+_DEFAULT_OPTIONS = ConstraintOptions()
 
 
 class Task(Protocol):
@@ -72,9 +76,10 @@ class CompileTask:
 
     constraints: str
     language: str | None
+    options: ConstraintOptions = _DEFAULT_OPTIONS
 
     def run(self) -> Compiled:
-        compiled = compile_constraints((constraints_of(self.constraints),), self.language, OnUnenforceable.ERROR)
+        compiled = compile_constraints((constraints_of(self.constraints),), self.language, self.options)
         # Unpickling many parts takes the service a while, in which it answers nobody.
         for_engine = replace(compiled, parts=(), joint_check=None, warnings=(), report_json=b"{}")
         whole = pickle.dumps(compiled, pickle.HIGHEST_PROTOCOL)
@@ -105,8 +110,9 @@ class CheckTask:
     def run(self) -> Judgement:
         compiled = pickle.loads(self.compiled)  # noqa: S301 - made by a worker of ours
         judgement = judge(self.text, compiled, self.ends_at, may_be_cut_off=self.may_be_cut_off)
-        decisive = tuple(outcome for outcome in judgement.validation.outcomes if outcome.satisfied is False)[:1]
-        return replace(judgement, validation=replace(judgement.validation, outcomes=decisive, warnings=()))
+        decisive = tuple(filter(is_decisive, judgement.validation.outcomes))[:1]
+        warnings = judgement.validation.warnings[:MAX_TOLD_WARNINGS]
+        return replace(judgement, validation=replace(judgement.validation, outcomes=decisive, warnings=warnings))
 
 
 @dataclass(frozen=True, slots=True)
