@@ -34,6 +34,7 @@ from maze.report import report_of
 from maze.stream import GenerationStream
 from maze.types import (
     Attempt,
+    BraidGrammar,
     CompiledConstraints,
     ConstraintIR,
     ConstraintKind,
@@ -46,6 +47,7 @@ from maze.types import (
     Handling,
     Intent,
     Message,
+    OnConflict,
     OnUnenforceable,
     PromptForm,
     Provenance,
@@ -64,6 +66,7 @@ __all__ = [
     "Attempt",
     "Backend",
     "BadResponseError",
+    "BraidGrammar",
     "CacheStats",
     "Cancellation",
     "CancelledError",
@@ -93,6 +96,7 @@ __all__ = [
     "MazeError",
     "Message",
     "ModalConfig",
+    "OnConflict",
     "OnUnenforceable",
     "Orchestrator",
     "OutOfMemoryError",

@@ -30,6 +30,7 @@ FLOORS = (
         "maze.store",
     ),
     ("maze.field_checks", "maze.outcome", "maze.scarcity", "maze.threads"),
+    ("maze.constraint_options",),
     ("maze.types",),
     ("maze.ananke_settings", "maze.config", "maze.constrain", "maze.exit_codes", "maze.messages"),
     ("maze.grammar",),
