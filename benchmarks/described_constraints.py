@@ -13,8 +13,8 @@ import random
 import sys
 from statistics import mean
 
-from maze import ConstraintIR, GenerationOptions, Intent, MazeConfig, Orchestrator
-from maze.config import modal_config_from_environment
+from maze import ConstraintIR, GenerationOptions, Intent, Orchestrator
+from maze.config import read_config
 
 TASKS = 100
 MAX_TOKENS = 96
@@ -56,8 +56,7 @@ def tasks(count: int) -> list[tuple[str, str, dict[str, object]]]:
 def main() -> None:
     """Run the tasks."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else TASKS
-    modal = modal_config_from_environment((sys.argv[2],)) if len(sys.argv) > 2 else None
-    with Orchestrator(MazeConfig(modal=modal)) as maze:
+    with Orchestrator(read_config({"endpoint": sys.argv[2] if len(sys.argv) > 2 else ""})) as maze:
         for describe in (True, False):
             tokens, successes, agreeing = [], 0, []
             for seed, (prompt, schema, wanted) in enumerate(tasks(count)):

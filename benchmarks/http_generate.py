@@ -178,7 +178,7 @@ def backend_alone(port: int) -> Callable[[], object]:
 
 def orchestrator_alone(port: int) -> Callable[[], object]:
     """Orchestrator.generate with the constraints in its cache."""
-    orchestrator = Orchestrator(MazeConfig(modal=ModalConfig(endpoints=(f"http://127.0.0.1:{port}",), dialect="maze")))
+    orchestrator = Orchestrator(MazeConfig(endpoint=f"http://127.0.0.1:{port}", dialect="maze"))
     constraints = (
         ConstraintIR(json_schema=SCHEMA.decode(), priority=1),
         ConstraintIR(regex_patterns=tuple(PATTERNS)),

@@ -4,7 +4,7 @@ from maze._version import __version__
 from maze.asynchronous import AsyncGenerationStream, AsyncOrchestrator
 from maze.backends.base import Backend, Cancellation, Health
 from maze.cache import CacheStats
-from maze.config import MazeConfig, ModalConfig, Secret
+from maze.config import MazeConfig, Secret
 from maze.constrain import choice, constrain
 from maze.errors import (
     BadResponseError,
@@ -95,7 +95,6 @@ __all__ = [
     "MazeConfig",
     "MazeError",
     "Message",
-    "ModalConfig",
     "OnConflict",
     "OnUnenforceable",
     "Orchestrator",

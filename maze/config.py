@@ -6,11 +6,11 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from maze import ranges
@@ -165,8 +165,6 @@ class MazeConfig:
     """Compiled constraints kept."""
     timeout_secs: float = DEFAULT_TIMEOUT_SECS
     """For a whole call, retries included."""
-    modal: ModalConfig | None = None
-    """None: the embedded engine."""
     local_model: Path | None = None
     """GGUF file of the embedded engine; None: the one that came with libmaze."""
     local_threads: int | None = None
@@ -179,6 +177,19 @@ class MazeConfig:
     """Generations at most for one result where a call does not say; None: 3 where a part is only checked, else 1."""
     log_filter: str = ""
     """Such as "maze=debug" or "info"; empty: no log."""
+    endpoint: str = field(default="", repr=False)
+    """URL of the inference service, or several with commas between; empty: the embedded engine."""
+    api_key: Secret | str = NO_SECRET
+    """Key of the service, which becomes a Secret."""
+    model: str | None = None
+    """At the service; None: its default."""
+    dialect: str | None = None
+    """What the service speaks, one of DIALECTS; None: it is asked."""
+    proxy_key: Secret | str = NO_SECRET
+    proxy_secret: Secret | str = NO_SECRET
+    proxies: Proxies = NO_PROXIES
+    modal: ModalConfig | None = field(init=False, repr=False, compare=False)
+    """How to reach the service, as these fields say; None: the embedded engine."""
 
     def __post_init__(self) -> None:
         for name, allowed in (
@@ -195,13 +206,33 @@ class MazeConfig:
         _check_type("prompt_form", self.prompt_form, PromptForm, "one of PromptForm")
         _check_type("braid_grammar", self.braid_grammar, BraidGrammar, "one of BraidGrammar")
         _check_type("enable_cache", self.enable_cache, bool, "True or False")
-        _check_type("modal", self.modal, ModalConfig | None, "a ModalConfig")
+        _check_type("endpoint", self.endpoint, str, "text (str)")
+        for name in ("api_key", "proxy_key", "proxy_secret"):
+            if isinstance(key := getattr(self, name), str):
+                object.__setattr__(self, name, Secret(key.strip()))
+        object.__setattr__(self, "modal", self._modal())
         _check_type("local_model", self.local_model, Path | None, "a pathlib.Path")
         _check_type("log_filter", self.log_filter, str, "text (str)")
         if self.local_model is not None and (reason := _why_no_file(self.local_model)):
             problem = f"names {str(self.local_model)!r}, which {reason}; give a GGUF file"
             raise ConfigurationError(problem, field="local_model")
         self.log_levels()
+
+    def _modal(self) -> ModalConfig | None:
+        if not self.endpoint.strip():
+            for name in ("api_key", "model", "dialect", "proxy_key", "proxy_secret"):
+                if getattr(self, name):
+                    raise ConfigurationError("is given, but no endpoint that it is for", field=name)
+            return None
+        return ModalConfig(
+            endpoints=parse_endpoints(self.endpoint, "endpoint"),
+            api_key=cast("Secret", self.api_key),
+            model=self.model,
+            dialect=self.dialect,
+            proxy_key=cast("Secret", self.proxy_key),
+            proxy_secret=cast("Secret", self.proxy_secret),
+            proxies=self.proxies,
+        )
 
     def log_levels(self) -> dict[str, str]:
         """Level for each log target of the filter; the target "" stands for all."""
@@ -315,12 +346,9 @@ def read_config(
     if "timeout_ms" in settings and "timeout_secs" not in numbers:
         numbers["timeout_secs"] = int(settings["timeout_ms"].value) / 1000
     with _naming(_VARIABLES | sources):
-        modal = None
-        if endpoint := _text(settings, "endpoint").strip():
-            modal = _modal_config(parse_endpoints(endpoint, "endpoint"), settings, values)
         local_model = _text(settings, "local_model")
         return MazeConfig(
-            modal=modal,
+            **_of_service(settings, values),
             local_model=Path(local_model) if local_model else None,
             local_threads=_whole_number(_text(settings, "local_threads"), "local_threads"),
             log_filter=_text(settings, "log_filter"),
@@ -342,32 +370,24 @@ def settings_found(given: Mapping[str, str], environment: Mapping[str, str] | No
     return with_ananke_settings(found, values)
 
 
-def modal_config_from_environment(
-    endpoints: tuple[str, ...], environment: Mapping[str, str] | None = None
-) -> ModalConfig:
-    """How to reach `endpoints`, with the keys, model and dialect that the environment has for a service."""
-    values = os.environ if environment is None else environment
-    settings = settings_found({"endpoint": ",".join(endpoints)}, values)
-    with _naming(_VARIABLES | {name: setting.source for name, setting in settings.items()}):
-        return _modal_config(endpoints, settings, values)
-
-
 def _text(settings: Mapping[str, Setting], name: str) -> str:
     return settings[name].value if name in settings else ""
 
 
-def _modal_config(
-    endpoints: tuple[str, ...], settings: Mapping[str, Setting], environment: Mapping[str, str]
-) -> ModalConfig:
-    return ModalConfig(
-        endpoints=endpoints,
-        api_key=Secret(_text(settings, "api_key").strip()),
-        model=_text(settings, "model") or None,
-        dialect=_text(settings, "dialect") or None,
-        proxy_key=Secret(_text(settings, "proxy_key").strip()),
-        proxy_secret=Secret(_text(settings, "proxy_secret").strip()),
-        proxies=_proxies(_text(settings, "proxy").strip(), environment),
-    )
+def _of_service(settings: Mapping[str, Setting], environment: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of a MazeConfig that are about a service, if there is one."""
+    endpoint = _text(settings, "endpoint")
+    if not endpoint.strip():
+        return {}
+    return {
+        "endpoint": endpoint,
+        "api_key": _text(settings, "api_key"),
+        "model": _text(settings, "model") or None,
+        "dialect": _text(settings, "dialect") or None,
+        "proxy_key": _text(settings, "proxy_key"),
+        "proxy_secret": _text(settings, "proxy_secret"),
+        "proxies": _proxies(_text(settings, "proxy").strip(), environment),
+    }
 
 
 def _proxies(setting: str, environment: Mapping[str, str]) -> Proxies:

@@ -21,7 +21,6 @@ import pytest
 from llama_server import model_path
 
 from maze import ConstraintIR, Intent, MazeConfig, Orchestrator
-from maze.config import ModalConfig, Secret
 from maze.types import GenerationOptions, GenerationResult, Handling, PromptForm
 
 pytestmark = pytest.mark.timeout(3600)
@@ -101,8 +100,8 @@ Generate = Callable[..., GenerationResult]
 @pytest.fixture(params=["llama_cpp_python", "litellm"])
 def generate(request: pytest.FixtureRequest) -> Iterator[Generate]:
     """Asks a server of which nothing but the address is known."""
-    modal = ModalConfig(endpoints=(f"{request.getfixturevalue(request.param)}/v1",), api_key=Secret(KEY))
-    with Orchestrator(MazeConfig(modal=modal)) as maze:
+    endpoint = f"{request.getfixturevalue(request.param)}/v1"
+    with Orchestrator(MazeConfig(endpoint=endpoint, api_key=KEY)) as maze:
         assert maze.health().endpoints[0]["dialect"] == "openai"
 
         def run(*constraints: ConstraintIR, **options: Any) -> GenerationResult:  # noqa: ANN401 - GenerationOptions

@@ -413,7 +413,7 @@ def test_a_failure_while_a_service_is_to_show_what_it_can_is_no_verdict_on_it() 
 
 def test_a_service_that_fails_under_every_grammar_is_only_checked_and_says_so_when_asked_for_its_health() -> None:
     def failing(body: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON
-        return FAILED if PROOF_TEXT in str(body) else modal(lambda _: "yes")(body)
+        return FAILED if f'"{PROOF_TEXT}"' in str(body) else modal(lambda _: "yes")(body)
 
     with FaultServer(serving({"/": failing})) as server:
         backend = backend_for(server.url, dialect="ananke-modal", is_proven=False, limits=LIMITS)

@@ -12,7 +12,6 @@ from maze import (
     AsyncOrchestrator,
     ConstraintViolatedError,
     MazeConfig,
-    ModalConfig,
     Status,
     choice,
 )
@@ -22,7 +21,7 @@ TASKS = 200
 
 def test_many_calls_over_http_are_under_way_at_once() -> None:
     async def ask(url: str) -> set[tuple[Status, str]]:
-        config = MazeConfig(modal=ModalConfig(endpoints=(url,), dialect="maze"))
+        config = MazeConfig(endpoint=url, dialect="maze")
         async with AsyncOrchestrator(config) as maze:
             results = await asyncio.gather(*(maze.generate("?", choice(["yes"])) for _ in range(TASKS)))
         return {(result.status, result.code) for result in results}

@@ -14,7 +14,7 @@ from test_dialects import LLAMA, USAGE, choice, llama, llama_end, models
 from maze import ConstraintIR, GenerationOptions, GenerationResult, Intent, MazeConfig, Orchestrator
 from maze.backends.base import Deadline, Prompt
 from maze.backends.prompt_tokens import most_tokens
-from maze.config import ModalConfig, Secret
+from maze.config import Secret
 from maze.engine import EmbeddedEngine
 from maze.errors import (
     BadResponseError,
@@ -50,7 +50,7 @@ def maze(request: pytest.FixtureRequest, embedded_backend: EmbeddedEngine) -> It
         yield Orchestrator(MazeConfig(), backend=embedded_backend)
         return
     with llama_server() as url:
-        config = MazeConfig(modal=ModalConfig(endpoints=(url,), api_key=Secret(API_KEY)))
+        config = MazeConfig(endpoint=url, api_key=Secret(API_KEY))
         with Orchestrator(config) as connected:
             yield connected
 

@@ -6,6 +6,7 @@ import ast
 import os
 import re
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, ModalConfig, Secret, config_from_environment, read_config
 from maze.errors import ConfigurationError
 
+HEADER = Path(__file__).parent.parent / "include" / "maze.h"
 SOURCES = (Path(__file__).parent.parent / "maze").rglob("*.py")
 SOURCES_IN_C = (Path(__file__).parent.parent / "maze" / "abi").glob("*.[ch]")
 
@@ -26,7 +28,7 @@ def test_an_empty_environment_means_the_embedded_engine_and_the_documented_defau
         enable_cache=True,
         cache_size_limit=1000,
         timeout_secs=300,
-        modal=None,
+        endpoint="",
         local_model=None,
         log_filter="",
     )
@@ -124,7 +126,11 @@ def test_no_secret_appears_in_an_error_or_a_repr(variable: str) -> None:
         ("timeout_secs", float("inf"), "is inf; it must be"),
         ("timeout_secs", "300", "is of type str; it must be a number"),
         ("enable_cache", 1, "is of type int; give True or False"),
-        ("modal", "http://x", "is of type str; give a ModalConfig"),
+        ("endpoint", ("http://x",), "is of type tuple; give text (str)"),
+        ("endpoint", "http://u:p@y", "holds a user name or password"),
+        ("api_key", "k", "is given, but no endpoint that it is for"),
+        ("model", "m", "is given, but no endpoint that it is for"),
+        ("dialect", "vllm", "is given, but no endpoint that it is for"),
         ("local_model", "model.gguf", "is of type str; give a pathlib.Path"),
         ("local_threads", 2.0, "is of type float; it must be a whole number between 1 and 512"),
         ("log_filter", None, "is of type NoneType; give text (str)"),
@@ -220,6 +226,19 @@ def test_a_key_is_judged_the_same_wherever_it_comes_from(field: str, key: str) -
     )
 
 
+def test_a_configuration_says_what_cs_says_and_shows_no_key() -> None:
+    config = MazeConfig(endpoint="http://one, http://two/", api_key="secret-key", model="m", dialect="vllm")
+    assert config.modal == ModalConfig(
+        ("http://one", "http://two"), api_key=Secret("secret-key"), model="m", dialect="vllm"
+    )
+    assert "secret-key" not in repr(config)
+    assert replace(config, endpoint="http://three").modal == replace(config.modal, endpoints=("http://three",))
+    in_c = re.search(r"typedef struct MazeConfigFFI \{(.*?)\} MazeConfigFFI;", HEADER.read_text(), re.DOTALL)
+    assert in_c is not None
+    names = re.findall(r"(\w+);$", in_c[1], re.MULTILINE)
+    assert set(names) - {"struct_size"} <= {field.name for field in fields(MazeConfig)}
+
+
 def test_what_a_program_gives_comes_before_the_environment_and_is_named_as_its_field() -> None:
     environment = {"MODAL_ENDPOINT": "http://from.environment", "MAZE_DIALECT": "vllm", "MAZE_LOG": "info"}
     config = read_config({"endpoint": "http://given", "log_filter": ""}, environment, max_tokens=9)
@@ -312,7 +331,7 @@ def test_anankes_file_is_taken_where_no_variable_names_an_endpoint(project: Call
     )
     assert read_config({}, {}, timeout_secs=9).timeout_secs == 9
     assert read_config({"endpoint": ""}, {}) == MazeConfig()
-    assert config_from_environment({"MODAL_ENDPOINT": "http://x"}) == MazeConfig(modal=ModalConfig(("http://x",)))
+    assert config_from_environment({"MODAL_ENDPOINT": "http://x"}) == MazeConfig(endpoint="http://x")
 
 
 def test_sglang_comes_before_modal_as_in_ananke(project: Callable[[str], Path]) -> None:

@@ -16,7 +16,6 @@ from maze.backends.base import FINISHED_LENGTH
 from maze.check import cut_off as cut_off_module
 from maze.check.cut_off import judge
 from maze.check.validation import TimeLimit, validate
-from maze.config import ModalConfig
 from maze.errors import Status
 from maze.grammar import compile_constraints
 from maze.types import CompiledConstraints, GenerationResult, PromptForm, ValidationResult
@@ -159,7 +158,7 @@ def test_the_same_is_said_of_every_kind_of_service(dialect: str, play: object) -
 def test_a_service_that_calls_a_text_cut_off_that_could_go_on_is_believed() -> None:
     play = stream(token("re"), summary(finish_reason="length", constraint_satisfied=False), DONE)
     with FaultServer(play) as server:
-        config = MazeConfig(modal=ModalConfig(endpoints=(server.url,), dialect="maze"))
+        config = MazeConfig(endpoint=server.url, dialect="maze")
         with Orchestrator(config) as maze:
             result = maze.generate(Intent("x"), [COLOUR], GenerationOptions(max_tokens=5))
     assert (result.status, result.code) == (Status.TRUNCATED, "re")

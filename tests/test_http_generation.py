@@ -31,7 +31,6 @@ from test_dialects import choice, llama, llama_end, models
 
 from maze import ConstraintIR, GenerationOptions, Intent, MazeConfig, Orchestrator
 from maze.backends.http.limits import Limits
-from maze.config import ModalConfig
 from maze.errors import CancelledError, RequestRejectedError, TimedOutError, TruncatedError
 from maze.types import PromptForm
 
@@ -241,7 +240,7 @@ def test_what_was_told_of_tokens_stays_in_the_record_of_a_generation_that_failed
 
 
 def test_a_generation_that_nobody_was_asked_for_has_no_tokens() -> None:
-    config = MazeConfig(modal=ModalConfig(endpoints=("http://127.0.0.1:9",), dialect="maze"))
+    config = MazeConfig(endpoint="http://127.0.0.1:9", dialect="maze")
     with Orchestrator(config) as maze:
         assert maze.generate(Intent(""), ()).metadata.tokens_generated == 0
         assert maze.generate(Intent("x"), (), GenerationOptions(timeout_ms=300)).metadata.tokens_generated is None

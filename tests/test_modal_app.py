@@ -18,7 +18,7 @@ import httpx
 import pytest
 from service_runner import running_app
 
-from maze.config import MazeConfig, ModalConfig
+from maze.config import MazeConfig
 from maze.errors import ConfigurationError, EngineUnavailableError
 from maze.log import configure_logging
 from maze.orchestrator import Orchestrator
@@ -123,7 +123,7 @@ def test_a_vllm_that_ignores_grammars_never_gets_a_request(vllm: Vllm) -> None:
     process = VllmProcess(Deployment(), on_death=lambda: None)
     try:
         process.wait_until_ready()
-        config = MazeConfig(modal=ModalConfig(endpoints=(process.url,), dialect="vllm"))
+        config = MazeConfig(endpoint=process.url, dialect="vllm")
         with (
             Orchestrator(config) as maze,
             pytest.raises(EngineUnavailableError, match="where the grammar allows 'maze' alone"),

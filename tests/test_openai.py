@@ -16,7 +16,7 @@ from llama_server import API_KEY, llama_server
 from maze import ConstraintIR, Intent, MazeConfig, Orchestrator
 from maze.backends.base import Completion, Deadline, Prompt, Request
 from maze.backends.dialects.strict_schema import ANTHROPIC_RULES, OPENAI_RULES, strict_schema
-from maze.config import ModalConfig, Secret, config_from_environment
+from maze.config import Secret, config_from_environment
 from maze.errors import (
     BadResponseError,
     ConfigurationError,
@@ -428,8 +428,8 @@ def result_of(
     **options: Any,  # noqa: ANN401
 ) -> tuple[GenerationResult, list[Any]]:
     with FaultServer(play) as server:
-        modal = ModalConfig(endpoints=(server.url,), dialect=dialect, model="m", api_key=Secret(KEY))
-        with Orchestrator(MazeConfig(modal=modal)) as maze:
+        config = MazeConfig(endpoint=server.url, dialect=dialect, model="m", api_key=KEY)
+        with Orchestrator(config) as maze:
             result = maze.generate(Intent("x"), constraints, GenerationOptions(**options))
         return result, posted(server)
 
@@ -501,8 +501,8 @@ def thinking(
     given = {"reasoning_tokens": 20, "max_tokens": 50, "max_attempts": 1, **options}
     pieces: list[str] = []
     with FaultServer(play) as server:
-        modal = ModalConfig(endpoints=(server.url,), dialect="openai", model="m", api_key=Secret(KEY))
-        with Orchestrator(MazeConfig(modal=modal)) as maze:
+        config = MazeConfig(endpoint=server.url, dialect="openai", model="m", api_key=KEY)
+        with Orchestrator(config) as maze:
             constraints = given.pop("constraints", ())
             result = maze.generate(Intent("x"), constraints, GenerationOptions(**given), on_text=pieces.append)
     return result, pieces
@@ -756,8 +756,7 @@ def real_server() -> Iterator[str]:
 
 @pytest.fixture
 def maze_at_real_server(real_server: str) -> Iterator[Callable[..., GenerationResult]]:
-    modal = ModalConfig(endpoints=(f"{real_server}/v1",), api_key=Secret(API_KEY), dialect="openai")
-    with Orchestrator(MazeConfig(modal=modal)) as maze:
+    with Orchestrator(MazeConfig(endpoint=f"{real_server}/v1", api_key=API_KEY, dialect="openai")) as maze:
 
         def run(constraints: tuple[ConstraintIR, ...] = (), **options: Any) -> GenerationResult:  # noqa: ANN401
             given = GenerationOptions(**{"max_tokens": 48, "seed": 1, **options})

@@ -255,11 +255,11 @@ import os, sys, warnings
 sys.path[:0] = ["tests"]
 warnings.simplefilter("ignore")
 from fault_server import Exchange, FaultServer, fine
-from maze import Intent, MazeConfig, ModalConfig, Orchestrator
+from maze import Intent, MazeConfig, Orchestrator
 def echo(exchange: Exchange) -> None:
     fine(exchange.received.json()["prompt"])(exchange)
 with FaultServer(echo) as server, Orchestrator(
-    MazeConfig(modal=ModalConfig(endpoints=(server.url,), dialect="maze"))
+    MazeConfig(endpoint=server.url, dialect="maze")
 ) as maze:
     assert maze.generate(Intent("before")).code == "before"
     child = os.fork()

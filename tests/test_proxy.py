@@ -18,7 +18,7 @@ from test_detect import VLLM_MODELS
 from maze import Intent, MazeConfig, Orchestrator
 from maze.backends.base import Deadline
 from maze.backends.http.proxy import proxy_for
-from maze.config import ModalConfig, Proxies, Proxy, Secret, config_from_environment
+from maze.config import Proxies, Proxy, Secret, config_from_environment
 from maze.errors import ConfigurationError, EngineUnavailableError, MazeError, TimedOutError, UnauthorizedError
 from maze.types import GenerationOptions
 
@@ -137,9 +137,7 @@ def test_a_password_that_a_proxy_repeats_is_not_shown(caplog: pytest.LogCaptureF
         answer(400, {"error": exchange.received.headers["proxy-authorization"] + PASSWORD})(exchange)
 
     with FaultServer(repeating) as server:
-        config = MazeConfig(
-            modal=ModalConfig(endpoints=("http://service.invalid",), dialect="maze", proxies=through(server.port))
-        )
+        config = MazeConfig(endpoint="http://service.invalid", dialect="maze", proxies=through(server.port))
         with Orchestrator(config) as maze:
             result = maze.generate(Intent("x"))
             shown = f"{result!r} {maze.health()!r} {config!r} {caplog.text}"

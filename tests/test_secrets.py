@@ -20,7 +20,7 @@ from service_runner import running_service
 
 from maze import Intent, MazeConfig, Orchestrator
 from maze.cli import main
-from maze.config import DIALECTS, ModalConfig, Secret
+from maze.config import DIALECTS, Secret
 from maze.errors import MazeError
 from maze.log import TRACE, configure_logging
 from maze.service.settings import ServiceSettings
@@ -123,13 +123,11 @@ def test_no_key_is_shown_whatever_a_service_does(
 ) -> None:
     with FaultServer(_by_path(GENERATIONS[generation])) as server:
         config = MazeConfig(
-            modal=ModalConfig(
-                endpoints=(server.url,),
-                api_key=Secret(SECRETS["MODAL_API_KEY"]),
-                proxy_key=Secret(SECRETS["MODAL_KEY"]),
-                proxy_secret=Secret(SECRETS["MODAL_SECRET"]),
-                dialect=dialect,
-            ),
+            endpoint=server.url,
+            api_key=Secret(SECRETS["MODAL_API_KEY"]),
+            proxy_key=SECRETS["MODAL_KEY"],
+            proxy_secret=SECRETS["MODAL_SECRET"],
+            dialect=dialect,
             log_filter="trace",
         )
         with Orchestrator(config) as maze:

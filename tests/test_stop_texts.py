@@ -28,7 +28,6 @@ from test_dialects import USAGE, choice, llama, llama_end, models
 from maze import ConstraintIR, GenerationOptions, Intent, MazeConfig, Orchestrator
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP
 from maze.backends.stop_texts import StopTexts
-from maze.config import ModalConfig
 from maze.errors import BadResponseError, CancelledError, ConstraintViolatedError, EngineUnavailableError, Status
 from maze.types import GenerationResult, TokenMask
 
@@ -199,7 +198,7 @@ def test_a_service_must_say_of_a_cut_text_too_that_it_enforced_a_mask() -> None:
 def test_the_text_before_a_stop_text_is_what_is_checked() -> None:
     def result(*patterns: str) -> GenerationResult:
         with FaultServer(stream(token("12EN"), token("D34"), summary(), DONE)) as server:
-            config = MazeConfig(modal=ModalConfig(endpoints=(server.url,), dialect="maze"))
+            config = MazeConfig(endpoint=server.url, dialect="maze")
             with Orchestrator(config) as maze:
                 constraints = [ConstraintIR(regex_patterns=patterns)]
                 return maze.generate(Intent("x"), constraints, GenerationOptions(stop=("END",)))

@@ -11,7 +11,6 @@ from test_dialects import USAGE, choice, llama, llama_end, models
 
 from maze import GenerationOptions, Intent, MazeConfig, Orchestrator
 from maze.backends.token_limit import MAX_TOKEN_BYTES
-from maze.config import ModalConfig
 from maze.errors import BadResponseError, Status
 from maze.types import TokenMask
 
@@ -41,7 +40,7 @@ def test_a_service_that_goes_on_for_ever_is_cut_off_by_the_size_of_its_text() ->
 def test_five_thousand_events_for_a_limit_of_three_are_no_success_whatever_the_service_counts() -> None:
     play = stream(*[token("x")] * 5000, summary(tokens_generated=LIMIT, finish_reason="length"), DONE)
     with FaultServer(play) as server:
-        config = MazeConfig(modal=ModalConfig(endpoints=(server.url,), dialect="maze"))
+        config = MazeConfig(endpoint=server.url, dialect="maze")
         with Orchestrator(config) as maze:
             result = maze.generate(Intent("x"), (), GenerationOptions(max_tokens=LIMIT))
     assert result.status is Status.BAD_RESPONSE

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from test_chat import CITY, CODE
 
-from maze import ConstraintIR, GenerationOptions, Intent, MazeConfig, Orchestrator
-from maze.config import environment, modal_config_from_environment
+from maze import ConstraintIR, GenerationOptions, Intent, Orchestrator
+from maze.config import environment, read_config
 from maze.errors import Status
 from maze.types import PromptForm, TokenMaskRules
 
@@ -18,7 +18,7 @@ def maze() -> Iterator[Orchestrator]:
     url = environment().get("URL", "")
     if not url:
         pytest.skip("URL names no vLLM")
-    with Orchestrator(MazeConfig(modal=modal_config_from_environment((url,)))) as connected:
+    with Orchestrator(read_config({"endpoint": url})) as connected:
         yield connected
 
 

@@ -13,9 +13,8 @@ from rich.text import Text
 from maze.cli.inputs import Json
 from maze.cli.output import failing, print_json, stderr
 from maze.config import (
-    config_from_environment,
-    modal_config_from_environment,
-    parse_endpoints,
+    MazeConfig,
+    read_config,
     service_key_from_environment,
 )
 from maze.errors import ConfigurationError, Status
@@ -72,12 +71,7 @@ def serve(
         key = service_key_from_environment()
         require_key(key, host)
         allowed = allowed_hosts(allow_host or (), key, host)
-        modal = None
-        if upstream is not None:
-            modal = modal_config_from_environment(parse_endpoints(upstream, "--upstream"))
-        config = config_from_environment()
-        # A service is watched through its log, so it has one unless the environment says otherwise.
-        config = replace(config, modal=modal, log_filter=config.log_filter or "info")
+        config = _config_for(upstream)
         settings = ServiceSettings(
             api_key=key,
             allow_hosts=allowed,
@@ -97,3 +91,14 @@ def serve(
 
         stopped_by = run_service(host, port, config, settings, announce)
     raise typer.Exit(INTERRUPTED if stopped_by is signal.SIGINT else 0)
+
+
+def _config_for(upstream: str | None) -> MazeConfig:
+    try:
+        config = read_config({"endpoint": upstream or ""})
+    except ConfigurationError as error:
+        raise error.naming(error.field.replace("config.endpoint", "--upstream")) from None
+    if upstream is not None and config.modal is None:
+        raise ConfigurationError("names no URL; give one such as http://127.0.0.1:8000", field="--upstream")
+    # A service is watched through its log, so it has one unless the environment says otherwise.
+    return replace(config, log_filter=config.log_filter or "info")

@@ -25,7 +25,7 @@ import httpx
 import modal
 from starlette.applications import Starlette
 
-from maze.config import MazeConfig, ModalConfig, service_key_from_environment
+from maze.config import MazeConfig, service_key_from_environment
 from maze.config import environment as process_environment
 from maze.errors import ConfigurationError, EngineUnavailableError, Status
 from maze.orchestrator import Orchestrator
@@ -300,8 +300,7 @@ class Maze:
         self.deployment = Deployment.from_environment()
         # A container without its engine is of no use; when it ends, Modal starts another.
         self.vllm = VllmProcess(self.deployment, on_death=lambda: os._exit(1))
-        modal_config = ModalConfig(endpoints=(self.vllm.url,), dialect="vllm")
-        self.maze = Orchestrator(MazeConfig(modal=modal_config, log_filter="info"))
+        self.maze = Orchestrator(MazeConfig(endpoint=self.vllm.url, dialect="vllm", log_filter="info"))
         self.vllm.wait_until_ready()
         warm_up(self.maze)
         if self.deployment.snapshot:
