@@ -30,6 +30,7 @@ from maze.errors import LimitExceededError, MazeError
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.llguidance import is_bearable
+from maze.service.ananke import Form
 from maze.service.contract import GenerateRequest, RequestLimits, constraints_of, read_request
 from maze.service.refusal import Refusal
 from maze.threads import STACK_BYTES
@@ -58,10 +59,11 @@ class ReadTask:
     body: bytes
     request_id: str
     limits: RequestLimits
+    form: Form
 
     def run(self) -> GenerateRequest | Refusal:
         try:
-            return read_request(self.body, self.request_id, self.limits)
+            return read_request(self.body, self.request_id, self.limits, self.form)
         except Refusal as refusal:
             return refusal
 
@@ -74,7 +76,7 @@ class CompileTask:
     language: str | None
 
     def run(self) -> Compiled:
-        compiled = compile_constraints((constraints_of(self.constraints),), self.language, OnUnenforceable.ERROR)
+        compiled = compile_constraints(constraints_of(self.constraints), self.language, OnUnenforceable.ERROR)
         # Unpickling many parts takes the service a while, in which it answers nobody.
         for_engine = replace(compiled, parts=(), joint_check=None, warnings=(), report_json=b"{}")
         whole = pickle.dumps(compiled, pickle.HIGHEST_PROTOCOL)
