@@ -128,7 +128,7 @@ def test_every_kind_of_constraint_of_the_rust_client_holds(answered: Asking) -> 
 def test_a_context_that_is_a_text_is_told_to_the_model(answered: Asking) -> None:
     _, backend = answered("x", of_rust(context="It runs on a toaster."), "/generate")
     assert backend.prompt.text == "It runs on a toaster.\n\nWrite it."
-    _, backend = answered("x", {"prompt": "Write it.", "context": "It runs on a toaster."}, "/generate")
+    _, backend = answered("x", {"prompt": "Write it.", "context": "It runs on a toaster."}, "/generate_api")
     assert backend.prompt.text == "It runs on a toaster.\n\nWrite it."
 
 

@@ -63,8 +63,7 @@ def translated(form: Form, fields: Fields) -> Translated | None:
         return _evaluation(fields)
     constraints = fields.get("constraints")
     is_of_rust = isinstance(constraints, dict) and ("constraints" in constraints or "type" in constraints)
-    is_foreign = is_of_rust or "constraint_ir" in fields or isinstance(fields.get("context"), str)
-    if form is Form.MAZE and not is_foreign:
+    if form is Form.MAZE and not is_of_rust and "constraint_ir" not in fields:
         return None
     return _completion(Form.RUST if is_of_rust else form, fields, is_of_rust=is_of_rust)
 

@@ -140,6 +140,8 @@ def read_request(body: bytes, request_id: str, limits: RequestLimits, form: Form
     given_id = fields.get("request_id")
 
     if given is not None:
+        if foreign is None and not isinstance(given, dict):
+            raise invalid("constraints must be an object", "constraints")
         constraints = _sources(text)["constraints"] if foreign is None else dump(given)
         constraints_of(constraints)
     intent = Intent(prompt, language=language, current_file=current_file)
