@@ -7,16 +7,17 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from types import UnionType
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from maze import ranges
 from maze.ananke_settings import VARIABLES as ANANKE_VARIABLES
 from maze.ananke_settings import Setting, with_ananke_settings
 from maze.errors import ConfigurationError
-from maze.types import PromptForm
+from maze.types import BraidGrammar, PromptForm
 
 DEFAULT_MAX_TOKENS = 2048
 DEFAULT_TEMPERATURE = 0.7
@@ -33,6 +34,7 @@ DIALECTS = (
 )
 LOG_LEVELS = ("off", "error", "warn", "info", "debug", "trace")
 
+_Choice = TypeVar("_Choice", bound=StrEnum)
 _VARIABLES = {
     "endpoint": "MODAL_ENDPOINT",
     "api_key": "MODAL_API_KEY",
@@ -41,6 +43,7 @@ _VARIABLES = {
     "proxy_secret": "MODAL_SECRET",
     "dialect": "MAZE_DIALECT",
     "prompt_form": "MAZE_PROMPT",
+    "braid_grammar": "MAZE_BRAID_GRAMMAR",
     "proxy": "MAZE_PROXY",
     "local_model": "MAZE_LOCAL_MODEL",
     "local_threads": "MAZE_LOCAL_THREADS",
@@ -170,6 +173,8 @@ class MazeConfig:
     """Threads that compute in the embedded engine; None: it chooses."""
     prompt_form: PromptForm = PromptForm.CHAT
     """How the model is spoken to where a call does not say."""
+    braid_grammar: BraidGrammar = BraidGrammar.AS_GRAMMAR
+    """How a grammar of Braid's token classes is taken where a call does not say."""
     max_attempts: int | None = None
     """Generations at most for one result where a call does not say; None: 3 where a part is only checked, else 1."""
     log_filter: str = ""
@@ -188,6 +193,7 @@ class MazeConfig:
             if (number := getattr(self, name)) is not None and (problem := allowed.problem(number)):
                 raise ConfigurationError(problem, field=name)
         _check_type("prompt_form", self.prompt_form, PromptForm, "one of PromptForm")
+        _check_type("braid_grammar", self.braid_grammar, BraidGrammar, "one of BraidGrammar")
         _check_type("enable_cache", self.enable_cache, bool, "True or False")
         _check_type("modal", self.modal, ModalConfig | None, "a ModalConfig")
         _check_type("local_model", self.local_model, Path | None, "a pathlib.Path")
@@ -318,7 +324,8 @@ def read_config(
             local_model=Path(local_model) if local_model else None,
             local_threads=_whole_number(_text(settings, "local_threads"), "local_threads"),
             log_filter=_text(settings, "log_filter"),
-            prompt_form=_prompt_form(_text(settings, "prompt_form")),
+            prompt_form=_chosen(PromptForm.CHAT, _text(settings, "prompt_form"), "prompt_form"),
+            braid_grammar=_chosen(BraidGrammar.AS_GRAMMAR, _text(settings, "braid_grammar"), "braid_grammar"),
             **numbers,
         )
 
@@ -415,12 +422,12 @@ def _whole_number(text: str, field: str) -> int | None:
     return int(text) if text else None
 
 
-def _prompt_form(text: str) -> PromptForm:
+def _chosen(default: _Choice, text: str, field: str) -> _Choice:
     try:
-        return PromptForm(text or PromptForm.CHAT)
+        return type(default)(text or default)
     except ValueError:
-        problem = f"is {text[:60]!r}; it must be one of {', '.join(PromptForm)}"
-        raise ConfigurationError(problem, field="prompt_form") from None
+        problem = f"is {text[:60]!r}; it must be one of {', '.join(type(default))}"
+        raise ConfigurationError(problem, field=field) from None
 
 
 @contextmanager

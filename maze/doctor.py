@@ -18,9 +18,7 @@ from pathlib import Path
 from maze._version import __version__
 from maze.ananke_settings import FILE, read_file
 from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environment, set_variables, settings_found
-from maze.engine import bundled_model
 from maze.errors import MazeError
-from maze.orchestrator import Orchestrator
 
 ABI_VERSION = 1
 """MAZE_ABI_VERSION of include/maze.h (a test holds the two together)."""
@@ -52,9 +50,7 @@ class Check:
 
 def examine() -> Iterator[Check]:
     """Look at everything, one after the other; the last checks may take a while."""
-    yield _python()
-    yield _library()
-    yield from _packages()
+    yield from examine_installation()
     try:
         config = config_from_environment()
     except MazeError as error:
@@ -71,6 +67,13 @@ def examine() -> Iterator[Check]:
         if model.verdict is Verdict.PROBLEM:
             return
     yield from _engine(config)
+
+
+def examine_installation() -> Iterator[Check]:
+    """Look at what is installed, which takes nothing but Python."""
+    yield _python()
+    yield _library()
+    yield from _packages()
 
 
 def _python() -> Check:
@@ -170,6 +173,8 @@ def _configuration(config: MazeConfig) -> Iterator[Check]:
 
 
 def _model(config: MazeConfig) -> Check:
+    from maze.engine import bundled_model
+
     try:
         path = config.local_model or bundled_model()
         with path.open("rb") as file:
@@ -183,6 +188,8 @@ def _model(config: MazeConfig) -> Check:
 
 def _engine(config: MazeConfig) -> Iterator[Check]:
     fix = "look at the log of the service, and at MODAL_ENDPOINT" if config.modal else "see the check of the model"
+    from maze.orchestrator import Orchestrator
+
     try:
         with Orchestrator(replace(config, timeout_secs=ENGINE_TIMEOUT_SECS)) as maze:
             health = maze.health()

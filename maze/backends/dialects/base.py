@@ -54,8 +54,9 @@ class Dialect(Protocol):
     """Whether a service that does not show that it obeys grammars is used all the same, and its texts only checked."""
     unproven: str = ""
     """Why it is used so; empty as long as it is not. Set for an endpoint's own dialect."""
-    ready_path: str = "/health"
-    """Where a service that is ready answers a GET; empty where it has but one function, which answers with a 405."""
+    ready_path: str | None = "/health"
+    """Where a service that is ready answers a GET; empty where it has but one function, which answers with a 405; None
+    where its list of models is all that it says."""
     models_path: str = "/v1/models"
     """Empty where it lists none."""
     version_path: str | None = None
@@ -73,6 +74,8 @@ class Dialect(Protocol):
     """Whether an answer goes on from `continue_from` of a request."""
     ends_with_done: bool = True
     """Whether `data: [DONE]` ends a stream; otherwise the event that finishes the answer does."""
+    may_think_in_text: bool = False
+    """Whether thoughts may come as a part of the text, as a server sends them that knows nothing of them."""
     may_lack_done: bool = False
     """Whether a stream may end in order without it."""
 
@@ -180,6 +183,9 @@ class AnswerReader:
             # What vLLM does when a grammar dies inside it.
             raise MalformedError("it is an empty text, and claims to be finished")
         if not text and self.finish_reason == FINISHED_LENGTH:
+            if self.reasoning:
+                problem = "the thoughts of the model took all tokens, so that none was left for its answer"
+                raise TruncatedError(f"{problem}; raise max_tokens, or reasoning_tokens")
             raise TruncatedError("the engine used up max_tokens, or its context, without any text; raise max_tokens")
 
 

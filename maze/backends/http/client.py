@@ -111,6 +111,11 @@ class Client:
         asked = self.post(endpoint, path, body, call)
         return self._json(endpoint, path, lambda: self._small(endpoint, asked), may_lack=may_lack)
 
+    def check_post(self, endpoint: Endpoint, path: str, body: bytes, call: Call) -> None:
+        """Ask something whose answer matters only in that it is none of a web page."""
+        if self._small(endpoint, self.post(endpoint, path, body, call)).lstrip()[:1] == b"<":
+            raise self._no_json(endpoint, path, "an HTML page")
+
     def _json(self, endpoint: Endpoint, path: str, ask: Callable[[], bytes], *, may_lack: bool) -> object:
         try:
             content = ask()
@@ -123,7 +128,10 @@ class Client:
             kind = "an HTML page" if content.lstrip()[:1] == b"<" else "not JSON"
         except TooDeepError as error:
             kind = str(error)
-        raise self.failures.bad(endpoint.url, f"what it has at {path} is {kind}; is this the URL of the service?")
+        raise self._no_json(endpoint, path, kind)
+
+    def _no_json(self, endpoint: Endpoint, path: str, kind: str) -> FailedAttempt:
+        return self.failures.bad(endpoint.url, f"what it has at {path} is {kind}; is this the URL of the service?")
 
     def close(self) -> None:
         self._transport.close()

@@ -20,6 +20,7 @@ from maze.backends.dialects.vllm import VllmDialect
 from maze.backends.endpoints import Endpoint
 from maze.backends.http.client import Client
 from maze.backends.http.limits import Call
+from maze.backends.http.recognition import reports_health_as_maze
 from maze.backends.http.retry import Again, FailedAttempt
 from maze.errors import TimedOutError
 from maze.native_json import dumps
@@ -133,8 +134,7 @@ def _without_openais_list(client: Client, endpoint: Endpoint, call: Call, models
     maze = DIALECTS[MazeDialect.name]
     if type(models) is list and all(type(name) is str for name in models):
         return maze
-    health = client.get_json(endpoint, MazeDialect.ready_path, call, may_lack=True)
-    if type(health) is dict and "status" in health:
+    if reports_health_as_maze(client, endpoint, call):
         is_eval = client.takes_posts(endpoint, AnankeEvalDialect.generate_path, call)
         return DIALECTS[AnankeEvalDialect.name].for_endpoint() if is_eval else maze
     if client.takes_posts(endpoint, AnankeModalDialect.whole_path, call):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from maze.backends.base import Completion, OnText, Prompt, Request
 from maze.backends.dialects.base import Dialect
 from maze.backends.endpoints import Endpoint
 from maze.backends.http.failures import Failures
 from maze.backends.http.limits import Call
-from maze.backends.http.retry import Again, FailedAttempt
+from maze.backends.http.retry import Again, FailedAttempt, error_in
 from maze.errors import (
     BadResponseError,
     EngineUnavailableError,
@@ -63,11 +64,12 @@ def prove(
             else:
                 raise failures.unusable(f"{endpoint.url} ({dialect.name}) {problem}; {dialect.remedy}")
     except (FailedAttempt, MazeError) as caught:
-        error = caught.error if isinstance(caught, FailedAttempt) else caught
+        error = error_in(caught)
         if isinstance(caught, FailedAttempt) and error.partial_text:
             caught.again = Again.ELSEWHERE  # nobody got that text
         # What was generated here is not what the caller asked for.
         error.partial_text, error.tokens_generated, error.prompt_tokens = "", None, None
+        error.reasoning, error.reasoning_tokens, error.engine = None, None, {}
         raise
     finally:
         endpoint.asking.release()
@@ -93,10 +95,9 @@ def _problem(generate: Callable[[Request, OnText], Completion], failures: Failur
     try:
         text = generate(request, lambda _: True).text
     except FailedAttempt as failed:
-        refused = isinstance(failed.error, RequestRejectedError | BadResponseError)
-        # vLLM answers 500 where another backend of its own does not know the form of the grammar.
-        if not refused and not (isinstance(failed.error, EngineUnavailableError) and failed.status == 500):
+        if not _may_be_refusal(failed):
             raise
+        _generate_without(generate, request, failed)
         return f"cannot generate under a grammar: {failed}"
     except TruncatedError as error:
         return f"cannot generate under a grammar: {error}"
@@ -104,3 +105,27 @@ def _problem(generate: Callable[[Request, OnText], Completion], failures: Failur
         return None
     shown = failures.redaction.quoted(text)
     return f"ignores grammars: it answered {shown} where the grammar allows {PROOF_TEXT!r} alone"
+
+
+def _may_be_refusal(failed: FailedAttempt) -> bool:
+    """Whether it may be the grammar that a server does not take."""
+    if isinstance(failed.error, RequestRejectedError | BadResponseError):
+        return True
+    # vLLM answers 500 where another backend of its own does not know the form of the grammar.
+    return isinstance(failed.error, EngineUnavailableError) and failed.status == 500
+
+
+def _generate_without(
+    generate: Callable[[Request, OnText], Completion], request: Request, refusal: FailedAttempt
+) -> None:
+    """Make sure that the server refuses the grammar: raises the refusal where it takes nothing else either."""
+    try:
+        generate(replace(request, grammar=None), lambda _: True)
+    except FailedAttempt as failed:
+        if not _may_be_refusal(failed):
+            raise
+        # As it is told by each call without constraints, to which no other way of starting the server helps.
+        refusal.again, refusal.blames_endpoint = Again.ELSEWHERE, True
+        raise refusal from None
+    except TruncatedError:
+        pass  # it generated
