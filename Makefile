@@ -29,7 +29,7 @@ demo: all ## Set up, then generate constrained code with a real model and show e
 test: lint test-python test-zig ## Set up, then run all checks and tests
 
 # A file at a time, as its tests share servers. More at once would be in each other's way: they measure, too.
-test-python: all ## Python and C tests alone
+test-python: all build/zig-0.15.2 ## Python and C tests alone
 	@$(PY) -m pytest --quiet --numprocesses 2 --dist loadfile
 
 test-zig: all $(OLDER_ZIGS) ## Zig tests alone, with every version of Zig that is supported
@@ -70,12 +70,12 @@ lint: $(LIBRARY) ## Check format, style and types
 	@$(PY) -m ruff check --quiet
 	@$(PY) -m ruff format --quiet --check
 	@$(PY) -m mypy --no-error-summary
-	@$(ZIG) fmt --check build.zig zig examples
+	@$(ZIG) fmt --check build.zig zig examples tests/zig
 
 format: $(DEPENDENCIES) ## Bring Python and Zig into their one format
 	@$(PY) -m ruff check --quiet --fix-only
 	@$(PY) -m ruff format --quiet
-	@$(ZIG) fmt build.zig zig examples
+	@$(ZIG) fmt build.zig zig examples tests/zig
 
 bench: all ## Measure, and print the figures beside the targets
 	@set -e; for benchmark in $(basename $(notdir $(wildcard benchmarks/[!_]*.py))); do $(PY) -m benchmarks.$$benchmark; done

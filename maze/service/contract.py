@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -13,11 +13,12 @@ from typing import Any, TypeAlias, TypeVar
 
 from maze.backends.base import FINISHED
 from maze.errors import InvalidArgumentError, Status
-from maze.json_text import TooDeepError, children, decode, parse
+from maze.json_text import TooDeepError, children, decode, dump, parse
 from maze.messages import messages_of
 from maze.prompt import build_prompt
 from maze.report import name_of, report_metadata
-from maze.service.refusal import in_words_of_the_contract, invalid, over_limit, refusal_of_failure
+from maze.service.ananke import Form, Translated, translated
+from maze.service.refusal import in_words_of_the_contract, invalid, over_limit, refusal_of_failure, refuse_unknown
 from maze.types import (
     BraidGrammar,
     ConstraintIR,
@@ -87,9 +88,11 @@ class GenerateRequest:
 
     intent: Intent
     constraints: str
-    """JSON, as the client wrote them; empty where there are none. See constraints_of()."""
+    """JSON, as the client wrote them, or an array of such; empty where there are none. See constraints_of()."""
     options: GenerationOptions
     request_id: str
+    translated: Translated | None = None
+    """What it was, where it was not in the words of the contract."""
 
 
 def new_request_id() -> str:
@@ -116,7 +119,7 @@ class RequestLimits:
     default_max_tokens: int
 
 
-def read_request(body: bytes, request_id: str, limits: RequestLimits) -> GenerateRequest:
+def read_request(body: bytes, request_id: str, limits: RequestLimits, form: Form = Form.MAZE) -> GenerateRequest:
     """Read the body of a request to generate. `request_id` is used where it has none.
 
     Raises Refusal naming the field. Unknown fields are refused: a field that is ignored may have been a constraint.
@@ -130,24 +133,29 @@ def read_request(body: bytes, request_id: str, limits: RequestLimits) -> Generat
         raise invalid(f"the body cannot be read: {error}") from None
     if not isinstance(fields, dict):
         raise invalid("the body must be a JSON object")
-    _refuse_unknown("field", fields, _FIELDS)
+    foreign = translated(form, fields)
+    constraints, given = "", fields.get("constraints")
+    context: Any = fields.get("context")
+    if foreign is not None:
+        fields = foreign.fields
+        context = {"language": foreign.language, "current_file": foreign.current_file}
+        given = list(foreign.constraints) or None
+    refuse_unknown("field", fields, _FIELDS)
 
     prompt = fields.get("prompt")
     if not isinstance(prompt, str):
         raise invalid("prompt must be a text", "prompt")
-    context = fields.get("context")
     if context is not None and not isinstance(context, dict):
         raise invalid("context must be an object", "context")
-    language = (context or {}).get("language")
-    if language is not None and not isinstance(language, str):
-        raise invalid("context.language must be a text", "context.language")
+    language, current_file = (_of_context(context or {}, name) for name in ("language", "current_file"))
     given_id = fields.get("request_id")
 
-    constraints = ""
-    if fields.get("constraints") is not None:
-        constraints = _sources(text)["constraints"]
-        _read_constraints(fields["constraints"], constraints)
-    intent = Intent(prompt, language=language)
+    if given is not None:
+        if foreign is None and not isinstance(given, dict):
+            raise invalid("constraints must be an object", "constraints")
+        constraints = _sources(text)["constraints"] if foreign is None else dump(given)
+        constraints_of(constraints)
+    intent = Intent(prompt, language=language, current_file=current_file)
     build_prompt(intent)  # now and not when its turn has come: it refuses what is empty
     options = _read_options(fields, limits)
     _refuse_long(prompt, options, limits.max_prompt_bytes)
@@ -156,14 +164,15 @@ def read_request(body: bytes, request_id: str, limits: RequestLimits) -> Generat
         constraints=constraints,
         options=options,
         request_id=request_id if given_id is None else checked_request_id(given_id, "request_id"),
+        translated=foreign,
     )
 
 
-def _refuse_unknown(kind: str, names: Iterable[str], known: Sequence[str], path: str = "") -> None:
-    """Refuse a name that says nothing here; `path` leads to it."""
-    for name in names:
-        if name not in known:
-            raise invalid(f"unknown {kind} {name[:100]!r}; known are {', '.join(known)}", path + name[:100])
+def _of_context(context: Mapping[str, Any], name: str) -> str | None:
+    value = context.get(name)
+    if value is not None and not isinstance(value, str):
+        raise invalid(f"context.{name} must be a text", f"context.{name}")
+    return value
 
 
 def _sources(text: str) -> dict[str | int, str]:
@@ -235,15 +244,18 @@ def _texts(value: object, param: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def constraints_of(source: str) -> ConstraintIR:
+def constraints_of(source: str) -> tuple[ConstraintIR, ...]:
     """The constraints of a request that has any, from GenerateRequest.constraints."""
-    return _read_constraints(parse(source), source)
+    value = parse(source)
+    if isinstance(value, list):
+        return tuple(_read_constraints(each, dump(each)) for each in value)
+    return (_read_constraints(value, source),)
 
 
 def _read_constraints(value: object, source: str) -> ConstraintIR:
     if not isinstance(value, dict):
         raise invalid("constraints must be an object", "constraints")
-    _refuse_unknown("constraint", value, _CONSTRAINTS, "constraints.")
+    refuse_unknown("constraint", value, _CONSTRAINTS, "constraints.")
     grammar = value.get("grammar")
     if grammar is not None and not isinstance(grammar, str):
         raise invalid("constraints.grammar must be a text", "constraints.grammar")
@@ -263,7 +275,7 @@ def _read_token_mask(value: object) -> TokenMaskRules | None:
         return None
     if not isinstance(value, dict):
         raise invalid("constraints.token_mask must be an object", "constraints.token_mask")
-    _refuse_unknown("part of token_mask", value, ("allowed", "forbidden"), "constraints.token_mask.")
+    refuse_unknown("part of token_mask", value, ("allowed", "forbidden"), "constraints.token_mask.")
     allowed = value.get("allowed")
     if allowed is not None and not allowed:
         # TokenMaskRules reads an empty list as "no such rule", which is Braid's meaning and not that of this contract.

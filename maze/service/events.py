@@ -9,14 +9,20 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Scope, Send
 
+from maze.service.ananke_answers import ChatChunks, MazeEvents
 from maze.service.refusal import refusal_of
 from maze.service.slots import Generation
 
 
 async def send_events(
-    generation: Generation, request_id: str, scope: Scope, send: Send, client_timeout_secs: float
+    generation: Generation,
+    shape: MazeEvents | ChatChunks,
+    request_id: str,
+    scope: Scope,
+    send: Send,
+    client_timeout_secs: float,
 ) -> None:
-    """Send each piece of text as it arrives, and the answer at last.
+    """Send each piece of text as it arrives, and the answer at last, as events of that `shape`.
 
     The answer begins with the first piece of text, so a failure before it is still a plain error with its own status.
     """
@@ -45,17 +51,17 @@ async def send_events(
     )
     try:
         if first is not None:
-            await send_body(_event({"token": first, "done": False}))
+            await send_body(_event(shape.piece(first)))
             async for piece in pieces:
-                await send_body(_event({"token": piece, "done": False}))
-        ending = {"token": "", "done": True, **await generation.answer()}
+                await send_body(_event(shape.piece(piece)))
+        ending = list(shape.ending(await generation.answer()))
     except ClientDisconnect:
         raise
     except Exception as error:  # noqa: BLE001 - the status is sent; the error must travel as an event
         refusal = refusal_of(error, request_id)
         Request(scope).state.failure = refusal
-        ending = {"error": refusal.shape(), "done": True}
-    await send_body(_event(ending) + b"data: [DONE]\n\n", more=False)
+        ending = [{"error": refusal.shape(), "done": True}]
+    await send_body(b"".join(map(_event, ending)) + b"data: [DONE]\n\n", more=False)
 
 
 def _event(fields: dict[str, Any]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -108,6 +108,13 @@ def _error_type(http_status: int) -> str:
 def invalid(message: str, param: str | None = None) -> Refusal:
     """The answer to a request that is wrong in itself."""
     return Refusal(400, "invalid_argument", message, param=param)
+
+
+def refuse_unknown(kind: str, names: Iterable[str], known: Sequence[str], path: str = "") -> None:
+    """Refuse a name that says nothing here; `path` leads to it."""
+    for name in names:
+        if name not in known:
+            raise invalid(f"unknown {kind} {name[:100]!r}; known are {', '.join(known)}", path + name[:100])
 
 
 def over_limit(message: str, param: str | None = None, http_status: int = 400) -> Refusal:

@@ -2,6 +2,8 @@
 
 POST /generate          one answer
 POST /generate/stream   server-sent events
+POST /v1/chat/completions, /generate/constrained, /generate/unconstrained, /generate_api, /
+                        the same for Ananke's programs, in their words
 GET  /health            200 when ready, 503 before; needs no key, so that a load balancer can ask
 GET  /models            names, as a bare array
 GET  /metrics           Prometheus text
@@ -29,6 +31,8 @@ from maze.check.cut_off import Judgement
 from maze.config import DEFAULT_MODAL_MODEL
 from maze.errors import MazeError
 from maze.orchestrator import Orchestrator
+from maze.service.ananke import Form
+from maze.service.ananke_answers import ChatChunks, MazeEvents, shaped
 from maze.service.compiler import Compiler
 from maze.service.contract import Answer, GenerateRequest, RequestLimits, Waits, answer_of
 from maze.service.events import send_events
@@ -66,6 +70,11 @@ class Service:
         self.routes = [
             Route("/generate", self.generate, methods=["POST"]),
             Route("/generate/stream", self.stream, methods=["POST"]),
+            Route("/v1/chat/completions", self.chat, methods=["POST"]),
+            Route("/generate/constrained", self.evaluation, methods=["POST"]),
+            Route("/generate/unconstrained", self.evaluation, methods=["POST"]),
+            Route("/generate_api", self.function, methods=["POST"]),
+            Route("/", self.function, methods=["POST"]),
             Route("/health", self.health, methods=["GET"]),
             Route("/models", self.models, methods=["GET"]),
             Route("/metrics", self.metrics_text, methods=["GET"]),
@@ -101,15 +110,29 @@ class Service:
 
     # -------------------------------------------------------------------------------------------- routes
 
-    async def generate(self, request: Request) -> Response:
-        async with self._generation(request, streams=False) as generation:
-            answer = await generation.answer()
-        return _json(answer)
+    async def generate(self, request: Request) -> ASGIApp:
+        return self._respond(request, Form.MAZE)
 
     async def stream(self, request: Request) -> ASGIApp:
-        async def respond(scope: Scope, _: Receive, send: Send) -> None:
-            async with self._generation(request, streams=True) as generation:
-                await send_events(generation, request.state.request_id, scope, send, self.settings.client_timeout_secs)
+        return self._respond(request, Form.MAZE, streams=True)
+
+    async def chat(self, request: Request) -> ASGIApp:
+        return self._respond(request, Form.CHAT)
+
+    async def evaluation(self, request: Request) -> ASGIApp:
+        return self._respond(request, Form.EVAL)
+
+    async def function(self, request: Request) -> ASGIApp:
+        return self._respond(request, Form.FUNCTION)
+
+    def _respond(self, request: Request, form: Form, *, streams: bool = False) -> ASGIApp:
+        async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+            async with self._generation(request, form, streams=streams) as (generation, shape):
+                if shape is None:
+                    await _json(await generation.answer())(scope, receive, send)
+                    return
+                limit = self.settings.client_timeout_secs
+                await send_events(generation, shape, request.state.request_id, scope, send, limit)
 
         return respond
 
@@ -172,10 +195,10 @@ class Service:
     # -------------------------------------------------------------------------------------------- inside
 
     async def _read(
-        self, body: bytes, request: Request, cancellation: Cancellation, deadline: Deadline
+        self, body: bytes, request: Request, form: Form, cancellation: Cancellation, deadline: Deadline
     ) -> GenerateRequest:
         """Read a request to generate within the limits. Raises Refusal and MazeError."""
-        task = ReadTask(body, request.state.request_id, self._limits)
+        task = ReadTask(body, request.state.request_id, self._limits, form)
         wanted: GenerateRequest | Refusal
         if len(body) <= LARGE_BODY_BYTES:
             wanted = task.run()
@@ -248,8 +271,13 @@ class Service:
         return bytes(body)
 
     @asynccontextmanager
-    async def _generation(self, request: Request, *, streams: bool) -> AsyncIterator[Generation]:
-        """Read a request and start generating; on leaving, whatever the reason, the engine stops at once."""
+    async def _generation(
+        self, request: Request, form: Form, *, streams: bool
+    ) -> AsyncIterator[tuple[Generation, MazeEvents | ChatChunks | None]]:
+        """Read a request and start generating; on leaving, whatever the reason, the engine stops at once.
+
+        Beside the generation stands the shape of its events; None for one answer.
+        """
         body = await self._body(request)
         self._refuse_if_stopping()  # again: the body took its time
         deadline = Deadline(self.settings.request_timeout_secs * 1000)
@@ -267,7 +295,8 @@ class Service:
                 wanted.intent,
                 compiled.for_engine,
                 wanted.options,
-                on_text=on_text if streams else None,  # text that was handed out allows no other attempt
+                # Text that was handed out allows no other attempt; what stands behind a hole is not handed out.
+                on_text=on_text if shape is not None and not has_end else None,
                 cancellation=cancellation,
                 deadline=deadline,
                 request_id=wanted.request_id,
@@ -275,12 +304,17 @@ class Service:
             )
             answer = answer_of(result, wanted, waits)
             self.metrics.count(answer)
-            return answer
+            return shaped(answer, wanted.translated)
 
         self._under_way.add(cancellation)
         watcher = asyncio.create_task(_cancel_when_client_leaves(request.receive, cancellation))
         try:
-            wanted = await self._read(body, request, cancellation, deadline)
+            wanted = await self._read(body, request, form, cancellation, deadline)
+            asked = wanted.translated
+            has_end = asked is not None and asked.around[1] != ""
+            shape: MazeEvents | ChatChunks | None = MazeEvents() if streams else None
+            if asked is not None and asked.streams:
+                shape = ChatChunks(wanted.request_id, wanted.options.model)
             started = perf_counter()
             compiled, cached = await self._compiler.prepare(wanted, cancellation, deadline)
             queued = perf_counter()
@@ -293,7 +327,7 @@ class Service:
             self.metrics.queue_seconds.observe(waits.queue_ms / 1000)
             generation = Generation(self._slots, work, cancellation)
             generation.ended.add_done_callback(lambda _: self._something_ended.set())
-            yield generation
+            yield generation, shape
         finally:
             watcher.cancel()
             cancellation.cancel("cancelled: nobody waits for the answer")

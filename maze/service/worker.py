@@ -32,6 +32,7 @@ from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.llguidance import is_bearable
 from maze.outcome import is_decisive
+from maze.service.ananke import Form
 from maze.service.contract import GenerateRequest, RequestLimits, constraints_of, read_request
 from maze.service.refusal import Refusal
 from maze.threads import STACK_BYTES
@@ -65,10 +66,11 @@ class ReadTask:
     body: bytes
     request_id: str
     limits: RequestLimits
+    form: Form
 
     def run(self) -> GenerateRequest | Refusal:
         try:
-            return read_request(self.body, self.request_id, self.limits)
+            return read_request(self.body, self.request_id, self.limits, self.form)
         except Refusal as refusal:
             return refusal
 
@@ -82,7 +84,7 @@ class CompileTask:
     options: ConstraintOptions = _DEFAULT_OPTIONS
 
     def run(self) -> Compiled:
-        compiled = compile_constraints((constraints_of(self.constraints),), self.language, self.options)
+        compiled = compile_constraints(constraints_of(self.constraints), self.language, self.options)
         # Unpickling many parts takes the service a while, in which it answers nobody.
         schemas = tuple(replace(part, check_grammar=None) for part in compiled.parts if part.check_schema is not None)
         for_engine = replace(compiled, parts=schemas, joint_check=None, warnings=(), report_json=b"{}")
