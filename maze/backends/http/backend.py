@@ -99,6 +99,7 @@ class HttpBackend:
 
     def health(self, deadline: Deadline) -> Health:
         """Ask every endpoint at once, each with one attempt. One that is ready is enough to generate."""
+        deadline = deadline.of_question()
         shortages: list[OutOfMemoryError] = []
         reports = tuple(
             self._ask_each(lambda endpoint, asking: self._report(endpoint, Call(deadline, asking), shortages))
@@ -110,6 +111,7 @@ class HttpBackend:
 
     def models(self, deadline: Deadline) -> tuple[str, ...]:
         """The models of all endpoints together, which are asked at once. Fails only if no endpoint answers."""
+        deadline = deadline.of_question()
 
         def list_models(endpoint: Endpoint, asking: Cancellation) -> tuple[str, ...] | MazeError:
             try:
