@@ -185,6 +185,24 @@ def test_an_endpoint_that_hangs_is_not_ready() -> None:
     assert "200 ms" in health.endpoints[0]["detail"]
 
 
+@pytest.mark.parametrize(
+    ("url", "dialect", "name"),
+    [
+        ("https://api.openai.com/v1", None, "openai"),
+        ("https://api.openai.com", None, "openai"),
+        ("https://api.anthropic.com", None, "anthropic"),
+        ("https://me.openai.azure.com/openai/deployments/mine?api-version=2024-10-21", None, "openai"),
+        ("http://127.0.0.1:9", None, None),
+        ("http://127.0.0.1:9", "maze", "maze"),
+        ("http://127.0.0.1:9", "llama.cpp", "llama.cpp"),
+    ],
+)
+def test_an_engine_has_the_name_that_its_users_know_and_none_until_that_is_known(
+    url: str, dialect: str | None, name: str | None
+) -> None:
+    assert backend_for(url, dialect=dialect).name == name
+
+
 @pytest.mark.parametrize("dialect", [None, "vllm", "maze", "openai"])
 @pytest.mark.parametrize("shows", ["nothing", "models", "a generation"])
 def test_a_question_that_takes_too_long_is_not_told_to_ask_for_fewer_tokens(dialect: str | None, shows: str) -> None:

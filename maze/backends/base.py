@@ -261,7 +261,8 @@ class Health:
     """Whether an engine is ready, by endpoint."""
 
     ready: bool
-    backend: str
+    backend: str | None
+    """None where it could not be found out."""
     endpoints: tuple[dict[str, Any], ...]
     """One object each: {"endpoint", "ready", "detail", ...}."""
 
@@ -278,8 +279,9 @@ class Backend(Protocol):
     of maze.errors, with the text that had arrived as `partial_text`.
     """
 
-    name: str
-    """How provenance calls it: "llama_cpp", "modal", "vllm", ..."""
+    @property
+    def name(self) -> str | None:
+        """How provenance calls it: "llama_cpp" (embedded), "maze", "vllm", ...; None until that is known."""
 
     @property
     def can_go_on(self) -> bool:

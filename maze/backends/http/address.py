@@ -14,6 +14,7 @@ _ENDPOINTS = ("/chat/completions", "/messages", "/completions")
 """Paths that people copy along with the address."""
 _DEPLOYMENT = re.compile(r"(?P<root>.*/openai)/deployments/(?P<name>[^/]+)")
 _ANTHROPIC_HOST = "api.anthropic.com"
+_OPENAI_HOST = "api.openai.com"
 _AZURE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com", ".azure-api.net")
 _TOKEN_OF_ENTRA = re.compile(r"eyJ[\w-]*\.[\w-]+\.[\w-]*")
 """It is sent as a bearer token; keys of Azure are not."""
@@ -53,7 +54,7 @@ def read_address(endpoint: str) -> Address:
     if deployment := _DEPLOYMENT.fullmatch(base):
         name = unquote(deployment["name"])
         return Address(deployment["root"], query, name, has_path=True, dialect=OpenAiDialect.name)
-    dialect = AnthropicDialect.name if host == _ANTHROPIC_HOST else None
+    dialect = {_ANTHROPIC_HOST: AnthropicDialect.name, _OPENAI_HOST: OpenAiDialect.name}.get(host)
     path = urlsplit(base).path
     if path.endswith("/v1"):
         return Address(base.removesuffix("/v1").rstrip("/"), query, dialect=dialect)
