@@ -395,6 +395,10 @@ def _proxies(setting: str, environment: Mapping[str, str]) -> Proxies:
     if not setting:
         return NO_PROXIES
     if setting != PROXIES_OF_ENVIRONMENT:
+        if not re.search(r"[.:/\[]", setting):
+            # Or a misspelt keyword, Environment or off, would be the name of a host.
+            problem = f"is one word, and not {PROXIES_OF_ENVIRONMENT!r}; {_PROXY_FORM}; leave it out for no proxy"
+            raise ConfigurationError(problem, field="proxy")
         proxy = parse_proxy(setting, "proxy")
         return Proxies(proxy, proxy)
 

@@ -305,8 +305,8 @@ class Orchestrator:
     # -------------------------------------------------------------------------------------------- the engine
 
     @property
-    def backend_name(self) -> str:
-        """What provenance calls the engine. Raises MazeError once it is closed."""
+    def backend_name(self) -> str | None:
+        """What provenance calls the engine, None until that is known. Raises MazeError once it is closed."""
         return self._engine().name
 
     def health(self, deadline: Deadline | None = None) -> Health:

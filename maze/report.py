@@ -68,7 +68,7 @@ def report_health(health: Health) -> Report:
         for endpoint in health.endpoints
         if not endpoint.get("ready")
     )
-    error = f"the engine is not ready: {details or health.backend}"
+    error = f"the engine is not ready: {details or health.backend or 'it cannot be reached'}"
     return report_call(Status.ENGINE_UNAVAILABLE, error, **asdict(health))
 
 

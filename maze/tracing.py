@@ -108,8 +108,11 @@ class TracedBackend:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self.name = backend.name
         self.health, self.models, self.close = backend.health, backend.models, backend.close
+
+    @property
+    def name(self) -> str | None:
+        return self._backend.name
 
     @property
     def can_go_on(self) -> bool:
@@ -117,16 +120,17 @@ class TracedBackend:
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         operation = "chat" if request.prompt.form is PromptForm.CHAT else "text_completion"
-        with span(f"{operation} {request.model or self.name}", client=True) as made:
+        with span(f"{operation} {request.model or self.name or ''}".rstrip(), client=True) as made:
             if not made.recording:
                 return self._backend.generate(request, on_text)
             made.tell(_of_request(operation, self.name, request))
             completion = self._backend.generate(request, on_text)
             made.tell(_of_completion(completion))
+            made.tell({"gen_ai.provider.name": self.name})  # which the first answer may have told
             return completion
 
 
-def _of_request(operation: str, provider: str, request: Request) -> Attributes:
+def _of_request(operation: str, provider: str | None, request: Request) -> Attributes:
     attributes: dict[str, object] = {
         "gen_ai.operation.name": operation,
         "gen_ai.provider.name": provider,

@@ -21,7 +21,7 @@ from pathlib import Path
 import httpx
 import pytest
 from conftest import Run
-from fault_server import Exchange, FaultServer, answer
+from fault_server import Exchange, FaultServer, answer, by_path
 from scripted_backend import Gate, LoadingBackend, ScriptedBackend, reached
 from service_runner import running_service
 
@@ -333,6 +333,16 @@ def test_names_of_models_cannot_steer_a_terminal(run: Run, monkeypatch: pytest.M
     with FaultServer(answer(200, ["a\x1b[2J", "\u0437"])) as server:
         monkeypatch.setenv("MODAL_ENDPOINT", server.url)
         assert run("models")[:2] == (0, "a\ufffd[2J\n\u0437\n")
+
+
+def test_health_names_each_engine_as_its_users_know_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = answer(200, {"data": [{"id": "m"}]})
+    with FaultServer(by_path(v1_models=answer(401, b""))) as unknown, FaultServer(by_path(v1_models=listed)) as known:
+        for server, named in ((unknown, f"not ready {unknown.url}: "), (known, f"not ready openai {known.url}: ")):
+            monkeypatch.setenv("MODAL_ENDPOINT", server.url)
+            assert run("health")[1].startswith(named)
+        monkeypatch.setenv("MODAL_ENDPOINT", unknown.url)
+        assert json.loads(run("health", "--json")[1])["backend"] is None
 
 
 def test_health_and_models_ask_the_service(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,14 @@ from maze.backends import connect
 from maze.backends.base import Deadline
 from maze.backends.http import asking
 from maze.config import ModalConfig, Secret
-from maze.errors import BadResponseError, ConfigurationError, EngineUnavailableError, InvalidArgumentError, MazeError
+from maze.errors import (
+    BadResponseError,
+    ConfigurationError,
+    EngineUnavailableError,
+    InvalidArgumentError,
+    MazeError,
+    TimedOutError,
+)
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 
@@ -176,6 +183,44 @@ def test_an_endpoint_that_hangs_is_not_ready() -> None:
         health = backend_for(server.url).health(Deadline(200))
     assert not health.ready
     assert "200 ms" in health.endpoints[0]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("url", "dialect", "name"),
+    [
+        ("https://api.openai.com/v1", None, "openai"),
+        ("https://api.openai.com", None, "openai"),
+        ("https://api.anthropic.com", None, "anthropic"),
+        ("https://me.openai.azure.com/openai/deployments/mine?api-version=2024-10-21", None, "openai"),
+        ("http://127.0.0.1:9", None, None),
+        ("http://127.0.0.1:9", "maze", "maze"),
+        ("http://127.0.0.1:9", "llama.cpp", "llama.cpp"),
+    ],
+)
+def test_an_engine_has_the_name_that_its_users_know_and_none_until_that_is_known(
+    url: str, dialect: str | None, name: str | None
+) -> None:
+    assert backend_for(url, dialect=dialect).name == name
+
+
+@pytest.mark.parametrize("dialect", [None, "vllm", "maze", "openai"])
+@pytest.mark.parametrize("shows", ["nothing", "models", "a generation"])
+def test_a_question_that_takes_too_long_is_not_told_to_ask_for_fewer_tokens(dialect: str | None, shows: str) -> None:
+    owned = answer(200, {"data": [{"id": "m", "owned_by": "vllm"}]})
+    plays: dict[str, Play] = {"v1_models": stall} if shows == "nothing" else {"v1_models": owned, "version": IS_WELL}
+    plays |= {"health": stall} if shows != "a generation" else {"health": IS_WELL, "models": answer(200, ["m"])}
+    plays |= dict.fromkeys(("v1_chat_completions", "v1_completions", "generate_stream"), stall)
+    with FaultServer(by_path(**plays)) as server:
+        backend = backend_for(server.url, dialect=dialect, is_proven=False, model="m")
+        health = backend.health(Deadline(300))
+        assert not health.ready
+        told = [health.endpoints[0]["detail"]]
+        if shows == "nothing" and dialect != "maze":
+            with pytest.raises(TimedOutError) as raised:
+                backend.models(Deadline(300))
+            told.append(str(raised.value))
+    for text in told:
+        assert "no answer within 300 ms; raise timeout_secs, or see to the service" in text
 
 
 def test_models_are_told_though_an_endpoint_hangs() -> None:

@@ -270,3 +270,24 @@ def test_a_proxy_that_cannot_be_used_is_an_error_without_its_password(variable: 
         config_from_environment(environment)
     assert complaint in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "Environment",
+        "ENVIRONMENT",
+        "environ",
+        "env",
+        "'environment'",
+        "enviroment",
+        "true",
+        "1",
+        "off",
+        "none",
+        "myproxy",
+    ],
+)
+def test_a_word_that_is_not_quite_the_keyword_is_no_host(word: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^MAZE_PROXY is one word, and not 'environment'; give one such as"):
+        config_from_environment({"MODAL_ENDPOINT": "http://h", "MAZE_PROXY": word})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -19,11 +20,19 @@ _LONGEST_SECS = threading.TIMEOUT_MAX / 2
 class Deadline:
     """The one point in time at which a call must have ended, however many attempts it took."""
 
-    __slots__ = ("at", "timeout_ms")
+    __slots__ = ("at", "setting", "timeout_ms")
 
     def __init__(self, timeout_ms: float) -> None:
         self.timeout_ms = timeout_ms
         self.at = time.monotonic() + min(timeout_ms / 1000, _LONGEST_SECS)
+        self.setting = "timeout_ms"
+        """What is to be raised for more time."""
+
+    def of_question(self) -> Deadline:
+        """The same for a question about the engine, whose time only the configuration sets."""
+        deadline = copy.copy(self)
+        deadline.setting = "timeout_secs"
+        return deadline
 
     def remaining_secs(self) -> float:
         """Seconds left; 0 once the deadline has passed."""
@@ -34,10 +43,11 @@ class Deadline:
 
     def error(self, partial_text: str = "") -> TimedOutError:
         """What a call that has passed it ends with."""
-        return TimedOutError(
-            f"no complete answer within {self.timeout_ms:.0f} ms; raise timeout_ms or lower max_tokens",
-            partial_text=partial_text,
-        )
+        if self.setting == "timeout_ms":
+            problem = f"no complete answer within {self.timeout_ms:.0f} ms; raise timeout_ms or lower max_tokens"
+        else:
+            problem = f"no answer within {self.timeout_ms:.0f} ms; raise {self.setting}, or see to the service"
+        return TimedOutError(problem, partial_text=partial_text)
 
 
 class Cancellation:
@@ -253,7 +263,8 @@ class Health:
     """Whether an engine is ready, by endpoint."""
 
     ready: bool
-    backend: str
+    backend: str | None
+    """None where it could not be found out."""
     endpoints: tuple[dict[str, Any], ...]
     """One object each: {"endpoint", "ready", "detail", ...}."""
 
@@ -270,8 +281,9 @@ class Backend(Protocol):
     of maze.errors, with the text that had arrived as `partial_text`.
     """
 
-    name: str
-    """How provenance calls it: "llama_cpp", "modal", "vllm", ..."""
+    @property
+    def name(self) -> str | None:
+        """How provenance calls it: "llama_cpp" (embedded), "maze", "vllm", ...; None until that is known."""
 
     @property
     def can_go_on(self) -> bool:

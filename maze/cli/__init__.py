@@ -238,8 +238,9 @@ def health(as_json: Json = False) -> None:
         for endpoint in found.endpoints:
             ready = bool(endpoint.get("ready"))
             word = Text("ready", "green") if ready else Text("not ready", "red")
-            detail = f" {found.backend} {endpoint.get('endpoint', '')}: {endpoint.get('detail', '')}"
-            stdout().print(word + Text(detail, "default"))
+            engine = endpoint.get("dialect") or found.backend
+            named = f"{engine} {endpoint.get('endpoint', '')}" if engine else endpoint.get("endpoint", "")
+            stdout().print(word + Text(f" {named}: {endpoint.get('detail', '')}", "default"))
     raise typer.Exit(int(status))
 
 

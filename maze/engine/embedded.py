@@ -114,7 +114,7 @@ class EmbeddedEngine:
         report: dict[str, Any] = {"endpoint": "embedded"}
         try:
             engine = self._acquire()
-            facts = engine.ask_whether_ready(deadline)
+            facts = engine.ask_whether_ready(deadline.of_question())
         except OutOfMemoryError:
             raise
         except MazeError as error:

@@ -155,7 +155,7 @@ class EngineProcess:
             if deadline.expired():
                 raise TimedOutError(
                     f"the model {str(self.model)!r} was not loaded within {deadline.timeout_ms:.0f} ms; "
-                    "raise timeout_ms"
+                    f"raise {deadline.setting}"
                 )
             if time.monotonic() - self._started > self._load_secs:
                 self.end(

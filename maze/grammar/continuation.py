@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 
 from maze.errors import ContradictionError, LimitExceededError
@@ -13,6 +12,7 @@ from maze.grammar.cfg.packing import unpacked
 from maze.grammar.cfg.quotient import CannotFollowError, left_quotient
 from maze.grammar.cfg.short_endings import short_endings
 from maze.grammar.cfg.shortest import shortest_text
+from maze.grammar.continued_json import rest_of_json
 from maze.grammar.llguidance import ENGINE_LIMITS, GuidanceError, check_grammar
 from maze.threads import run_with_big_stack
 from maze.types import CompiledConstraints, ConstraintKind, EngineGrammar
@@ -22,7 +22,6 @@ MAX_CONTINUATION_STEPS = 1_000_000
 
 __all__ = ["CannotFollowError", "Rest", "after", "rest_after"]
 
-_STRING_OR_SPACE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[ \t\n\r]+', re.DOTALL)
 _SHOWN_CHARACTERS = 40
 
 
@@ -68,12 +67,13 @@ def rest_after(compiled: CompiledConstraints, text: str, budget: Budget) -> Rest
             work = budget.construction(MAX_CONTINUATION_STEPS)
             try:
                 rest = left_quotient(cfg, text, work)
-            except CannotFollowError:
-                # Schemas are enforced in the usual spelling, without space between the values.
-                spaceless = _without_space(text)
-                if spaceless == text or all(part.kind is not ConstraintKind.JSON_SCHEMA for part in compiled.parts):
+            except CannotFollowError as error:
+                if all(part.kind is not ConstraintKind.JSON_SCHEMA for part in compiled.parts):
                     raise
-                rest = left_quotient(cfg, spaceless, work)
+                try:
+                    rest = rest_of_json(cfg, text, work)
+                except CannotFollowError:
+                    raise error from None
             shortest = shortest_text(rest, work)
         except OverBudgetError:
             raise _too_much_work() from None
@@ -120,8 +120,3 @@ def _too_much_work() -> LimitExceededError:
         "what may come after the text to continue takes too much work to find out; continue a shorter one, or "
         "simplify the constraints"
     )
-
-
-def _without_space(json: str) -> str:
-    """The beginning of a JSON text without the space between its values."""
-    return _STRING_OR_SPACE.sub(lambda found: found[0] if found[0].startswith('"') else "", json)

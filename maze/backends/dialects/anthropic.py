@@ -40,7 +40,6 @@ class AnthropicDialect(UnenforcingDialect):
     """`POST /v1/messages`."""
 
     name = "anthropic"
-    backend = "anthropic"
     generate_path = "/v1/messages"
     ends_with_done = False
     optional_fields = ("temperature", "top_p", "top_k", "stop_sequences", "thinking")

@@ -33,9 +33,7 @@ class Dialect(Protocol):
     """One way to speak to an inference service."""
 
     name: str
-    """As in MAZE_DIALECT."""
-    backend: str
-    """How provenance calls it."""
+    """As in MAZE_DIALECT; provenance calls the engine so."""
     generate_path: str
     """Where a request is posted to; its answer is a stream of server-sent events."""
     chat_path: str | None = None

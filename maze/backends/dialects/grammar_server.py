@@ -64,12 +64,12 @@ class GrammarServerDialect(Dialect):
             return request.grammar
         if request.grammar is not None:
             raise UnsupportedConstraintError(
-                f"token_masks cannot be enforced together with a grammar by {self.backend}; use one of the two, "
+                f"token_masks cannot be enforced together with a grammar by {self.name}; use one of the two, "
                 "or the embedded engine"
             )
         if mask.allowed is None:
             raise UnsupportedConstraintError(
-                f"forbidden tokens alone cannot be enforced by {self.backend}; list the allowed ones, "
+                f"forbidden tokens alone cannot be enforced by {self.name}; list the allowed ones, "
                 "or use the embedded engine"
             )
         return mask_grammar(mask.allowed - mask.forbidden)

@@ -49,7 +49,6 @@ class LlamaCppDialect(Dialect):
     """
 
     name = "llama.cpp"
-    backend = "llama.cpp"
     generate_path = "/completion"
     template_path = "/apply-template"
     remedy = "build it with -DLLAMA_LLGUIDANCE=ON, or install one that was"

@@ -25,7 +25,6 @@ class MazeDialect(Dialect):
     """`POST /generate/stream` of the Maze service, or `POST /generate` where the service is older."""
 
     name = "maze"
-    backend = "modal"
     generate_path = "/generate/stream"
     whole_path = "/generate"
     models_path = "/models"

@@ -29,7 +29,6 @@ class OpenAiDialect(UnenforcingDialect):
     """`POST /v1/chat/completions`, and `POST /v1/completions` for a prompt that is to be completed as it stands."""
 
     name = "openai"
-    backend = "openai"
     generate_path = "/v1/completions"
     chat_path = "/v1/chat/completions"
     may_lack_done = True

@@ -12,7 +12,6 @@ class SglangDialect(GrammarServerDialect):
     """SGLang."""
 
     name = "sglang"
-    backend = "sglang"
     ready_path = "/ready"
     tells_tokens = False
     version_path = "/server_info"

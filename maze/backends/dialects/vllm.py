@@ -13,7 +13,6 @@ class VllmDialect(GrammarServerDialect):
     """vLLM, started with `--structured-outputs-config '{"backend":"guidance"}'`."""
 
     name = "vllm"
-    backend = "vllm"
     tells_tokens = True
     version_path = "/version"
     count_path = "/tokenize"

@@ -15,6 +15,7 @@ _ENDPOINTS = ("/chat/completions", "/messages", "/completions")
 """Paths that people copy along with the address."""
 _DEPLOYMENT = re.compile(r"(?P<root>.*/openai)/deployments/(?P<name>[^/]+)")
 _ANTHROPIC_HOST = "api.anthropic.com"
+_OPENAI_HOST = "api.openai.com"
 _AZURE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com", ".azure-api.net")
 _ANANKE_HOSTS = {
     "-generate-api.modal.run": AnankeModalDialect.name,
@@ -59,7 +60,7 @@ def read_address(endpoint: str) -> Address:
     if deployment := _DEPLOYMENT.fullmatch(base):
         name = unquote(deployment["name"])
         return Address(deployment["root"], query, name, has_path=True, dialect=OpenAiDialect.name)
-    dialect = AnthropicDialect.name if host == _ANTHROPIC_HOST else None
+    dialect = {_ANTHROPIC_HOST: AnthropicDialect.name, _OPENAI_HOST: OpenAiDialect.name}.get(host)
     dialect = next((name for ending, name in _ANANKE_HOSTS.items() if host.endswith(ending)), dialect)
     path = urlsplit(base).path
     if path.endswith(AnankeModalDialect.whole_path):

@@ -15,7 +15,6 @@ import httpx
 
 from maze.backends.base import Cancellation, Completion, Deadline, Health, OnText, Request
 from maze.backends.dialects.base import Dialect, MalformedError
-from maze.backends.dialects.maze import MazeDialect
 from maze.backends.endpoints import Endpoint, Endpoints
 from maze.backends.http.asking import Asker
 from maze.backends.http.client import Client
@@ -61,7 +60,6 @@ class HttpBackend:
         """
         self._limits = limits or Limits()
         dialect = dialect or (DIALECTS[config.dialect] if config.dialect else None)
-        self.name = dialect.backend if dialect else MazeDialect.backend
         self._endpoints = Endpoints(
             [Endpoint(url, dialect and dialect.for_endpoint(), is_proven=is_proven) for url in config.endpoints]
         )
@@ -73,6 +71,8 @@ class HttpBackend:
         self._redaction = Redaction([*keys, *secrets_of(config.proxies)])
         self._failures = Failures(self._redaction, has_key=bool(keys))
         routes = {url: Route(url, config) for url in config.endpoints}
+        by_address = next(iter(routes.values())).address.dialect
+        self.name: str | None = dialect.name if dialect else by_address
         self._client = Client(transport or SocketTransport(proxies=config.proxies), routes, self._failures)
 
     @property
@@ -99,6 +99,7 @@ class HttpBackend:
 
     def health(self, deadline: Deadline) -> Health:
         """Ask every endpoint at once, each with one attempt. One that is ready is enough to generate."""
+        deadline = deadline.of_question()
         shortages: list[OutOfMemoryError] = []
         reports = tuple(
             self._ask_each(lambda endpoint, asking: self._report(endpoint, Call(deadline, asking), shortages))
@@ -110,6 +111,7 @@ class HttpBackend:
 
     def models(self, deadline: Deadline) -> tuple[str, ...]:
         """The models of all endpoints together, which are asked at once. Fails only if no endpoint answers."""
+        deadline = deadline.of_question()
 
         def list_models(endpoint: Endpoint, asking: Cancellation) -> tuple[str, ...] | MazeError:
             try:
@@ -150,7 +152,7 @@ class HttpBackend:
 
     def _detect(self, endpoint: Endpoint, call: Call) -> Dialect:
         dialect = detect(self._client, endpoint, call)
-        self.name = dialect.backend
+        self.name = dialect.name
         return dialect
 
     def _generate_at(self, endpoint: Endpoint, request: Request, on_text: OnText) -> Completion:
