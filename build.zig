@@ -96,16 +96,16 @@ fn linkLibrary(b: *std.Build, maze: *std.Build.Module, given: ?[]const u8) void 
     }
     // The linker's own complaint would not say where libmaze comes from.
     const naming = if (b.dep_prefix.len != 0)
-        "in your build.zig: b.dependency(\"maze\", .{ .@\"maze-prefix\" = @as([]const u8, \"PREFIX\") })"
+        "b.dependency(\"maze\", .{ .@\"maze-prefix\" = \"PREFIX\" }) in your build.zig"
     else
-        "on the command line: -Dmaze-prefix=PREFIX";
+        "-Dmaze-prefix=PREFIX";
     if (given != null) {
-        std.log.warn("there is no libmaze.so in {s}: build libmaze there (make, or make install), or give its prefix {s}", .{
+        std.log.warn("there is no libmaze.so in {s}: build libmaze there (make, or make install), or give its prefix: {s}", .{
             directory, naming,
         });
     } else if (!isInstalled(b)) {
         std.log.warn("libmaze is not installed, or not where pkg-config and the linker look. In its source tree run make " ++
-            "install PREFIX=/usr/local (or make alone, for .venv in the tree), and give that prefix {s}", .{naming});
+            "install PREFIX=/usr/local (or make alone, for .venv in the tree), and give that prefix: {s}", .{naming});
     }
     maze.linkSystemLibrary("maze", .{});
 }

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,6 +66,7 @@ def test_every_step_and_option_is_explained() -> None:
     steps = run_zig_well("build", "-l", cwd=ROOT)
     assert re.search(r"^ +run +\w+", steps, re.MULTILINE)
     assert re.search(r"^ +test +\w+", steps, re.MULTILINE)
+    assert re.search(r"^ +docs +\w+", steps, re.MULTILINE)
     assert re.search(r"-Dmaze-prefix=\[string\] +\w+", run_zig_well("build", "--help", cwd=ROOT))
 
 
@@ -188,6 +190,40 @@ def test_the_repository_is_a_package_from_wherever_it_is_fetched(addresses: dict
     done = with_prefix(sys.prefix)
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout)) == {"name", "returns"}
+
+
+def test_the_first_line_says_what_to_do_where_there_is_no_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing is installed, as far as pkg-config knows.
+    monkeypatch.setenv("PKG_CONFIG_LIBDIR", str(tmp_path))
+    monkeypatch.delenv("PKG_CONFIG_PATH", raising=False)
+    copy_package(tmp_path)
+    project = tmp_path / "examples" / "zig"
+    shutil.copytree(EXAMPLE, project, ignore=shutil.ignore_patterns(".zig-cache", "zig-out"))
+    for folder, prefix in (
+        (project, 'b.dependency("maze", .{ .@"maze-prefix" = "PREFIX" }) in your build.zig'),
+        (tmp_path, "-Dmaze-prefix=PREFIX"),
+    ):
+        done = run_zig("build", cwd=folder)
+        assert done.returncode != 0
+        first = done.stderr.splitlines()[0]
+        assert first.startswith("warning: libmaze is not installed, or not where pkg-config and the linker look.")
+        assert "make install PREFIX=/usr/local" in first
+        assert first.endswith(f"give that prefix: {prefix}")
+
+
+def test_the_documentation_comes_out(tmp_path: Path) -> None:
+    run_zig_well("build", "docs", "--prefix", str(tmp_path), cwd=ROOT)
+    rendered = tmp_path / "docs"
+    assert {path.name for path in rendered.iterdir()} == {"index.html", "main.js", "main.wasm", "sources.tar"}
+    # What the page shows is what the sources say of themselves.
+    with tarfile.open(rendered / "sources.tar") as sources:
+        names = {name for name in sources.getnames() if name.startswith("maze/")}
+        assert names == {f"maze/{path.name}" for path in (ZIG / "src").iterdir()}
+        module = sources.extractfile("maze/maze.zig")
+        assert module is not None
+        assert b"pub fn generateAs(" in module.read()
 
 
 def test_an_installed_library_is_found_under_its_prefix(tmp_path: Path) -> None:
