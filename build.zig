@@ -35,6 +35,24 @@ pub fn build(b: *std.Build) void {
     const run_demo = b.addRunArtifact(demo);
     b.step("run", "Generate code with a real model under constraints, and show every stage").dependOn(&run_demo.step);
 
+    // Without the library, which documentation does not need.
+    const documented = b.addObject(.{
+        .name = "maze",
+        .root_module = b.createModule(.{
+            .root_source_file = b.path("zig/src/maze.zig"),
+            .target = target,
+            .optimize = optimize,
+            .link_libc = true,
+        }),
+    });
+    const install_docs = b.addInstallDirectory(.{
+        .source_dir = documented.getEmittedDocs(),
+        .install_dir = .prefix,
+        .install_subdir = "docs",
+    });
+    b.step("docs", "Render the documentation of the module into zig-out/docs (a web server must show it)")
+        .dependOn(&install_docs.step);
+
     const test_step = b.step("test", "Run the tests: layouts, ownership, errors, threads, a real generation");
 
     const header = b.addTranslateC(.{
@@ -76,10 +94,29 @@ fn linkLibrary(b: *std.Build, maze: *std.Build.Module, given: ?[]const u8) void 
         // Not pkg-config, which may know another libmaze than the one here.
         return maze.linkSystemLibrary("maze", .{ .use_pkg_config = .no });
     }
-    const is_dependency = b.dep_prefix.len != 0;
-    if (given != null) std.log.warn(
-        "there is no libmaze.so in {s}: build libmaze there (make, or make install), or give its prefix: {s}",
-        .{ directory, if (is_dependency) "b.dependency(\"maze\", .{ .@\"maze-prefix\" = ... })" else "-Dmaze-prefix=..." },
-    );
+    // The linker's own complaint would not say where libmaze comes from.
+    const naming = if (b.dep_prefix.len != 0)
+        "b.dependency(\"maze\", .{ .@\"maze-prefix\" = \"PREFIX\" }) in your build.zig"
+    else
+        "-Dmaze-prefix=PREFIX";
+    if (given != null) {
+        std.log.warn("there is no libmaze.so in {s}: build libmaze there (make, or make install), or give its prefix: {s}", .{
+            directory, naming,
+        });
+    } else if (!isInstalled(b)) {
+        std.log.warn("libmaze is not installed, or not where pkg-config and the linker look. In its source tree run make " ++
+            "install PREFIX=/usr/local (or make alone, for .venv in the tree), and give that prefix: {s}", .{naming});
+    }
     maze.linkSystemLibrary("maze", .{});
+}
+
+fn isInstalled(b: *std.Build) bool {
+    if (compat.succeeds(b, &.{ "pkg-config", "--exists", "maze" })) return true;
+    for (compat.searchPrefixes(b)) |prefix| {
+        if (compat.exists(b, b.pathJoin(&.{ prefix, "lib", "libmaze.so" }))) return true;
+    }
+    for ([_][]const u8{ "/usr/local/lib", "/usr/lib", "/usr/lib64", "/lib", "/lib64" }) |directory| {
+        if (compat.exists(b, b.pathJoin(&.{ directory, "libmaze.so" }))) return true;
+    }
+    return false;
 }

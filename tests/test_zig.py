@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,6 +66,7 @@ def test_every_step_and_option_is_explained() -> None:
     steps = run_zig_well("build", "-l", cwd=ROOT)
     assert re.search(r"^ +run +\w+", steps, re.MULTILINE)
     assert re.search(r"^ +test +\w+", steps, re.MULTILINE)
+    assert re.search(r"^ +docs +\w+", steps, re.MULTILINE)
     assert re.search(r"-Dmaze-prefix=\[string\] +\w+", run_zig_well("build", "--help", cwd=ROOT))
 
 
@@ -190,6 +192,40 @@ def test_the_repository_is_a_package_from_wherever_it_is_fetched(addresses: dict
     assert set(json.loads(done.stdout)) == {"name", "returns"}
 
 
+def test_the_first_line_says_what_to_do_where_there_is_no_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing is installed, as far as pkg-config knows.
+    monkeypatch.setenv("PKG_CONFIG_LIBDIR", str(tmp_path))
+    monkeypatch.delenv("PKG_CONFIG_PATH", raising=False)
+    copy_package(tmp_path)
+    project = tmp_path / "examples" / "zig"
+    shutil.copytree(EXAMPLE, project, ignore=shutil.ignore_patterns(".zig-cache", "zig-out"))
+    for folder, prefix in (
+        (project, 'b.dependency("maze", .{ .@"maze-prefix" = "PREFIX" }) in your build.zig'),
+        (tmp_path, "-Dmaze-prefix=PREFIX"),
+    ):
+        done = run_zig("build", cwd=folder)
+        assert done.returncode != 0
+        first = done.stderr.splitlines()[0]
+        assert first.startswith("warning: libmaze is not installed, or not where pkg-config and the linker look.")
+        assert "make install PREFIX=/usr/local" in first
+        assert first.endswith(f"give that prefix: {prefix}")
+
+
+def test_the_documentation_comes_out(tmp_path: Path) -> None:
+    run_zig_well("build", "docs", "--prefix", str(tmp_path), cwd=ROOT)
+    rendered = tmp_path / "docs"
+    assert {path.name for path in rendered.iterdir()} == {"index.html", "main.js", "main.wasm", "sources.tar"}
+    # What the page shows is what the sources say of themselves.
+    with tarfile.open(rendered / "sources.tar") as sources:
+        names = {name for name in sources.getnames() if name.startswith("maze/")}
+        assert names == {f"maze/{path.name}" for path in (ZIG / "src").iterdir()}
+        module = sources.extractfile("maze/maze.zig")
+        assert module is not None
+        assert b"pub fn generateAs(" in module.read()
+
+
 def test_an_installed_library_is_found_under_its_prefix(tmp_path: Path) -> None:
     nowhere = run_zig("build", "-Dmaze-prefix=/nowhere", "--prefix", str(tmp_path), cwd=ROOT)
     assert nowhere.returncode != 0
@@ -229,17 +265,111 @@ def test_a_changed_header_fails_the_build(tmp_path: Path, before: str, after: st
     assert complaint in done.stderr
 
 
+def compile_errors(folder: Path, declarations: str, uses: list[str]) -> str:
+    """What the compiler says about each of `uses` of the module, all in one go."""
+    functions = "".join(f"export fn use{number}() void {{\n    {use}\n}}\n" for number, use in enumerate(uses))
+    imports = 'const std = @import("std");\nconst maze = @import("maze");\n'
+    (folder / "main.zig").write_text(imports + declarations + functions)
+    modules = ["--dep", "maze", "-Mroot=main.zig", f"-Mmaze={ZIG / 'src' / 'maze.zig'}"]
+    done = run_zig("build-obj", "-fno-emit-bin", "-lc", *modules, cwd=folder)
+    assert done.returncode != 0
+    return done.stderr
+
+
 def test_structs_that_are_not_laid_out_like_braids_are_refused_at_compile_time(tmp_path: Path) -> None:
     source = (ZIG / "src" / "c.zig").read_text()
     assert "priority: u32 = 0," in source
     (tmp_path / "other.zig").write_text(source.replace("priority: u32 = 0,", "priority: u16 = 0,"))
-    (tmp_path / "main.zig").write_text(
-        'const other = @import("other.zig");\n'
-        "export fn use(irs: [*]const other.ConstraintIRFFI) void {\n"
-        '    _ = @import("maze").Constraints.braid(irs[0..1]);\n'
-        "}\n"
+    complaints = compile_errors(
+        tmp_path,
+        'const Other = @import("other.zig").ConstraintIRFFI;\n'
+        "var many: [*]const maze.ConstraintIRFFI = undefined;\n"
+        "var optional: ?*const maze.ConstraintIRFFI = null;\n"
+        "var one: maze.ConstraintIRFFI = .{};\n",
+        [
+            "_ = maze.Constraints.braid(@as([]const Other, &.{}));",
+            "_ = maze.Constraints.braid(@as([]const *const Other, &.{}));",
+            "_ = maze.Constraints.braid(many);",
+            "_ = maze.Constraints.braid(optional);",
+            "_ = maze.Constraints.braid(one);",
+            "_ = maze.Constraints.braid(&@as(u64, 1));",
+        ],
     )
-    modules = ["--dep", "maze", "-Mroot=main.zig", f"-Mmaze={ZIG / 'src' / 'maze.zig'}"]
-    done = run_zig("build-obj", "-fno-emit-bin", "-lc", *modules, cwd=tmp_path)
-    assert done.returncode != 0
-    assert "ConstraintIRFFI.priority is not as in ConstraintIRFFI of include/maze.h" in done.stderr
+    assert complaints.count("ConstraintIRFFI.priority is not as in ConstraintIRFFI of include/maze.h") == 2
+    assert "does not say how many constraints there are: write irs[0..len] or .{ irs, len }" in complaints
+    assert "may be null: unwrap it, as in irs.?" in complaints
+    assert "ConstraintIRFFI does not point to constraints: give a pointer to one (&ir)" in complaints
+    assert "u64 is not laid out as ConstraintIRFFI of include/maze.h" in complaints
+
+
+NATIVE_IR = """
+const Schema = struct {
+    type: []const u8, properties: ?std.json.ObjectMap, required: []const []const u8, additional_properties: bool,
+};
+const Rule = struct { lhs: []const u8, rhs: []const []const u8 };
+const Grammar = struct { rules: []const Rule, start_symbol: []const u8 };
+const Regex = struct { pattern: []const u8, flags: []const u8 };
+const Masks = struct { allowed_tokens: ?[]const u32, forbidden_tokens: ?[]const u32 };
+const Ir = struct {
+    json_schema: ?Schema, grammar: ?Grammar, regex_patterns: []const Regex, token_masks: ?Masks, priority: u32,
+};
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "complaint"),
+    [
+        ("priority: u32", "rank: u32", "main.Ir has no field priority, as Braid's has"),
+        ("priority: u32", "priority: u64", "main.Ir.priority is u64, not u32 as Braid's is"),
+        ("flags: []const u8", "flag: []const u8", "main.Ir.regex_patterns[] has no field flags, as Braid's has"),
+        (
+            "rhs: []const []",
+            "rhs: []",
+            "main.Ir.grammar.rules[].rhs is []const u8, not []const []const u8 as Braid's is",
+        ),
+        (
+            "?std.json.ObjectMap",
+            "?[]const u8",
+            "main.Ir.json_schema.properties is ?[]const u8, not ?std.json.ObjectMap",
+        ),
+        ("allowed_tokens: ?[]const u32", "allowed_tokens: ?[]const u64", "main.Ir.token_masks.allowed_tokens is"),
+        ("grammar: ?Grammar", "grammar: ?[]const u8", "main.Ir.grammar is ?[]const u8, not an optional struct"),
+        ("Ir = struct {", "Ir = struct { magic: u64,", "main.Ir is Braid's struct for C: pass it to Constraints.braid"),
+    ],
+)
+def test_what_is_not_as_braids_own_struct_is_named_at_compile_time(
+    tmp_path: Path, before: str, after: str, complaint: str
+) -> None:
+    assert before in NATIVE_IR
+    declarations = NATIVE_IR.replace(before, after) + "var irs: []const Ir = &.{};\n"
+    assert complaint in compile_errors(tmp_path, declarations, ["_ = maze.Constraints.fromIR(irs);"])
+
+
+NO_SCHEMA = {
+    "struct { steps: []const struct { done: *const fn () void } }": "for main.T0.steps[].done, which is fn () void; "
+    "it is no data",
+    "struct { a: ?[*:0]const u8 }": "for main.T1.a, which is [*:0]const u8; its length is not known: write a slice",
+    "union { a: u8, b: u16 }": "for main.T2, which is main.T2; nothing says which field is active: write union(enum)",
+    "struct { e: anyerror }": "for main.T3.e, which is anyerror; std.json reads no errors: write an enum",
+    "struct { e: error{Bad}!u8 }": "for main.T4.e, which is error{Bad}!u8; std.json reads no errors: write an optional",
+    "struct { n: u128 }": "for main.T5.n, which is u128; std.json reads no more than 113 bits exactly",
+    "struct { n: f128 }": "for main.T6.n, which is f128; std.json writes what no f64 holds as a string: write f64",
+    "struct { v: void }": "for main.T7.v, which is void; only a field of a union may hold nothing",
+    "struct { e: enum(u8) { a, _ } }": "values without a name have no text: write an enum without _",
+    "struct { p: *anyopaque }": "for main.T9.p, which is anyopaque; it is no data",
+    "struct { s: [3:0]u8 }": "for main.T10.s, which is [3:0]u8; std.json does not set the sentinel",
+    "struct { l: std.ArrayList(u8) }": "for main.T11.l, which is array_list.Aligned(u8,null); "
+    "std.json would read its capacity, too: write a slice",
+    "struct { comptime c: u8 = 1 }": "for main.T12.c, which is u8; a comptime field is no part of a value",
+    'struct { a: u8, pub const maze_docs = .{ .b = "x" }; }': "describes b, which is no field of main.T13",
+    "struct { a: u8, pub fn jsonParse() void {} }": "main.T14; it parses itself (jsonParse): declare its schema",
+    'struct { a: u8, pub const maze_docs = .{ .a = "\\xff" }; }': "T15.a, which is u8; its description is not UTF-8",
+}
+
+
+def test_a_type_without_a_schema_is_named_with_its_path_and_what_to_write_instead(tmp_path: Path) -> None:
+    declarations = "".join(f"const T{number} = {declared};\n" for number, declared in enumerate(NO_SCHEMA))
+    uses = [f"_ = maze.schemaOf(T{number});" for number in range(len(NO_SCHEMA))]
+    complaints = compile_errors(tmp_path, declarations, uses)
+    missing = [complaint for complaint in NO_SCHEMA.values() if complaint not in complaints]
+    assert missing == [], complaints

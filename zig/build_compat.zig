@@ -34,3 +34,15 @@ pub fn exists(b: *std.Build, path: []const u8) bool {
 pub fn machinePath(b: *std.Build, path: []const u8) std.Build.LazyPath {
     return if (@hasDecl(std.Build.Graph, "cwdRelativePath")) b.graph.cwdRelativePath(path) else .{ .cwd_relative = path };
 }
+
+/// Whether a command can be run and ends well.
+pub fn succeeds(b: *std.Build, command: []const []const u8) bool {
+    var exit_code: u8 = undefined;
+    _ = b.runAllowFail(command, &exit_code, if (@hasField(std.Build.Graph, "io")) .ignore else .Ignore) catch return false;
+    return true;
+}
+
+/// What was given with --search-prefix.
+pub fn searchPrefixes(b: *std.Build) []const []const u8 {
+    return if (@hasField(std.Build, "search_prefixes")) b.search_prefixes.items else b.graph.search_prefixes.items;
+}

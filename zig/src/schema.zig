@@ -106,8 +106,10 @@ const Types = struct {
         }
         if (!@hasDecl(T, "maze_docs")) return;
         for (std.meta.fieldNames(@TypeOf(T.maze_docs))) |name| {
-            if (!@hasField(T, name)) @compileError("maze.schemaOf: " ++ path ++ ".maze_docs describes " ++ name ++ ", which " ++
-                @typeName(T) ++ " does not have as a field");
+            if (!@hasField(T, name))
+                @compileError("maze.schemaOf: " ++ path ++ ".maze_docs describes " ++ name ++ ", which is no field of " ++ @typeName(T));
+            if (!std.unicode.utf8ValidateSlice(@field(T.maze_docs, name)))
+                refuse(@FieldType(T, name), path ++ "." ++ name, "its description is not UTF-8");
         }
     }
 
@@ -277,7 +279,6 @@ pub fn plainName(comptime T: type) []const u8 {
 
 /// A text in JSON.
 fn quoted(comptime text: []const u8) []const u8 {
-    if (!std.unicode.utf8ValidateSlice(text)) @compileError("maze.schemaOf: a description is not UTF-8: " ++ text);
     var json: []const u8 = "";
     var done: usize = 0;
     for (text, 0..) |byte, index| {
