@@ -9,7 +9,7 @@ from maze.backends.base import FINISHED_LENGTH, Backend, Completion, OnText, Req
 from maze.errors import CancelledError, LimitExceededError, MazeError, TimedOutError
 from maze.grammar.budget import Budget
 from maze.grammar.continuation import CannotFollowError, Rest, rest_after
-from maze.types import CompiledConstraints, TokenLogprob
+from maze.types import CompiledConstraints, EngineGrammar, TokenLogprob
 
 _log = logging.getLogger(__name__)
 
@@ -83,14 +83,12 @@ def generate_in_time(
         rest = _rest(request, compiled, begun)
         if rest is None:
             return Generated(made)
-        needed = _tokens_for(rest.shortest)
-        is_last = left < 2 * LEAST_STEERED_TOKENS or left < 6 * needed
         try:
-            grammar = rest.grammar_of_short_endings(left) if is_last else rest.grammar()
+            grammar, is_last = _to_go_on_under(rest, left)
         except (LimitExceededError, TimedOutError) as error:
             _log.debug("request %s is not steered: %s", request.request_id, error)
             return Generated(made)
-        reserved = 0 if is_last else max(3 * needed, left // 4)
+        reserved = 0 if is_last else max(3 * _tokens_for(rest.shortest), left // 4)
         going_on = replace(
             request, grammar=grammar, continue_from=request.continue_from + begun, max_tokens=left - reserved
         )
@@ -127,6 +125,19 @@ def _rest(request: Request, compiled: CompiledConstraints, begun: str) -> Rest |
     except (CannotFollowError, LimitExceededError, TimedOutError) as error:
         _log.debug("request %s is not steered: %s", request.request_id, error)
         return None
+
+
+def _to_go_on_under(rest: Rest, left: int) -> tuple[EngineGrammar, bool]:
+    """All that is left of the grammar, or just its short endings: then true is beside it.
+
+    Those are for few tokens, and for where the whole rest is too much for an engine. Raises as Rest.grammar().
+    """
+    if left >= 2 * LEAST_STEERED_TOKENS and left >= 6 * _tokens_for(rest.shortest):
+        try:
+            return rest.grammar(), False
+        except LimitExceededError as error:
+            _log.debug("short endings only: %s", error)
+    return rest.grammar_of_short_endings(left), True
 
 
 def _tokens_for(text: str) -> int:

@@ -15,6 +15,8 @@ from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Symbol
 from maze.grammar.cfg.product import MAX_PRODUCTIONS, Product
+from maze.grammar.cfg.quotient import left_quotient
+from maze.grammar.cfg.recursion import with_repetition
 from maze.grammar.cfg.regular import regular_language
 from maze.grammar.pattern.code_points import characters, contains
 from maze.grammar.pattern.derivative import without_empty
@@ -261,3 +263,22 @@ def test_recursion_at_one_end_is_regular_and_in_the_middle_is_not(grammar: str, 
     cfg = lower_grammar(grammar, None, "p", Budget()).cfg
     assert cfg is not None
     assert (regular_language(cfg, Budget().construction()) is not None) is is_regular
+
+
+@settings(max_examples=100)
+@given(GRAMMARS)
+def test_a_grammar_with_repetition_for_recursion_has_the_same_texts(cfg: Cfg) -> None:
+    assert texts_of(with_repetition(cfg)) == texts_of(cfg)
+
+
+@pytest.mark.parametrize("text", ["e: e OP e | X", "e: e e | X", "e: X e | e OP e | e OP | X", "e: s | X\ns: e OP e"])
+def test_a_grammar_with_repetition_for_recursion_reads_a_text_in_one_way(text: str) -> None:
+    cfg = lower_grammar(f'start: e\n{text}\nX: "x"\nOP: "+"\n', None, "p", Budget()).cfg
+    assert cfg is not None
+
+    def rules_left(of: Cfg, length: int) -> int:
+        sum_ = "x" + ("x" if text == "e: e e | X" else "+x") * length
+        return len(left_quotient(of, sum_, Budget().construction()).rules)
+
+    assert rules_left(cfg, 40) > rules_left(cfg, 4)
+    assert rules_left(with_repetition(cfg), 40) == rules_left(with_repetition(cfg), 4)

@@ -22,7 +22,7 @@ from maze import ConstraintIR, GenerationOptions, Intent, MazeConfig, Orchestrat
 from maze.backends.base import FINISHED_COMPLETED, FINISHED_LENGTH, FINISHED_STOP, Completion, OnText, Request
 from maze.check.cut_off import judge
 from maze.check.validation import validate
-from maze.errors import CancelledError, EngineUnavailableError, RequestRejectedError, Status
+from maze.errors import CancelledError, EngineUnavailableError, LimitExceededError, RequestRejectedError, Status
 from maze.grammar import compile_constraints
 from maze.grammar import continuation as continuation_module
 from maze.grammar.budget import Budget
@@ -34,6 +34,7 @@ from maze.grammar.cfg.shortest import shortest_text
 from maze.grammar.continuation import rest_after
 from maze.grammar.llguidance import Matcher
 from maze.grammar.pattern.tree import Chars, Node, Repeat, alt, cat, literal
+from maze.threads import run_with_big_stack
 from maze.types import CompiledConstraints, GenerationResult, TokenMask, WhenCutOff
 
 DIGITS = ConstraintIR(regex_patterns=("^[0-9]+$",))
@@ -448,6 +449,98 @@ def test_short_endings_are_some_of_all_endings_and_the_shortest_is_among_them(
     endings = {text for text in texts_of(rest) if len(text) <= LONGEST}
     assert {text for text in short if len(text) <= LONGEST} <= endings
     assert min(map(len, short)) == min(map(len, endings))
+
+
+# ------------------------------------------------------------------------------------------------ what is left
+
+TYPESCRIPT = _braid("c01_ffi_test_two")
+"""Its sums are read as `expression: expression op expression`."""
+TWO_RULES = ConstraintIR(grammar='start: a\na: b "+" b | "x"\nb: a | "(" a ")"\n')
+"""Reads a sum in as many ways, through rules that are no repetition."""
+
+
+@pytest.mark.parametrize("language", ["typescript", "go"])
+def test_what_is_left_of_a_sum_is_no_larger_if_the_sum_is_longer(language: str) -> None:
+    constraints = compiled(TYPESCRIPT, language)
+
+    def left_after(length: int) -> int:
+        rest = rest_after(constraints, "a" + " + a" * length, Budget())
+        assert rest is not None
+        return rest.grammar().rules.count("\n")
+
+    assert left_after(100) == left_after(3)
+
+
+def test_what_an_engine_would_give_up_on_is_no_grammar_to_go_on_under() -> None:
+    rest = rest_after(compiled(TWO_RULES), "x" + "+x" * 90, Budget())
+    assert rest is not None
+    with pytest.raises(LimitExceededError, match=r"too large a grammar for an engine; continue a shorter one"):
+        rest.grammar()
+    result = cut_off("x" + "+x" * 90, TWO_RULES)
+    assert (result.status, result.metadata.finish_reason) == (Status.OK, FINISHED_COMPLETED)
+
+
+_SPLIT = [
+    *_COMPLETED,
+    *(
+        pytest.param(constraint, language, id=name)
+        for name, constraint, language in (
+            ("python", ConstraintIR(grammar="%language python function"), None),
+            ("typescript", ConstraintIR(grammar="%language typescript"), None),
+            ("braid typescript", TYPESCRIPT, "typescript"),
+            ("sums in two rules", TWO_RULES, None),
+            (
+                "comments",
+                ConstraintIR(grammar='start: ("/" | N)+\nN: /[a-z]/\n%ignore /#.*\\n|\\/\\*[^*]*\\*\\//\n'),
+                None,
+            ),
+            ("shift", ConstraintIR(grammar='start: (X | Y)+\nX: ">"\nY: ">>" | ">=" | "="\n'), None),
+            ("sums", ConstraintIR(grammar='root ::= e\ne ::= e "+" e | "-" e | e "!" | e e | [a-c]\n'), None),
+            ("scripts", ConstraintIR(grammar='root ::= [^"]{0,9} "\\"" ("é" | "è" | "éé" | "😀" | [ж-я])*\n'), None),
+            ("two patterns", ConstraintIR(regex_patterns=(r"\bcat\b|straße", "^.{3,20}$")), None),
+            ("schema and pattern", ConstraintIR(json_schema='{"type":"string"}', regex_patterns=("^.{3,20}$",)), None),
+        )
+    ),
+]
+
+
+def _beginning(matcher: Matcher, chance: random.Random, length: int) -> bytes:
+    """Of a text that it reads, of whole characters; words, which longest match is about, are likelier."""
+    text = b""
+    while len(text) < length and (following := matcher.next_bytes()):
+        words = [byte for byte in following if chr(byte).isalnum() and byte < 0x80]
+        text += bytes([chance.choice(words if words and chance.random() < 0.5 else following)])
+        matcher.consume(text[-1:])
+    return text.decode(errors="ignore").encode()
+
+
+@pytest.mark.parametrize(("constraint", "language"), _SPLIT)
+def test_behind_any_beginning_the_rest_allows_what_the_whole_grammar_allows(
+    constraint: ConstraintIR, language: str | None
+) -> None:
+    constraints = compiled(constraint, language)
+    assert constraints.grammar is not None
+    begin = Matcher(constraints.grammar)
+    run_with_big_stack(lambda: _compare_rests(constraints, begin, random.Random(3)))
+
+
+def _compare_rests(constraints: CompiledConstraints, begin: Matcher, chance: random.Random) -> None:
+    for length in (1, 8, 60):
+        begun = _beginning(begin.copy(), chance, length)
+        whole = begin.copy()
+        assert whole.consume(begun) == len(begun)
+        rest = rest_after(constraints, begun.decode(), Budget())
+        assert rest is not None
+        for grammar, is_all in ((rest.grammar(), True), (rest.grammar_of_short_endings(40), False)):
+            ours, theirs = Matcher(grammar), whole.copy()
+            for _ in range(20):
+                following, allowed = ours.next_bytes(), theirs.next_bytes()
+                assert set(following) == set(allowed) if is_all else set(following) <= set(allowed), begun
+                assert ours.can_end() == theirs.can_end() or (not is_all and theirs.can_end()), begun
+                if not following:
+                    break
+                step = bytes([chance.choice(following)])
+                assert ours.consume(step) == theirs.consume(step) == 1
 
 
 # ------------------------------------------------------------------------------------------------ keeping the grammar

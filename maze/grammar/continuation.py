@@ -10,10 +10,11 @@ from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg
 from maze.grammar.cfg.packing import unpacked
 from maze.grammar.cfg.quotient import CannotFollowError, left_quotient
+from maze.grammar.cfg.recursion import with_repetition
 from maze.grammar.cfg.short_endings import short_endings
 from maze.grammar.cfg.shortest import shortest_text
 from maze.grammar.continued_json import rest_of_json
-from maze.grammar.llguidance import ENGINE_LIMITS, GuidanceError, check_grammar
+from maze.grammar.llguidance import ENGINE_LIMITS, GuidanceError, check_grammar, is_bearable
 from maze.threads import run_with_big_stack
 from maze.types import CompiledConstraints, ConstraintKind, EngineGrammar
 
@@ -62,7 +63,7 @@ def rest_after(compiled: CompiledConstraints, text: str, budget: Budget) -> Rest
         return None
 
     def find() -> Rest:
-        cfg = unpacked(compiled.packed_grammar)
+        cfg = with_repetition(unpacked(compiled.packed_grammar))
         try:
             work = budget.construction(MAX_CONTINUATION_STEPS)
             try:
@@ -112,6 +113,12 @@ def _written(cfg: Cfg, budget: Budget) -> EngineGrammar:
         check_grammar(grammar, budget, ENGINE_LIMITS)
     except GuidanceError as error:
         raise error.for_caller("what comes after the text to continue", LimitExceededError) from None
+    if not is_bearable(grammar, budget):
+        # Of a grammar that reads a text in many ways much can be left, and engines that give up go on without it.
+        raise LimitExceededError(
+            "what comes after the text to continue makes too large a grammar for an engine; continue a shorter one, or "
+            "write the grammar so that it reads a text in one way only"
+        )
     return grammar
 
 

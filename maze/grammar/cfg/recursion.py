@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from maze.grammar.cfg.model import Cfg, Nonterminal, Production, Symbol
@@ -77,6 +78,36 @@ def with_direct_recursion(cfg: Cfg) -> Cfg:
         if name not in single
     }
     return Cfg(cfg.start, _merged(cfg.start, rules))
+
+
+def with_repetition(cfg: Cfg) -> Cfg:
+    """The same language, with recursion at the ends of rules read in one way only, as it is written for engines.
+
+    `e: e op e | x` reads `x op x op x` in two ways, and a longer text in so many that what is left of it grows with its
+    square; `e: x rest` and `rest: "" | op x rest` read it in one.
+    """
+    cfg = with_direct_recursion(cfg)
+    rules: dict[str, tuple[Production, ...]] = {}
+
+    def part(name: str, productions: Iterable[Production], *, again: bool) -> Nonterminal:
+        """A rule of its own; one that comes any number of times if it is to come `again`."""
+        while name in rules or name in cfg.rules:
+            name += "'"
+        made = Nonterminal(name)
+        rules[name] = ((), *((*each, made) for each in productions)) if again else tuple(productions)
+        return made
+
+    for name, productions in cfg.rules.items():
+        recursion = recursion_of(name, productions)
+        before = (part(f"{name} [before]", recursion.before, again=True),) if recursion.before else ()
+        after = (part(f"{name} [after]", recursion.after, again=True),) if recursion.after else ()
+        items = tuple((*before, *each, *after) for each in recursion.others)
+        if recursion.between:
+            item = part(f"{name} [item]", items, again=False)
+            others = part(f"{name} [others]", [(*each, item) for each in recursion.between], again=True)
+            items = ((item, others),)
+        rules[name] = items
+    return Cfg(cfg.start, rules)
 
 
 def _merged(start: str, rules: dict[str, tuple[Production, ...]]) -> dict[str, tuple[Production, ...]]:
