@@ -79,7 +79,7 @@ def pip_tool(package: str) -> Path:
 @cache
 def npm_tool(package: str) -> Path:
     """A folder below which `node_modules` has a package of npm, installed when it is first needed."""
-    if not (BUILD / "npm" / "node_modules" / package).exists():
+    if not (BUILD / "npm" / "node_modules" / re.sub(r"(?<=.)@.*", "", package)).exists():
         (BUILD / "npm").mkdir(parents=True, exist_ok=True)
         subprocess.run(["npm", "install", "--silent", "--prefix", BUILD / "npm", package], check=True)
     return BUILD / "npm"

@@ -12,8 +12,8 @@ const withoutContext = (text) =>
   text
     .replace(word(String.raw`for await \(`, "g"), "for (")
     .replace(word("await ", "g"), "typeof ")
-    .replace(/\(yield\)/g, "(_)")
-    .replace(word(String.raw`yield\*? `, "g"), "_ = ")
+    .replace(/\((\s*)yield(\s*)\)/g, "($1_$2)")
+    .replace(word(String.raw`yield\*? (?!as [\w$]|from ["']|[=},])`, "g"), "_ = ")
     .replace(word(String.raw`(break|continue)( [\w$]+)?;`, "g"), "debugger;")
     .replace(word(String.raw`super(?=\s*[.[(])`, "g"), "_")
     .replace(word(String.raw`import\.meta`, "g"), "_")

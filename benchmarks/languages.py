@@ -1,7 +1,8 @@
 """Whole languages: what their grammars cost, whether all they allow parses, and how much of real code they take.
 
-`python -m benchmarks.languages [NAME ...] [--walks N] [--functions N] [--files N] [--samples N] [--show N]`: a row for
-each language.
+`python -m benchmarks.languages [NAME ...] [--walks N] [--functions N] [--files N] [--samples N] [--show N]
+[--seed N] [--skip N]`: a row for each language. `--seed` makes other derivations; `--skip` leaves out the first files
+and ten times as many functions, which the grammar was perhaps mended by.
 
 - rules as written in the file; compile of a set that is not in the cache, in ms of CPU time
 - masks while real functions in canonical layout are read, with the vocabulary of the embedded model, in ms
@@ -85,9 +86,9 @@ class Measured:
         lowered = lower_grammar(f"%language {self._entry.name} function", None, "grammar", Budget())
         return cfg_to_lark(lowered.cfg, Budget())
 
-    def walks(self, number: int) -> dict[str, str]:
+    def walks(self, number: int, seed: int) -> dict[str, str]:
         """Soundness, and what the lexer takes."""
-        texts = list(Walks(self._lowered.cfg).texts(number))
+        texts = list(Walks(self._lowered.cfg, seed).texts(number))
         taken = [text for text in texts if self.accepts(text)]
         self._examples("the lexer does not take", [text for text in texts if text not in set(taken)], self._refused_at)
         verdicts = self._entry.judge(taken)
@@ -193,11 +194,11 @@ def measured(entry: Entry, given: argparse.Namespace, tokenizer: LLTokenizer) ->
     row = Row(entry.name, len(written))
     row.figures["compile ms"] = compile_ms(entry.name)
     language = Measured(entry, given.show)
-    row.figures.update(language.walks(given.walks))
+    row.figures.update(language.walks(given.walks, given.seed))
     if given.samples:
         row.figures["sampled"] = sampled(entry, given.samples)
-    functions = list(islice(entry.functions(), given.functions))
-    files = list(islice(entry.files(), given.files))
+    functions = list(islice(entry.functions(), 10 * given.skip, 10 * given.skip + given.functions))
+    files = list(islice(entry.files(), given.skip, given.skip + given.files))
     refused = [verdict is not None for verdict in entry.judge(files)]
     row.figures["judge fails on files"] = f"{sum(refused)} of {len(refused)}"
     figures, canonical = language.complete(functions, files)
@@ -215,6 +216,8 @@ def main() -> None:
     parser.add_argument("--functions", type=int, default=1_000)
     parser.add_argument("--files", type=int, default=100)
     parser.add_argument("--samples", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--skip", type=int, default=0)
     parser.add_argument("--show", type=int, default=0)
     parser.add_argument("--demo", action="store_true", help=f"for {' and '.join(PROMPTS)}")
     parser.add_argument("--count", type=int, default=50, help="answers of each kind in the demonstration")

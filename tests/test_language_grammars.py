@@ -61,6 +61,17 @@ def test_a_program_gets_the_layout_of_its_language(language: str, text: str, lay
         ("javascript", "let a: number = 1;\n"),
         ("typescript", "type A = ;\n"),
         ("typescript", "let a: number | = 1;\n"),
+        ("typescript", "type A = B extends () => infer C extends D ? 1 : 2;\n"),
+        ("typescript", "type A = B extends (c: D extends E ? 1 : 2) => F ? 3 : 4;\n"),
+        ("typescript", "type A = (a: any) => asserts is;\n"),
+        ("typescript", "type A = readonly string;\n"),
+        ("typescript", "const a = `\\05`;\n"),
+        ("typescript", "f()! += 1;\n"),
+        ("typescript", "import a = b.new;\n"),
+        ("typescript", "import type a, { b } from 'c';\n"),
+        ("javascript", "const a = `$\\08`;\n"),
+        ("javascript", 'const a = "\\0\\01";\n'),
+        ("javascript", "export { new };\n"),
         ("sql", "SELECT FROM t;\n"),
         ("sql", "SELECT a BETWEEN 1 FROM t;\n"),
         ("sql", "SELECT select FROM t;\n"),
@@ -84,6 +95,18 @@ def test_what_is_no_program_is_refused(language: str, text: str) -> None:
         ("zig", "const E = enum(u8) {\n    a = 1,\n    _,\n};\nconst F = A.E || error{X};\n"),
         ("zig", "fn f() void {\n    for (a) |b| switch (b) {\n        else => {},\n    };\n    io.async(f);\n}\n"),
         ("zig", "fn f() void {\n    if (a) b: {\n        break :b;\n    }\n    try comptime g();\n}\n"),
+        ("javascript", 'const a = `\\0$\\0$${b}\\0a${c}\\0`, d = "\\0", e = "\\0\\0a";\n'),
+        ("javascript", "export { a as new };\nexport { new, default as b } from 'c';\n"),
+        ("javascript", "class A {\n    async = 1;\n    static get = () => 1;\n}\n"),
+        ("javascript", "const a = `b${c ? `${{ d: [`}`] }.d}` : { e: '}' }}f`;\n"),
+        ("javascript", "do a++;\nwhile (b);\nif (a);\n"),
+        ("typescript", "type A = B extends (c: D, ...e: E[]) => infer F ? F : never;\n"),
+        ("typescript", "type A = B extends infer C extends D ? C : [infer E extends F, ...infer G];\n"),
+        ("typescript", "type A = (<T>() => T extends B ? 1 : 2) extends <T>() => T extends C ? 1 : 2 ? D : E;\n"),
+        ("typescript", "type A = B extends (c: any) => c is infer D ? readonly D[] : unique symbol;\n"),
+        ("typescript", "for (let a: A | undefined = b; a; a = a.b) f(a);\n"),
+        ("typescript", "import a = require('b');\nimport c = d.e;\nlet f: typeof import('g');\nexport = a;\n"),
+        ("typescript", "@a.b({ c })\nclass D {\n    type = 1;\n    get = 2;\n}\n"),
         ("sql", "select d, distinctly from t;\n"),
         ("sql", "SELECT DISTINCT match FROM é;\n"),
         ("sql", "CREATE VIRTUAL TABLE t USING fts4(a, tokenize=porter);\n"),
@@ -101,6 +124,10 @@ def test_semicolons_that_a_program_leaves_out_are_put_in(language: str) -> None:
     text = "const a = b\nlet f = function () { return a }\nf\n(a)"
     layout = "const a = b;\nlet f = function () {\n    return a;\n};\nf(a);\n"
     assert laid_out(text, language) == layout
+
+
+def test_a_line_that_begins_with_a_semicolon_is_a_statement() -> None:
+    assert laid_out("if (a) {\n}\n;(b)()\n", "typescript") == "if (a) {}\n;\n(b)();\n"
 
 
 def test_sqlite_reads_what_the_grammar_of_sql_takes() -> None:

@@ -95,6 +95,49 @@ def test_names_are_forbidden_wherever_they_stand_as_names() -> None:
     assert holds(grammar, 'x = "eval"\n')  # a text is not a name
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a.b?.eval();",
+        "a!.eval;",
+        "\\u0065val(a);",
+        "a.\\u{65}val;",
+        "`${eval(a)}`;",
+        "@eval\nclass A {}",
+        "@a.eval\nclass A {}",
+        "class A {\n    #eval;\n}",
+        "const { eval: a } = b;",
+        "let a: typeof eval;",
+        "function f(a: any): eval is B {}",
+        "import a = eval.b;",
+        "a.delete();",
+        "import(a);",
+        "import a = require('b');",
+        "type = 1;",
+        "class A {\n    get = 1;\n}",
+        "import 'fs';",
+        "import a from 'node:fs';",
+        "export * from 'fs/promises';",
+        "import 'f\\u0073';",
+        "let a: import('fs').A;",
+    ],
+)
+def test_no_spelling_and_no_place_lets_a_forbidden_name_through_in_typescript(text: str) -> None:
+    forbidden = "\n%forbid names eval delete import require type get\n%forbid imports fs"
+    assert not holds(f"%language typescript{forbidden}", f"{text}\n")
+    assert holds("%language typescript", f"{text}\n") or "\\" in text  # names and imports take no escapes
+
+
+def test_a_word_of_the_language_is_allowed_as_a_name_where_it_is_one() -> None:
+    grammar = "%language typescript\n%allow names a delete\n%allow imports fs"
+    assert holds(grammar, "delete a.delete;\nimport 'node:fs';\n")
+    assert not holds(grammar, "a.new;\n")
+    assert not holds(grammar, "import './fs';\n")
+    naming = "^[a-z]+_[a-z]+$"  # of what is declared, which these are not
+    assert holds("%language typescript", "A.new = B;\n", naming)
+    assert not holds("%language typescript", "let AB = A;\n", naming)
+
+
 def test_only_some_imports_are_allowed() -> None:
     grammar = "%language python\n%allow imports math os.path"
     for text in ("import math\n", "from math import pi\n", "import os.path\n", "from os.path import join as j\n"):

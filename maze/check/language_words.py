@@ -171,13 +171,15 @@ _ENDS = frozenset(("')'", "']'", "'}'", "';'", _LINE_BREAK))
 
 
 def _is_name(terminal: Terminal) -> bool:
-    return not isinstance(terminal, Literal) and re.match(r"([A-Z]+_)?NAME of ", terminal.name) is not None
+    return not isinstance(terminal, Literal) and re.match(r"([A-Z]+_)?NAME[A-Z_]* of ", terminal.name) is not None
 
 
 @lru_cache(maxsize=4096)
 def _word(terminal: Terminal) -> str:
     if isinstance(terminal, Literal):
         return _shown_text(terminal.text)
+    if re.match("NAME_[A-Z_]+ of ", terminal.name):
+        return "a name"
     texts = listed_texts(terminal.language)
     if texts is not None and len(alike := dict.fromkeys(map(_shown_text, texts))) <= _MAX_TEXTS:
         return listed_as_choice(list(alike))

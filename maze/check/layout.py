@@ -82,13 +82,30 @@ def source_tokens(text: str, language: str) -> Iterator[SourceToken]:
 
 def _tokens(text: str, language: str) -> Iterator[SourceToken]:
     gap = ""
-    for found in _pattern(language).finditer(text):
+    for found in _pieces(text, language):
         if found.lastgroup in ("comment", "space"):
             breaks = gap.count("\n") + found[0].count("\n")
             gap = "\n" * min(breaks, 2) or " "
         else:
             yield SourceToken(found[0], found.start(), gap)
             gap = ""
+
+
+def _pieces(text: str, language: str) -> Iterator[re.Match[str]]:
+    """What the pattern finds; where code in a text ends, as in `${...}`, the rest of that text."""
+    pattern = _pattern(language)
+    rest = re.compile(for_the_printer(language).get("rest", "(?!)"), re.DOTALL)
+    braces: list[int] = []  # for each text that code stands in, how many braces are open in that code
+    at = 0
+    while found := (rest.match(text, at) if braces and not braces[-1] else None) or pattern.match(text, at):
+        yield found
+        at = found.end()
+        if found.re is rest:
+            braces.pop()
+        elif braces and found.lastgroup == "sign":
+            braces[-1] += (found[0] == "{") - (found[0] == "}")
+        if found.lastgroup in (None, "whole") and found[0].endswith("${"):
+            braces.append(0)
 
 
 _COMPOUND = frozenset(

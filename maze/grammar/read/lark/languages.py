@@ -29,8 +29,8 @@ from maze.grammar.read.lark.syntax import (
 )
 
 _PREFIX = "language."
-_NAME = re.compile(r"((?P<role>[A-Z]+)_)?NAME")
-"""A terminal for names, and their role as far as the grammar knows it."""
+_NAME = re.compile(r"((?P<role>[A-Z]+)_)?NAME|NAME_[A-Z_]+")
+"""A terminal for names, and their role as far as the grammar knows it, or behind it what else sets them apart."""
 _IMPORT = re.compile(r"IMPORT(_[A-Z]+)?")
 """A terminal for what is imported: a dotted name, or a text in quotes or angle brackets."""
 _ROLES = ("function", "type", "variable", "constant", "parameter")
@@ -137,6 +137,8 @@ def restricted(
     texts: Expression = restriction.texts[0] if len(restriction.texts) == 1 else Choice(restriction.texts)
     if restriction.kind == "imports":
         texts = _spelled_as_imports(texts, restriction.place)
+    elif restriction.kind == "names":
+        texts = Sequence((texts, Regex("( .*)?", frozenset("s"), restriction.place)))  # what a name may stand before
     if not restriction.is_allowed:
         texts = Negation(texts, restriction.place)
     for name in about:
@@ -155,9 +157,12 @@ def _is_about(kind: str, name: str) -> bool:
 
 
 def _spelled_as_imports(texts: Expression, place: int) -> Expression:
-    """What is imported, as a name with all that is within it, or between quotes or angle brackets."""
+    """What is imported, as a name with all that is within it, or between quotes or angle brackets.
+
+    `node:` before what JavaScript imports names the same.
+    """
     within = Regex(r"(\.[^\"'<>]*)?", frozenset(), place)
-    opening, closing = Regex("[\"'<]", frozenset(), place), Regex("[\"'>]", frozenset(), place)
+    opening, closing = Regex("[\"'<](node:)?", frozenset(), place), Regex("(/[^\"'<>]*)?[\"'>]", frozenset(), place)
     return Choice((Sequence((texts, within)), Sequence((opening, texts, closing))))
 
 
@@ -165,9 +170,12 @@ def _spelled_as_imports(texts: Expression, place: int) -> Expression:
 
 
 def for_the_printer(language: str) -> Mapping[str, str]:
-    """Regular expressions of Python for a language's `comment`s and for what is taken `whole`, such as strings."""
+    """Regular expressions of Python for a language's `comment`s and for what is taken `whole`, such as strings.
+
+    Where code stands in strings, `whole` ends with `${` before it, and `rest` is what goes on behind it.
+    """
     found = {}
     for name, definition in _definitions(language).items():
-        if name in ("_COMMENT", "_WHOLE") and isinstance(definition.body, Regex):
+        if name in ("_COMMENT", "_WHOLE", "_REST") and isinstance(definition.body, Regex):
             found[name.strip("_").lower()] = definition.body.body
     return found

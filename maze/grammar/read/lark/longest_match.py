@@ -39,7 +39,7 @@ def grammar_by_longest_match(tokens: TokenRules, budget: Budget) -> Cfg:
 def names_in_languages(cfg: Cfg) -> frozenset[Pattern]:
     """The terminals for names of a role, or for any names where the grammar knows no roles."""
     names = [each for each in cfg.terminals() if isinstance(each, Pattern) and is_name_of_language(each.name)]
-    return frozenset([each for each in names if not each.name.startswith("NAME ")] or names)
+    return frozenset([each for each in names if not each.name.startswith("NAME")] or names)
 
 
 def rules_over_tokens(tokens: TokenRules, budget: Budget) -> tuple[Cfg, dict[str, str]]:
