@@ -397,7 +397,8 @@ typedef struct MazeConfigFFI {
     size_t struct_size;
     /**
      * URL of the inference service, with or without /v1 at its end, or several
-     * with commas between; NULL for MODAL_ENDPOINT; "" for the embedded engine.
+     * with commas between; NULL for MODAL_ENDPOINT, and where that is not set
+     * for Ananke's own settings (README); "" for the embedded engine.
      */
     const char *endpoint;
     /** Key of the service; NULL for MODAL_API_KEY. Appears in no log, error or result. */
@@ -406,13 +407,14 @@ typedef struct MazeConfigFFI {
     const char *model;
     /** Path of a GGUF file for the embedded engine; NULL for MAZE_LOCAL_MODEL. */
     const char *local_model;
-    /** What the service speaks: maze, vllm, sglang, llama.cpp, openai or anthropic; NULL for MAZE_DIALECT; "" to ask it. */
+    /** What the service speaks: maze, vllm, sglang, llama.cpp, openai, anthropic, ananke-sglang, ananke-chat,
+     *  ananke-modal or ananke-eval; NULL for MAZE_DIALECT; "" to ask it. */
     const char *dialect;
     /** Log filter such as "maze=debug"; NULL for MAZE_LOG; "" for none. */
     const char *log_filter;
     /** Most tokens to generate where a call does not say; 0 for 2048. */
     uint32_t max_tokens;
-    /** Time for a whole call where it does not say, in seconds; 0 for 300. */
+    /** Time for a whole call where it does not say, in seconds; 0 for 300, or for what Ananke's settings say. */
     uint32_t timeout_secs;
     /** Sampling temperature where a call does not say; below 0 for 0.7. */
     double temperature;
@@ -593,6 +595,24 @@ MAZE_API const char *maze_result_json(const GenerationResultFFI *result);
  * given back. Its texts are gone at once.
  */
 MAZE_API void maze_free_result(GenerationResultFFI *result);
+
+/**
+ * maze_free_result() by the name that it had in Ananke's Rust crate, for hosts
+ * that were written for that: the same in everything.
+ */
+MAZE_API void free_generation_result_ffi(GenerationResultFFI *result);
+
+/**
+ * For hosts that were written for Ananke's Rust crate, which made constraints
+ * itself and freed them with this. libmaze makes none: every ConstraintIRFFI,
+ * and all that hangs from it, belongs to whoever made it, and is freed by that
+ * one's function (Braid's: ananke_free_constraint_ir()) or by the host. So this
+ * neither frees, reads nor changes anything, on whatever pointer; one that is
+ * not NULL is logged, as its memory is still to be freed. In a host that links
+ * a library with a function of this name of its own, that one is called if it
+ * comes first in the order of linking.
+ */
+MAZE_API void free_constraint_ir_ffi(ConstraintIRFFI *constraint);
 
 /** Name of a status, such as "MAZE_TIMED_OUT"; static; "MAZE_UNKNOWN" for other numbers. Starts nothing. */
 MAZE_API const char *maze_status_name(MazeStatus status);

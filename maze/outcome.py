@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Self
 
 from maze.errors import ConstraintViolatedError, ContradictionError, MazeError, UnsupportedConstraintError
+from maze.shown import Shown
 
 
 class ConstraintKind(StrEnum):
@@ -89,7 +90,7 @@ class ConstraintOutcome:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ValidationResult:
+class ValidationResult(Shown):
     """The outcome for every part of the constraints, in the caller's order. It is true where all are satisfied."""
 
     all_satisfied: bool

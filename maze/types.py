@@ -26,6 +26,7 @@ from maze.outcome import Handling as Handling
 from maze.outcome import ValidationResult as ValidationResult
 from maze.outcome import Violation as Violation
 from maze.ranges import MAX_STOP_TEXT_BYTES, MAX_STOP_TEXTS
+from maze.shown import Shown
 
 # ------------------------------------------------------------------------------------------------ what goes in
 
@@ -279,7 +280,7 @@ class JointCheck:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class CompiledConstraints:
+class CompiledConstraints(Shown):
     """What an array of ConstraintIR became."""
 
     grammar: EngineGrammar | None
@@ -302,6 +303,8 @@ class CompiledConstraints:
     """What maze_result_json() shows of a compilation beside its grammar, made once so that a hit costs no encoding."""
     compile_time_ms: float = field(default=0.0, compare=False)
     """How long compiling took."""
+    cache_hit: bool = field(default=False, compare=False)
+    """Whether the call that gives them found them compiled."""
 
     def __repr__(self) -> str:
         handled = Counter(part.handling.value for part in self.parts)
@@ -395,7 +398,7 @@ class GenerationMetadata:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class GenerationResult:
+class GenerationResult(Shown):
     """The answer of a generation. `success` means: every constraint is satisfied. It is true where it is a success."""
 
     code: str

@@ -94,7 +94,7 @@ def test_a_callback_that_does_not_return_ends_the_process_with_the_reason(
 
 
 def declared_functions() -> set[str]:
-    return set(re.findall(r"^MAZE_API [^;(]*?(maze_\w+)\(", HEADER, re.MULTILINE))
+    return set(re.findall(r"^MAZE_API [^;(]*?(\w+)\(", HEADER, re.MULTILINE))
 
 
 def test_exactly_the_functions_of_the_header_are_exported() -> None:

@@ -174,7 +174,7 @@ class _Library:
         read = self.read
         key = read.constraints_key(constraints, constraints_len)
         taken = read.constraint_options(options)
-        compiled, _ = self._running().compile(
+        compiled = self._running().compile(
             lambda: decode_constraints(key),
             read.text(language, "language"),
             taken.on_unenforceable,

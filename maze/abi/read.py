@@ -17,7 +17,6 @@ from maze.config import (
     DEFAULT_CACHE_SIZE_LIMIT,
     DEFAULT_MAX_TOKENS,
     DEFAULT_TEMPERATURE,
-    DEFAULT_TIMEOUT_SECS,
     MazeConfig,
     read_config,
 )
@@ -77,6 +76,13 @@ def _chosen(
     if number >= len(choices):
         raise wrong(f"{path} is {number}; give one of {enum}")
     return choices[number]
+
+
+def _switch(number: int, path: str, wrong: type[MazeError] = InvalidArgumentError) -> bool | None:
+    """What a field says that is 1 for yes, 0 for no and below 0 where nothing is said."""
+    if number > 1:
+        raise wrong(f"{path} is {number}; give 1 for yes, 0 for no, or -1 for the default")
+    return None if number < 0 else number == 1
 
 
 def decode_constraints(key: tuple[ConstraintKey, ...]) -> tuple[ConstraintIR, ...]:
@@ -305,7 +311,7 @@ class Reader:
         system = self.text(options.system, "options.system")
         messages = self._messages(options.messages, options.messages_len)
         continue_from = self.text(options.continue_from, "options.continue_from") or ""
-        describe = options.describe_constraints
+        describe = _switch(options.describe_constraints, "options.describe_constraints")
         of_constraints = self._of_constraints(options)
         with self._naming_options(options):
             # What stands for "not set" is 0 in some fields and below 0 in others: see MAZE_OPTIONS_INIT.
@@ -322,7 +328,7 @@ class Reader:
                 system=system,
                 messages=messages,
                 continue_from=continue_from,
-                describe_constraints=None if describe < 0 else bool(describe),
+                describe_constraints=describe,
                 reasoning_tokens=None if options.reasoning_tokens < 0 else options.reasoning_tokens,
                 max_attempts=options.max_attempts or None,
                 when_cut_off=when_cut_off,
@@ -367,15 +373,17 @@ class Reader:
         }
         number, enum = config.prompt_form, "MazePromptForm"
         texts["prompt_form"] = _chosen(_PROMPT_FORMS, number, "config.prompt_form", enum, ConfigurationError)
+        timeout = {"timeout_secs": config.timeout_secs} if config.timeout_secs else {}
+        enable_cache = _switch(config.enable_cache, "config.enable_cache", ConfigurationError)
         return read_config(
             {field: text for field, text in texts.items() if text is not None},
             environment,
             max_tokens=config.max_tokens or DEFAULT_MAX_TOKENS,
             temperature=DEFAULT_TEMPERATURE if config.temperature < 0 else config.temperature,
-            enable_cache=config.enable_cache != 0,
+            enable_cache=enable_cache is not False,
             cache_size_limit=config.cache_size_limit or DEFAULT_CACHE_SIZE_LIMIT,
             max_attempts=config.max_attempts or None,
-            timeout_secs=config.timeout_secs or DEFAULT_TIMEOUT_SECS,
+            **timeout,
         )
 
 

@@ -81,12 +81,20 @@ class Compiler:
         return compiled
 
     def check(
-        self, text: bytes, compiled: Compiled, cancellation: Cancellation, deadline: Deadline, *, may_be_cut_off: bool
+        self,
+        text: bytes,
+        compiled: Compiled,
+        cancellation: Cancellation,
+        deadline: Deadline,
+        *,
+        may_be_cut_off: bool,
+        is_enforced: bool,
     ) -> Judgement:
         """Check a text, from another thread than that of the event loop. Raises MazeError."""
         if not compiled.whole:
             return judge(text, compiled.for_engine)
-        task = self._check(CheckTask(text, compiled.whole, deadline.at, may_be_cut_off), cancellation, deadline)
+        check = CheckTask(text, compiled.whole, deadline.at, may_be_cut_off, is_enforced)
+        task = self._check(check, cancellation, deadline)
         return asyncio.run_coroutine_threadsafe(task, self._loop).result()
 
     async def _check(self, task: CheckTask, cancellation: Cancellation, deadline: Deadline) -> Judgement:

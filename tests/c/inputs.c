@@ -244,6 +244,11 @@ static void options_out_of_range_are_named(void)
     CHECK_OPTION(options.ignore_len = 1, "options.ignore is NULL, but options.ignore_len is 1");
     CHECK_OPTION((options.ignore = no_text, options.ignore_len = 1), "options.ignore[0] is ''; it must be a kind (");
     CHECK_OPTION(options.top_logprobs = 21, "options.top_logprobs is 21");
+    CHECK_OPTION(options.describe_constraints = 5, "options.describe_constraints is 5; give 1 for yes, 0 for no, or -1");
+    CHECK_OPTION(options.describe_constraints = INT32_MAX, "options.describe_constraints is 2147483647");
+    CHECK_OPTION(options.on_unenforceable = UINT32_MAX, "options.on_unenforceable is 4294967295");
+    CHECK_OPTION(options.prompt_form = UINT32_MAX, "options.prompt_form is 4294967295");
+    CHECK_OPTION(options.when_cut_off = UINT32_MAX, "options.when_cut_off is 4294967295");
 #undef CHECK_OPTION
 }
 
@@ -295,6 +300,7 @@ static void a_wrong_configuration_is_named(void)
     CHECK_CONFIG(config.temperature = NAN, "config.temperature");
     CHECK_CONFIG(config.prompt_form = 3, "config.prompt_form is 3");
     CHECK_CONFIG(config.max_attempts = 101, "config.max_attempts is 101");
+    CHECK_CONFIG(config.enable_cache = 2, "config.enable_cache is 2; give 1 for yes, 0 for no, or -1");
     setenv("MAZE_PROMPT", "cooked", 1);
     CHECK_CONFIG(config.max_attempts = 1, "MAZE_PROMPT is 'cooked'; it must be one of chat, raw");
     MazeConfigFFI config = MAZE_CONFIG_INIT;

@@ -241,6 +241,8 @@ pub extern fn maze_result_status(result: ?*const GenerationResultFFI) MazeStatus
 pub extern fn maze_result_finish_reason(result: ?*const GenerationResultFFI) [*:0]const u8;
 pub extern fn maze_result_json(result: ?*const GenerationResultFFI) [*:0]const u8;
 pub extern fn maze_free_result(result: ?*GenerationResultFFI) void;
+pub extern fn free_generation_result_ffi(result: ?*GenerationResultFFI) void;
+pub extern fn free_constraint_ir_ffi(constraint: ?*ConstraintIRFFI) void;
 pub extern fn maze_status_name(status: MazeStatus) [*:0]const u8;
 
 pub extern fn maze_init(config: ?*const MazeConfigFFI) *GenerationResultFFI;

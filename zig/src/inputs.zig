@@ -2,6 +2,7 @@
 
 const std = @import("std");
 const Allocator = std.mem.Allocator;
+const braid_structs = @import("braid.zig");
 const c = @import("c.zig");
 const ConstraintIRFFI = c.ConstraintIRFFI;
 const compat = @import("compat.zig");
@@ -50,29 +51,30 @@ pub const Constraints = union(enum) {
     list: []const Constraint,
     /// In the layout of include/maze.h; borrowed during the call. For Braid's own type there is `braid`.
     ffi: []const ConstraintIRFFI,
+    /// Laid out when the call is made; made by `braid` and `fromIR`.
+    deferred: braid_structs.Deferred,
 
     /// An unconstrained request.
     pub const none: Constraints = .{ .list = &.{} };
 
-    /// Constraints that Braid made, handed on without a copy. `irs` is a slice of (or a pointer to an array of) Braid's
-    /// own `ConstraintIRFFI`; its layout is compared with ours at compile time.
+    /// Constraints that Braid made for C, handed on without a copy. `irs` is a pointer to one `ConstraintIRFFI` of Braid's
+    /// own (`&ir`, or what its functions give), a slice of them, a pointer and a length (`.{ irs, len }`), or a slice of
+    /// pointers to them. The layout is compared with ours at compile time. Borrowed until the call with it returns.
     pub fn braid(irs: anytype) Constraints {
-        const Braid = std.meta.Elem(@TypeOf(irs));
-        comptime assertLayout(Braid);
-        const slice: []const Braid = irs;
-        return .{ .ffi = @ptrCast(slice) };
+        const slice = braid_structs.sliceOf(irs);
+        const Ir = std.meta.Elem(@TypeOf(slice));
+        if (@typeInfo(Ir) == .pointer) return .{ .deferred = braid_structs.gathered(Ir, slice) };
+        return .{ .ffi = braid_structs.inPlace(Ir, slice) };
     }
 
-    fn assertLayout(comptime Braid: type) void {
-        const ours = std.meta.fieldNames(ConstraintIRFFI);
-        if (@typeInfo(Braid).@"struct".layout != .@"extern" or std.meta.fieldNames(Braid).len != ours.len or
-            @sizeOf(Braid) != @sizeOf(ConstraintIRFFI))
-            @compileError(@typeName(Braid) ++ " is not laid out as ConstraintIRFFI of include/maze.h");
-        for (ours) |name| {
-            if (!@hasField(Braid, name) or @offsetOf(Braid, name) != @offsetOf(ConstraintIRFFI, name) or
-                @sizeOf(@FieldType(Braid, name)) != @sizeOf(@FieldType(ConstraintIRFFI, name)))
-                @compileError(@typeName(Braid) ++ "." ++ name ++ " is not as in ConstraintIRFFI of include/maze.h");
-        }
+    /// Constraints as Braid's own `ConstraintIR`, without the way through C: `irs` is a pointer to one (`&ir`), or one of
+    /// the other forms that `braid` takes. The fields are taken by name, and a missing one or one of another type fails
+    /// the compilation: json_schema (with its properties, which Braid does not write for C), grammar, regex_patterns,
+    /// token_masks and priority; those of other names say nothing about the text. Holes to fill (hole_specs) and numbers
+    /// of tokens make a call end in `error.UnsupportedConstraint`. Borrowed until the call with it returns.
+    pub fn fromIR(irs: anytype) Constraints {
+        const slice = braid_structs.sliceOf(irs);
+        return .{ .deferred = braid_structs.native(std.meta.Elem(@TypeOf(slice)), slice) };
     }
 };
 
@@ -305,6 +307,7 @@ pub const Copies = struct {
     pub fn constraints(copies: *Copies, from: Constraints) errors.CallError![]const ConstraintIRFFI {
         const list = switch (from) {
             .ffi => |irs| return irs,
+            .deferred => |deferred| return deferred.lay_out(deferred, copies.arena.allocator()),
             .list => |list| list,
         };
         const irs = try copies.arena.allocator().alloc(ConstraintIRFFI, list.len);

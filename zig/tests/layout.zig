@@ -42,7 +42,7 @@ comptime {
 
 fn isOfMaze(comptime name: []const u8) bool {
     return std.mem.startsWith(u8, name, "MAZE_") or std.mem.startsWith(u8, name, "maze_") or
-        std.mem.startsWith(u8, name, "Maze") or
+        std.mem.startsWith(u8, name, "Maze") or std.mem.endsWith(u8, name, "_ffi") or
         (std.mem.endsWith(u8, name, "FFI") and !std.mem.startsWith(u8, name, "struct_"));
 }
 
