@@ -1,9 +1,10 @@
 """What the constraints that Braid extracts from real files are good for.
 
-`python -m benchmarks.braid_extracts EXTRACTS.jsonl [--generate] [--every N] [--show]`: each line of the file has a
-`language`, a `file`, the `ir` that Braid made of it, and the `source` where it is there. For each way to take Braid's
-grammars it tells how many constraints the source satisfies, in the layout that `maze format` gives it, and with
-`--generate` how many generations of the embedded model within 512 tokens are a success, at temperature 0.7.
+`python -m benchmarks.braid_extracts EXTRACTS.jsonl [--generate] [--way NAME] [--languages A,B] [--every N] [--show]`:
+each line of the file has a `language`, a `file`, the `ir` that Braid made of it, and the `source` where it is there. For
+each way to take Braid's grammars it tells how many constraints the source satisfies, in the layout that `maze format`
+gives it, and with `--generate` how many generations of the embedded model within 512 tokens are a success, at
+temperature 0.7.
 """
 
 from __future__ import annotations
@@ -104,15 +105,20 @@ def why_not_satisfied(maze: Orchestrator, extract: Extract, way: Way) -> str:
 
 
 def main() -> None:
+    """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("extracts", type=Path)
     parser.add_argument("--generate", action="store_true")
+    parser.add_argument("--way", help="Only the way that is called so, such as as_language.")
+    parser.add_argument("--languages", help="Only extracts in these languages, with commas between.")
     parser.add_argument("--every", type=int, default=1, help="Generate for every n-th extract only.")
     parser.add_argument("--show", action="store_true", help="Print what was generated.")
     arguments = parser.parse_args()
-    given = list(extracts(arguments.extracts))
+    languages = (arguments.languages or "").split(",")
+    given = [each for each in extracts(arguments.extracts) if not arguments.languages or each.language in languages]
+    ways = [way for way in WAYS if arguments.way in (None, way.name)]
     with Orchestrator() as maze:
-        for way in WAYS:
+        for way in ways:
             with_source = [each for each in given if each.source]
             reasons = Counter(why_not_satisfied(maze, each, way) for each in with_source)
             satisfied = reasons.pop("", 0)
@@ -156,7 +162,7 @@ def _generate(maze: Orchestrator, given: list[Extract], way: Way, *, show: bool)
         has_grammar = find_syntax(extract.language) is not None
         successes[has_grammar] += result.status is Status.OK
         if show:
-            print(f"--- {extract.language} {extract.file}: {result!r}\n{result.code}")
+            print(f"--- {extract.language} {extract.file}: {result!r}\n{result.code}", flush=True)
     told = ", ".join(f"{count} {name}" for name, count in statuses.most_common())
     there = sum(find_syntax(each.language) is not None for each in given)
     print(f"  generations within {MAX_TOKENS} tokens: {statuses['OK']} of {len(given)} are a success ({told});")
