@@ -132,17 +132,8 @@ class AsyncOrchestrator:
         braid_grammar: BraidGrammar | None = None,
     ) -> CompiledConstraints:
         """As Orchestrator.compile()."""
-        return await self._run(
-            partial(
-                self._maze.compile,
-                constraints,
-                language,
-                on_unenforceable,
-                on_conflict=on_conflict,
-                ignore=ignore,
-                braid_grammar=braid_grammar,
-            )
-        )
+        call = partial(self._maze.compile, constraints, language, on_unenforceable)
+        return await self._run(partial(call, on_conflict=on_conflict, ignore=ignore, braid_grammar=braid_grammar))
 
     async def validate(
         self,
@@ -156,18 +147,8 @@ class AsyncOrchestrator:
         braid_grammar: BraidGrammar | None = None,
     ) -> ValidationResult:
         """As Orchestrator.validate()."""
-        return await self._run(
-            partial(
-                self._maze.validate,
-                text,
-                constraints,
-                language,
-                on_unenforceable,
-                on_conflict=on_conflict,
-                ignore=ignore,
-                braid_grammar=braid_grammar,
-            )
-        )
+        call = partial(self._maze.validate, text, constraints, language, on_unenforceable)
+        return await self._run(partial(call, on_conflict=on_conflict, ignore=ignore, braid_grammar=braid_grammar))
 
     def cache_stats(self) -> CacheStats:
         """As Orchestrator.cache_stats(), which never waits."""

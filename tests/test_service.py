@@ -27,7 +27,17 @@ from maze.service.connections import ClientConnection
 from maze.service.contract import RequestLimits, read_request
 from maze.service.refusal import HTTP_STATUS, RETRYABLE, Refusal
 from maze.service.settings import ServiceSettings
-from maze.types import ConstraintIR, GenerationOptions, Intent, Message, PromptForm, Role, WhenCutOff
+from maze.types import (
+    BraidGrammar,
+    ConstraintIR,
+    GenerationOptions,
+    Intent,
+    Message,
+    OnConflict,
+    PromptForm,
+    Role,
+    WhenCutOff,
+)
 
 KEY = "a-key"
 BEARER = {"Authorization": f"Bearer {KEY}"}
@@ -62,6 +72,7 @@ def test_an_answer_has_the_fields_of_the_contract() -> None:
         "model_name": "a-model",
         "finish_reason": "stop",
         "constraint_satisfied": True,
+        "constraint_warnings": [],
         "constraint_error": None,
         "request_id": "r-1",
         "cut": False,
@@ -112,7 +123,13 @@ def test_a_request_may_have_every_option_of_the_library() -> None:
         "max_attempts": 2,
         "top_logprobs": 3,
     }
-    choices = {"prompt_form": "raw", "when_cut_off": "complete"}
+    choices = {
+        "prompt_form": "raw",
+        "when_cut_off": "complete",
+        "on_conflict": "report",
+        "braid_grammar": "as_language",
+        "ignore": ["grammar", "constraints.regex_patterns[1]", "constraints.token_mask", "token_mask"],
+    }
     said = [{"role": "user", "text": "a"}, {"role": "assistant", "text": "b"}]
     body = json.dumps({"prompt": "p", "stop_sequences": ["END"], "messages": said, **options, **choices}).encode()
     read = read_request(body, "r", RequestLimits(max_prompt_bytes=100, max_tokens=10, default_max_tokens=10)).options
@@ -122,6 +139,9 @@ def test_a_request_may_have_every_option_of_the_library() -> None:
         messages=(Message(Role.USER, "a"), Message(Role.ASSISTANT, "b")),
         prompt_form=PromptForm.RAW,
         when_cut_off=WhenCutOff.COMPLETE,
+        on_conflict=OnConflict.REPORT,
+        braid_grammar=BraidGrammar.AS_LANGUAGE,
+        ignore=("grammar", "constraints[0].regex_patterns[1]", "constraints[0].token_masks", "token_masks"),
     )
     left = {field.name for field in fields(GenerationOptions) if getattr(read, field.name) == field.default}
     assert left == {"timeout_ms", "on_unenforceable"}, "the service has its own time, and reports nothing unenforced"
@@ -245,6 +265,10 @@ def test_a_text_cut_off_says_so() -> None:
             "messages[0].name",
             "is unknown; a message has role and text",
         ),
+        ({"on_conflict": "ignore"}, "on_conflict", "must be one of error, report"),
+        ({"braid_grammar": 1}, "braid_grammar", "must be one of as_grammar, as_language, as_language_checked"),
+        ({"ignore": "grammar"}, "ignore", "must be an array of texts"),
+        ({"ignore": ["grammar", "mask"]}, "ignore", "ignore[1] is 'mask'; it must be a kind"),
         ({"prompt_form": "cooked"}, "prompt_form", "must be one of chat, raw"),
         ({"prompt_form": ["raw"]}, "prompt_form", "must be one of chat, raw"),
         ({"when_cut_off": 1}, "when_cut_off", "must be one of error, accept, complete"),
@@ -741,3 +765,23 @@ def test_the_real_model_answers_under_a_schema(embedded_backend: EmbeddedEngine)
     assert isinstance(json.loads(answer["generated_text"])["n"], int)
     assert "".join(event["token"] for event in streamed) == streamed[-1]["generated_text"]
     assert streamed[-1]["constraint_satisfied"] is True
+
+
+def test_what_is_ignored_or_gives_way_in_a_conflict_is_told_in_the_answer() -> None:
+    constraints = {"json_schema": SCHEMA, "regex_patterns": ["^a+$"]}
+    with running_service(ScriptedBackend(['{"n":1}'])) as service:
+        ignored = post(
+            service, {"prompt": "p", "constraints": constraints, "ignore": ["constraints.regex_patterns[0]"]}
+        )
+        reported = post(service, {"prompt": "p", "constraints": constraints, "on_conflict": "report"})
+        refused = post(service, {"prompt": "p", "constraints": constraints})
+    answer = ignored.json()
+    assert (answer["constraint_satisfied"], answer["status"]) == (True, "MAZE_OK")
+    assert answer["constraint_warnings"][0].startswith("constraints.regex_patterns[0]: left out")
+    answer = reported.json()
+    assert (answer["constraint_satisfied"], answer["status"]) == (False, "MAZE_CONTRADICTION")
+    assert answer["generated_text"] == '{"n":1}'
+    assert "contradict each other" in answer["constraint_warnings"][0]
+    assert "constraints.regex_patterns[0] was left out" in answer["constraint_error"]
+    assert refused.status_code == 400
+    assert refused.json()["error"]["code"] == "contradiction"

@@ -22,15 +22,19 @@ from maze._version import __version__
 from maze.check.layout import laid_out
 from maze.cli.generating import generate
 from maze.cli.inputs import (
+    BraidGrammarChoice,
     GrammarFile,
+    Ignored,
     Json,
     Language,
     Name,
+    OnConflictChoice,
     Priority,
     Regexes,
     Report,
     SchemaFile,
     Syntax,
+    check_ignored,
     constraints_of,
     on_unenforceable,
     read,
@@ -46,6 +50,7 @@ from maze.exit_codes import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, OUTPUT_LOST
 from maze.orchestrator import Orchestrator
 from maze.outcome import validation_error, what_is_wrong
 from maze.report import grammar_text, report_call, report_of
+from maze.types import OnConflict
 
 app = typer.Typer(
     name="maze",
@@ -145,6 +150,9 @@ def compile_(
     name: Name = "",
     priority: Priority = 0,
     output: Output = None,
+    on_conflict: OnConflictChoice = OnConflict.ERROR,
+    ignore: Ignored = None,
+    braid_grammar: BraidGrammarChoice = None,
     report: Report = False,
     as_json: Json = False,
 ) -> None:
@@ -152,7 +160,14 @@ def compile_(
     with failing(as_json), Orchestrator() as maze:
         constraints = constraints_of(schema, grammar, regex, language, syntax=syntax, name=name, priority=priority)
         refuse_none(constraints)
-        compiled = maze.compile(constraints, language, on_unenforceable(report))
+        compiled = maze.compile(
+            constraints,
+            language,
+            on_unenforceable(report),
+            on_conflict=on_conflict,
+            ignore=check_ignored(ignore),
+            braid_grammar=braid_grammar,
+        )
     if as_json:
         print_json(report_of(compiled))
         return
@@ -175,6 +190,9 @@ def validate(
     language: Language = None,
     syntax: Syntax = False,
     name: Name = "",
+    on_conflict: OnConflictChoice = OnConflict.ERROR,
+    ignore: Ignored = None,
+    braid_grammar: BraidGrammarChoice = None,
     report: Report = False,
     as_json: Json = False,
 ) -> None:
@@ -185,7 +203,15 @@ def validate(
         constraints = constraints_of(schema, grammar, regex, language, syntax=syntax, name=name)
         refuse_none(constraints)
         text = read(file, "FILE")
-        validation = maze.validate(text, constraints, language, on_unenforceable(report))
+        validation = maze.validate(
+            text,
+            constraints,
+            language,
+            on_unenforceable(report),
+            on_conflict=on_conflict,
+            ignore=check_ignored(ignore),
+            braid_grammar=braid_grammar,
+        )
     failure = validation_error(validation)
     status = failure.status if failure else Status.OK
     if as_json:

@@ -10,10 +10,13 @@ import typer
 from rich.text import Text
 
 from maze.cli.inputs import (
+    BraidGrammarChoice,
     GrammarFile,
+    Ignored,
     Json,
     Language,
     Name,
+    OnConflictChoice,
     Priority,
     Regexes,
     Report,
@@ -38,6 +41,7 @@ from maze.types import (
     GenerationResult,
     Intent,
     Message,
+    OnConflict,
     PromptForm,
     WhenCutOff,
 )
@@ -131,6 +135,9 @@ def generate(
         typer.Option(metavar="N", help="Log-probabilities of each token and so many likeliest; shown with --json."),
     ] = None,
     output: Output = None,
+    on_conflict: OnConflictChoice = OnConflict.ERROR,
+    ignore: Ignored = None,
+    braid_grammar: BraidGrammarChoice = None,
     report: Report = False,
     as_json: Json = False,
 ) -> None:
@@ -161,6 +168,9 @@ def generate(
                 max_attempts=max_attempts,
                 when_cut_off=when_cut_off,
                 top_logprobs=top_logprobs,
+                on_conflict=on_conflict,
+                ignore=tuple(ignore or ()),
+                braid_grammar=braid_grammar,
             )
         except InvalidArgumentError as error:
             option, bracket, place = error.field.partition("[")

@@ -11,7 +11,7 @@ import typer
 
 from maze.errors import InvalidArgumentError
 from maze.grammar.languages.syntax import find_syntax, syntax_names
-from maze.types import ConstraintIR, OnUnenforceable
+from maze.types import BraidGrammar, ConstraintIR, ConstraintOptions, OnConflict, OnUnenforceable
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 SchemaFile = Annotated[
@@ -43,6 +43,29 @@ Priority = Annotated[
 Report = Annotated[
     bool,
     typer.Option("--report", help="Go on without what can be neither enforced nor checked; exit code 3 all the same."),
+]
+
+OnConflictChoice = Annotated[
+    OnConflict,
+    typer.Option(
+        "--on-conflict", help="What to do where no text satisfies all constraints: report goes on, with exit code 4."
+    ),
+]
+Ignored = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ignore",
+        metavar="PART",
+        help="Leave a part out: constraints[0].grammar, or a kind such as grammar; repeatable.",
+    ),
+]
+BraidGrammarChoice = Annotated[
+    BraidGrammar | None,
+    typer.Option(
+        "--braid-grammar",
+        help="How Braid's token classes are taken: as they stand, or as a hint beside the language's own grammar.",
+        show_default="MAZE_BRAID_GRAMMAR",
+    ),
 ]
 
 
@@ -105,6 +128,14 @@ def read(path: Path, option: str) -> str:
 def shown(path: Path) -> str:
     """A path as text that can be printed: names of files may hold any bytes."""
     return str(path).encode(errors="backslashreplace").decode()
+
+
+def check_ignored(ignored: list[str] | None) -> tuple[str, ...]:
+    """What `--ignore` leaves out. Raises InvalidArgumentError for what is no part."""
+    try:
+        return ConstraintOptions(ignore=tuple(ignored or ())).ignore
+    except InvalidArgumentError as error:
+        raise error.naming(f"--{error.field}") from None
 
 
 def on_unenforceable(report: bool) -> OnUnenforceable:

@@ -342,7 +342,9 @@ def answer_of(result: GenerationResult, request: GenerateRequest, waits: Waits) 
         "model_name": model,
         "finish_reason": metadata.finish_reason,
         "constraint_satisfied": satisfied,
-        "constraint_warnings": [in_words_of_the_contract(each) for each in validation.warnings] if validation else [],
+        "constraint_warnings": [in_words_of_the_contract(each) for each in validation.warnings]
+        if validation is not None
+        else [],
         "constraint_error": None if satisfied else in_words_of_the_contract(result.error or ""),
         "request_id": request.request_id,
         **{name: told[name] for name in _METADATA},

@@ -9,7 +9,7 @@ from maze.errors import ContradictionError
 from maze.grammar.compose.groups import KIND_ORDER, Part
 from maze.types import ConstraintIR, ConstraintKind, Handling
 
-_PATH = re.compile(r"constraints\[(\d+)\]\.(\w+)")
+_PATH = re.compile(r"constraints\[(\d+)\]\.(\w+)(?:\[(\d+)\])?")
 
 
 class LeftOut:
@@ -46,13 +46,13 @@ class LeftOut:
             self._conflicting[path] = f"left out, as it gives way in a conflict: {conflict}"
         return True
 
-    def _rank(self, group: Sequence[str]) -> tuple[int, int, int]:
+    def _rank(self, group: Sequence[str]) -> tuple[int, int, tuple[int, int]]:
         """Smaller gives way first: what would be enforced last, and of equals what comes later."""
-        places = [(int(found[1]), found[2]) for found in map(_PATH.match, group) if found]
-        priority = max(self._constraints[index].priority for index, _ in places)
-        kind = ConstraintKind(places[0][1])
-        order = KIND_ORDER.index(kind) if kind in KIND_ORDER else len(KIND_ORDER)
-        return priority, -order, -min(index for index, _ in places)
+        places = [(int(found[1]), found[2], int(found[3] or 0)) for found in map(_PATH.match, group) if found]
+        priority = max(self._constraints[index].priority for index, _, _ in places)
+        first, kind, number = places[0]
+        order = KIND_ORDER.index(ConstraintKind(kind)) if kind in KIND_ORDER else len(KIND_ORDER)
+        return priority, -order, (-first, -number)
 
     def warnings(self, parts: Iterable[Part]) -> list[str]:
         """What the caller is told of it."""
