@@ -1,4 +1,4 @@
-"""The command `maze`: generate, compile, validate, serve, health, models, doctor.
+"""The command `maze`: generate, compile, validate, format, serve, health, models, doctor, config.
 
 Text for people goes to stdout and stderr with colours on a terminal only; `--json` prints one JSON object to stdout.
 """
@@ -19,6 +19,7 @@ from typer.main import get_group
 
 from maze._version import __version__
 from maze.check.layout import laid_out
+from maze.cli.config import config
 from maze.cli.generating import generate
 from maze.cli.inputs import (
     GrammarFile,
@@ -248,3 +249,4 @@ def doctor(as_json: Json = False) -> None:
 
 
 app.command(epilog=EXIT_CODES)(serve)
+app.command(epilog=EXIT_CODES)(config)
