@@ -171,7 +171,8 @@ def build_python_part(compiler: list[str], library: Path, headers: Path, unwinde
     objects = [compile_source([*compiler, *WARNINGS], source, folder) for source in sorted(sources.glob("*.c"))]
     objects.append(compile_source(compiler, generate_bridge(folder), folder))
     options = [f"-Wl,--version-script={sources / 'python_part.map'}"]
-    link_library(compiler, library, options, [*objects, str(unwinder)])
+    # Zig takes what it is to link to only as needed for not needed at all.
+    link_library(compiler, library, options, [*objects, "-Wl,--no-as-needed", str(unwinder), "-Wl,--as-needed"])
 
 
 def complete_package(package: Path) -> None:
