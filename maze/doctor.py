@@ -19,10 +19,8 @@ from maze._version import __version__
 from maze.ananke_settings import FILE, read_file
 from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environment, set_variables, settings_found
 from maze.errors import MazeError
+from maze.native_files import ABI_VERSION, LIBRARY_NAME, find_native_files
 
-ABI_VERSION = 1
-"""MAZE_ABI_VERSION of include/maze.h (a test holds the two together)."""
-LIBRARY_NAME = f"libmaze.so.{ABI_VERSION}"
 ENGINE_TIMEOUT_SECS = 20
 _GGUF_MAGIC = b"GGUF"
 
@@ -88,7 +86,7 @@ def _library() -> Check:
             "library",
             Verdict.NOTE,
             f"{LIBRARY_NAME} was not found; C and Zig programs need it, Python does not",
-            "run make in the source tree, or make install PREFIX=...",
+            "install libmaze from a wheel, or run make in the source tree",
         )
     try:
         library = ctypes.CDLL(path)
@@ -105,11 +103,8 @@ def _library() -> Check:
 
 
 def _find_library() -> str | None:
-    # A source tree has it in .venv/lib; an installation has it in PREFIX/lib, beside the environment PREFIX/lib/maze.
-    for folder in (Path(sys.prefix) / "lib", Path(sys.prefix).parent):
-        if (folder / LIBRARY_NAME).is_file():
-            return str(folder / LIBRARY_NAME)
-    return ctypes.util.find_library("maze")
+    files = find_native_files()
+    return str(files.library) if files else ctypes.util.find_library("maze")
 
 
 def _packages() -> Iterator[Check]:

@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 import build_ffi
 
-OUR_SOURCES = {path.name for folder in (ROOT / "maze" / "abi", SOURCES) for path in folder.glob("*.[ch]")}
+OUR_SOURCES = {path.name for folder in (ROOT / "maze" / "abi", SOURCES) for path in folder.rglob("*.[ch]")}
 
 TIMES_OUT = 900
 pytestmark = pytest.mark.timeout(TIMES_OUT + 60)

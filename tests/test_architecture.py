@@ -21,6 +21,7 @@ FLOORS = (
         "maze.errors",
         "maze.log",
         "maze.memory",
+        "maze.native_files",
         "maze.native_json",
         "maze.ranges",
         "maze.shown",

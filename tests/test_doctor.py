@@ -11,7 +11,7 @@ import pytest
 from conftest import Run
 from fault_server import refused_port
 
-from maze import doctor
+from maze import doctor, native_files
 from maze._version import __version__
 from maze.engine import bundled_model
 from maze.errors import Status
@@ -76,7 +76,7 @@ def test_the_doctor_tells_a_library_of_another_version(run: Run, monkeypatch: py
 
 def test_the_doctor_expects_the_abi_of_the_header() -> None:
     header = (ROOT / "include" / "maze.h").read_text()
-    assert f"#define MAZE_ABI_VERSION {doctor.ABI_VERSION}\n" in header
+    assert f"#define MAZE_ABI_VERSION {native_files.ABI_VERSION}\n" in header
 
 
 def test_the_doctor_looks_for_the_packages_that_the_project_asks_for(run: Run) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from c_programs import HEADERS, LIBRARIES, ROOT, compile_program, run
+from c_programs import HEADERS, LIBRARIES, ROOT, SOURCES, WARNINGS, compile_program, run
 from fault_server import Exchange, FaultServer
+
+import build_ffi
 
 SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
 PACKAGES_IN_ENVIRONMENT = SITE_PACKAGES.relative_to(Path(sys.prefix))
@@ -31,7 +35,8 @@ class Tree:
         shutil.copytree(ROOT / "maze", root / "maze", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copytree(Path(sys.prefix) / "bin", self.environment / "bin", symlinks=True, ignore=_all_but_python)
         shutil.copy(Path(sys.prefix) / "pyvenv.cfg", self.environment)
-        shutil.copy(LIBRARIES / self.library.name, self.library)
+        for name in (self.library.name, build_ffi.python_part_name()):
+            shutil.copy(LIBRARIES / name, self.library.with_name(name))
         for package in SITE_PACKAGES.iterdir():
             (self.packages / package.name).symlink_to(package)
 
@@ -352,8 +357,8 @@ def test_ctrl_c_ends_a_call_of_a_python_host_with_keyboard_interrupt(
     assert (process.returncode, stdout.split()) == (0, said)
 
 
-def other_python() -> str | None:
-    """A Python of another version on this machine."""
+def other_pythons() -> Iterator[tuple[str, int]]:
+    """The Pythons of other versions on this machine, and which 3.<minor> they are."""
     versions = [f"python3.{minor}" for minor in range(8, 20) if minor != sys.version_info.minor]
     candidates = [*map(shutil.which, versions), *map(str, Path.home().glob(".pyenv/versions/3.*/bin/python3"))]
     for python in filter(None, candidates):
@@ -364,17 +369,141 @@ def other_python() -> str | None:
             check=False,
         )
         if done.returncode == 0 and done.stdout.strip() not in ("", str(sys.version_info.minor)):
-            return python
-    return None
+            yield python, int(done.stdout)
 
 
 def test_a_running_python_of_another_version_gets_a_clear_error() -> None:
-    python = other_python()
-    if python is None:
+    python, _ = next(other_pythons(), ("", 0))
+    if not python:
         pytest.skip("no Python of another version on this machine")
     answer = run_in_python(python, "CDLL", "call()")
     assert answer.startswith("MAZE_STARTUP_FAILED libmaze: this process runs Python 3.")
     assert f"but libmaze was built for Python {sysconfig.get_python_version()}" in answer
+
+
+# ------------------------------------------------------------------------------------------------ many Pythons
+
+
+def needed_by(library: Path) -> set[str]:
+    dynamic = subprocess.run(["readelf", "-d", library], capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"\(NEEDED\) .*\[(.*)\]", dynamic))
+
+
+def test_the_library_links_the_c_library_alone_and_its_part_no_python() -> None:
+    c_library = re.compile(r"(libc|libm|libdl|libpthread|ld-linux-[\w-]+)\.so\.\d")
+    assert all(map(c_library.fullmatch, needed_by(LIBRARIES / "libmaze.so.1")))
+    assert not any("python" in name for name in needed_by(LIBRARIES / build_ffi.python_part_name()))
+
+
+def environment_of(tmp_path: Path, settings: str) -> Tree:
+    """The library in an environment whose pyvenv.cfg says `settings`."""
+    tree = Tree(tmp_path / "tree")
+    (tree.environment / "pyvenv.cfg").write_text(settings.format(home=tmp_path / "python" / "bin"))
+    return tree
+
+
+def test_a_missing_libpython_is_named_with_the_package_that_has_it(tmp_path: Path) -> None:
+    version = sysconfig.get_python_version()
+    tree = environment_of(tmp_path, f"home = {{home}}\nversion = {version}.1\n")
+    answer = tree.call()
+    assert answer.startswith(
+        f"MAZE_STARTUP_FAILED libmaze: the shared library of Python {version} (libpython{version}.so.1.0) is missing "
+        f"in {tmp_path}/python/lib: install libpython{version} (Debian, Ubuntu) or python3-libs (Fedora); "
+    )
+    assert "PYTHON_CONFIGURE_OPTS=--enable-shared" in answer
+
+
+def test_an_environment_of_a_python_without_a_part_of_libmaze_is_named(tmp_path: Path) -> None:
+    tree = environment_of(tmp_path, "home = {home}\nversion_info = 3.99.0.final.0\n")
+    answer = tree.call()
+    assert f"{tree.environment}/bin/python3 is Python 3.99, but libmaze was built for Python " in answer
+    assert f"(_libmaze_399.so is not in {tree.environment}/lib)" in answer
+
+
+def test_an_environment_that_was_repaired_is_used_without_a_new_process(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "tree")
+    settings = tree.environment / "pyvenv.cfg"
+    right = settings.read_text()
+    settings.write_text("version = 3.99\n")
+    program = compile_program("load", "-ldl")
+    with subprocess.Popen(
+        [program, tree.library, "repair"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("MAZE_STARTUP_FAILED ")
+        settings.write_text(right)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline().startswith("MAZE_OK")
+
+
+def test_a_maze_python_that_is_a_script_is_told_from_a_python(tmp_path: Path) -> None:
+    script = tmp_path / "python3"
+    script.write_text('#!/bin/sh\nexec python3 "$@"\n')
+    script.chmod(0o755)
+    answer = call_built_library(MAZE_PYTHON=str(script))
+    assert answer.startswith(f"MAZE_STARTUP_FAILED libmaze: cannot tell which Python {script} is: ")
+    assert "sys.executable" in answer
+
+
+def test_a_maze_python_that_is_a_folder_is_named(tmp_path: Path) -> None:
+    assert f"MAZE_PYTHON is '{tmp_path}', which is not an executable file" in call_built_library(
+        MAZE_PYTHON=str(tmp_path)
+    )
+
+
+def test_a_python_that_has_the_library_among_its_packages_needs_no_virtual_environment(tmp_path: Path) -> None:
+    """As after `pip install` into a container's own Python, whose prefix has no pyvenv.cfg."""
+    version = sysconfig.get_python_version()
+    folder = tmp_path / "lib" / f"python{version}" / "site-packages" / "maze" / "lib"
+    folder.mkdir(parents=True)
+    for name in ("libmaze.so.1", build_ffi.python_part_name()):
+        shutil.copy(LIBRARIES / name, folder)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / f"python{version}").symlink_to(Path(sys.executable).resolve())
+    done = run(compile_program("load", "-ldl"), str(folder / "libmaze.so.1"))
+    # It is the Python behind the link, which has no cffi or no maze: what matters is that it was found and started.
+    assert f"{Path(sys.base_prefix)}; run `make`" in done.stdout
+    assert "No module named" in done.stdout
+
+
+def test_one_library_serves_every_python_that_it_has_a_part_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [(python, minor) for python, minor in other_pythons() if minor >= 11]
+    if not found:
+        pytest.skip("no other Python from 3.11 on this machine")
+    python, minor = found[0]
+    ask = "import sysconfig; print(sysconfig.get_path('include'))"
+    headers = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
+    if not Path(headers, "Python.h").is_file():
+        pytest.skip("the other Python has no headers")
+    monkeypatch.setattr(build_ffi, "find_headers", lambda: Path(headers))
+    monkeypatch.setattr(build_ffi, "python_part_name", lambda: f"_libmaze_3{minor}.so")
+    (tmp_path / "lib").mkdir()
+    build_ffi.build(tmp_path, tmp_path / "objects")
+    shutil.copy(LIBRARIES / f"_libmaze_3{sys.version_info.minor}.so", tmp_path / "lib")
+    program = compile_program("load", "-ldl")
+
+    def call(executable: str) -> str:
+        return run(program, str(tmp_path / "lib" / "libmaze.so.1"), environment={"MAZE_PYTHON": executable}).stdout
+
+    assert call(sys.executable).strip() == "MAZE_OK"
+    # That Python is started; it has not got our packages.
+    assert "cannot import _cffi_backend of the package cffi" in call(python) or "No module named" in call(python)
+
+
+def test_a_host_that_hides_its_python_is_seen_through(tmp_path: Path) -> None:
+    """One that has opened libpython RTLD_LOCAL, as a plugin might."""
+    program = tmp_path / "hides"
+    source = SOURCES / "hides.c"
+    subprocess.run(["gcc", *WARNINGS, f"-I{HEADERS}", source, "-o", program, "-ldl"], check=True)
+    library = build_ffi.find_shared_python()
+    packages = os.pathsep.join([str(SITE_PACKAGES), str(ROOT)])
+    environment = {"PYTHONHOME": sys.base_prefix, "PYTHONPATH": packages}
+    done = run(program, str(library), str(LIBRARIES / "libmaze.so.1"), environment=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "MAZE_OK\n", "")
 
 
 # ------------------------------------------------------------------------------------------------ packaging

@@ -1,6 +1,6 @@
 /* The exported functions: plain C around the entry functions that entry.py defines. See include/maze.h. */
-#include "callback.h"
 #include "memory.h"
+#include "python_part.h"
 #include "structs.h"
 
 #include <time.h>
@@ -128,7 +128,7 @@ static bool memory_for(const Call *call, EmbedProblem *problem)
     if (embed_is_forked_child())
         return true;
     if (!embed_is_running())
-        return start_has_memory(problem);
+        return embed_load(problem) && start_has_memory(problem);
     return memory_is_left(call->gives_back ? MEMORY_TO_GIVE_BACK : MEMORY_TO_CALL, problem);
 }
 
@@ -170,19 +170,11 @@ static MazeStatus call_for_status(void (*run)(void *), Call *call)
     return call->status >= 0 ? (MazeStatus)call->status : MAZE_INTERNAL_ERROR;
 }
 
-bool host_emit_text(MazeTextCallback callback, const char *text, size_t text_len, void *user_data)
-{
-    LEFT_BY_RETURNING returned = false;
-    bool go_on = callback(text, text_len, user_data);
-    returned = true;
-    return go_on;
-}
-
 static void run_generate(void *arguments)
 {
     Call *call = arguments;
-    call->result = entry_generate(call->intents, call->constraints, call->constraints_len, call->options,
-                                  call->callback, call->user_data);
+    call->result = python_part()->entry_generate(call->intents, call->constraints, call->constraints_len, call->options,
+                                                 call->callback, call->user_data);
 }
 
 GenerationResultFFI *maze_generate(const IntentFFI *intent, const ConstraintIRFFI *constraints, size_t constraints_len)
@@ -220,7 +212,8 @@ GenerationResultFFI *maze_generate_stream(const IntentFFI *intent, const Constra
 static void run_compile_constraints(void *arguments)
 {
     Call *call = arguments;
-    call->result = entry_compile_constraints(call->constraints, call->constraints_len, call->language, call->options);
+    call->result = python_part()->entry_compile_constraints(call->constraints, call->constraints_len, call->language,
+                                                            call->options);
 }
 
 GenerationResultFFI *maze_compile_constraints(const ConstraintIRFFI *constraints, size_t constraints_len,
@@ -234,8 +227,8 @@ GenerationResultFFI *maze_compile_constraints(const ConstraintIRFFI *constraints
 static void run_validate(void *arguments)
 {
     Call *call = arguments;
-    call->result = entry_validate(call->text, call->text_len, call->constraints, call->constraints_len, call->language,
-                                  call->options);
+    call->result = python_part()->entry_validate(call->text, call->text_len, call->constraints, call->constraints_len,
+                                                 call->language, call->options);
 }
 
 GenerationResultFFI *maze_validate(const char *text, size_t text_len, const ConstraintIRFFI *constraints,
@@ -253,7 +246,7 @@ GenerationResultFFI *maze_validate(const char *text, size_t text_len, const Cons
 static void run_init(void *arguments)
 {
     Call *call = arguments;
-    call->result = entry_init(call->config);
+    call->result = python_part()->entry_init(call->config);
 }
 
 GenerationResultFFI *maze_init(const MazeConfigFFI *config)
@@ -265,7 +258,7 @@ GenerationResultFFI *maze_init(const MazeConfigFFI *config)
 static void run_health_check(void *arguments)
 {
     Call *call = arguments;
-    call->result = entry_health_check();
+    call->result = python_part()->entry_health_check();
 }
 
 GenerationResultFFI *maze_health_check(void)
@@ -277,7 +270,7 @@ GenerationResultFFI *maze_health_check(void)
 static void run_list_models(void *arguments)
 {
     Call *call = arguments;
-    call->result = entry_list_models();
+    call->result = python_part()->entry_list_models();
 }
 
 GenerationResultFFI *maze_list_models(void)
@@ -291,8 +284,8 @@ GenerationResultFFI *maze_list_models(void)
 static void run_generate_batch(void *arguments)
 {
     Call *call = arguments;
-    call->status = entry_generate_batch(call->intents, call->intents_len, call->constraints, call->constraints_len,
-                                        call->options, call->results);
+    call->status = python_part()->entry_generate_batch(call->intents, call->intents_len, call->constraints,
+                                                       call->constraints_len, call->options, call->results);
 }
 
 MazeStatus maze_generate_batch(const IntentFFI *intents, size_t intents_len, const ConstraintIRFFI *constraints,
@@ -334,7 +327,7 @@ MazeStatus maze_generate_batch(const IntentFFI *intents, size_t intents_len, con
 static void run_cache_stats(void *arguments)
 {
     Call *call = arguments;
-    call->status = entry_cache_stats(call->stats);
+    call->status = python_part()->entry_cache_stats(call->stats);
 }
 
 MazeStatus maze_cache_stats(MazeCacheStatsFFI *stats)
@@ -352,7 +345,7 @@ MazeStatus maze_cache_stats(MazeCacheStatsFFI *stats)
 static void run_clear_cache(void *arguments)
 {
     Call *call = arguments;
-    call->status = entry_clear_cache();
+    call->status = python_part()->entry_clear_cache();
 }
 
 MazeStatus maze_clear_cache(void)
@@ -364,7 +357,7 @@ MazeStatus maze_clear_cache(void)
 static void run_shutdown(void *arguments)
 {
     Call *call = arguments;
-    call->status = entry_shutdown();
+    call->status = python_part()->entry_shutdown();
 }
 
 void maze_shutdown(void)

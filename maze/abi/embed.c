@@ -1,9 +1,6 @@
 /* The way of every call into Python and back, on which the state of the host's thread is kept. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
 #include "descriptors.h"
-#include "start.h"
+#include "python_part.h"
 #include "thread.h"
 
 #include <errno.h>
@@ -30,23 +27,14 @@ bool embed_fail(EmbedProblem *problem, MazeStatus status, const char *format, ..
 
 void *embed_release_interpreter(void)
 {
-    if (!Py_IsInitialized())
-        return NULL;
-    /* PyGILState_Check() always says yes once there were subinterpreters. */
-#if PY_VERSION_HEX >= 0x030D0000
-    PyThreadState *current = PyThreadState_GetUnchecked();
-#else
-    PyThreadState *current = _PyThreadState_UncheckedGet();
-#endif
-    if (current == NULL || current != PyGILState_GetThisThreadState())
-        return NULL;
-    return PyEval_SaveThread();
+    const PythonPart *python = python_part();
+    return python != NULL ? python->python_release_interpreter() : NULL;
 }
 
 void embed_take_back_interpreter(void *released)
 {
     if (released != NULL)
-        PyEval_RestoreThread(released);
+        python_part()->python_take_back_interpreter(released);
 }
 
 void host_interrupt_after_call(void)
@@ -75,14 +63,39 @@ static void *do_work(void *argument)
     return NULL;
 }
 
-static void stand_in(Work *work)
+static void stand_in(void *(*run)(void *), Work *work)
 {
-    int failure = thread_stand_in(do_work, work);
+    int failure = thread_stand_in(run, work);
     if (failure != 0)
         embed_fail(work->problem, MAZE_OUT_OF_MEMORY,
                    "this thread has a small stack or is ending, and no other can be started to stand in for it: %s; "
                    "raise what the process may have of threads (ulimit -u, pids.max of its cgroup) or of memory",
                    strerror(failure));
+}
+
+static void *do_load(void *argument)
+{
+    Work *work = argument;
+    work->done = python_part_load(work->problem);
+    return NULL;
+}
+
+bool embed_load(EmbedProblem *problem)
+{
+    if (python_part() != NULL)
+        return true;
+    int errno_of_host = errno;
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    descriptors_hold_standard();
+    Work work = {.problem = problem};
+    if (thread_is_fit())
+        do_load(&work);
+    else
+        stand_in(do_load, &work);
+    pthread_setcancelstate(cancel_state, NULL);
+    errno = errno_of_host;
+    return work.done;
 }
 
 bool embed_is_running(void)
@@ -115,13 +128,13 @@ bool embed_call(void (*run)(void *), void *arguments, EmbedProblem *problem)
         if (fit)
             do_work(&work);
         else
-            stand_in(&work);
+            stand_in(do_work, &work);
         embed_take_back_interpreter(released);
     }
     if (fit)
         thread_is_used();
     if (work.interrupt)
-        PyErr_SetInterrupt();
+        python_part()->python_interrupt();
     fesetenv(&floating_point_of_host);
     pthread_setcancelstate(cancel_state, NULL);
     errno = errno_of_host;

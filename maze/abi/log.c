@@ -1,6 +1,5 @@
 /* The host's log callback: setting it, calling it, and waiting until it is no longer called. */
-#include "callback.h"
-#include "start.h"
+#include "python_part.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -32,14 +31,6 @@ bool host_has_log_callback(void)
     return has;
 }
 
-static void call_log_callback(MazeLogCallback callback, int level, const char *target, const char *message,
-                              void *user_data)
-{
-    LEFT_BY_RETURNING returned = false;
-    callback((MazeLogLevel)level, target, message, user_data);
-    returned = true;
-}
-
 void host_emit_log(int level, const char *target_name, const char *message)
 {
     if (embed_inside_log_callback)
@@ -53,7 +44,7 @@ void host_emit_log(int level, const char *target_name, const char *message)
         return;
 
     embed_inside_log_callback = true;
-    call_log_callback(target->callback, level, target_name, message, target->user_data);
+    python_part()->python_call_log_callback(target->callback, level, target_name, message, target->user_data);
     embed_inside_log_callback = false;
 
     pthread_mutex_lock(&log_lock);
@@ -66,7 +57,7 @@ void host_emit_log(int level, const char *target_name, const char *message)
 static void log_callback_changed(void *unused)
 {
     (void)unused;
-    entry_log_callback_changed();
+    python_part()->entry_log_callback_changed();
 }
 
 void maze_set_log_callback(MazeLogCallback callback, void *user_data)

@@ -2,6 +2,7 @@
 #include "handles.h"
 #include "lock.h"
 #include "memory.h"
+#include "python_part.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -170,7 +171,7 @@ const char *maze_result_finish_reason(const GenerationResultFFI *result)
 
 static void log_misuse(void *message)
 {
-    entry_log_misuse(message);
+    python_part()->entry_log_misuse(message);
 }
 
 /* A line in the log, where there is one already. */

@@ -23,6 +23,9 @@ __attribute__((format(printf, 3, 4))) bool embed_fail(EmbedProblem *problem, Maz
 /* Whether this thread runs the host's log callback, or stands in for one that does: it is not called once more then. */
 extern _Thread_local bool embed_inside_log_callback;
 
+/* Load the part of libmaze for the Python of this process, which embed_call() takes for granted. May be tried again. */
+bool embed_load(EmbedProblem *problem);
+
 /* Whether Python is up and embed_call() would not have to start it. False in a forked child. */
 bool embed_is_running(void);
 
@@ -33,15 +36,15 @@ bool embed_is_forked_child(void);
 void *embed_release_interpreter(void);
 void embed_take_back_interpreter(void *released);
 
-/* start.c: start Python unless it is running. The caller must not hold the interpreter lock: the starting thread needs it. */
+/*
+ * start.c: start Python unless it is running. embed_load() has been called, and the caller does not hold the interpreter
+ * lock: the starting thread needs it.
+ */
 bool start_python(EmbedProblem *problem);
 bool start_is_done(void);
 
 /* start.c: whether there is memory to start Python, or to call it once another thread has done so. */
 bool start_has_memory(EmbedProblem *problem);
-
-/* bridge.h: let cffi attach to the running Python. False if it could not. */
-bool bridge_start_cffi(void);
 
 /* results.c: static results that are never freed. */
 GenerationResultFFI *result_forked(void);

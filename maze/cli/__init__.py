@@ -20,6 +20,7 @@ from typer.main import get_command
 
 from maze._version import __version__
 from maze.check.layout import laid_out
+from maze.cli.config import config
 from maze.cli.generating import generate
 from maze.cli.inputs import (
     BraidGrammarChoice,
@@ -308,3 +309,4 @@ def doctor(as_json: Json = False) -> None:
 
 app.command(epilog=_epilog("maze serve --upstream http://127.0.0.1:8000"))(serve)
 app.command(epilog=_epilog("maze bench --tokens 256"))(bench)
+app.command(epilog=_epilog("cc program.c $(maze config --cflags --libs --rpath)"))(config)

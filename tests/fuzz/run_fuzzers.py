@@ -87,11 +87,14 @@ def build_boundary_fuzzer(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     build_ffi.BUILD.mkdir(parents=True, exist_ok=True)
     python = build_ffi.find_shared_python()
-    includes = [f"-I{headers}" for headers in (build_ffi.HEADER.parent, build_ffi.ABI, build_ffi.find_headers())]
+    part = build_ffi.ABI / "python"
+    folders = (build_ffi.HEADER.parent, build_ffi.ABI, part, build_ffi.find_headers())
+    includes = [f"-I{headers}" for headers in folders]
     common = [clang, "-std=gnu11", "-O1", "-g", "-pthread", "-fno-omit-frame-pointer", "-w", *includes]
     objects = []
-    for source in [build_ffi.generate_bridge(), *sorted(build_ffi.ABI.glob("*.c"))]:
-        objects.append(str(folder / f"{source.stem}.o"))
+    library = [source for source in sorted(build_ffi.ABI.glob("*.c")) if source.name != "load.c"]
+    for source in [build_ffi.generate_bridge(), *library, *sorted(part.glob("*.c")), HERE / "linked_part.c"]:
+        objects.append(str(folder / f"{source.parent.name}-{source.stem}.o"))
         subprocess.run([*common, _SANITIZERS, "-c", str(source), "-o", objects[-1]], check=True)
     program = folder / "fuzzer"
     target = [*common, "-fsanitize=fuzzer,address", str(HERE / "boundary.c"), *objects]

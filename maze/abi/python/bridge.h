@@ -2,7 +2,7 @@
 #ifndef MAZE_BRIDGE_H
 #define MAZE_BRIDGE_H
 
-#include "start.h"
+#include "host.h"
 
 static int cffi_start_python(void);
 
