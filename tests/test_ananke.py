@@ -127,7 +127,31 @@ def server_of(dialect: str, text: Callable[[Any], str], **fields: Any) -> Play: 
         case _:
             info = {"version": "0.5.9", "grammar_backend": "ananke"}
             functions: dict[str, Service] = {"/v1/chat/completions": sglang(text)}
-            return serving(functions, v1_models=SGLANG_MODELS, server_info=info, ready="ok")
+            return serving(functions, v1_models=SGLANG_MODELS, server_info=info, health={"status": "ok"})
+
+
+def test_sglang_may_answer_whole_and_list_nothing() -> None:
+    """As a program that answers one path alone."""
+    for dialect in ("ananke-sglang", "ananke-chat"):
+        with FaultServer(serving({"/v1/chat/completions": chat(obeying(lambda _: "yes"))})) as server:
+            backend = backend_for(server.url, dialect=dialect, is_proven=False)
+            completion, _ = generate(backend, ask())
+        assert (completion.text, completion.unenforced, completion.finish_reason) == ("yes", "", "stop")
+
+
+def test_a_server_that_knows_no_get_is_asked_what_it_is_by_a_post() -> None:
+    """As programs on Python's http.server."""
+    for function, dialect in ((chat, "ananke-chat"), (modal, "ananke-modal")):
+        working = serving({"/": function(obeying(lambda _: "yes"))})
+
+        def play(exchange: Exchange, working: Play = working) -> None:
+            is_get = exchange.received.method == "GET"
+            (answer(501, b"Unsupported method ('GET')", content_type="text/html") if is_get else working)(exchange)
+
+        with FaultServer(play) as server:
+            completion, _ = generate(backend_for(server.url, dialect=None, is_proven=False), ask())
+        assert completion.text == "yes"
+        assert completion.engine["dialect"] == dialect
 
 
 DIALECTS = ("ananke-modal", "ananke-chat", "ananke-eval", "ananke-sglang")
@@ -413,7 +437,7 @@ def test_a_failure_while_a_service_is_to_show_what_it_can_is_no_verdict_on_it() 
 
 def test_a_service_that_fails_under_every_grammar_is_only_checked_and_says_so_when_asked_for_its_health() -> None:
     def failing(body: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON
-        return FAILED if f'"{PROOF_TEXT}"' in str(body) else modal(lambda _: "yes")(body)
+        return FAILED if PROOF_TEXT in str(body.get("constraints")) else modal(lambda _: "yes")(body)
 
     with FaultServer(serving({"/": failing})) as server:
         backend = backend_for(server.url, dialect="ananke-modal", is_proven=False, limits=LIMITS)

@@ -362,6 +362,32 @@ def test_a_chat_has_a_system_prompt_and_earlier_turns(answered: Asking) -> None:
     assert backend.requests[-1].stop == ("\n",)
 
 
+@pytest.mark.parametrize(
+    ("regex", "satisfying", "violating"),
+    [
+        ("yes", "yes", "oh yes"),
+        ("(?i)yes", "YES", "oh YES"),
+        ("(?m)yes", "yes", "no\nyes\nno"),
+        ("a|b", "b", "ab"),
+        ("^yes$", "yes", "yesterday"),
+    ],
+)
+def test_a_regex_of_a_constraint_spec_is_one_of_the_whole_text(
+    regex: str, satisfying: str, violating: str, answered: Asking
+) -> None:
+    answered(satisfying, chat({"regex": regex}))
+    answered(violating, chat({"regex": regex}), status=502)
+
+
+@pytest.mark.parametrize("regex", ["a)|(b", "(", "[z-a]"])
+def test_a_regex_that_is_none_by_itself_is_refused(regex: str, answered: Asking) -> None:
+    error = answered("b", chat({"regex": regex}), status=400)[0]["error"]
+    assert error["code"] == "invalid_constraint"
+    assert "constraint_spec.regex" in error["message"]
+    compiled = {"prompt": "p", "constraints": {"llguidance": {"regex": regex}}}
+    assert answered("b", compiled, "/generate/constrained", 400)[0]["error"]["code"] == "invalid_constraint"
+
+
 def test_a_chat_goes_on_from_an_answer_that_is_begun(answered: Asking) -> None:
     messages = [{"role": "user", "content": "Say yes."}, {"role": "assistant", "content": "ye"}]
     body = {"messages": messages, "continue_final_message": True, "add_generation_prompt": False, "top_k": -1}

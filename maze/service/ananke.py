@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 
 from maze.json_text import dump, parse
-from maze.service.constraint_spec import SpecReader, facts_of
+from maze.service.constraint_spec import SpecReader, facts_of, whole_pattern
 from maze.service.refusal import invalid, refuse_unknown
 
 Fields = dict[str, Any]
@@ -153,7 +153,7 @@ def _of_ir(given: Fields, place: str) -> Fields:
         patterns += [_pattern(each, f"{place}.{name}[{number}]") for number, each in enumerate(listed)]
     whole = _text(given, "regex", f"{place}.")
     if whole is not None:
-        patterns.append(whole_pattern(whole))
+        patterns.append(whole_pattern(whole, f"{place}.regex"))
     if patterns:
         read["regex_patterns"] = patterns
     if masks := _object_or_none(given, "token_masks", f"{place}."):
@@ -161,11 +161,6 @@ def _of_ir(given: Fields, place: str) -> Fields:
         refuse_unknown("part of token_masks", masks, known, f"{place}.token_masks.")
         read["token_mask"] = {name.removesuffix("_tokens"): ids for name, ids in masks.items() if ids is not None}
     return read
-
-
-def whole_pattern(pattern: str) -> str:
-    """A pattern of the whole text, as llguidance and vLLM read each."""
-    return f"^(?:{pattern})$"
 
 
 # ------------------------------------------------------------------------------------------------ evaluations

@@ -10,7 +10,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from maze.grammar.budget import Budget
 from maze.grammar.languages.syntax import find_syntax, syntax_text
+from maze.grammar.pattern.parser import parse_pattern
 from maze.json_text import dump, parse
 from maze.service.refusal import invalid, refuse_unknown
 
@@ -60,7 +62,7 @@ class SpecReader:
         if grammar:
             self._enforce("ebnf", grammar=grammar)
         if regex:
-            self._enforce("regex", regex_patterns=[f"^(?:{regex})$"])
+            self._enforce("regex", regex_patterns=[whole_pattern(regex, "constraint_spec.regex")])
         if schema is not None:
             self._enforce("json_schema", json_schema=_schema(schema))
         if self._given.get("fim") is not None:
@@ -126,6 +128,20 @@ class SpecReader:
         if value is not None and not isinstance(value, str):
             raise invalid(f"{place} must be a text", place)
         return value
+
+
+def whole_pattern(pattern: str, place: str) -> str:
+    """A pattern of the whole text, as llguidance and vLLM read each. Raises InvalidConstraintError.
+
+    It has to be one by itself: `a)|(b` would be another in brackets. Flags are of the pattern alone, as `m` would let
+    the ends be those of any line.
+    """
+    parse_pattern(pattern, place, Budget())
+    flags = _FLAGS.match(pattern)
+    return f"^(?{flags[1]}:{pattern[flags.end() :]})$" if flags else f"^(?:{pattern})$"
+
+
+_FLAGS = re.compile(r"\(\?([a-z]+)\)")
 
 
 def _begins(syntax: str, start: str) -> bool:

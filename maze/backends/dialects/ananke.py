@@ -172,11 +172,12 @@ class AnankeEvalDialect(AnankeDialect):
     name = "ananke-eval"
     backend = "modal"
     generate_path = "/generate/unconstrained"
+    constrained_path = "/generate/constrained"
     ready_path = "/health"
     left_out = ("max_tokens", "temperature", "top_p", "top_k", "seed", "stop", "reasoning_tokens", "top_logprobs")
 
     def path(self, request: Request) -> str:
-        return self.generate_path if request.grammar is None else "/generate/constrained"
+        return self.generate_path if request.grammar is None else self.constrained_path
 
     def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:
         """The service takes a JSON Schema at most; the grammar stands beside it for one that takes that too."""
@@ -287,8 +288,9 @@ class AnankeSglangDialect(SglangDialect):
 
     name = "ananke-sglang"
     may_be_unproven = True
-    may_lack_models = True
+    describes_models = False
     needs_model = False
+    ready_path = "/health"
     remedy = "start it with --grammar-backend ananke"
 
     def for_endpoint(self) -> Dialect:
@@ -302,3 +304,7 @@ class AnankeSglangDialect(SglangDialect):
         if grammar is not None:
             fields["constraint_spec"] = _constraint_spec(request, grammar)
         return fields
+
+    def reader(self, request: Request) -> AnswerReader:
+        """It may answer whole, as the chat function of the same shape does."""
+        return super().reader(request) if request.prompt.form is PromptForm.RAW else ConversationReader(request)

@@ -34,6 +34,9 @@ ANSWER_FACTOR = 16
 MAX_DESCRIPTION_BYTES = 4 * 2**20
 """Longest answer to a question about the service: models, version, health."""
 
+_LACKING = (404, 405, 501)
+"""Statuses of what is not there, or not for a GET; the last is Python's http.server's."""
+
 
 class Client:
     """Speaks to the endpoints of one backend. Safe for use from many threads."""
@@ -97,12 +100,12 @@ class Client:
         return self._json(endpoint, path, lambda: self.get(endpoint, path, call), may_lack=may_lack)
 
     def takes_posts(self, endpoint: Endpoint, path: str, call: Call) -> bool:
-        """Whether there is something that takes a POST: a GET there is answered with a 405."""
+        """Whether there is something that takes a POST, and no GET."""
         try:
             self.get(endpoint, path, call)
         except FailedAttempt as failed:
-            if failed.status in (404, 405):
-                return failed.status == 405
+            if failed.status in _LACKING:
+                return failed.status != 404
             raise
         return False
 
@@ -121,7 +124,7 @@ class Client:
             content = ask()
             return read_json(content)
         except FailedAttempt as failed:
-            if may_lack and failed.status in (404, 405):
+            if may_lack and failed.status in _LACKING:
                 return None
             raise
         except orjson.JSONDecodeError:

@@ -135,15 +135,15 @@ def _without_openais_list(client: Client, endpoint: Endpoint, call: Call, models
     if type(models) is list and all(type(name) is str for name in models):
         return maze
     if reports_health_as_maze(client, endpoint, call):
-        is_eval = client.takes_posts(endpoint, AnankeEvalDialect.generate_path, call)
+        is_eval = client.takes_posts(endpoint, AnankeEvalDialect.constrained_path, call)
         return DIALECTS[AnankeEvalDialect.name].for_endpoint() if is_eval else maze
-    if client.takes_posts(endpoint, AnankeModalDialect.whole_path, call):
-        return DIALECTS[AnankeModalDialect.name].for_endpoint()
     if client.takes_posts(endpoint, "", call):
-        answer = client.post_json(endpoint, "", dumps(_SHORT_QUESTION), call)
+        answer = client.post_json(endpoint, "", dumps(_SHORT_QUESTION), call, may_lack=True)
         for name, field in _FIELD_OF_FUNCTION.items():
             if type(answer) is dict and field in answer:
                 return DIALECTS[name].for_endpoint()
+    if client.takes_posts(endpoint, AnankeModalDialect.whole_path, call):
+        return DIALECTS[AnankeModalDialect.name].for_endpoint()
     raise client.failures.unusable(
         f"{endpoint.url} is no inference service that libmaze knows: it has neither /v1/models, nor /models or "
         "/health of a Maze service, and is no function of Ananke's; check the URL, or set MAZE_DIALECT"
