@@ -519,6 +519,7 @@ YES = ConstraintIR(regex_patterns=("^yes( .*)?$",))
         ("<think></think>\nyes", "", "yes"),
         ("Okay, the user wants <b>yes</b>.\n</think>\n\nyes", "Okay, the user wants <b>yes</b>.", "yes"),
         ("[THINK]Hm[/THINK]yes", "Hm", "yes"),
+        ("</think>\nyes", "", "yes"),
         ("<thinking>a </think> b</thinking>\nyes", "a </think> b", "yes"),
         ("<think>a</think>yes </think> and <think>", "a", "yes </think> and <think>"),
         ("yes", None, "yes"),
