@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, ClassVar, Self
 
@@ -95,6 +96,13 @@ class UnsupportedConstraintError(MazeError):
 
 class ContradictionError(MazeError):
     status = Status.CONTRADICTION
+    groups: tuple[tuple[str, ...], ...] = ()
+    """The paths of the parts that exclude each other; those of one group mean the same. Empty where it is not known."""
+
+    def between(self, *groups: Iterable[str]) -> Self:
+        """The same error, knowing what excludes each other."""
+        self.groups = tuple(map(tuple, groups))
+        return self
 
 
 class ConstraintViolatedError(MazeError):

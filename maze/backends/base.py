@@ -199,6 +199,8 @@ class Request:
     """The JSON Schemas among the constraints, in the caller's order, for engines that take no grammar."""
     top_logprobs: int | None = None
     """Likeliest tokens to tell beside the log-probability of each token; None for no log-probabilities."""
+    language: str | None = None
+    """Programming language of the text, for services that want to be told."""
 
     def raise_if_over(self, partial_text: str = "") -> None:
         """Raise if the call was cancelled or its deadline has passed."""

@@ -31,10 +31,11 @@ from maze.errors import LimitExceededError, MazeError
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.llguidance import is_bearable
+from maze.outcome import is_decisive
 from maze.service.contract import GenerateRequest, RequestLimits, constraints_of, read_request
 from maze.service.refusal import Refusal
 from maze.threads import STACK_BYTES
-from maze.types import CompiledConstraints, EngineGrammar, OnUnenforceable
+from maze.types import CompiledConstraints, ConstraintOptions, EngineGrammar
 
 LENGTH = struct.Struct(">Q")
 """What precedes a message of a worker, and of the service to it."""
@@ -43,8 +44,11 @@ MESSAGE_BYTES = 256
 MAX_MEMORY_BYTES = 1024**3
 """What one worker may take beyond what it begins with."""
 MAX_TOLD_OUTCOMES = 1000
-"""Most violated parts that are told; unpickling one takes the service about 10 us."""
+"""Most decisive parts that are told; unpickling one takes the service about 10 us."""
+MAX_TOLD_WARNINGS = 100
+"""Most warnings of a compilation that an answer has."""
 _PR_SET_PDEATHSIG = 1
+_DEFAULT_OPTIONS = ConstraintOptions()
 
 
 class Task(Protocol):
@@ -75,9 +79,10 @@ class CompileTask:
 
     constraints: str
     language: str | None
+    options: ConstraintOptions = _DEFAULT_OPTIONS
 
     def run(self) -> Compiled:
-        compiled = compile_constraints((constraints_of(self.constraints),), self.language, OnUnenforceable.ERROR)
+        compiled = compile_constraints((constraints_of(self.constraints),), self.language, self.options)
         # Unpickling many parts takes the service a while, in which it answers nobody.
         schemas = tuple(replace(part, check_grammar=None) for part in compiled.parts if part.check_schema is not None)
         for_engine = replace(compiled, parts=schemas, joint_check=None, warnings=(), report_json=b"{}")
@@ -113,9 +118,9 @@ class CheckTask:
         if not self.is_enforced:
             compiled = only_checked(compiled, "the engine of the service is not known to enforce it")
         judgement = judge(self.text, compiled, self.ends_at, may_be_cut_off=self.may_be_cut_off)
-        violated = tuple(outcome for outcome in judgement.validation.outcomes if outcome.satisfied is False)
-        told = violated[:MAX_TOLD_OUTCOMES]
-        return replace(judgement, validation=replace(judgement.validation, outcomes=told, warnings=()))
+        decisive = tuple(filter(is_decisive, judgement.validation.outcomes))[:MAX_TOLD_OUTCOMES]
+        warnings = judgement.validation.warnings[:MAX_TOLD_WARNINGS]
+        return replace(judgement, validation=replace(judgement.validation, outcomes=decisive, warnings=warnings))
 
 
 @dataclass(frozen=True, slots=True)

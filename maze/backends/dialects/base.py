@@ -48,9 +48,15 @@ class Dialect(Protocol):
     """Whether it answers with the model that it has, whatever model is asked for."""
     whole_path: str | None = None
     """Where services that do not stream take the same request, if there are such."""
+    may_be_unproven: bool = False
+    """Whether a service that does not show that it obeys grammars is used all the same, and its texts only checked."""
+    unproven: str = ""
+    """Why it is used so; empty as long as it is not. Set for an endpoint's own dialect."""
     ready_path: str | None = "/health"
-    """Where the service says whether it is ready; None where its list of models is all that it says."""
+    """Where a service that is ready answers a GET; empty where it has but one function, which answers with a 405; None
+    where its list of models is all that it says."""
     models_path: str = "/v1/models"
+    """Empty where it lists none."""
     version_path: str | None = None
     """Where the service tells its version, in the field `version_field`."""
     version_field: str = "version"
@@ -116,8 +122,8 @@ class Dialect(Protocol):
 
     def unenforced(self, request: Request, model: str | None) -> str:
         """Why the engine is not known to enforce what the request demands; empty if it does, or nothing is."""
-        del request, model
-        return ""
+        del model
+        return self.unproven if request.grammar is not None else ""
 
     def told(self, request: Request, model: str | None) -> dict[str, Any]:
         """What else there is to say of how the service was asked, for the provenance."""
@@ -159,7 +165,8 @@ class AnswerReader:
 
     def feed(self, event: Event) -> str:
         """Read an event of the stream; returns the text in it. Raises MalformedError."""
-        raise NotImplementedError
+        del event
+        raise MalformedError("it is a stream of events, not one JSON object")
 
     def feed_whole(self, answer: Event) -> str:
         """Read an answer that is one JSON object, not a stream; returns its text. Raises MalformedError."""

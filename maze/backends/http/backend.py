@@ -210,22 +210,13 @@ class HttpBackend:
 
     def _list_models(self, endpoint: Endpoint, call: Call) -> tuple[str, ...]:
         dialect = self._detect(endpoint, call)
+        if not dialect.models_path:
+            return ()
         answer = self._client.get_json(endpoint, dialect.models_path, call)
         try:
             return tuple(map(self._redaction.text, dialect.model_names(answer)))
         except MalformedError as error:
             raise self._failures.bad(endpoint.url, error) from None
-
-    def _says_ready(self, endpoint: Endpoint, dialect: Dialect, call: Call) -> bytes:
-        """What it answers to whether it is ready; nothing where it has no path for that, as SGLang's of old."""
-        if dialect.ready_path is None:
-            return b""
-        try:
-            return self._client.get(endpoint, dialect.ready_path, call)
-        except FailedAttempt as failed:
-            if failed.status not in (404, 405):
-                raise
-        return b""
 
     def _report(self, endpoint: Endpoint, call: Call, shortages: list[OutOfMemoryError]) -> dict[str, Any]:
         """What `Health` says of an endpoint; what this process is short of for asking it, is added to `shortages`."""
@@ -233,8 +224,9 @@ class HttpBackend:
         try:
             dialect = self._detect(endpoint, call)
             report |= {"dialect": dialect.name, "version": endpoint.version, "models": []}
-            answer = self._says_ready(endpoint, dialect, call)
-            recognise(self._client, endpoint, dialect, call)
+            said = self._said_at(dialect.ready_path, endpoint, dialect, call)
+            if dialect.models_path:
+                recognise(self._client, endpoint, dialect, call)
             report["models"] = list(map(self._redaction.text, endpoint.models))
             model = self._model_at(endpoint, dialect, None, call)
             asker = Asker(self._client, self._limits, endpoint, dialect, model, call)
@@ -245,5 +237,23 @@ class HttpBackend:
                 shortages.append(failed)
         else:
             report["ready"] = True
-            report["detail"] = self._redaction.line(answer.decode(errors="replace")) or "ready"
+            report["detail"] = said or "ready"
+            if dialect.unproven:
+                report["detail"] += f"; constraints are only checked: {dialect.unproven}"
         return report
+
+    def _said_at(self, ready_path: str | None, endpoint: Endpoint, dialect: Dialect, call: Call) -> str:
+        """What a service that is ready says of that. Raises FailedAttempt."""
+        if ready_path is None:
+            return ""
+        if ready_path:
+            try:
+                return self._redaction.line(self._client.get(endpoint, ready_path, call).decode(errors="replace"))
+            except FailedAttempt as failed:
+                if failed.status not in (404, 405):
+                    raise
+                return ""  # SGLang's of old has no such path; what it lists and generates says enough
+        functions = (dialect.generate_path, *([dialect.whole_path] if dialect.whole_path else []))
+        if not any(self._client.takes_posts(endpoint, path, call) for path in functions):
+            raise self._failures.unusable(f"{endpoint.url} has no function that takes a POST; check the URL")
+        return ""

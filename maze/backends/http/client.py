@@ -96,6 +96,16 @@ class Client:
         """GET something small that is JSON; None if the service has nothing at that path and may lack it."""
         return self._json(endpoint, path, lambda: self.get(endpoint, path, call), may_lack=may_lack)
 
+    def takes_posts(self, endpoint: Endpoint, path: str, call: Call) -> bool:
+        """Whether there is something that takes a POST: a GET there is answered with a 405."""
+        try:
+            self.get(endpoint, path, call)
+        except FailedAttempt as failed:
+            if failed.status in (404, 405):
+                return failed.status == 405
+            raise
+        return False
+
     def post_json(self, endpoint: Endpoint, path: str, body: bytes, call: Call, *, may_lack: bool = False) -> object:
         """Ask a question whose answer is small and JSON; None as for get_json()."""
         asked = self.post(endpoint, path, body, call)

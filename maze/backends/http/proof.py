@@ -41,8 +41,11 @@ def prove(
     failures: Failures,
     call: Call,
 ) -> None:
-    """Make sure that the endpoint obeys grammars. Raises FailedAttempt, which says how the server must be started."""
-    if endpoint.is_proven or dialect.remedy is None:
+    """Make sure that the endpoint obeys grammars. Raises FailedAttempt, which says how the server must be started.
+
+    Of a dialect that may be unproven, note it there instead.
+    """
+    if endpoint.is_proven or dialect.remedy is None or dialect.unproven:
         return
     if not endpoint.asking.acquire(call.deadline, call.cancellation):
         call.cancellation.raise_if_cancelled()
@@ -50,10 +53,16 @@ def prove(
             f"{endpoint.url} did not show within {call.deadline.timeout_ms:.0f} ms that it obeys grammars"
         )
     try:
-        if not endpoint.is_proven:
-            _prove(generate, endpoint, dialect, failures, call)
-            endpoint.is_proven = True
-            _log.info("%s obeys grammars", endpoint.url)
+        if not endpoint.is_proven and not dialect.unproven:
+            problem = _problem(generate, failures, call)
+            if problem is None:
+                endpoint.is_proven = True
+                _log.info("%s obeys grammars", endpoint.url)
+            elif dialect.may_be_unproven:
+                dialect.unproven = f"the service {problem}; {dialect.remedy}"
+                _log.warning("%s %s: its texts are only checked", endpoint.url, problem)
+            else:
+                raise failures.unusable(f"{endpoint.url} ({dialect.name}) {problem}; {dialect.remedy}")
     except (FailedAttempt, MazeError) as caught:
         error = error_in(caught)
         if isinstance(caught, FailedAttempt) and error.partial_text:
@@ -66,13 +75,8 @@ def prove(
         endpoint.asking.release()
 
 
-def _prove(
-    generate: Callable[[Request, OnText], Completion],
-    endpoint: Endpoint,
-    dialect: Dialect,
-    failures: Failures,
-    call: Call,
-) -> None:
+def _problem(generate: Callable[[Request, OnText], Completion], failures: Failures, call: Call) -> str | None:
+    """What speaks against it that grammars are obeyed; None if nothing does."""
     request = Request(
         prompt=Prompt(f"Say {PROOF_TEXT}."),
         grammar=_GRAMMAR,
@@ -94,13 +98,13 @@ def _prove(
         if not _may_be_refusal(failed):
             raise
         _generate_without(generate, request, failed)
-        problem = f"cannot generate under a grammar: {failed}"
-    else:
-        if text == PROOF_TEXT:
-            return
-        shown = failures.redaction.quoted(text)
-        problem = f"ignores grammars: it answered {shown} where the grammar allows {PROOF_TEXT!r} alone"
-    raise failures.unusable(f"{endpoint.url} ({dialect.name}) {problem}; {dialect.remedy}")
+        return f"cannot generate under a grammar: {failed}"
+    except TruncatedError as error:
+        return f"cannot generate under a grammar: {error}"
+    if text == PROOF_TEXT:
+        return None
+    shown = failures.redaction.quoted(text)
+    return f"ignores grammars: it answered {shown} where the grammar allows {PROOF_TEXT!r} alone"
 
 
 def _may_be_refusal(failed: FailedAttempt) -> bool:
@@ -116,7 +120,7 @@ def _generate_without(
 ) -> None:
     """Make sure that the server refuses the grammar: raises the refusal where it takes nothing else either."""
     try:
-        generate(replace(request, grammar=None), lambda _: True)
+        generate(replace(request, grammar=None, prompt=Prompt("Say yes.")), lambda _: True)
     except FailedAttempt as failed:
         if not _may_be_refusal(failed):
             raise
