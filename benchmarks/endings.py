@@ -34,7 +34,10 @@ class Unsteered:
 
     engine: EmbeddedEngine
     name: str = EmbeddedEngine.name
-    can_go_on: bool = False
+
+    def can_go_on(self, _: Request) -> bool:
+        """Never, so that it is not steered."""
+        return False
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         """See `Backend.generate`."""

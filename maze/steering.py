@@ -6,15 +6,17 @@ import logging
 from dataclasses import dataclass, replace
 
 from maze.backends.base import FINISHED_LENGTH, Backend, Completion, OnText, Request, total_of
-from maze.errors import CancelledError, LimitExceededError, MazeError, TimedOutError
+from maze.errors import CancelledError, ConstraintViolatedError, LimitExceededError, MazeError, TimedOutError
 from maze.grammar.budget import Budget
 from maze.grammar.continuation import CannotFollowError, Rest, rest_after
 from maze.types import CompiledConstraints, EngineGrammar, TokenLogprob
 
 _log = logging.getLogger(__name__)
 
+LEAST_TOKENS = 8
+"""Where there are fewer tokens, the model has all of them for itself: a quarter would be a token."""
 LEAST_STEERED_TOKENS = 32
-"""Where there are fewer tokens, the model has all of them for itself."""
+"""What is left is worth more than one further request where it is over twice as much."""
 MOST_RESERVED_TOKENS = 256
 """Most tokens that are kept for the ending before it is known how long that is."""
 
@@ -75,7 +77,7 @@ def generate_in_time(
     while True:
         if made.finish_reason != FINISHED_LENGTH or made.tokens_generated is None:
             return Generated(made)
-        used = made.tokens_generated
+        used = made.tokens_generated - (made.reasoning_tokens or 0)
         if used < request.max_tokens - reserved:
             return Generated(made)  # it is the context that is used up
         left = request.max_tokens - used
@@ -90,14 +92,18 @@ def generate_in_time(
             return Generated(made)
         reserved = 0 if is_last else max(3 * _tokens_for(rest.shortest), left // 4)
         going_on = replace(
-            request, grammar=grammar, continue_from=request.continue_from + begun, max_tokens=left - reserved
-        )
+            request, grammar=grammar, continue_from=request.continue_from + begun, max_tokens=left - reserved,
+            reasoning_tokens=0, thought=made.reasoning,
+        )  # fmt: skip
         on_text.drop()
         on_text.handed_out = False
         try:
             following = backend.generate(going_on, on_text)
         except MazeError as error:
             is_over = isinstance(error, CancelledError | TimedOutError) or request.cancellation.cancelled
+            if request.token_mask is not None and isinstance(error, ConstraintViolatedError) and not is_over:
+                # The mask allows nothing of what the short endings have there.
+                return Generated(_cut_off_in(made, begun, error))
             if on_text.handed_out or is_over:
                 raise _with_beginning(error, made, begun) from None
             _log.debug("request %s cannot go on: %s", request.request_id, error)
@@ -108,14 +114,7 @@ def generate_in_time(
 
 
 def _can_be_steered(backend: Backend, request: Request, compiled: CompiledConstraints) -> bool:
-    """Not under masks, which the ending might not satisfy, nor behind thoughts, which no request can go on from."""
-    return (
-        bool(compiled.packed_grammar)
-        and request.token_mask is None
-        and request.reasoning_tokens == 0
-        and request.max_tokens >= LEAST_STEERED_TOKENS
-        and backend.can_go_on
-    )
+    return bool(compiled.packed_grammar) and request.max_tokens >= LEAST_TOKENS and backend.can_go_on(request)
 
 
 def _rest(request: Request, compiled: CompiledConstraints, begun: str) -> Rest | None:
@@ -159,7 +158,15 @@ def _joined(first: Completion, begun: str, second: Completion) -> Completion:
         first_token_ms=first.first_token_ms,
         logprobs=logprobs,
         max_tokens=lowered,
+        reasoning=first.reasoning,
+        reasoning_tokens=first.reasoning_tokens,
     )
+
+
+def _cut_off_in(first: Completion, begun: str, error: MazeError) -> Completion:
+    """What has come where a later request could not go on to its end."""
+    tokens = total_of((first.tokens_generated, error.tokens_generated))
+    return replace(first, text=begun + error.partial_text, tokens_generated=tokens)
 
 
 def _with_beginning(error: MazeError, first: Completion, begun: str) -> MazeError:
@@ -168,4 +175,5 @@ def _with_beginning(error: MazeError, first: Completion, begun: str) -> MazeErro
     error.tokens_generated = total_of((first.tokens_generated, error.tokens_generated))
     error.prompt_tokens = first.prompt_tokens
     error.engine = first.engine | error.engine
+    error.reasoning, error.reasoning_tokens = first.reasoning, first.reasoning_tokens
     return error

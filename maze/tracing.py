@@ -114,9 +114,8 @@ class TracedBackend:
     def name(self) -> str | None:
         return self._backend.name
 
-    @property
-    def can_go_on(self) -> bool:
-        return self._backend.can_go_on
+    def can_go_on(self, request: Request) -> bool:
+        return self._backend.can_go_on(request)
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         operation = "chat" if request.prompt.form is PromptForm.CHAT else "text_completion"

@@ -14,13 +14,15 @@ class ScriptedBackend:
     """Answers each request with the pieces of its script; a callable in it runs between pieces and may raise."""
 
     name = "scripted"
-    can_go_on = False
 
     def __init__(self, script: Sequence[str | Callable[[Request], None]], finish_reason: str = FINISHED_STOP) -> None:
         self.script = script
         self.finish_reason = finish_reason
         self.requests: list[Request] = []
         self.closed = False
+
+    def can_go_on(self, _: Request) -> bool:
+        return False
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         self.requests.append(request)

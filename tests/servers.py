@@ -73,7 +73,7 @@ def _server(port: int, *command: str | Path, **environment: str) -> Iterator[str
 def llama_cpp_python() -> Iterator[str]:
     port = _free_port()
     options = ["--model", str(model_path()), "--port", str(port), "--host", "127.0.0.1", "--n_ctx", "2048"]
-    python = _installed("llama-cpp-python", "llama-cpp-python[server]") / "python"
+    python = _installed("llama-cpp-python", "llama-cpp-python[server]==0.3.36") / "python"
     with _server(port, python, "-m", "llama_cpp.server", *options, "--n_threads", "1", "--api_key", KEY) as url:
         yield url
 
@@ -83,7 +83,7 @@ def litellm(llama_cpp_python: str) -> Iterator[str]:
     port = _free_port()
     params = {"model": "openai/x", "api_base": f"{llama_cpp_python}/v1", "api_key": KEY}
     config = FOLDER / "litellm.json"
-    bin_folder = _installed("litellm", "litellm[proxy]")
+    bin_folder = _installed("litellm", "litellm[proxy]==1.110.2")
     config.write_text(json.dumps({"model_list": [{"model_name": "small", "litellm_params": params}]}))
     options: list[str | Path] = ["--config", config, "--port", str(port), "--host", "127.0.0.1"]
     settings = {

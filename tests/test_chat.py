@@ -258,6 +258,25 @@ def test_llama_cpp_is_asked_for_the_thought_first_and_then_for_the_answer_behind
     assert pieces == ["he", "y"]
 
 
+def test_llama_cpp_is_shown_what_it_has_thought_where_it_goes_on_from_its_answer() -> None:
+    told = (models("llamacpp"), answer(200, {"build_info": "b7"}), answer(200, {"prompt": "<user>hi<bot>"}))
+    thought = stream(llama("Let me see.\n"), llama_end(stop_type="word", tokens_predicted=5))
+    cut = stream(llama('"a'), llama_end(stop_type="limit", tokens_predicted=15))
+    end = stream(llama('b"'), llama_end(tokens_predicted=2))
+    with (
+        FaultServer(*told, thought, cut, told[-1], end) as server,
+        Orchestrator(MazeConfig(), backend=backend_for(server.url, dialect=None)) as maze,
+    ):
+        result = maze.generate(Intent("hi"), [WORDS], options(max_tokens=20, reasoning_tokens=9))
+    assert (result.success, result.code, result.metadata.steered_from) == (True, '"ab"', 2)
+    assert (result.metadata.reasoning, result.metadata.reasoning_tokens) == ("Let me see.", 5)
+    assert result.metadata.tokens_generated == 22
+    templated, last = (request.json() for request in server.requests[-2:])
+    assert templated["chat_template_kwargs"] == {"enable_thinking": True}
+    assert last["prompt"] == '<user>hi<bot><think>\nLet me see.\n</think>\n\n"a'
+    assert last["n_predict"] == 5
+
+
 def test_a_server_that_ignores_grammars_is_found_out_before_the_first_call_and_by_health() -> None:
     with FaultServer(by_path(**VLLM, v1_chat_completions=SPOKEN)) as server:
         backend = backend_for(server.url, dialect=None, is_proven=False)
@@ -415,6 +434,21 @@ def test_a_text_that_was_cut_off_behind_thoughts_counts_as_max_tokens_does(thoug
     assert says in str(result.error)
     assert "raise max_tokens (it was 5)" in str(result.error)
     assert thought is not None or "thoughts included" in str(result.error)
+
+
+def test_sglang_counts_thoughts_in_its_own_place_and_need_not_say_that_it_is_ready() -> None:
+    """Its shapes of /v1/chat/completions and usage, as of November 2026; its versions before have no /ready."""
+    usage = {"prompt_tokens": 4, "total_tokens": 29, "completion_tokens": 25, "reasoning_tokens": 20}
+    said_of = {"delta": {"role": "assistant", "content": "", "reasoning_content": "Hm."}, "finish_reason": None}
+    answered = {"delta": {"content": '"a"'}, "finish_reason": "stop", "matched_stop": 7}
+    events = [event({"choices": [{"index": 0, **each}], "usage": None}) for each in (said_of, answered)]
+    text = stream(*events, event({"choices": [], "usage": usage}), DONE)
+    with FaultServer(by_path(v1_models=models("sglang"), v1_chat_completions=text)) as server:
+        backend = backend_for(server.url, dialect=None)
+        assert backend.health(Deadline(20_000)).ready
+        with Orchestrator(MazeConfig(), backend=backend) as maze:
+            result = maze.generate(Intent("x"), [WORDS], options(max_tokens=5, reasoning_tokens=30))
+    assert (result.success, result.metadata.reasoning, result.metadata.reasoning_tokens) == (True, "Hm.", 20)
 
 
 def test_thoughts_that_left_no_token_for_the_answer_are_named() -> None:

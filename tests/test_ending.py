@@ -12,7 +12,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from fault_server import DONE, Exchange, FaultServer, Play, answer, by_path, event, stream
 from grammar_texts import JSON_GBNF, random_text
+from http_calls import backend_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_backend import ScriptedBackend
@@ -22,7 +24,14 @@ from maze import ConstraintIR, GenerationOptions, Intent, MazeConfig, Orchestrat
 from maze.backends.base import FINISHED_COMPLETED, FINISHED_LENGTH, FINISHED_STOP, Completion, OnText, Request
 from maze.check.cut_off import judge
 from maze.check.validation import validate
-from maze.errors import CancelledError, EngineUnavailableError, LimitExceededError, RequestRejectedError, Status
+from maze.errors import (
+    CancelledError,
+    ConstraintViolatedError,
+    EngineUnavailableError,
+    LimitExceededError,
+    RequestRejectedError,
+    Status,
+)
 from maze.grammar import compile_constraints
 from maze.grammar import continuation as continuation_module
 from maze.grammar.budget import Budget
@@ -302,10 +311,13 @@ class WritingBackend:
 
     grammar: CompiledConstraints
     requests: list[Request] = field(default_factory=list)
-    can_go_on: bool = True
+    goes_on: bool = True
     name: str = "writing"
     failure: Exception | None = None
     """Of every request but the first."""
+
+    def can_go_on(self, _: Request) -> bool:
+        return self.goes_on
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         self.requests.append(request)
@@ -342,7 +354,17 @@ def written(backend: WritingBackend, pieces: list[str] | None = None, **options:
 
 
 @pytest.mark.parametrize(
-    ("constraint", "tokens"), [(PERSON, 300), (PERSON, 500), (PROGRAM, 64), (PROGRAM, 300), (LARK, 64), (DIGITS, 64)]
+    ("constraint", "tokens"),
+    [
+        (PERSON, 300),
+        (PERSON, 500),
+        (PROGRAM, 64),
+        (PROGRAM, 300),
+        (LARK, 64),
+        (DIGITS, 64),
+        (DIGITS, 16),
+        (PROGRAM, 24),
+    ],
 )
 def test_a_model_that_would_not_end_is_brought_to_an_end_in_time(constraint: ConstraintIR, tokens: int) -> None:
     pieces: list[str] = []
@@ -360,13 +382,68 @@ def test_a_model_that_would_not_end_is_brought_to_an_end_in_time(constraint: Con
     assert result.metadata.prompt_tokens == 3
 
 
-@pytest.mark.parametrize("reason", ["few tokens", "the engine cannot", "a mask", "thoughts"])
-def test_the_model_has_all_tokens_for_itself_where_it_cannot_be_steered(reason: str) -> None:
-    backend = WritingBackend(compiled(PROGRAM), can_go_on=reason != "the engine cannot")
-    if reason == "a mask":
+def test_behind_thoughts_a_model_is_brought_to_an_end_in_time_and_shown_what_it_has_thought() -> None:
+    class ThinkingBackend(WritingBackend):
+        def generate(self, request: Request, on_text: OnText) -> Completion:
+            made = super().generate(request, on_text)
+            if not request.reasoning_tokens:
+                return made
+            counted = (made.tokens_generated or 0) + 5
+            return replace(made, reasoning="Hm.", reasoning_tokens=5, tokens_generated=counted)
+
+    backend = ThinkingBackend(compiled(PROGRAM))
+    result = written(backend, max_tokens=64, reasoning_tokens=8)
+    first, *others = backend.requests
+    assert (first.reasoning_tokens, first.thought, first.max_tokens) == (8, None, 48)
+    assert {(request.reasoning_tokens, request.thought) for request in others} == {(0, "Hm.")}
+    metadata = result.metadata
+    assert (result.success, metadata.reasoning, metadata.reasoning_tokens) == (True, "Hm.", 5)
+    assert metadata.tokens_generated == len(result.code) + 1 + 5
+    assert metadata.steered_from is not None
+
+
+def test_under_a_token_mask_a_model_is_brought_to_an_end_in_time_or_its_text_is_cut_off() -> None:
+    def masked(failure: Exception | None = None) -> WritingBackend:
+        backend = WritingBackend(compiled(PROGRAM), failure=failure)
         backend.grammar = replace(backend.grammar, token_mask=TokenMask(None, frozenset((7,))))
-    tokens = 31 if reason == "few tokens" else 64
-    result = written(backend, max_tokens=tokens, reasoning_tokens=8 if reason == "thoughts" else None)
+        return backend
+
+    ended = written(masked(), max_tokens=64)
+    assert (ended.success, ended.metadata.cut) == (True, False)
+    assert ended.metadata.steered_from is not None
+    nothing_allowed = ConstraintViolatedError("token_masks: no token satisfies both", partial_text="x")
+    cut = written(masked(nothing_allowed), max_tokens=64)
+    assert (cut.status, len(cut.code)) == (Status.TRUNCATED, 49)
+
+
+@pytest.mark.usefixtures("backends_are_closed")
+def test_a_server_is_asked_what_it_is_before_it_is_known_whether_it_can_go_on() -> None:
+    listed = answer(200, {"data": [{"id": "m", "owned_by": "vllm"}]})
+
+    def chat(text: str, reason: str, tokens: int) -> Play:
+        said = event({"choices": [{"delta": {"content": text}, "finish_reason": reason}]})
+        return stream(said, event({"choices": [], "usage": {"completion_tokens": tokens}}), DONE)
+
+    def says(exchange: Exchange) -> None:
+        asked = exchange.received.json()
+        (chat("2", "length", asked["max_tokens"]) if len(asked["messages"]) == 1 else chat("019", "stop", 4))(exchange)
+
+    with (
+        FaultServer(by_path(v1_models=listed, version=answer(200, {}), v1_chat_completions=says)) as server,
+        Orchestrator(MazeConfig(), backend=backend_for(server.url, dialect=None)) as maze,
+    ):
+        result = maze.generate(Intent("x"), [YEAR], GenerationOptions(max_tokens=40))
+    assert (result.success, result.code, result.metadata.tokens_generated) == (True, "2019", 34)
+    asked = [request.json() for request in server.requests if request.method == "POST"]
+    assert [each["max_tokens"] for each in asked] == [30, 10]
+    assert asked[1]["messages"][-1] == {"role": "assistant", "content": "2"}
+
+
+@pytest.mark.parametrize("reason", ["few tokens", "the engine cannot"])
+def test_the_model_has_all_tokens_for_itself_where_it_cannot_be_steered(reason: str) -> None:
+    backend = WritingBackend(compiled(PROGRAM), goes_on=reason != "the engine cannot")
+    tokens = 7 if reason == "few tokens" else 64
+    result = written(backend, max_tokens=tokens)
     assert [request.max_tokens for request in backend.requests] == [tokens]
     assert (result.status, result.metadata.steered_from) == (Status.TRUNCATED, None)
 

@@ -519,6 +519,7 @@ YES = ConstraintIR(regex_patterns=("^yes( .*)?$",))
         ("<think></think>\nyes", "", "yes"),
         ("Okay, the user wants <b>yes</b>.\n</think>\n\nyes", "Okay, the user wants <b>yes</b>.", "yes"),
         ("[THINK]Hm[/THINK]yes", "Hm", "yes"),
+        ("</think>\nyes", "", "yes"),
         ("<thinking>a </think> b</thinking>\nyes", "a </think> b", "yes"),
         ("<think>a</think>yes </think> and <think>", "a", "yes </think> and <think>"),
         ("yes", None, "yes"),
@@ -701,6 +702,26 @@ def test_anthropic_goes_on_from_a_text_that_is_begun_or_is_told_to() -> None:
     ]
     _, (only,) = asked(service(recorded("anthropic_message.sse")), **{**changes, "continue_from": "he "})
     assert only["messages"][-1]["role"] == "user", "a text that ends in a blank is refused by it"
+
+
+def test_vllm_and_sglang_are_told_to_go_on_as_they_begin_another_answer_behind_one() -> None:
+    """As vllm/entrypoints/anthropic/serving.py makes a conversation of it, to which a turn is opened."""
+    for owner in ("vllm", "sglang"):
+        listed = answer(200, {"object": "list", "data": [{"id": "m", "object": "model", "owned_by": owner}]})
+        play = service(recorded("anthropic_message.sse"), models=listed)
+        _, (sent,) = asked(play, "anthropic", continue_from="he")
+        assert [turn["role"] for turn in sent["messages"]] == ["user", "assistant", "user"]
+
+
+def test_a_message_that_vllm_ends_at_a_stop_text_at_once_may_be_empty() -> None:
+    """vLLM's events of /v1/messages, as of November 2026: it calls a stop text end_turn."""
+    message = {"id": "x", "type": "message", "role": "assistant", "content": [], "model": "m"}
+    usage = {"input_tokens": 5, "output_tokens": 0}
+    start = {"type": "message_start", "message": {**message, "stop_reason": None, "usage": usage}}
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage | {"output_tokens": 1}}
+    play = service(stream(event(start), event(end), event({"type": "message_stop"})))
+    completion, _ = asked(play, "anthropic", stop=("x",))
+    assert (completion.text, completion.prompt_tokens, completion.tokens_generated) == ("", 5, 1)
 
 
 def test_anthropic_thinks_where_it_is_asked_to() -> None:

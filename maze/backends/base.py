@@ -193,6 +193,8 @@ class Request:
     """Of the answer with `continue_from`, for services that find out themselves what comes after it."""
     reasoning_tokens: int = 0
     """Tokens that the model may think before the answer, outside the grammar; beside max_tokens."""
+    thought: str | None = None
+    """What it has thought before `continue_from` already, where that was so."""
     json_schemas: tuple[str, ...] = ()
     """The JSON Schemas among the constraints, in the caller's order, for engines that take no grammar."""
     top_logprobs: int | None = None
@@ -285,9 +287,11 @@ class Backend(Protocol):
     def name(self) -> str | None:
         """How provenance calls it: "llama_cpp" (embedded), "maze", "vllm", ...; None until that is known."""
 
-    @property
-    def can_go_on(self) -> bool:
-        """Whether it is known to go on from a text (`continue_from`) under the grammar of what comes after it."""
+    def can_go_on(self, request: Request) -> bool:
+        """Whether it goes on from what it writes for that request, under the grammar of what comes after it.
+
+        Asks the engine what it is, where that is not known yet; whatever is wrong with it generate() tells.
+        """
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         """Generate until the text is finished, handing each piece to `on_text` once.

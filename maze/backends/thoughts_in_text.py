@@ -29,9 +29,12 @@ class ThoughtsInText:
     def __init__(self, *, may_be_unopened: bool) -> None:
         """`may_be_unopened`: whether they may begin without a word, so that all text may be one until it has ended."""
         self._may_be_unopened = may_be_unopened
-        self._held = ""
-        self._searched = 0
-        """Characters in which the end of the thoughts cannot begin."""
+        self._held: list[str] = []
+        self._begun = ""
+        """The text without space before it, until it is known how its thoughts end."""
+        self._closing: str | None = None
+        self._tail = ""
+        """The end of what is held, in which the end of the thoughts may begin."""
         self._is_over = self._skips_lines = False
         self.thoughts: str | None = None
         """None where there are none, or as long as that is not known."""
@@ -41,22 +44,26 @@ class ThoughtsInText:
         """What is known to be no thought once `piece` has come."""
         if self._is_over:
             return self._behind(piece)
-        self._held += piece
-        begun = self._held.lstrip()
-        closing = next((closing for opening, closing in _TAGS if begun.startswith(opening)), None)
-        if closing is None and any(opening.startswith(begun) for opening, _ in _TAGS):
+        self._held.append(piece)
+        if self._closing is None:
+            self._begun += piece if self._begun else piece.lstrip()
+            if any(opening.startswith(self._begun) for opening, _ in _TAGS if opening != self._begun):
+                return ""
+            self._closing = next((closing for opening, closing in _TAGS if self._begun.startswith(opening)), None)
+            self.were_unopened = self._closing is None
+            if self.were_unopened and not self._may_be_unopened:
+                return self.rest()
+            self._closing = self._closing or _UNOPENED
+            piece = self._begun
+        self._tail += piece
+        if self._closing not in self._tail:
+            self._tail = self._tail[1 - len(self._closing) :]
             return ""
-        if closing is None and not self._may_be_unopened:
-            return self.rest()
-        end = self._held.find(closing or _UNOPENED, self._searched)
-        if end < 0:
-            self._searched = max(0, len(self._held) - len(closing or _UNOPENED))
-            return ""
-        if closing is None and _TAGS[0][0] in self._held[:end]:
+        thoughts, _, answer = "".join(self._held).partition(self._closing)
+        if self.were_unopened and _TAGS[0][0] in thoughts:
             return self.rest()  # it ends what was begun within the text
-        self.were_unopened = closing is None
-        self._set_thoughts(self._held[:end])
-        answer, self._held = self._held[end + len(closing or _UNOPENED) :], ""
+        self._set_thoughts(thoughts)
+        self._held = []
         self._is_over = self._skips_lines = True
         return self._behind(answer)
 
@@ -65,7 +72,8 @@ class ThoughtsInText:
         if self._is_over:
             return ""
         self._is_over = True
-        text, self._held = self._held, ""
+        text, self._held = "".join(self._held), []
+        self.were_unopened = False
         if opening_of_thoughts(text) is None:
             return text
         self._set_thoughts(text)

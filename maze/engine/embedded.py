@@ -91,13 +91,17 @@ class EmbeddedEngine:
     """
 
     name = "llama_cpp"
-    can_go_on = True
 
     def __init__(self, model_path: Path | None = None, *, threads: int | None = None) -> None:
         self._model_path = model_path
         self._threads = threads
         self._lock = threading.Lock()
         self._shared: _SharedEngine | None = None
+
+    def can_go_on(self, request: Request) -> bool:
+        """It does, behind thoughts too. See `Backend.can_go_on`."""
+        del request
+        return True
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         """Generate in the child process. See `Backend.generate`."""

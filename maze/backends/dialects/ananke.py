@@ -90,7 +90,6 @@ class AnankeModalDialect(AnankeDialect):
     """`generate_api`, a function at a URL of its own, or below one: it completes a prompt as it stands."""
 
     name = "ananke-modal"
-    backend = "modal"
     generate_path = ""
     whole_path = "/generate_api"
     left_out = ("seed", "reasoning_tokens", "top_logprobs")
@@ -170,7 +169,6 @@ class AnankeEvalDialect(AnankeDialect):
     """The service of Ananke's evaluations. It has a template of its own, and samples and stops in its own way."""
 
     name = "ananke-eval"
-    backend = "modal"
     generate_path = "/generate/unconstrained"
     constrained_path = "/generate/constrained"
     ready_path = "/health"
@@ -246,7 +244,6 @@ class AnankeChatDialect(AnankeDialect):
     """The chat function, at a URL of its own: OpenAI's protocol, whole answers, and turns of the user alone."""
 
     name = "ananke-chat"
-    backend = "modal"
     generate_path = ""
     whole_path = "/v1/chat/completions"
     left_out = ("top_p", "top_k", "seed", "stop", "reasoning_tokens", "top_logprobs")

@@ -26,6 +26,8 @@ LEAST_THINKING_TOKENS = 1024
 """Less than that cannot be asked for."""
 HIGHEST_TEMPERATURE = 1.0
 
+_BEGINS_ANEW = ("vllm", "sglang")
+"""Servers that end the turn of an assistant in this protocol, whatever comes last."""
 _PREFILL = "prefill"
 """Stands among what a model does not take for an answer that is begun."""
 _FINISH_REASONS = {
@@ -46,6 +48,11 @@ class AnthropicDialect(UnenforcingDialect):
     strict_rules = ANTHROPIC_RULES
     takes_any_schema = False
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._goes_on = True
+        """Whether an answer that is begun is gone on from; others begin another behind it."""
+
     def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:
         """There is no seed; a top_p of 1 is not sent, as some models take only one of it and the temperature."""
         del vocabulary
@@ -60,7 +67,7 @@ class AnthropicDialect(UnenforcingDialect):
         thinking = max(request.reasoning_tokens, LEAST_THINKING_TOKENS) if thinks else 0
         fields: dict[str, Any] = {
             "model": model,
-            "messages": _turns(request, prefills=_PREFILL not in left_out and not thinks),
+            "messages": _turns(request, prefills=self._goes_on and _PREFILL not in left_out and not thinks),
             "max_tokens": request.max_tokens + thinking,
             "stream": True,
         }
@@ -98,9 +105,14 @@ class AnthropicDialect(UnenforcingDialect):
             told["temperature"] = HIGHEST_TEMPERATURE
         return told | {"left_out": ", ".join([*named, "seed"])}
 
+    def model_names(self, answer: object) -> tuple[str, ...]:
+        names = super().model_names(answer)
+        if type(answer) is dict and any(model.get("owned_by") in _BEGINS_ANEW for model in answer["data"]):
+            self._goes_on = False
+        return names
+
     def reader(self, request: Request) -> AnswerReader:
-        del request
-        return _MessageReader()
+        return _MessageReader(request)
 
 
 def _turns(request: Request, *, prefills: bool) -> list[dict[str, str]]:
@@ -115,6 +127,10 @@ def _turns(request: Request, *, prefills: bool) -> list[dict[str, str]]:
 
 class _MessageReader(AnswerReader):
     """Reads the events of a message, and messages as a whole from gateways that do not stream."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__()
+        self._request = request
 
     def read_counts(self, event: Event) -> None:
         usage = event.get("usage")
@@ -173,7 +189,8 @@ class _MessageReader(AnswerReader):
         if type(reason) is not str or reason not in _FINISH_REASONS:
             raise MalformedError("its stop reason is {}, which no finished text has", str(reason))
         self.finish_reason = _FINISH_REASONS[reason]
-        self.stopped_by_text = reason == "stop_sequence"
+        # vLLM says end_turn of a stop text as well.
+        self.stopped_by_text = reason == "stop_sequence" or (reason == "end_turn" and bool(self._request.stop))
 
 
 def _object_of(event: Event, field: str) -> Event:

@@ -65,8 +65,10 @@ class ChunkReader(AnswerReader):
             raise MalformedError("its field 'usage' is not an object")
         self.take_counts(count_of(usage, "completion_tokens"), count_of(usage, "prompt_tokens"))
         details = usage.get("completion_tokens_details")
-        if type(details) is dict and (thought := count_of(details, "reasoning_tokens")) is not None:
-            self.reasoning_tokens = thought
+        thought = count_of(details, "reasoning_tokens") if type(details) is dict else None
+        if thought is None:  # SGLang, which says 0 where it does not know
+            thought = count_of(usage, "reasoning_tokens") or self.reasoning_tokens
+        self.reasoning_tokens = thought
 
     def feed(self, event: Event) -> str:
         choices = event.get("choices")

@@ -101,13 +101,14 @@ class Asker:
         path = self._dialect.template_path
         if path is None or not self._endpoint.has_template:
             return None
+        thinks = request.reasoning_tokens > 0 or request.thought is not None
         answer = self._client.post_json(
             self._endpoint,
             path,
             dumps(
                 {
                     "messages": request.prompt.conversation(),
-                    "chat_template_kwargs": {"enable_thinking": request.reasoning_tokens > 0},
+                    "chat_template_kwargs": {"enable_thinking": thinks},
                 }
             ),
             self._call,
@@ -124,11 +125,13 @@ class Asker:
     def _generate_raw(self, request: Request, on_text: OnText) -> Completion:
         """Complete a text, after the model has thought where it is to."""
         request = self._fitting(request)
-        if not request.reasoning_tokens:
+        if not request.reasoning_tokens and request.thought is None:
             return self._run(request, on_text)
         opened = request.prompt.raw()
         if not opened.rstrip().endswith(_THINK):
             opened += f"{_THINK}\n"
+        if request.thought is not None:
+            return self._run(self._fitting(_behind(opened, request.thought, request)), on_text)
         thinking = replace(
             request,
             prompt=Prompt(opened, PromptForm.RAW),
@@ -148,11 +151,7 @@ class Asker:
             error.reasoning_tokens = error.tokens_generated
             raise
         reasoning = thought.text.rstrip()
-        answering = replace(
-            request,
-            prompt=Prompt(f"{opened}{reasoning}\n{_END_OF_THOUGHT}\n\n", PromptForm.RAW),
-            reasoning_tokens=0,
-        )
+        answering = _behind(opened, reasoning, request)
         try:
             answer = self._run(self._fitting(answering), on_text)
         except (FailedAttempt, MazeError) as caught:
@@ -259,6 +258,12 @@ class Asker:
             _log.info("%s does not stream: using %s", endpoint.url, dialect.whole_path)
             endpoint.whole_until = time.monotonic() + WHOLE_SECS
         return completion
+
+
+def _behind(opened: str, thought: str, request: Request) -> Request:
+    """The request for the answer behind a thought that has ended."""
+    prompt = Prompt(f"{opened}{thought}\n{_END_OF_THOUGHT}\n\n", PromptForm.RAW)
+    return replace(request, prompt=prompt, reasoning_tokens=0, thought=None)
 
 
 def _in_form(form: PromptForm, generate: Callable[[], Completion]) -> Completion:

@@ -33,6 +33,7 @@ from maze.config import ModalConfig
 from maze.errors import MazeError, OutOfMemoryError, RequestRejectedError, TimedOutError
 from maze.memory import THREAD_BYTES, memory_for
 from maze.threads import leave_signals_to_the_host
+from maze.types import PromptForm
 
 _log = logging.getLogger(__name__)
 
@@ -75,10 +76,22 @@ class HttpBackend:
         self.name: str | None = dialect.name if dialect else by_address
         self._client = Client(transport or SocketTransport(proxies=config.proxies), routes, self._failures)
 
-    @property
-    def can_go_on(self) -> bool:
-        """False until it is known what the endpoints are. See `Backend.can_go_on`."""
-        return all(endpoint.dialect is not None and endpoint.dialect.can_go_on for endpoint in self._endpoints.all)
+    def can_go_on(self, request: Request) -> bool:
+        """Of several endpoints, which are of one kind, those count that are known. See `Backend.can_go_on`."""
+        only = self._endpoints.all[0] if len(self._endpoints.all) == 1 else None
+        if only is not None and only.dialect is None:
+            try:
+                self._detect(only, Call(request.deadline, request.cancellation))
+            except (FailedAttempt, MazeError) as failed:
+                _log.debug("it is not known whether %s can go on: %s", only.url, failed)
+        dialects = [endpoint.dialect for endpoint in self._endpoints.all if endpoint.dialect is not None]
+        # Only a thought that was asked for in a request of its own can be shown to the model again.
+        thinks_apart = request.prompt.form is PromptForm.RAW or all(dialect.template_path for dialect in dialects)
+        return (
+            bool(dialects)
+            and all(dialect.can_go_on for dialect in dialects)
+            and (request.reasoning_tokens == 0 or thinks_apart)
+        )
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         """Generate at one of the endpoints. See `Backend.generate`."""
@@ -234,7 +247,12 @@ class HttpBackend:
         if ready_path is None:
             return ""
         if ready_path:
-            return self._redaction.line(self._client.get(endpoint, ready_path, call).decode(errors="replace"))
+            try:
+                return self._redaction.line(self._client.get(endpoint, ready_path, call).decode(errors="replace"))
+            except FailedAttempt as failed:
+                if failed.status not in (404, 405):
+                    raise
+                return ""  # SGLang's of old has no such path; what it lists and generates says enough
         functions = (dialect.generate_path, *([dialect.whole_path] if dialect.whole_path else []))
         if not any(self._client.takes_posts(endpoint, path, call) for path in functions):
             raise self._failures.unusable(f"{endpoint.url} has no function that takes a POST; check the URL")

@@ -120,7 +120,7 @@ def _generate_without(
 ) -> None:
     """Make sure that the server refuses the grammar: raises the refusal where it takes nothing else either."""
     try:
-        generate(replace(request, grammar=None), lambda _: True)
+        generate(replace(request, grammar=None, prompt=Prompt("Say yes.")), lambda _: True)
     except FailedAttempt as failed:
         if not _may_be_refusal(failed):
             raise
