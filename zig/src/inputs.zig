@@ -94,6 +94,41 @@ pub const Unenforceable = enum {
     }
 };
 
+/// What to do with constraints that no text satisfies together.
+pub const Conflict = enum {
+    /// Fail with `Contradiction` before any request.
+    fail,
+    /// Go on with those of the highest priority. A text is still made, and given by `Result.text`, but is no success:
+    /// error.Contradiction, with the reason in the warnings.
+    report,
+
+    pub fn toFFI(conflict: Conflict) u32 {
+        return compat.intOf(switch (conflict) {
+            .fail => c.MazeConflict.@"error",
+            .report => c.MazeConflict.report,
+        });
+    }
+};
+
+/// How a grammar of Braid's token classes is taken, which lists what Braid has seen in a source.
+pub const BraidGrammar = enum {
+    /// As it is written: the code is one of its texts.
+    as_grammar,
+    /// As a hint: the grammar of the language itself is enforced in its place, where there is one, with patterns for
+    /// names beside it on what the code declares. What it asks for is told to the model and reported.
+    as_language,
+    /// The same, and the code must have what it asks for.
+    as_language_checked,
+
+    pub fn toFFI(braid_grammar: ?BraidGrammar) u32 {
+        return compat.intOf(switch (braid_grammar orelse return compat.intOf(c.MazeBraidGrammar.configured)) {
+            .as_grammar => c.MazeBraidGrammar.as_grammar,
+            .as_language => c.MazeBraidGrammar.as_language,
+            .as_language_checked => c.MazeBraidGrammar.as_language_checked,
+        });
+    }
+};
+
 /// How the model is spoken to.
 pub const PromptForm = enum {
     /// As it was trained: through its chat template where the engine has one, else raw.
@@ -177,6 +212,13 @@ pub const Options = struct {
     /// Log-probability of each token, and of so many of the likeliest in its place, 0 to 20, in metadata.logprobs of
     /// `Result.json`; null for no log-probabilities.
     top_logprobs: ?u31 = null,
+    /// What to do with constraints that no text satisfies together.
+    on_conflict: Conflict = .fail,
+    /// How a grammar of Braid's token classes is taken.
+    braid_grammar: ?BraidGrammar = null,
+    /// Parts of the constraints that are left out: paths such as "constraints[0].grammar", or kinds such as "grammar".
+    /// `Result.json` lists them as "ignored", and in the warnings; success is about the others.
+    ignore: []const []const u8 = &.{},
 };
 
 /// Options of `compile` and `validate`.
@@ -185,6 +227,13 @@ pub const CheckOptions = struct {
     language: ?[]const u8 = null,
     /// What to do with a constraint that can be neither enforced nor checked.
     on_unenforceable: Unenforceable = .fail,
+    /// What to do with constraints that no text satisfies together.
+    on_conflict: Conflict = .fail,
+    /// How a grammar of Braid's token classes is taken.
+    braid_grammar: ?BraidGrammar = null,
+    /// Parts of the constraints that are left out: paths such as "constraints[0].grammar", or kinds such as "grammar".
+    /// `Result.json` lists them as "ignored", and in the warnings; success is about the others.
+    ignore: []const []const u8 = &.{},
 };
 
 /// Configuration of the process; null leaves a value to the environment, or to the default that is named.
@@ -320,7 +369,21 @@ pub const Copies = struct {
             .max_attempts = from.max_attempts orelse unset.max_attempts,
             .when_cut_off = from.when_cut_off.toFFI(),
             .top_logprobs = from.top_logprobs orelse unset.top_logprobs,
+            .on_conflict = from.on_conflict.toFFI(),
+            .braid_grammar = BraidGrammar.toFFI(from.braid_grammar),
+            .ignore = pointerOrNull(try copies.texts(from.ignore)),
+            .ignore_len = from.ignore.len,
         };
+    }
+
+    /// Of `compile` and `validate`.
+    pub fn checkOptions(copies: *Copies, from: CheckOptions) errors.CallError!c.MazeOptionsFFI {
+        return copies.options(.{
+            .on_unenforceable = from.on_unenforceable,
+            .on_conflict = from.on_conflict,
+            .braid_grammar = from.braid_grammar,
+            .ignore = from.ignore,
+        });
     }
 
     pub fn config(copies: *Copies, from: Config) errors.CallError!c.MazeConfigFFI {

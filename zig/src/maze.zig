@@ -74,6 +74,8 @@ pub const Constraint = inputs.Constraint;
 pub const Constraints = inputs.Constraints;
 /// What to do with a constraint that can be neither enforced nor checked.
 pub const Unenforceable = inputs.Unenforceable;
+pub const Conflict = inputs.Conflict;
+pub const BraidGrammar = inputs.BraidGrammar;
 /// How the model is spoken to.
 pub const PromptForm = inputs.PromptForm;
 /// An earlier turn of a conversation.
@@ -327,7 +329,7 @@ pub fn compile(gpa: Allocator, constraints: Constraints, options: CheckOptions) 
         pointerOrNull(irs),
         irs.len,
         try copies.optionalText(options.language),
-        &.{ .on_unenforceable = options.on_unenforceable.toFFI() },
+        &try copies.checkOptions(options),
     ) };
 }
 
@@ -345,7 +347,7 @@ pub fn validate(gpa: Allocator, text: []const u8, constraints: Constraints, opti
         pointerOrNull(irs),
         irs.len,
         try copies.optionalText(options.language),
-        &.{ .on_unenforceable = options.on_unenforceable.toFFI() },
+        &try copies.checkOptions(options),
     ) };
 }
 
