@@ -56,7 +56,7 @@ def blocks(text: str, label: str) -> list[str]:
 
 def copy_package(to: Path) -> None:
     """Copy what build.zig.zon says that the package is."""
-    for name in ("build.zig", "build.zig.zon"):
+    for name in ("build.zig", "build.zig.zon", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, to / name)
     for folder in ("include", "zig"):
         shutil.copytree(ROOT / folder, to / folder)
