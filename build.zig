@@ -1,5 +1,11 @@
 const std = @import("std");
+const builtin = @import("builtin");
 const compat = @import("zig/build_compat.zig");
+
+comptime {
+    if (builtin.zig_version.order(.{ .major = 0, .minor = 15, .patch = 2 }) == .lt)
+        @compileError("libmaze's package is for Zig 0.15.2, 0.16 and 0.17; this is Zig " ++ builtin.zig_version_string);
+}
 
 pub fn build(b: *std.Build) void {
     const target = b.standardTargetOptions(.{});

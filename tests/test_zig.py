@@ -56,7 +56,7 @@ def blocks(text: str, label: str) -> list[str]:
 
 def copy_package(to: Path) -> None:
     """Copy what build.zig.zon says that the package is."""
-    for name in ("build.zig", "build.zig.zon"):
+    for name in ("build.zig", "build.zig.zon", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, to / name)
     for folder in ("include", "zig"):
         shutil.copytree(ROOT / folder, to / folder)
@@ -211,6 +211,18 @@ def test_the_first_line_says_what_to_do_where_there_is_no_library(
         assert first.startswith("warning: libmaze is not installed, or not where pkg-config and the linker look.")
         assert "make install PREFIX=/usr/local" in first
         assert first.endswith(f"give that prefix: {prefix}")
+
+
+def test_a_zig_that_is_too_old_is_told_first_which_versions_are_supported(tmp_path: Path) -> None:
+    copy_package(tmp_path)
+    build = (tmp_path / "build.zig").read_text()
+    oldest = ".minor = 15, .patch = 2"
+    assert oldest in build
+    # As if this were a version from before the oldest.
+    (tmp_path / "build.zig").write_text(build.replace(oldest, ".minor = 999, .patch = 2"))
+    done = run_zig("build", cwd=tmp_path)
+    assert done.returncode != 0
+    assert "error: libmaze's package is for Zig 0.15.2, 0.16 and 0.17; this is Zig 0." in done.stderr.splitlines()[0]
 
 
 def test_the_documentation_comes_out(tmp_path: Path) -> None:

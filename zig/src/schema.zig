@@ -14,7 +14,8 @@ const compat = @import("compat.zig");
 /// - A type may contain itself through pointers and slices. `std.json.ArrayHashMap(T)` is an object with any keys,
 ///   `std.json.Value` any JSON.
 /// - `pub const maze_docs = .{ .field = "...", ... };` in a struct or a union describes its fields to the model.
-/// - `pub const maze_schema = "...";` in a type is its schema instead, which a type that parses itself (`jsonParse`) needs.
+/// - `pub const maze_schema = "{...}";` in a type is its schema instead, which a type that parses itself (`jsonParse`) needs.
+///   References in it are to the whole schema.
 pub fn schemaOf(comptime T: type) [:0]const u8 {
     return comptime std.fmt.comptimePrint("{s}", .{write(T)});
 }
@@ -42,7 +43,10 @@ const Types = struct {
     shared: []const type = &.{},
 
     fn visit(comptime types: *Types, comptime T: type, comptime path: []const u8) void {
-        if (own(T) != null) return;
+        if (own(T)) |schema| {
+            if (!std.mem.startsWith(u8, schema, "{")) refuse(T, path, "its maze_schema is no object: write {...}");
+            return;
+        }
         if (Map(T)) |Value| return types.visit(Value, path ++ "{}");
         switch (@typeInfo(T)) {
             .bool => {},
@@ -170,7 +174,7 @@ const Types = struct {
                 for (std.meta.fieldNames(T), 0..) |name, index| {
                     const comma = if (index == 0) "" else ",";
                     if (info.is_tuple) {
-                        members = members ++ comma ++ types.reference(@FieldType(T, name));
+                        members = members ++ comma ++ types.fieldSchema(T, name);
                         continue;
                     }
                     members = members ++ comma ++ types.property(T, name);
@@ -190,13 +194,22 @@ const Types = struct {
         return std.fmt.comptimePrint("{{\"type\":\"array\",\"items\":{s},\"minItems\":{d},\"maxItems\":{1d}}}", .{ items, length });
     }
 
-    /// A member of "properties": the name of a field, and its schema with its description.
-    fn property(comptime types: Types, comptime T: type, comptime name: []const u8) []const u8 {
+    /// The schema of a field, with its description.
+    fn fieldSchema(comptime types: Types, comptime T: type, comptime name: []const u8) []const u8 {
         const Field = @FieldType(T, name);
         const schema = if (Field == void) object("", "") else types.reference(Field);
-        const described = @hasDecl(T, "maze_docs") and @hasField(@TypeOf(T.maze_docs), name);
-        return quoted(name) ++ ":" ++
-            (if (described) withMember(schema, "description", quoted(@field(T.maze_docs, name))) else schema);
+        if (!@hasDecl(T, "maze_docs") or !@hasField(@TypeOf(T.maze_docs), name)) return schema;
+        // What a type names as its schema may describe itself.
+        return withMember(
+            if (own(Field) == null) schema else "{\"allOf\":[" ++ schema ++ "]}",
+            "description",
+            quoted(@field(T.maze_docs, name)),
+        );
+    }
+
+    /// A member of "properties".
+    fn property(comptime types: Types, comptime T: type, comptime name: []const u8) []const u8 {
+        return quoted(name) ++ ":" ++ types.fieldSchema(T, name);
     }
 
     /// The name of a shared type in the schema, which no other has.
@@ -216,11 +229,9 @@ fn object(comptime members: []const u8, comptime required: []const u8) []const u
         (if (required.len == 0) "" else "\"required\":[" ++ required ++ "],") ++ "\"additionalProperties\":false}";
 }
 
-/// A schema with another member in front.
+/// A schema, which has members, with another in front.
 fn withMember(comptime schema: []const u8, comptime name: []const u8, comptime value: []const u8) []const u8 {
-    const rest = std.mem.trimStart(u8, schema, " \t\r\n")[1..];
-    const is_empty = std.mem.trimStart(u8, rest, " \t\r\n")[0] == '}';
-    return "{" ++ quoted(name) ++ ":" ++ value ++ (if (is_empty) "" else ",") ++ rest;
+    return "{" ++ quoted(name) ++ ":" ++ value ++ "," ++ schema[1..];
 }
 
 /// The schema that a type names as its own.

@@ -303,7 +303,47 @@ test "a type that parses itself names its schema" {
     };
     try expectBoth(Even8, true, &.{ "0", "254" });
     try expectBoth(Even8, false, &.{ "1", "256" });
+    const Described = struct {
+        even: Even8,
+
+        pub const maze_docs = .{ .even = "an even number" };
+    };
+    try expectBoth(Described, true, &.{"{\"even\": 4}"});
+    try expectBoth(Described, false, &.{"{\"even\": 5}"});
     try expectBoth(struct { even: Even8 = .{ .number = 2 } }, true, &.{ "{}", "{\"even\": 4}" });
+}
+
+test "types of every layout, with themselves in maps and behind pointers, and of many fields" {
+    const Node = struct { kids: std.json.ArrayHashMap(@This()) = .{}, again: ?*const []const @This() = null };
+    try expectBoth(Node, true, &.{"{\"kids\": {\"a\": {\"kids\": {}}}, \"again\": [{}]}"});
+    try expectBoth(Node, false, &.{"{\"kids\": {\"a\": 1}}"});
+    try expectBoth(packed struct { a: u1, b: bool, c: u6 }, true, &.{"{\"a\": 1, \"b\": true, \"c\": 63}"});
+    try expectBoth(packed struct { a: u1, b: bool, c: u6 }, false, &.{"{\"a\": 2, \"b\": true, \"c\": 63}"});
+    try expectBoth(extern struct { @"$ref": c_int, items: f32 }, true, &.{"{\"$ref\": 1, \"items\": 1.5}"});
+    const Tag = enum(u8) { a = 3, b = 9 };
+    try expectBoth(union(Tag) { a: ?[]const u8, b: [1]Tag }, true, &.{ "{\"a\": null}", "{\"b\": [\"a\"]}" });
+    try expectBoth(union(Tag) { a: ?[]const u8, b: [1]Tag }, false, &.{ "{\"a\": 1}", "{\"b\": [\"c\"]}", "null" });
+    const Hundred = struct {
+        const Ten = struct { a0: u8, a1: u8, a2: u8, a3: u8, a4: u8, a5: u8, a6: u8, a7: u8, a8: u8, a9: u8 };
+        b0: Ten,
+        b1: Ten,
+        b2: Ten,
+        b3: Ten,
+        b4: Ten,
+        b5: Ten,
+        b6: Ten,
+        b7: Ten,
+        b8: Ten,
+        b9: Ten,
+    };
+    try expectBoth(Hundred, false, &.{"{}"});
+    const Pair = struct {
+        both: struct { u8, bool },
+
+        pub const maze_docs = .{ .both = "a number and whether it counts" };
+    };
+    try testing.expect(std.mem.indexOf(u8, maze.schemaOf(Pair), "whether it counts") != null);
+    try expectBoth(Pair, true, &.{"{\"both\": [1, true]}"});
 }
 
 test "a model gives a value of a type, and other constraints hold as well" {
