@@ -536,7 +536,7 @@ TWO_RULES = ConstraintIR(grammar='start: a\na: b "+" b | "x"\nb: a | "(" a ")"\n
 """Reads a sum in as many ways, through rules that are no repetition."""
 
 
-@pytest.mark.parametrize("language", ["typescript", "go"])
+@pytest.mark.parametrize("language", ["typescript", "python", "go"])
 def test_what_is_left_of_a_sum_is_no_larger_if_the_sum_is_longer(language: str) -> None:
     constraints = compiled(TYPESCRIPT, language)
 

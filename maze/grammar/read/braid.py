@@ -14,6 +14,7 @@ from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import NAMES_IN_A_WARNING, unreachable_warnings, without_dead_rules
 from maze.grammar.cfg.longest_match import split_literals
 from maze.grammar.cfg.model import Cfg, Literal, LoweredGrammar, Nonterminal, Production, Symbol
+from maze.grammar.cfg.recursion import with_repetition
 from maze.grammar.languages import NAMES, find_language
 from maze.grammar.languages.language import TOKEN_CLASSES, Language
 from maze.grammar.languages.spacing import GAP_RULES, Layout, with_gaps
@@ -73,7 +74,7 @@ def lower_braid(text: str, language: str | None, path: str, budget: Budget) -> L
     for name, note in tokens.notes.items():
         if tokens.tokens[name] in used:
             warnings.append(f"{path}: {tokens.name}: {note}")
-    spaced = with_gaps(cfg, tokens, layout, path, budget)
+    spaced = with_gaps(with_repetition(cfg), tokens, layout, path, budget)
     if (start == _PROGRAM or "FUNCTION" in classes) and (lost := losses(classes, used, tokens)):
         lost = (f"{lost[0]} under this grammar", *lost[1:])
         warnings.append(f"{path}: {tokens.name} loses what it has: {'; '.join(lost)}")
