@@ -86,8 +86,8 @@ def found(value: JsonValue) -> str:
 
 
 def listed_as_choice(items: Sequence[str]) -> str:
-    """`a, b or c`, the first of them if they are many."""
-    if len(items) > _SHOWN:
+    """`a, b or c`, the first of them if they are many; one more is as short as to say that there is one."""
+    if len(items) > _SHOWN + 1:
         return f"{', '.join(items[:_SHOWN])} or {len(items) - _SHOWN} others"
     return " or ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
 

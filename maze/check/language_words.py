@@ -35,12 +35,16 @@ _NOUNS = {
     "prefix": "prefix operator",
     "storage": "storage class",
     **dict.fromkeys(("f double inside", "f single inside", "text next"), "string"),
+    **dict.fromkeys(("template head", "template middle", "template tail"), "template"),
+    **dict.fromkeys(("regex", "uregex"), "regular expression"),
     **dict.fromkeys(("logical", "boolean"), "logical operator"),
     **dict.fromkeys(("assignment", "assign operator", "change"), "assignment operator"),
 }
 """For the names of terminals in the files of languages that are not what a person calls them."""
 _LONGEST_SIGN = 16
 _BLANKS = Repeat(Chars(((0x09, 0x0A), (0x20, 0x20))), 0, None)
+_CLOSERS = (")", "]", "}", ">")
+_LIST_END = cat(Repeat(Chars(((0x2C, 0x2C), (0x3B, 0x3B))), 0, 1), _BLANKS)
 
 
 Following: TypeAlias = Callable[[bytes], Collection[int]]
@@ -205,10 +209,10 @@ def _word(terminal: Terminal) -> str:
 
 
 def _is_all_but_blanks(text: str, terminal: Terminal, work: Construction) -> bool:
-    """Whether a terminal has no other texts than this one with blanks around it."""
+    """Whether a terminal has no other texts than this one with blanks around it, or what ends a list before it."""
     if isinstance(terminal, Literal):
         return True
-    padded = cat(_BLANKS, literal(text), _BLANKS)
+    padded = cat(_LIST_END if text in _CLOSERS else _BLANKS, literal(text), _BLANKS)
     return shortest_of(both(terminal.language, Not(padded)), work) is None
 
 
