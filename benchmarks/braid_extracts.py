@@ -1,10 +1,9 @@
 """What the constraints that Braid extracts from real files are good for.
 
 `python -m benchmarks.braid_extracts EXTRACTS.jsonl [--generate] [--way NAME] [--languages A,B] [--every N] [--show]`:
-each line of the file has a `language`, a `file`, the `ir` that Braid made of it, and the `source` where it is there. For
-each way to take Braid's grammars it tells how many constraints the source satisfies, in the layout that `maze format`
-gives it, and with `--generate` how many generations of the embedded model within 512 tokens are a success, at
-temperature 0.7.
+each line of the file has a `language`, a `file`, the `ir` that Braid made of it, and the `source` where it is there.
+For each way to take Braid's grammars it tells how many constraints the source satisfies, in the layout that `maze
+format` gives it, and with `--generate` how many generations of the embedded model within 512 tokens are a success.
 """
 
 from __future__ import annotations

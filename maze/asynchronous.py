@@ -132,8 +132,17 @@ class AsyncOrchestrator:
         braid_grammar: BraidGrammar | None = None,
     ) -> CompiledConstraints:
         """As Orchestrator.compile()."""
-        call = partial(self._maze.compile, constraints, language, on_unenforceable)
-        return await self._run(partial(call, on_conflict=on_conflict, ignore=ignore, braid_grammar=braid_grammar))
+        return await self._run(
+            partial(
+                self._maze.compile,
+                constraints,
+                language,
+                on_unenforceable,
+                on_conflict=on_conflict,
+                ignore=ignore,
+                braid_grammar=braid_grammar,
+            )
+        )
 
     async def validate(
         self,
@@ -147,8 +156,18 @@ class AsyncOrchestrator:
         braid_grammar: BraidGrammar | None = None,
     ) -> ValidationResult:
         """As Orchestrator.validate()."""
-        call = partial(self._maze.validate, text, constraints, language, on_unenforceable)
-        return await self._run(partial(call, on_conflict=on_conflict, ignore=ignore, braid_grammar=braid_grammar))
+        return await self._run(
+            partial(
+                self._maze.validate,
+                text,
+                constraints,
+                language,
+                on_unenforceable,
+                on_conflict=on_conflict,
+                ignore=ignore,
+                braid_grammar=braid_grammar,
+            )
+        )
 
     def cache_stats(self) -> CacheStats:
         """As Orchestrator.cache_stats(), which never waits."""
