@@ -457,7 +457,7 @@ def test_help_names_every_option_in_a_narrow_terminal_and_tells_defaults(
     spelled = {"--max-attempts": "--attempts", "--as-json": "--json"}
     assert {spelled.get(name, name) for name in named - {"--prompt"}} | {"--help"} == set(options)
     assert "[default: (2048)]" in " ".join(out.split())
-    assert out.count("Repeatable.") == 2
+    assert out.count("Repeatable.") == 3
 
 
 def test_the_command_alone_shows_its_help(run: Run) -> None:

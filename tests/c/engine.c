@@ -115,6 +115,43 @@ static void a_constraint_that_is_only_reported_is_no_success(void)
     CHECK_FAILS(result, MAZE_UNSUPPORTED_CONSTRAINT, "was neither enforced nor checked");
 }
 
+static void token_ids_that_are_hashes_are_reported_and_a_text_is_made(void)
+{
+    static const uint32_t hashes[] = {816915147u, 3090929330u};
+    static const TokenMaskRulesFFI masks = {.forbidden_tokens = hashes, .forbidden_tokens_len = 2};
+    ConstraintIRFFI constraint = {.magic = MAZE_CONSTRAINT_MAGIC, .token_masks = &masks};
+    CHECK_FAILS(maze_compile_constraints(&constraint, 1, NULL, NULL), MAZE_UNSUPPORTED_CONSTRAINT, "hashes of words");
+    MazeOptionsFFI options = short_options();
+    options.on_unenforceable = MAZE_UNENFORCEABLE_REPORT;
+    GenerationResultFFI *result = maze_generate_with(&story, &constraint, 1, &options);
+    CHECK(result->code[0] != '\0');
+    CHECK_FAILS(result, MAZE_UNSUPPORTED_CONSTRAINT, "was neither enforced nor checked");
+}
+
+static void in_a_conflict_what_has_the_higher_priority_goes_on_and_ignored_parts_are_no_part_of_it(void)
+{
+    static const char *const digits = "^[0-9]{1,3}$";
+    ConstraintIRFFI constraints[] = {one_regex(&letters), one_regex(&digits)};
+    constraints[1].priority = 1;
+    MazeOptionsFFI options = short_options();
+    CHECK_FAILS(maze_generate_with(&story, constraints, 2, &options), MAZE_CONTRADICTION, "contradict each other");
+    options.on_conflict = MAZE_CONFLICT_REPORT;
+    GenerationResultFFI *result = maze_generate_with(&story, constraints, 2, &options);
+    CHECK(result->code[0] >= '0' && result->code[0] <= '9');
+    CHECK(strstr(maze_result_json(result), "\"conflicting\"") != NULL);
+    CHECK_FAILS(result, MAZE_CONTRADICTION, "constraints[0].regex_patterns[0] was left out");
+
+    static const char *const ignored[] = {"constraints[0]"};
+    options.on_conflict = MAZE_CONFLICT_ERROR;
+    options.ignore = ignored;
+    options.ignore_len = 1;
+    result = maze_generate_with(&story, constraints, 2, &options);
+    CHECK(strstr(maze_result_json(result), "\"ignored\"") != NULL);
+    CHECK_SUCCEEDS(result);
+    CHECK_SUCCEEDS(maze_compile_constraints(constraints, 2, NULL, &options));
+    CHECK_SUCCEEDS(maze_validate("12", 2, constraints, 2, NULL, &options));
+}
+
 static void health_and_models_are_told(void)
 {
     GenerationResultFFI *result = maze_health_check();
@@ -272,6 +309,8 @@ SCENARIOS(SCENARIO(streamed_pieces_together_are_the_code), SCENARIO(a_callback_t
           SCENARIO(a_text_that_was_cut_off_is_kept), SCENARIO(a_result_tells_how_its_text_ended),
           SCENARIO(a_batch_answers_each_intent),
           SCENARIO(a_constraint_that_is_only_reported_is_no_success),
+          SCENARIO(token_ids_that_are_hashes_are_reported_and_a_text_is_made),
+          SCENARIO(in_a_conflict_what_has_the_higher_priority_goes_on_and_ignored_parts_are_no_part_of_it),
           SCENARIO(health_and_models_are_told), SCENARIO(a_callback_may_call_libmaze),
           SCENARIO(a_callback_may_shut_down), SCENARIO(shutdown_ends_a_generation_of_another_thread),
           SCENARIO(exit_during_a_generation_is_clean), SCENARIO(exit_while_the_model_loads_is_clean),

@@ -248,6 +248,32 @@ test "a whole language is a grammar, and what breaks it is told in its words" {
     try testing.expect(std.mem.indexOf(u8, wrong.message(), "expected a variable name") != null);
 }
 
+test "parts are ignored, conflicts reported and grammars of Braid taken as hints where that is wanted" {
+    const contrary: maze.Constraints = .{ .list = &.{.{ .regex_patterns = &.{ "^a+$", "^b+$" } }} };
+    var refused = try maze.compile(gpa, contrary, .{});
+    defer refused.deinit();
+    try testing.expectError(error.Contradiction, refused.check());
+
+    var reported = try maze.compile(gpa, contrary, .{ .on_conflict = .report });
+    defer reported.deinit();
+    try reported.check();
+    try testing.expect(std.mem.indexOf(u8, reported.json(), "\"conflicting\"") != null);
+
+    var ignored = try maze.validate(gpa, "b", contrary, .{ .ignore = &.{"constraints[0].regex_patterns[0]"} });
+    defer ignored.deinit();
+    try ignored.check();
+    try testing.expect(std.mem.indexOf(u8, ignored.json(), "\"ignored\"") != null);
+
+    const seen: maze.Constraints = .{ .list = &.{.{
+        .grammar =
+        \\{"start_symbol": "program", "rules": [{"lhs": "program", "rhs": ["IDENTIFIER", "SEMICOLON"]}]}
+        ,
+    }} };
+    var hinted = try maze.validate(gpa, "pass\n", seen, .{ .language = "python", .braid_grammar = .as_language });
+    defer hinted.deinit();
+    try hinted.check();
+}
+
 test "the cache counts, and forgets when told to" {
     const constraints: maze.Constraints = .{ .list = &.{.{ .json_schema = "{\"const\": \"only in this test\"}" }} };
     const before = try maze.cacheStats();
