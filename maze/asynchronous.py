@@ -22,10 +22,12 @@ from maze.orchestrator import SHUTDOWN_GRACE_SECS, Constraints, Orchestrator
 from maze.stream import GenerationStream
 from maze.threads import leave_signals_to_the_host
 from maze.types import (
+    BraidGrammar,
     CompiledConstraints,
     GenerationOptions,
     GenerationResult,
     Intent,
+    OnConflict,
     OnUnenforceable,
     ValidationResult,
 )
@@ -124,9 +126,23 @@ class AsyncOrchestrator:
         constraints: Constraints,
         language: str | None = None,
         on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR,
+        *,
+        on_conflict: OnConflict = OnConflict.ERROR,
+        ignore: Sequence[str] = (),
+        braid_grammar: BraidGrammar | None = None,
     ) -> CompiledConstraints:
         """As Orchestrator.compile()."""
-        return await self._run(partial(self._maze.compile, constraints, language, on_unenforceable))
+        return await self._run(
+            partial(
+                self._maze.compile,
+                constraints,
+                language,
+                on_unenforceable,
+                on_conflict=on_conflict,
+                ignore=ignore,
+                braid_grammar=braid_grammar,
+            )
+        )
 
     async def validate(
         self,
@@ -134,9 +150,24 @@ class AsyncOrchestrator:
         constraints: Constraints,
         language: str | None = None,
         on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR,
+        *,
+        on_conflict: OnConflict = OnConflict.ERROR,
+        ignore: Sequence[str] = (),
+        braid_grammar: BraidGrammar | None = None,
     ) -> ValidationResult:
         """As Orchestrator.validate()."""
-        return await self._run(partial(self._maze.validate, text, constraints, language, on_unenforceable))
+        return await self._run(
+            partial(
+                self._maze.validate,
+                text,
+                constraints,
+                language,
+                on_unenforceable,
+                on_conflict=on_conflict,
+                ignore=ignore,
+                braid_grammar=braid_grammar,
+            )
+        )
 
     def cache_stats(self) -> CacheStats:
         """As Orchestrator.cache_stats(), which never waits."""
