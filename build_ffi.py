@@ -1,8 +1,8 @@
 """Build libmaze.so into the environment of the Python that runs this; `make` runs it with the one of .venv.
 
-    build_ffi.py                    build
-    build_ffi.py check              only say what is missing on this machine; needs no package
-    build_ffi.py install <prefix>   put what was built, and the header, under a prefix
+    build_ffi.py                               build
+    build_ffi.py check [install]               only say what is missing on this machine for make, or make install
+    build_ffi.py install <prefix> <libraries>  with the Python of <libraries>/maze: lead to it from where programs look
 
 cffi generates the part between C and Python. Its declarations come from include/maze.h and maze/abi/entry.h, so nothing
 is written twice; all other C is in maze/abi/*.c.
@@ -11,6 +11,7 @@ is written twice; all other C is in maze/abi/*.c.
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import os
 import re
 import shlex
@@ -18,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
 
 from release.describe import describe
@@ -203,24 +205,27 @@ def link_library(link_command: list[str], library: Path, options: list[str], obj
     fresh.replace(library)
 
 
-def install(prefix: Path) -> None:
-    """Make what was built usable under `prefix`, whose lib/maze/ is an environment with the Python part in it."""
-    environment = prefix / "lib" / "maze"
-    library = environment / "lib" / library_name()
-    for name in (library.name, python_part_name()):
-        shutil.copy2(Path(sys.prefix) / "lib" / name, library.with_name(name))
+def install(prefix: Path, libraries: Path) -> None:
+    """Make the environment `libraries`/maze, which runs this and has libmaze in it, usable from where programs look."""
+    packages = Path(sysconfig.get_path("purelib")) / "maze"
     # Links, so that the library finds the environment that it lies in.
-    link(prefix / "lib" / library.name, os.path.relpath(library, prefix / "lib"))
-    link(prefix / "lib" / "libmaze.so", library.name)
-    shutil.copy2(HEADER, prefix / "include" / HEADER.name)
-    write_descriptions(prefix / "lib", prefix / "include", prefix)
+    link(libraries / library_name(), os.path.relpath(packages / "lib" / library_name(), libraries))
+    link(libraries / "libmaze.so", library_name())
+    for folder in ("include", "bin"):
+        (prefix / folder).mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(HEADER, prefix / "include" / HEADER.name)
+    write_descriptions(libraries, prefix / "include", prefix)
+    environment = os.path.relpath(Path(sys.prefix), prefix / "bin")
     command = prefix / "bin" / "maze"
     command.write_text(
-        """#!/bin/sh
-exec "$(dirname "$(readlink -f "$0")")/../lib/maze/bin/python3" -I -m maze "$@"
+        f"""#!/bin/sh
+exec "$(dirname "$(readlink -f "$0")")/{environment}/bin/python3" -I -m maze "$@"
 """
     )
     command.chmod(0o755)
+    from release.manual import write_manual  # here, because it needs what was installed
+
+    write_manual(prefix / "share" / "man" / "man1" / "maze.1")
 
 
 def link(path: Path, target: str) -> None:
@@ -234,21 +239,50 @@ def write_descriptions(libraries: Path, headers: Path, prefix: Path) -> None:
     describe(libraries, headers, prefix, declared("MAZE_VERSION"), library_name())
 
 
+def find_environments() -> None:
+    """Whether this Python can make virtual environments."""
+    if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
+        version = sysconfig.get_python_version()
+        raise MissingError(
+            f"Python {version} cannot make virtual environments: install python{version}-venv or python3-venv "
+            "(Debian, Ubuntu)"
+        )
+
+
+def missing(*, compiler: bool) -> list[str]:
+    """All that this machine lacks; the compiler counts where Zig's is not going to be installed."""
+    lacking = []
+    wanted: list[Callable[[], object]] = [find_headers, find_shared_python, find_environments, find_unwinder]
+    for find in [*wanted, find_compiler] if compiler else wanted:
+        try:
+            find()
+        except MissingError as error:
+            lacking.append(str(error))
+    return lacking
+
+
+def say_missing(lacking: list[str]) -> None:
+    """End with a line for each thing that is missing, if there is one."""
+    if lacking:
+        raise SystemExit("\n".join(f"build_ffi.py: {text}" for text in lacking))
+
+
 def main() -> None:
-    """Do what the command line asks for, or say in one line what is missing."""
+    """Do what the command line asks for, or say what is missing, in a line each."""
     try:
         match sys.argv[1:]:
             case []:
                 build(Path(sys.prefix))
             case ["check"]:
-                find_headers()
-                find_shared_python()
-            case ["install", prefix]:
-                install(Path(prefix))
+                say_missing(missing(compiler=False))
+            case ["check", "install"]:
+                say_missing(missing(compiler=True))
+            case ["install", prefix, libraries]:
+                install(Path(prefix), Path(libraries))
             case _:
                 raise SystemExit(__doc__)
-    except MissingError as missing:
-        raise SystemExit(f"build_ffi.py: {missing}") from None
+    except MissingError as error:
+        say_missing([str(error)])
 
 
 if __name__ == "__main__":

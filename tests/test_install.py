@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,8 +75,39 @@ def test_what_is_installed_works_without_the_source_tree_and_can_be_moved(staged
         moved.rename(staged)
 
 
+def test_the_manual_is_one_that_man_can_show(staged: Path) -> None:
+    page = staged / "share" / "man" / "man1" / "maze.1"
+    assert "maze generate" in page.read_text()
+    if shutil.which("groff") is not None:
+        command = ["groff", "-man", "-Tutf8", "-ww", "-z", str(page)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+
+
+def test_nothing_of_the_tools_of_development_is_installed(staged: Path) -> None:
+    packages = {path.name.partition("-")[0] for path in staged.glob("lib/maze/lib/python3*/site-packages/*.dist-info")}
+    assert packages.isdisjoint({"ziglang", "atheris", "pytest", "mypy", "tree_sitter", "setuptools", "pip"})
+    assert {"libmaze", "llguidance", "xllamacpp"} <= packages
+
+
+def test_what_was_installed_can_be_removed_without_a_trace(staged: Path, tmp_path: Path) -> None:
+    """In another folder for libraries, as Debian has it."""
+    copy = tmp_path / "opt" / "maze"
+    shutil.copytree(staged, copy, symlinks=True, ignore=lambda _, names: {"site-packages"} & set(names))
+    (copy / "lib").rename(copy / "lib64")
+    (copy / "lib64" / "other.so").touch()
+    where = [f"PREFIX={PREFIX}", f"DESTDIR={tmp_path}", f"LIBDIR={PREFIX}/lib64"]
+    subprocess.run(["make", "--no-print-directory", "uninstall", *where], cwd=ROOT, check=True)
+    assert [path.relative_to(copy) for path in copy.rglob("*") if not path.is_dir()] == [Path("lib64/other.so")]
+
+
 def test_nothing_that_is_installed_names_the_folder_it_was_built_in(staged: Path) -> None:
-    for path in [*staged.glob("lib/pkgconfig/*"), *staged.glob("include/*"), staged / "bin" / "maze"]:
+    for path in [
+        *staged.glob("lib/pkgconfig/*"),
+        *staged.glob("lib/cmake/Maze/*"),
+        *staged.glob("include/*"),
+        staged / "bin" / "maze",
+    ]:
         assert str(ROOT) not in path.read_text()
     packages = next(staged.glob("lib/maze/lib/python3*/site-packages"))
     assert (packages / "maze" / "abi" / "entry.py").is_file()
@@ -119,6 +152,27 @@ def test_a_missing_libpython_is_named_in_one_line(tmp_path: Path) -> None:
     (line,) = check_on_a_machine_without("LIBDIR", tmp_path).splitlines()
     assert line.startswith(f"build_ffi.py: the shared library of Python {version} (libpython{version}")
     assert "install libpython" in line
+
+
+def test_all_that_is_missing_is_told_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path))
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
+    monkeypatch.setattr(sysconfig, "get_config_var", lambda _: str(tmp_path))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    headers, python, environments, compiler = build_ffi.missing(compiler=True)
+    assert headers.startswith("the headers of Python ")
+    assert python.startswith("the shared library of Python ")
+    assert re.match(
+        r"Python 3\.\d+ cannot make virtual environments: install python3\.\d+-venv or python3-venv", environments
+    )
+    assert compiler.startswith("no C compiler: ")
+    assert len(build_ffi.missing(compiler=False)) == 3
+    with pytest.raises(SystemExit) as ended:
+        build_ffi.say_missing(["one", "two"])
+    assert ended.value.code == "build_ffi.py: one\nbuild_ffi.py: two"
 
 
 def test_nothing_is_missing_here() -> None:
