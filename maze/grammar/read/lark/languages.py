@@ -137,6 +137,9 @@ def restricted(
     texts: Expression = restriction.texts[0] if len(restriction.texts) == 1 else Choice(restriction.texts)
     if restriction.kind == "imports":
         texts = _spelled_as_imports(texts, restriction.place)
+    else:
+        # Where a name follows another without a word between, the blank is of its terminal.
+        texts = Sequence((Regex(" ?", frozenset(), restriction.place), texts))
     if not restriction.is_allowed:
         texts = Negation(texts, restriction.place)
     for name in about:
