@@ -1,7 +1,7 @@
 """Whole languages: what their grammars cost, whether all they allow parses, and how much of real code they take.
 
-`python -m benchmarks.languages [NAME ...] [--walks N] [--functions N] [--files N] [--samples N] [--show N]`: a row for
-each language.
+`python -m benchmarks.languages [NAME ...] [--walks N] [--seed N] [--functions N] [--files N] [--samples N]
+[--show N]`: a row for each language.
 
 - rules as written in the file; compile of a set that is not in the cache, in ms of CPU time
 - masks while real functions in canonical layout are read, with the vocabulary of the embedded model, in ms
@@ -85,9 +85,9 @@ class Measured:
         lowered = lower_grammar(f"%language {self._entry.name} function", None, "grammar", Budget())
         return cfg_to_lark(lowered.cfg, Budget())
 
-    def walks(self, number: int) -> dict[str, str]:
+    def walks(self, number: int, seed: int) -> dict[str, str]:
         """Soundness, and what the lexer takes."""
-        texts = list(Walks(self._lowered.cfg).texts(number))
+        texts = list(Walks(self._lowered.cfg, seed).texts(number))
         taken = [text for text in texts if self.accepts(text)]
         self._examples("the lexer does not take", [text for text in texts if text not in set(taken)], self._refused_at)
         verdicts = self._entry.judge(taken)
@@ -193,7 +193,7 @@ def measured(entry: Entry, given: argparse.Namespace, tokenizer: LLTokenizer) ->
     row = Row(entry.name, len(written))
     row.figures["compile ms"] = compile_ms(entry.name)
     language = Measured(entry, given.show)
-    row.figures.update(language.walks(given.walks))
+    row.figures.update(language.walks(given.walks, given.seed))
     if given.samples:
         row.figures["sampled"] = sampled(entry, given.samples)
     functions = list(islice(entry.functions(), given.functions))
@@ -212,6 +212,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="languages; all by default")
     parser.add_argument("--walks", type=int, default=1_000)
+    parser.add_argument("--seed", type=int, default=0, help="of the walks")
     parser.add_argument("--functions", type=int, default=1_000)
     parser.add_argument("--files", type=int, default=100)
     parser.add_argument("--samples", type=int, default=0)
