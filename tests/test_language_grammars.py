@@ -75,6 +75,14 @@ def test_a_program_gets_the_layout_of_its_language(language: str, text: str, lay
         ("sql", "SELECT FROM t;\n"),
         ("sql", "SELECT a BETWEEN 1 FROM t;\n"),
         ("sql", "SELECT select FROM t;\n"),
+        ("c", "#if A > 1.5\n#endif\n"),
+        ("c", "static extern int x(void);\n"),
+        ("c", "int f() __attribute__((cold)) {\n}\n"),
+        ("c", "void f() {\n    int a[static 3];\n}\n"),
+        ("c", 'void f() {\n    __asm__(L"nop");\n}\n'),
+        ("c", 'char *s = L"a" u"b";\n'),
+        ("zig", "const S = struct { fn () u8 };\n"),
+        ("zig", "fn f() void {\n    comptime if (a) {}\n}\n"),
     ],
 )
 def test_what_is_no_program_is_refused(language: str, text: str) -> None:
@@ -111,6 +119,17 @@ def test_what_is_no_program_is_refused(language: str, text: str) -> None:
         ("sql", "SELECT DISTINCT match FROM é;\n"),
         ("sql", "CREATE VIRTUAL TABLE t USING fts4(a, tokenize=porter);\n"),
         ("sql", "ALTER TABLE t ADD a;\n"),
+        (
+            "sql",
+            "SELECT a.b, replace(c, 'd', 'e') FROM t a, (SELECT 1) b LEFT JOIN u c ON c.d = a.d WHERE first = 1;\n",
+        ),
+        ("zig", "const f: fn (\n    a: u8,\n    *T,\n) void = g;\n"),
+        ("zig", 'extern "c" fn f(*T, u8) void;\n'),
+        ("zig", "fn f() error{A}!?struct { u8, []const u8 } {\n    try switch (a) {};\n    return null;\n}\n"),
+        ("zig", "fn f() void {\n    defer if (a) {\n        g();\n    };\n    if (a) if (b) |c| g(c);\n}\n"),
+        ("zig", "const A = if (b) C else struct {\n    fn f() void {}\n};\n"),
+        ("zig", "fn f() (A.E || error{B})!void {\n    comptime if (a) break;\n}\n"),
+        ("zig", "const a = b orelse c: {\n    break :c d;\n} orelse &[_][:0]const u8{};\n"),
     ],
 )
 def test_programs_as_people_write_them_are_taken(language: str, text: str) -> None:

@@ -147,6 +147,7 @@ def test_a_function_as_people_print_it_is_c(text: str) -> None:
         ("c", "function", "int f(int x) { return x; }"),
         ("c", "function", "int f(int x,) {}"),
         ("c", "file", "#endif\n"),
+        ("c", "file", "#if A ||\n    B\n#endif\n"),
     ],
 )
 def test_what_is_no_program_or_laid_out_otherwise_is_refused(language: str, start: str, text: str) -> None:

@@ -29,6 +29,19 @@ _VALUE = "a value"
 _NOUNS = {
     "import": "imported name",
     "text": "string",
+    "arithmetic": "arithmetic operator",
+    "null test": "test for NULL",
+    "function": "function name",
+    "multiline": "text of several lines",
+    "insert": "INSERT INTO",
+    "drop": "DROP TABLE, INDEX, VIEW or TRIGGER",
+    "define": "#define",
+    "inlining": "function specifier",
+    "linkage": "storage class",
+    "stars": "pointer sign",
+    "pointer": "pointer sign",
+    "template head": "template",
+    "reserved": "reserved word",
     "comparison": "comparison operator",
     "basic": "basic type",
     "primitive": "primitive type",
@@ -168,6 +181,7 @@ def _indentation(blanks: Iterable[str]) -> str:
     return f"indentation of {listed_as_choice([str(size) for size in sorted({len(each) for each in blanks})])} blanks"
 
 
+_IN_QUOTES = cat(Chars(((0x22, 0x22), (0x27, 0x27))), Repeat(Chars(((0, 0x10FFFF),)), 0, None))
 _NAMES = frozenset(("a name", "more of a name"))
 _LINE_BREAK = "a line break"
 _ENDS = frozenset(("')'", "']'", "'}'", "';'", _LINE_BREAK))
@@ -194,10 +208,14 @@ def _word(terminal: Terminal) -> str:
         example = shortest_of(terminal.language, work) or ""
         if not example.strip():
             return _shown_text(example)
+        if name == example.strip().lower() or not re.fullmatch(r"[A-Z][A-Z_0-9]*", own):
+            capitals = cat(_BLANKS, literal(example.strip().upper()), _BLANKS)
+            if shortest_of(both(terminal.language, capitals), work) is not None:
+                return _quoted(example.strip().upper())
         if name == example.strip().lower():
-            capitals = cat(_BLANKS, literal(name.upper()), _BLANKS)
-            is_upper = shortest_of(both(terminal.language, capitals), work) is not None
-            return _quoted(name.upper() if is_upper else name)
+            return _quoted(name)
+        if own == "IMPORT" and shortest_of(both(terminal.language, Not(_IN_QUOTES)), work) is None:
+            return "a string"
         if len(example) < _LONGEST_SIGN and _is_all_but_blanks(example.strip(), terminal, work):
             return _quoted(example.strip())
     except OverBudgetError:
@@ -205,7 +223,7 @@ def _word(terminal: Terminal) -> str:
     if not re.fullmatch(r"[A-Z][A-Z_0-9]*", own):
         return f"a text such as {_quoted(example.strip())}" if example else "other text"
     name = _NOUNS.get(name, name)
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def _is_all_but_blanks(text: str, terminal: Terminal, work: Construction) -> bool:

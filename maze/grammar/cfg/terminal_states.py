@@ -96,6 +96,7 @@ class _OfExpression(TerminalStates):
         self._numbers: dict[Node, int] = {pattern.language: 0}
         self._steps: dict[tuple[int, str], int | None] = {}
         self._rests: dict[int, Terminal | None] = {}
+        self._next: dict[int, Ranges] = {}
         self._alike = _CharactersAlike(pattern.language, budget)
         self._is_plain = is_plain(pattern.language)
         """An expression of this kind that accepts nothing shows it by its form."""
@@ -124,7 +125,11 @@ class _OfExpression(TerminalStates):
         return self._expressions[state] != EMPTY
 
     def next_characters(self, state: int) -> Ranges:
-        expression = self._expressions[state]
+        if state not in self._next:
+            self._next[state] = self._characters_after(self._expressions[state])
+        return self._next[state]
+
+    def _characters_after(self, expression: Node) -> Ranges:
         if self._is_plain:
             return first_characters(expression)
         return first_characters_by_trial(expression, self._derivatives, self._budget)

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from maze.grammar.budget import Construction, OverBudgetError
 from maze.grammar.pattern.automaton import DEAD, Alphabet, Dfa, make_dfa
 from maze.grammar.pattern.code_points import Ranges, intersection
-from maze.grammar.pattern.derivative import Derivatives
+from maze.grammar.pattern.derivative import Derivatives, first_characters
 from maze.grammar.pattern.machine import FEW_POSITIONS, with_small_items
 from maze.grammar.pattern.recogniser import Recogniser
 from maze.grammar.pattern.tree import (
@@ -74,6 +74,10 @@ def has_text(node: Node, budget: Construction) -> bool:
 
 def first_characters_by_trial(node: Node, derivatives: Derivatives, budget: Construction) -> Ranges:
     """What the texts of any expression begin with. Raises OverBudgetError."""
+    match node:
+        case Cat((first, *others)) if is_plain(first) and not nullable(first):
+            if all(is_plain(each) or nullable(each) for each in others):  # so that others take some text
+                return first_characters(first)
     found = _small_automaton(node, budget)
     if found is not None:
         alphabet, dfa = found

@@ -137,8 +137,12 @@ def restricted(
     texts: Expression = restriction.texts[0] if len(restriction.texts) == 1 else Choice(restriction.texts)
     if restriction.kind == "imports":
         texts = _spelled_as_imports(texts, restriction.place)
-    elif restriction.kind == "names":
-        texts = Sequence((texts, Regex("( .*)?", frozenset("s"), restriction.place)))  # what a name may stand before
+    else:
+        # Where a name follows another without a word between, the blank is of its terminal.
+        parts: tuple[Expression, ...] = (Regex(" ?", frozenset(), restriction.place), texts)
+        if restriction.kind == "names":
+            parts += (Regex("( .*)?", frozenset("s"), restriction.place),)  # what a name may stand before
+        texts = Sequence(parts)
     if not restriction.is_allowed:
         texts = Negation(texts, restriction.place)
     for name in about:
