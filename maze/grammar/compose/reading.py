@@ -201,7 +201,7 @@ class Reading:
             else:
                 part.note = f"read as {law}, as braid_grammar says"
                 self.warnings[
-                    f"{part.path}: the grammar of the language ({law}) is enforced in its place, as braid_grammar says"
+                    f"{part.path}: the grammar of the language ({law}) stands in its place, as braid_grammar says"
                 ] = None
                 text, lowered = law, lower_grammar(law, None, part.path, self._budget)
         self.warnings.update(dict.fromkeys(lowered.warnings))
