@@ -138,6 +138,23 @@ def test_a_word_of_the_language_is_allowed_as_a_name_where_it_is_one() -> None:
     assert not holds("%language typescript", "let AB = A;\n", naming)
 
 
+@pytest.mark.parametrize(
+    ("grammar", "text"),
+    [
+        ("%language sql\n%forbid names foo", 'SELECT a FROM t "foo";\n'),
+        ("%language sql\n%forbid names foo", "SELECT a FROM t foo;\n"),
+        ("%language sql\n%forbid names foo", "SELECT FOO(`a`);\n"),
+        ("%language sql\n%forbid names replace", "SELECT Replace(a, b, c);\n"),
+        ("%language zig\n%forbid names eval", 'const a = @"eval"(1);\n'),
+    ],
+)
+def test_a_forbidden_name_is_forbidden_in_quotes_and_in_capitals_where_these_are_the_same(
+    grammar: str, text: str
+) -> None:
+    assert holds(grammar.partition("\n")[0], text)
+    assert not holds(grammar, text)
+
+
 def test_only_some_imports_are_allowed() -> None:
     grammar = "%language python\n%allow imports math os.path"
     for text in ("import math\n", "from math import pi\n", "import os.path\n", "from os.path import join as j\n"):

@@ -21,6 +21,7 @@ from maze.grammar.read.lark.syntax import (
     Import,
     Negation,
     Override,
+    QuotedText,
     Reference,
     Regex,
     Restriction,
@@ -34,6 +35,8 @@ _NAME = re.compile(r"((?P<role>[A-Z]+)_)?NAME|NAME_[A-Z_]+")
 _IMPORT = re.compile(r"IMPORT(_[A-Z]+)?")
 """A terminal for what is imported: a dotted name, or a text in quotes or angle brackets."""
 _ROLES = ("function", "type", "variable", "constant", "parameter")
+_WITHOUT_CASE = ("sql",)
+"""The languages in which names in capitals are the same names."""
 _KINDS = ("names", "imports", *(f"{role}_names" for role in _ROLES))
 
 
@@ -134,19 +137,22 @@ def restricted(
         languages = dict.fromkeys(name.partition(f" of {_PREFIX}")[2] for name in known)
         of = ", ".join(filter(None, languages)) or "a text without %language or %import language.NAME.START"
         source.fail(restriction.place, f"the grammar of {of} knows no {restriction.kind.replace('_', ' ')}")
-    texts: Expression = restriction.texts[0] if len(restriction.texts) == 1 else Choice(restriction.texts)
-    if restriction.kind == "imports":
-        texts = _spelled_as_imports(texts, restriction.place)
-    else:
-        # Where a name follows another without a word between, the blank is of its terminal.
-        parts: tuple[Expression, ...] = (Regex(" ?", frozenset(), restriction.place), texts)
+
+    def texts_in(language: str) -> Expression:
+        found = restriction.texts
+        if language in _WITHOUT_CASE:
+            found = tuple(map(_in_any_case, found))
+        texts: Expression = found[0] if len(found) == 1 else Choice(found)
+        spelled = _spelled_as_imports if restriction.kind == "imports" else _spelled_as_names
+        texts = spelled(texts, restriction.place)
         if restriction.kind == "names":
-            parts += (Regex("( .*)?", frozenset("s"), restriction.place),)  # what a name may stand before
-        texts = Sequence(parts)
-    if not restriction.is_allowed:
-        texts = Negation(texts, restriction.place)
+            behind = Regex("( .*)?", frozenset("s"), restriction.place)  # what a name may stand before
+            texts = Sequence((texts, behind))
+        return texts if restriction.is_allowed else Negation(texts, restriction.place)
+
     for name in about:
         old = known[name]
+        texts = texts_in(name.partition(f" of {_PREFIX}")[2])
         yield name, replace(old, body=Conjunction((old.body, texts), restriction.place))
 
 
@@ -158,6 +164,22 @@ def _is_about(kind: str, name: str) -> bool:
         return _IMPORT.fullmatch(own) is not None
     found = _NAME.fullmatch(own)
     return found is not None and kind in ("names", f"{(found['role'] or '').lower()}_names")
+
+
+def _in_any_case(text: Expression) -> Expression:
+    match text:
+        case QuotedText():
+            return replace(text, ignores_case=True)
+        case Regex(flags=flags):
+            return replace(text, flags=flags | {"i"})
+    return text
+
+
+def _spelled_as_names(texts: Expression, place: int) -> Expression:
+    """Names bare or in what a language quotes names by, and with the blank that belongs to those behind another."""
+    blank = Regex(" ?", frozenset(), place)
+    opening, closing = Regex('@?"|`', frozenset(), place), Regex('["`]', frozenset(), place)
+    return Sequence((blank, Choice((texts, Sequence((opening, texts, closing))))))
 
 
 def _spelled_as_imports(texts: Expression, place: int) -> Expression:
