@@ -136,7 +136,7 @@ def restricted(
         source.fail(restriction.place, f"the grammar of {of} knows no {restriction.kind.replace('_', ' ')}")
     texts: Expression = restriction.texts[0] if len(restriction.texts) == 1 else Choice(restriction.texts)
     if restriction.kind == "imports":
-        texts = _spelled_as_imports(texts, restriction.place)
+        texts = _spelled_as_imports(texts, restriction)
     elif restriction.kind == "names":
         texts = Sequence((texts, Regex("( .*)?", frozenset("s"), restriction.place)))  # what a name may stand before
     if not restriction.is_allowed:
@@ -156,13 +156,15 @@ def _is_about(kind: str, name: str) -> bool:
     return found is not None and kind in ("names", f"{(found['role'] or '').lower()}_names")
 
 
-def _spelled_as_imports(texts: Expression, place: int) -> Expression:
+def _spelled_as_imports(texts: Expression, restriction: Restriction) -> Expression:
     """What is imported, as a name with all that is within it, or between quotes or angle brackets.
 
-    `node:` before what JavaScript imports names the same.
+    `node:` before what JavaScript imports names the same; what leads out of a path again (`a/../b`) is not within it.
     """
-    within = Regex(r"(\.[^\"'<>]*)?", frozenset(), place)
-    opening, closing = Regex("[\"'<](node:)?", frozenset(), place), Regex("(/[^\"'<>]*)?[\"'>]", frozenset(), place)
+    path = r"(/[^\"'<>/.][^\"'<>/]*)*" if restriction.is_allowed else r"(/[^\"'<>]*)?"
+    within, opening, closing = (
+        Regex(body, frozenset(), restriction.place) for body in (r"(\.[^\"'<>]*)?", "[\"'<](node:)?", f"{path}[\"'>]")
+    )
     return Choice((Sequence((texts, within)), Sequence((opening, texts, closing))))
 
 
