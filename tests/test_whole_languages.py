@@ -133,6 +133,8 @@ def test_a_word_of_the_language_is_allowed_as_a_name_where_it_is_one() -> None:
     assert holds(grammar, "delete a.delete;\nimport 'node:fs';\n")
     assert not holds(grammar, "a.new;\n")
     assert not holds(grammar, "import './fs';\n")
+    assert holds(grammar, "import 'fs/promises';\n")
+    assert not holds(grammar, "import 'fs/../net';\n")
     naming = "^[a-z]+_[a-z]+$"  # of what is declared, which these are not
     assert holds("%language typescript", "A.new = B;\n", naming)
     assert not holds("%language typescript", "let AB = A;\n", naming)

@@ -143,8 +143,10 @@ def restricted(
         if language in _WITHOUT_CASE:
             found = tuple(map(_in_any_case, found))
         texts: Expression = found[0] if len(found) == 1 else Choice(found)
-        spelled = _spelled_as_imports if restriction.kind == "imports" else _spelled_as_names
-        texts = spelled(texts, restriction.place)
+        if restriction.kind == "imports":
+            texts = _spelled_as_imports(texts, restriction)
+        else:
+            texts = _spelled_as_names(texts, restriction.place)
         if restriction.kind == "names":
             behind = Regex("( .*)?", frozenset("s"), restriction.place)  # what a name may stand before
             texts = Sequence((texts, behind))
@@ -182,13 +184,15 @@ def _spelled_as_names(texts: Expression, place: int) -> Expression:
     return Sequence((blank, Choice((texts, Sequence((opening, texts, closing))))))
 
 
-def _spelled_as_imports(texts: Expression, place: int) -> Expression:
+def _spelled_as_imports(texts: Expression, restriction: Restriction) -> Expression:
     """What is imported, as a name with all that is within it, or between quotes or angle brackets.
 
-    `node:` before what JavaScript imports names the same.
+    `node:` before what JavaScript imports names the same; what leads out of a path again (`a/../b`) is not within it.
     """
-    within = Regex(r"(\.[^\"'<>]*)?", frozenset(), place)
-    opening, closing = Regex("[\"'<](node:)?", frozenset(), place), Regex("(/[^\"'<>]*)?[\"'>]", frozenset(), place)
+    path = r"(/[^\"'<>/.][^\"'<>/]*)*" if restriction.is_allowed else r"(/[^\"'<>]*)?"
+    within, opening, closing = (
+        Regex(body, frozenset(), restriction.place) for body in (r"(\.[^\"'<>]*)?", "[\"'<](node:)?", f"{path}[\"'>]")
+    )
     return Choice((Sequence((texts, within)), Sequence((opening, texts, closing))))
 
 
