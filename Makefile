@@ -121,6 +121,8 @@ lock: $(DEPENDENCIES) ## Renew the lock files from pyproject.toml (review the ch
 	@$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
 		--no-header --no-annotate \
 		--all-extras --group dev pyproject.toml -o requirements-dev.lock
+	@$(PIP) install --require-hashes --no-deps -r requirements-dev.lock
+	@$(PY) -m release.notice
 
 clean: ## Remove what was built; the dependencies in .venv stay (rm -r .venv removes them)
 	@rm -rf build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -92,7 +92,7 @@ def main() -> None:
     ):
         for kind, constraint, language in samples(arguments.corpus, arguments.every):
             try:
-                compiled, _ = steered.compile([constraint], language)
+                compiled = steered.compile([constraint], language)
             except MazeError:
                 continue
             if compiled.grammar is None:

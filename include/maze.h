@@ -62,9 +62,9 @@
  *
  * Strings.  All are NUL-terminated UTF-8.  Invalid UTF-8 is an error that
  *   names the field and the byte offset, except in ConstraintIRFFI.name, which
- *   is a label: bytes that are not UTF-8 are shown as U+FFFD there.  A text of
- *   the engine that holds U+0000, which no C string can, is MAZE_BAD_RESPONSE
- *   with what came before it.
+ *   is a label, and ends before the first byte that is not UTF-8.  A text of the
+ *   engine that holds U+0000, which no C string can, is MAZE_BAD_RESPONSE with
+ *   what came before it.
  *
  * ABI.  The structs are frozen for one MAZE_ABI_VERSION, which is also the
  *   SONAME.  Structs that may grow, at their end, begin with struct_size: the
@@ -244,6 +244,33 @@ typedef enum MazeUnenforceable {
     MAZE_UNENFORCEABLE_REPORT = 1
 } MazeUnenforceable;
 
+/** What to do with constraints that no text satisfies together. */
+typedef enum MazeConflict {
+    /** Fail with MAZE_CONTRADICTION before any request. */
+    MAZE_CONFLICT_ERROR = 0,
+    /** Go on with those of the highest priority; of equals, with the schema
+     *  rather than the grammar, and that rather than a pattern. A text is
+     *  still made, and given in `code`, but is no success: MAZE_CONTRADICTION,
+     *  with the reason in the warnings. */
+    MAZE_CONFLICT_REPORT = 1
+} MazeConflict;
+
+/** How a grammar of Braid's token classes is taken, which lists what Braid has seen in a source. */
+typedef enum MazeBraidGrammar {
+    /** As the configuration says: MAZE_BRAID_GRAMMAR, else as it is written. */
+    MAZE_BRAID_GRAMMAR_CONFIGURED = 0,
+    /** As it is written: the code is one of its texts. */
+    MAZE_BRAID_GRAMMAR_AS_GRAMMAR = 1,
+    /** As a hint: the grammar of the language itself (`%language`) is enforced
+     *  in its place, where there is one, with patterns for names beside it on
+     *  what the code declares. What it asks for is told to the model and
+     *  reported. A language without a grammar: as MAZE_BRAID_GRAMMAR_AS_GRAMMAR,
+     *  with a warning. */
+    MAZE_BRAID_GRAMMAR_AS_LANGUAGE = 2,
+    /** The same, and the code must have what it asks for. */
+    MAZE_BRAID_GRAMMAR_AS_LANGUAGE_CHECKED = 3
+} MazeBraidGrammar;
+
 /** How the model is spoken to. */
 typedef enum MazePromptForm {
     /** As the configuration says. */
@@ -344,6 +371,20 @@ typedef struct MazeOptionsFFI {
      * where the engine gives none. Below 0 for no log-probabilities.
      */
     int32_t top_logprobs;
+    /** One of MazeConflict. */
+    uint32_t on_conflict;
+    /** One of MazeBraidGrammar. */
+    uint32_t braid_grammar;
+    /**
+     * Parts of the constraints that are left out: paths, such as
+     * "constraints[0].grammar", "constraints[1].regex_patterns[2]" or
+     * "constraints[3]", or kinds: "json_schema", "grammar", "regex_patterns",
+     * "token_masks". maze_result_json() lists them as "ignored", and in the
+     * warnings; `success` is about the others. May be NULL when ignore_len is 0.
+     */
+    const char *const *ignore;
+    /** Number of texts in ignore. */
+    size_t ignore_len;
 } MazeOptionsFFI;
 
 /**
@@ -356,7 +397,8 @@ typedef struct MazeConfigFFI {
     size_t struct_size;
     /**
      * URL of the inference service, with or without /v1 at its end, or several
-     * with commas between; NULL for MODAL_ENDPOINT; "" for the embedded engine.
+     * with commas between; NULL for MODAL_ENDPOINT, and where that is not set
+     * for Ananke's own settings (README); "" for the embedded engine.
      */
     const char *endpoint;
     /** Key of the service; NULL for MODAL_API_KEY. Appears in no log, error or result. */
@@ -365,13 +407,14 @@ typedef struct MazeConfigFFI {
     const char *model;
     /** Path of a GGUF file for the embedded engine; NULL for MAZE_LOCAL_MODEL. */
     const char *local_model;
-    /** What the service speaks: maze, vllm, sglang, llama.cpp, openai or anthropic; NULL for MAZE_DIALECT; "" to ask it. */
+    /** What the service speaks: maze, vllm, sglang, llama.cpp, openai, anthropic, ananke-sglang, ananke-chat,
+     *  ananke-modal or ananke-eval; NULL for MAZE_DIALECT; "" to ask it. */
     const char *dialect;
     /** Log filter such as "maze=debug"; NULL for MAZE_LOG; "" for none. */
     const char *log_filter;
     /** Most tokens to generate where a call does not say; 0 for 2048. */
     uint32_t max_tokens;
-    /** Time for a whole call where it does not say, in seconds; 0 for 300. */
+    /** Time for a whole call where it does not say, in seconds; 0 for 300, or for what Ananke's settings say. */
     uint32_t timeout_secs;
     /** Sampling temperature where a call does not say; below 0 for 0.7. */
     double temperature;
@@ -492,7 +535,8 @@ MAZE_API MazeStatus maze_generate_batch(const IntentFFI *intents, size_t intents
  * Compile constraints without generating; needs no engine.
  *
  * \param language  As IntentFFI.language; may be NULL.
- * \param options   Only on_unenforceable counts; may be NULL.
+ * \param options   Only on_unenforceable, on_conflict, ignore and
+ *                  braid_grammar count; may be NULL.
  * \return A result whose `code` is the grammar text that an engine would get
  *         (empty if nothing is to be enforced) and whose maze_result_json()
  *         lists what is enforced, checked and vacuous, and the warnings.
@@ -506,7 +550,8 @@ MAZE_API GenerationResultFFI *maze_compile_constraints(const ConstraintIRFFI *co
  * \param text      The text; may hold NUL bytes. Borrowed during the call.
  * \param text_len  Its length in bytes.
  * \param language  As IntentFFI.language; may be NULL.
- * \param options   Only on_unenforceable counts; may be NULL.
+ * \param options   Only on_unenforceable, on_conflict, ignore and
+ *                  braid_grammar count; may be NULL.
  * \return A result with `success` true if every constraint is satisfied; else
  *         the status is MAZE_CONSTRAINT_VIOLATED (or what kept it from being
  *         checked). `code` is empty; maze_result_json() holds the validation
@@ -550,6 +595,24 @@ MAZE_API const char *maze_result_json(const GenerationResultFFI *result);
  * given back. Its texts are gone at once.
  */
 MAZE_API void maze_free_result(GenerationResultFFI *result);
+
+/**
+ * maze_free_result() by the name that it had in Ananke's Rust crate, for hosts
+ * that were written for that: the same in everything.
+ */
+MAZE_API void free_generation_result_ffi(GenerationResultFFI *result);
+
+/**
+ * For hosts that were written for Ananke's Rust crate, which made constraints
+ * itself and freed them with this. libmaze makes none: every ConstraintIRFFI,
+ * and all that hangs from it, belongs to whoever made it, and is freed by that
+ * one's function (Braid's: ananke_free_constraint_ir()) or by the host. So this
+ * neither frees, reads nor changes anything, on whatever pointer; one that is
+ * not NULL is logged, as its memory is still to be freed. In a host that links
+ * a library with a function of this name of its own, that one is called if it
+ * comes first in the order of linking.
+ */
+MAZE_API void free_constraint_ir_ffi(ConstraintIRFFI *constraint);
 
 /** Name of a status, such as "MAZE_TIMED_OUT"; static; "MAZE_UNKNOWN" for other numbers. Starts nothing. */
 MAZE_API const char *maze_status_name(MazeStatus status);
@@ -607,7 +670,8 @@ MAZE_API void maze_config_init(MazeConfigFFI *config);
 /** Initial value of a MazeOptionsFFI: all defaults. */
 #define MAZE_OPTIONS_INIT                                                                                              \
     {sizeof(MazeOptionsFFI), 0, 0, -1.0, -1.0, 0, MAZE_UNENFORCEABLE_ERROR, -1, NULL, NULL, 0, NULL, NULL, 0, NULL,    \
-     MAZE_PROMPT_FORM_CONFIGURED, -1, -1, 0, MAZE_WHEN_CUT_OFF_ERROR, -1}
+     MAZE_PROMPT_FORM_CONFIGURED, -1, -1, 0, MAZE_WHEN_CUT_OFF_ERROR, -1, MAZE_CONFLICT_ERROR,                      \
+     MAZE_BRAID_GRAMMAR_CONFIGURED, NULL, 0}
 
 /** Initial value of a MazeConfigFFI: all from the environment. */
 #define MAZE_CONFIG_INIT {sizeof(MazeConfigFFI), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, -1.0, -1, 0, 0, 0}

@@ -2,121 +2,43 @@
 
 Everything that the C API of libmaze does (include/maze.h), Python can do with the same names:
 
-    from maze import ConstraintIR, Intent, Orchestrator
+    import maze
 
-    with Orchestrator() as maze:
-        result = maze.generate(Intent("Name a colour."), [ConstraintIR(json_schema='{"enum": ["red", "blue"]}')])
-        print(result.code if result.success else result.error)
+    print(maze.generate("Name a colour.", maze.choice(["red", "blue"])).raise_for_status().code)
+    print(maze.generate_as(list[int], "The first three primes."))
+
+Programs that make many calls make an Orchestrator, or an AsyncOrchestrator. docs/python.md tells the rest.
 """
 
-from maze._version import __version__
-from maze.backends.base import Backend, Cancellation, Health
-from maze.cache import CacheStats
-from maze.config import MazeConfig, ModalConfig, Secret
-from maze.errors import (
-    BadResponseError,
-    CancelledError,
-    ConfigurationError,
-    ConstraintViolatedError,
-    ContradictionError,
-    EngineUnavailableError,
-    ForkedError,
-    InternalError,
-    InvalidArgumentError,
-    InvalidConstraintError,
-    LimitExceededError,
-    MazeError,
-    OutOfMemoryError,
-    RateLimitedError,
-    RequestRejectedError,
-    Status,
-    TimedOutError,
-    TruncatedError,
-    UnauthorizedError,
-    UnsupportedConstraintError,
-)
-from maze.orchestrator import Orchestrator
-from maze.report import report_of
-from maze.stream import GenerationStream
-from maze.types import (
-    Attempt,
-    CompiledConstraints,
-    ConstraintIR,
-    ConstraintKind,
-    ConstraintOutcome,
-    ConstraintPart,
-    EngineGrammar,
-    GenerationMetadata,
-    GenerationOptions,
-    GenerationResult,
-    Handling,
-    Intent,
-    Message,
-    OnUnenforceable,
-    PromptForm,
-    Provenance,
-    Role,
-    TokenLogprob,
-    TokenMask,
-    TokenMaskRules,
-    ValidationResult,
-    Violation,
-    WhenCutOff,
-)
+from __future__ import annotations
 
-__all__ = [
-    "Attempt",
-    "Backend",
-    "BadResponseError",
-    "CacheStats",
-    "Cancellation",
-    "CancelledError",
-    "CompiledConstraints",
-    "ConfigurationError",
-    "ConstraintIR",
-    "ConstraintKind",
-    "ConstraintOutcome",
-    "ConstraintPart",
-    "ConstraintViolatedError",
-    "ContradictionError",
-    "EngineGrammar",
-    "EngineUnavailableError",
-    "ForkedError",
-    "GenerationMetadata",
-    "GenerationOptions",
-    "GenerationResult",
-    "GenerationStream",
-    "Handling",
-    "Health",
-    "Intent",
-    "InternalError",
-    "InvalidArgumentError",
-    "InvalidConstraintError",
-    "LimitExceededError",
-    "MazeConfig",
-    "MazeError",
-    "Message",
-    "ModalConfig",
-    "OnUnenforceable",
-    "Orchestrator",
-    "OutOfMemoryError",
-    "PromptForm",
-    "Provenance",
-    "RateLimitedError",
-    "RequestRejectedError",
-    "Role",
-    "Secret",
-    "Status",
-    "TimedOutError",
-    "TokenLogprob",
-    "TokenMask",
-    "TokenMaskRules",
-    "TruncatedError",
-    "UnauthorizedError",
-    "UnsupportedConstraintError",
-    "ValidationResult",
-    "Violation",
-    "WhenCutOff",
-    "__version__",
-    "report_of",
-]
+import ast
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from maze._version import __version__ as __version__
+
+
+def _homes() -> dict[str, str]:
+    """The module of every name, from what type checkers read."""
+    tree = ast.parse(Path(__file__).with_suffix(".pyi").read_bytes())
+    imports = (node for node in tree.body if isinstance(node, ast.ImportFrom))
+    return {alias.name: str(node.module) for node in imports for alias in node.names}
+
+
+_HOME_OF = _homes()
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - what a module has
+    """Import what is asked for: `maze doctor` runs where packages are missing, and asyncio is for few."""
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -124,7 +124,8 @@ class Attempts:
             if not made.may_do_better or handed_out or request.deadline.expired():
                 return
             _log.debug("request %s, attempt %d of %d: %s", request.request_id, number, most, made.status.name)
-            told = corrected(prompt, made.completion.text, made.violated)
+            continues = bool(request.continue_from)
+            told = corrected(prompt, made.completion.text, made.violated, continues=continues)
             if request.temperature == 0 and told == prompt:
                 return
             request = replace(request, prompt=told, seed=(request.seed + 1) % _SEEDS)
@@ -152,6 +153,9 @@ class Attempts:
                 model=error.model or request.model,
                 prompt_tokens=error.prompt_tokens,
                 first_token_ms=None if first_text_at is None else (first_text_at - sent) * 1000,
+                engine=error.engine,
+                reasoning=error.reasoning,
+                reasoning_tokens=error.reasoning_tokens,
             )
             made = self._failed(Attempted(request, known, sent, answered), error)
         else:

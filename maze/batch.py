@@ -6,18 +6,21 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from typing import TypeVar
 
 from maze.backends.base import Cancellation
 from maze.memory import THREAD_BYTES, memory_for
 from maze.threads import leave_signals_to_the_host
-from maze.types import GenerationResult, Intent
+from maze.types import GenerationResult
+
+_Intent = TypeVar("_Intent")
 
 MAX_CONCURRENT_BATCH = 32
 """Generations of one batch under way at once; more wait their turn. Engines batch about as many well."""
 
 
 def generate_all(
-    intents: Sequence[Intent], generate: Callable[[Intent, Cancellation], GenerationResult]
+    intents: Sequence[_Intent], generate: Callable[[_Intent, Cancellation], GenerationResult]
 ) -> list[GenerationResult]:
     """Call `generate` for each intent, at once as far as that is sensible; the results have their order.
 

@@ -7,14 +7,17 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from types import UnionType
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from maze import ranges
+from maze.ananke_settings import VARIABLES as ANANKE_VARIABLES
+from maze.ananke_settings import Setting, with_ananke_settings
 from maze.errors import ConfigurationError
-from maze.types import PromptForm
+from maze.types import BraidGrammar, PromptForm
 
 DEFAULT_MAX_TOKENS = 2048
 DEFAULT_TEMPERATURE = 0.7
@@ -25,9 +28,13 @@ DEFAULT_TOP_K = 0
 DEFAULT_MODAL_MODEL = "llama-3.1-8b-instruct"
 """Of the original Maze; sent to a Maze service only. Other services are asked for their model."""
 
-DIALECTS = ("maze", "vllm", "sglang", "llama.cpp", "openai", "anthropic")
+DIALECTS = (
+    *("maze", "vllm", "sglang", "llama.cpp", "openai", "anthropic"),
+    *("ananke-sglang", "ananke-chat", "ananke-modal", "ananke-eval"),
+)
 LOG_LEVELS = ("off", "error", "warn", "info", "debug", "trace")
 
+_Choice = TypeVar("_Choice", bound=StrEnum)
 _VARIABLES = {
     "endpoint": "MODAL_ENDPOINT",
     "api_key": "MODAL_API_KEY",
@@ -36,6 +43,7 @@ _VARIABLES = {
     "proxy_secret": "MODAL_SECRET",
     "dialect": "MAZE_DIALECT",
     "prompt_form": "MAZE_PROMPT",
+    "braid_grammar": "MAZE_BRAID_GRAMMAR",
     "proxy": "MAZE_PROXY",
     "local_model": "MAZE_LOCAL_MODEL",
     "local_threads": "MAZE_LOCAL_THREADS",
@@ -43,7 +51,7 @@ _VARIABLES = {
 }
 """The variable of each setting."""
 
-ENVIRONMENT_VARIABLES = tuple(_VARIABLES.values())
+ENVIRONMENT_VARIABLES = (*_VARIABLES.values(), *ANANKE_VARIABLES)
 """Every variable that a host of libmaze may set, but for MAZE_PYTHON, which the C part reads before Python runs.
 The service has two of its own: MAZE_API_KEY and MAZE_ALLOW_HOST."""
 
@@ -54,7 +62,10 @@ PROXY_VARIABLES = (*_PROXY_SETTINGS, *map(str.upper, _PROXY_SETTINGS), "REQUEST_
 PROXIES_OF_ENVIRONMENT = "environment"
 """The value of MAZE_PROXY that says so."""
 
-_KEYS = ("MODAL_API_KEY", "MODAL_KEY", "MODAL_SECRET", "MAZE_API_KEY", "MAZE_PROXY", *PROXY_VARIABLES)
+_KEYS = (
+    *("MODAL_API_KEY", "MODAL_KEY", "MODAL_SECRET", "ANANKE_MODAL_API_KEY", "MAZE_API_KEY", "MAZE_PROXY"),
+    *PROXY_VARIABLES,
+)
 
 
 class Secret:
@@ -162,6 +173,8 @@ class MazeConfig:
     """Threads that compute in the embedded engine; None: it chooses."""
     prompt_form: PromptForm = PromptForm.CHAT
     """How the model is spoken to where a call does not say."""
+    braid_grammar: BraidGrammar = BraidGrammar.AS_GRAMMAR
+    """How a grammar of Braid's token classes is taken where a call does not say."""
     max_attempts: int | None = None
     """Generations at most for one result where a call does not say; None: 3 where a part is only checked, else 1."""
     log_filter: str = ""
@@ -180,6 +193,7 @@ class MazeConfig:
             if (number := getattr(self, name)) is not None and (problem := allowed.problem(number)):
                 raise ConfigurationError(problem, field=name)
         _check_type("prompt_form", self.prompt_form, PromptForm, "one of PromptForm")
+        _check_type("braid_grammar", self.braid_grammar, BraidGrammar, "one of BraidGrammar")
         _check_type("enable_cache", self.enable_cache, bool, "True or False")
         _check_type("modal", self.modal, ModalConfig | None, "a ModalConfig")
         _check_type("local_model", self.local_model, Path | None, "a pathlib.Path")
@@ -291,25 +305,41 @@ def read_config(
 ) -> MazeConfig:
     """The configuration of a program: what it has `given`, and for the rest the environment.
 
-    `given` has texts by their name in MazeConfigFFI. An error names what it is about as `config.<name>`, or as the
-    variable.
+    `given` has texts by their name in MazeConfigFFI. An error names what it is about as `config.<name>`, as the
+    variable, or as the place in Ananke's file.
     """
     values = os.environ if environment is None else environment
-    sources = _VARIABLES | {name: f"config.{name}" for name in (*given, *numbers)}
-    settings = {name: values.get(variable, "") for name, variable in _VARIABLES.items()} | dict(given)
-    with _naming(sources):
+    settings = settings_found(given, values)
+    sources = {name: setting.source for name, setting in settings.items()}
+    sources |= {name: f"config.{name}" for name in numbers}
+    if "timeout_ms" in settings and "timeout_secs" not in numbers:
+        numbers["timeout_secs"] = int(settings["timeout_ms"].value) / 1000
+    with _naming(_VARIABLES | sources):
         modal = None
-        if settings["endpoint"].strip():
-            modal = _modal_config(parse_endpoints(settings["endpoint"], "endpoint"), settings, values)
-        local_model = settings["local_model"]
+        if endpoint := _text(settings, "endpoint").strip():
+            modal = _modal_config(parse_endpoints(endpoint, "endpoint"), settings, values)
+        local_model = _text(settings, "local_model")
         return MazeConfig(
             modal=modal,
             local_model=Path(local_model) if local_model else None,
-            local_threads=_whole_number(settings["local_threads"], "local_threads"),
-            log_filter=settings["log_filter"],
-            prompt_form=_prompt_form(settings["prompt_form"]),
+            local_threads=_whole_number(_text(settings, "local_threads"), "local_threads"),
+            log_filter=_text(settings, "log_filter"),
+            prompt_form=_chosen(PromptForm.CHAT, _text(settings, "prompt_form"), "prompt_form"),
+            braid_grammar=_chosen(BraidGrammar.AS_GRAMMAR, _text(settings, "braid_grammar"), "braid_grammar"),
             **numbers,
         )
+
+
+def settings_found(given: Mapping[str, str], environment: Mapping[str, str] | None = None) -> dict[str, Setting]:
+    """What is set, and by what: by the program, the environment, or Ananke's settings. Raises ConfigurationError."""
+    values = os.environ if environment is None else environment
+    found = {
+        name: Setting(value, variable)
+        for name, variable in _VARIABLES.items()
+        if (value := values.get(variable, "")).strip()
+    }
+    found |= {name: Setting(value, f"config.{name}") for name, value in given.items()}
+    return with_ananke_settings(found, values)
 
 
 def modal_config_from_environment(
@@ -317,22 +347,26 @@ def modal_config_from_environment(
 ) -> ModalConfig:
     """How to reach `endpoints`, with the keys, model and dialect that the environment has for a service."""
     values = os.environ if environment is None else environment
-    with _naming(_VARIABLES):
-        settings = {name: values.get(variable, "") for name, variable in _VARIABLES.items()}
+    settings = settings_found({"endpoint": ",".join(endpoints)}, values)
+    with _naming(_VARIABLES | {name: setting.source for name, setting in settings.items()}):
         return _modal_config(endpoints, settings, values)
 
 
+def _text(settings: Mapping[str, Setting], name: str) -> str:
+    return settings[name].value if name in settings else ""
+
+
 def _modal_config(
-    endpoints: tuple[str, ...], settings: Mapping[str, str], environment: Mapping[str, str]
+    endpoints: tuple[str, ...], settings: Mapping[str, Setting], environment: Mapping[str, str]
 ) -> ModalConfig:
     return ModalConfig(
         endpoints=endpoints,
-        api_key=Secret(settings["api_key"].strip()),
-        model=settings["model"] or None,
-        dialect=settings["dialect"] or None,
-        proxy_key=Secret(settings["proxy_key"].strip()),
-        proxy_secret=Secret(settings["proxy_secret"].strip()),
-        proxies=_proxies(settings["proxy"].strip(), environment),
+        api_key=Secret(_text(settings, "api_key").strip()),
+        model=_text(settings, "model") or None,
+        dialect=_text(settings, "dialect") or None,
+        proxy_key=Secret(_text(settings, "proxy_key").strip()),
+        proxy_secret=Secret(_text(settings, "proxy_secret").strip()),
+        proxies=_proxies(_text(settings, "proxy").strip(), environment),
     )
 
 
@@ -388,12 +422,12 @@ def _whole_number(text: str, field: str) -> int | None:
     return int(text) if text else None
 
 
-def _prompt_form(text: str) -> PromptForm:
+def _chosen(default: _Choice, text: str, field: str) -> _Choice:
     try:
-        return PromptForm(text or PromptForm.CHAT)
+        return type(default)(text or default)
     except ValueError:
-        problem = f"is {text[:60]!r}; it must be one of {', '.join(PromptForm)}"
-        raise ConfigurationError(problem, field="prompt_form") from None
+        problem = f"is {text[:60]!r}; it must be one of {', '.join(type(default))}"
+        raise ConfigurationError(problem, field=field) from None
 
 
 @contextmanager

@@ -16,10 +16,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from maze._version import __version__
-from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environment, set_variables
-from maze.engine import bundled_model
+from maze.ananke_settings import FILE, read_file
+from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environment, set_variables, settings_found
 from maze.errors import MazeError
-from maze.orchestrator import Orchestrator
 
 ABI_VERSION = 1
 """MAZE_ABI_VERSION of include/maze.h (a test holds the two together)."""
@@ -51,13 +50,11 @@ class Check:
 
 def examine() -> Iterator[Check]:
     """Look at everything, one after the other; the last checks may take a while."""
-    yield _python()
-    yield _library()
-    yield from _packages()
+    yield from examine_installation()
     try:
         config = config_from_environment()
     except MazeError as error:
-        yield Check("configuration", Verdict.PROBLEM, str(error), "correct or unset the variable")
+        yield Check("configuration", Verdict.PROBLEM, str(error), "correct or unset what it names")
         return
     yield from _configuration(config)
     if config.modal is None:
@@ -70,6 +67,13 @@ def examine() -> Iterator[Check]:
         if model.verdict is Verdict.PROBLEM:
             return
     yield from _engine(config)
+
+
+def examine_installation() -> Iterator[Check]:
+    """Look at what is installed, which takes nothing but Python."""
+    yield _python()
+    yield _library()
+    yield from _packages()
 
 
 def _python() -> Check:
@@ -151,14 +155,26 @@ def _version_of(package: str) -> str | None:
 
 
 def _configuration(config: MazeConfig) -> Iterator[Check]:
-    found = ", ".join(set_variables(ENVIRONMENT_VARIABLES)) or "no variable"
+    settings = settings_found({})
+    sources = ", ".join(f"{name} from {setting.source}" for name, setting in settings.items())
     engine = "embedded" if config.modal is None else ", ".join(config.modal.endpoints)
-    yield Check("configuration", Verdict.OK, f"set: {found}; engine: {engine}")
+    yield Check("configuration", Verdict.OK, f"{sources or 'nothing is set'}; engine: {engine}")
+    used = {setting.source for setting in settings.values()}
+    if unused := [name for name in set_variables(ENVIRONMENT_VARIABLES) if name not in used]:
+        detail = f"set, and not used: {', '.join(unused)}"
+        fix = (
+            "a key goes to the service that it was set for alone, and one endpoint of several is taken: see the README"
+        )
+        yield Check("settings", Verdict.NOTE, detail, fix)
+    if reason := read_file().passed_over:
+        yield Check(FILE, Verdict.NOTE, f"it was passed over: {reason}", f"make it your own file: chmod o-w {FILE}")
     if config.modal is not None and not config.modal.api_key:
-        yield Check("key", Verdict.NOTE, "MODAL_API_KEY is not set", "set it if the service asks for a key")
+        yield Check("key", Verdict.NOTE, "no key is set", "set MODAL_API_KEY if the service asks for one")
 
 
 def _model(config: MazeConfig) -> Check:
+    from maze.engine import bundled_model
+
     try:
         path = config.local_model or bundled_model()
         with path.open("rb") as file:
@@ -172,6 +188,8 @@ def _model(config: MazeConfig) -> Check:
 
 def _engine(config: MazeConfig) -> Iterator[Check]:
     fix = "look at the log of the service, and at MODAL_ENDPOINT" if config.modal else "see the check of the model"
+    from maze.orchestrator import Orchestrator
+
     try:
         with Orchestrator(replace(config, timeout_secs=ENGINE_TIMEOUT_SECS)) as maze:
             health = maze.health()

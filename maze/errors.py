@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, ClassVar, Self
 
@@ -45,7 +46,8 @@ class MazeError(Exception):
 
     The message says what was wrong, where, and what to do; it never holds a secret. Where a field is wrong, `field` is
     its name and `problem` the rest of the message. `partial_text` is what the engine had delivered before the failure,
-    `tokens_generated`, `prompt_tokens` and `model` are what it had told of itself, None where it had not.
+    `tokens_generated`, `prompt_tokens`, `model`, `reasoning` and `reasoning_tokens` are what it had told of itself,
+    None where it had not, and `engine` is what else was known of it.
     """
 
     status: ClassVar[Status] = Status.INTERNAL_ERROR
@@ -61,6 +63,9 @@ class MazeError(Exception):
         self.tokens_generated: int | None = None
         self.prompt_tokens: int | None = None
         self.model: str | None = None
+        self.engine: dict[str, Any] = {}
+        self.reasoning: str | None = None
+        self.reasoning_tokens: int | None = None
         self.result: Any = None
         """The GenerationResult or ValidationResult whose raise_for_status() raised it."""
 
@@ -68,7 +73,8 @@ class MazeError(Exception):
         """Stand in for `error`: take over what that has of the generation."""
         self.partial_text = error.partial_text
         self.tokens_generated, self.prompt_tokens = error.tokens_generated, error.prompt_tokens
-        self.model = error.model
+        self.model, self.engine = error.model, error.engine
+        self.reasoning, self.reasoning_tokens = error.reasoning, error.reasoning_tokens
         return self
 
     def naming(self, field: str) -> Self:
@@ -90,6 +96,13 @@ class UnsupportedConstraintError(MazeError):
 
 class ContradictionError(MazeError):
     status = Status.CONTRADICTION
+    groups: tuple[tuple[str, ...], ...] = ()
+    """The paths of the parts that exclude each other; those of one group mean the same. Empty where it is not known."""
+
+    def between(self, *groups: Iterable[str]) -> Self:
+        """The same error, knowing what excludes each other."""
+        self.groups = tuple(map(tuple, groups))
+        return self
 
 
 class ConstraintViolatedError(MazeError):

@@ -6,12 +6,12 @@ import logging
 import os
 import random
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from time import monotonic
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar, overload
 
 from maze.attempt import DEFAULT_MAX_ATTEMPTS, Attempts, Judge
 from maze.backends.base import Backend, Cancellation, Deadline, Health, OnText, Request
@@ -21,7 +21,8 @@ from maze.check.cut_off import judge
 from maze.check.validation import validate
 from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MazeConfig
 from maze.config import config_from_environment as read_environment
-from maze.errors import CancelledError, ForkedError, InvalidArgumentError, MazeError
+from maze.constrain import Constrainable, constrain, constraints_of, value_of
+from maze.errors import CancelledError, ForkedError, MazeError
 from maze.field_checks import check_text, check_type
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
@@ -33,20 +34,24 @@ from maze.provenance import CallRecord, library_versions
 from maze.stream import GenerationStream
 from maze.tracing import TracedBackend, span, traced
 from maze.types import (
+    BraidGrammar,
     CompiledConstraints,
     ConstraintIR,
+    ConstraintOptions,
     GenerationOptions,
     GenerationResult,
     Intent,
+    OnConflict,
     OnUnenforceable,
     ValidationResult,
 )
 
 _log = logging.getLogger(__name__)
 
-Constraints = Sequence[ConstraintIR] | Callable[[], Sequence[ConstraintIR]]
-"""The constraints, or what makes them: called only if they are not in the cache under their key."""
-
+Constraints = Constrainable | Sequence[Constrainable] | Callable[[], Sequence[ConstraintIR]]
+"""What constrain() takes, or a list of it. With a key for the cache, a function that makes ConstraintIRs: called only
+if they are not there."""
+_Kind = TypeVar("_Kind")
 
 _DEFAULT_OPTIONS = GenerationOptions()
 
@@ -89,7 +94,7 @@ class Orchestrator:
     @traced("maze.generate")
     def generate(
         self,
-        intent: Intent,
+        intent: Intent | str,
         constraints: Constraints | CompiledConstraints = (),
         options: GenerationOptions | None = None,
         *,
@@ -111,7 +116,9 @@ class Orchestrator:
         record = CallRecord()
         failure: MazeError | None = None
         try:
-            check_type("intent", intent, Intent, 'an Intent, such as Intent("Name a colour.")')
+            if isinstance(intent, str):
+                intent = Intent(intent)
+            check_type("intent", intent, Intent, "a text, or an Intent")
             options = _DEFAULT_OPTIONS if options is None else options
             check_type("options", options, GenerationOptions, "GenerationOptions, or None")
             record.intent = intent
@@ -124,13 +131,17 @@ class Orchestrator:
                 if isinstance(constraints, CompiledConstraints):
                     compiled = constraints
                 else:
-                    compiled, record.cache_hit = self.compile(
+                    compiled = self.compile(
                         constraints,
                         intent.language,
                         options.on_unenforceable,
+                        on_conflict=options.on_conflict,
+                        ignore=options.ignore,
+                        braid_grammar=options.braid_grammar,
                         constraints_key=constraints_key,
                         deadline=request.deadline,
                     )
+                    record.cache_hit = compiled.cache_hit
                 record.compiled = compiled
                 request = record.request = replace(
                     request,
@@ -156,8 +167,40 @@ class Orchestrator:
             _log.log(TRACE, "request %s: %s", known_as, result.error)  # it may quote the text or the prompt
         return result
 
+    @overload
+    def generate_as(
+        self,
+        kind: type[_Kind],
+        intent: Intent | str,
+        constraints: Constraints = (),
+        options: GenerationOptions | None = None,
+    ) -> _Kind: ...
+
+    @overload
+    def generate_as(
+        self,
+        kind: Constrainable,
+        intent: Intent | str,
+        constraints: Constraints = (),
+        options: GenerationOptions | None = None,
+    ) -> Any: ...  # noqa: ANN401 - such as of Literal["a", "b"]
+
+    def generate_as(
+        self,
+        kind: Constrainable,
+        intent: Intent | str,
+        constraints: Constraints = (),
+        options: GenerationOptions | None = None,
+    ) -> Any:
+        """Generate a value of the type `kind`, of those that constrain() takes, under `constraints` beside it.
+
+        Raises the MazeError of a generation that is no success, and ConstraintViolatedError where a validator of the
+        type refuses the text; `result` of the error is the generation's.
+        """
+        return value_of(kind, self.generate(intent, (constrain(kind), *constraints_of(constraints)), options))
+
     def stream(
-        self, intent: Intent, constraints: Constraints = (), options: GenerationOptions | None = None
+        self, intent: Intent | str, constraints: Constraints = (), options: GenerationOptions | None = None
     ) -> GenerationStream:
         """Generate, giving the text as an iterator of pieces; its `result` holds the rest once they are read."""
         deadline = self._deadline(options or GenerationOptions())
@@ -171,7 +214,7 @@ class Orchestrator:
 
     def generate_batch(
         self,
-        intents: Sequence[Intent],
+        intents: Sequence[Intent | str],
         constraints: Constraints = (),
         options: GenerationOptions | None = None,
         *,
@@ -179,7 +222,7 @@ class Orchestrator:
     ) -> list[GenerationResult]:
         """Generate for several intents at once, one result each in their order; a failure touches no other."""
 
-        def generate(intent: Intent, cancellation: Cancellation) -> GenerationResult:
+        def generate(intent: Intent | str, cancellation: Cancellation) -> GenerationResult:
             return self.generate(
                 intent, constraints, options, cancellation=cancellation, constraints_key=constraints_key
             )
@@ -194,29 +237,34 @@ class Orchestrator:
         language: str | None = None,
         on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR,
         *,
+        on_conflict: OnConflict = OnConflict.ERROR,
+        ignore: Sequence[str] = (),
+        braid_grammar: BraidGrammar | None = None,
         constraints_key: Hashable | None = None,
         deadline: Deadline | None = None,
-    ) -> tuple[CompiledConstraints, bool]:
-        """Compile `constraints`, or find them compiled: the second value says which. Raises MazeError.
+    ) -> CompiledConstraints:
+        """Compile `constraints`, or find them compiled: their `cache_hit` says which. Raises MazeError.
 
-        Without a deadline it takes as long as the limits of a compilation allow, and its turn in line before that.
+        What the options mean stands at ConstraintOptions; without `braid_grammar` the configuration says. Without a
+        deadline it takes as long as the limits of a compilation allow, and its turn in line before that.
         """
         self._refuse_in_forked_child()
+        read_as = self.config.braid_grammar if braid_grammar is None else braid_grammar
+        options = ConstraintOptions(on_unenforceable, on_conflict, ignore, read_as)  # type: ignore[arg-type]
         if constraints_key is None:
-            constraints = _as_tuple(constraints() if callable(constraints) else constraints)
-            constraints_key = constraints
+            constraints = constraints_key = constraints_of(constraints)
         source = constraints
 
         def compile_now(budget: Budget) -> CompiledConstraints:
             given = source() if callable(source) else source
             with memory_for(COMPILING_FACTOR * sum(map(_characters_of, given))):
-                return compile_constraints(given, language, on_unenforceable, budget)
+                return compile_constraints(given, language, options, budget)
 
-        key = constraints_key, language, on_unenforceable
+        key = constraints_key, language, options
         with span("maze.compile") as made:
             compiled, was_there = self._cache.get_or_compile(key, compile_now, deadline, at_once=not constraints_key)
             made.tell({"maze.cache_hit": was_there, "maze.constraint_parts": len(compiled.parts)})
-        return compiled, was_there
+        return replace(compiled, cache_hit=True) if was_there else compiled
 
     def validate(
         self,
@@ -225,12 +273,23 @@ class Orchestrator:
         language: str | None = None,
         on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR,
         *,
+        on_conflict: OnConflict = OnConflict.ERROR,
+        ignore: Sequence[str] = (),
+        braid_grammar: BraidGrammar | None = None,
         constraints_key: Hashable | None = None,
     ) -> ValidationResult:
         """Judge `text` against every constraint. Raises MazeError where that cannot be done."""
         if isinstance(text, str):
             check_text("text", text)
-        compiled, _ = self.compile(constraints, language, on_unenforceable, constraints_key=constraints_key)
+        compiled = self.compile(
+            constraints,
+            language,
+            on_unenforceable,
+            on_conflict=on_conflict,
+            ignore=ignore,
+            braid_grammar=braid_grammar,
+            constraints_key=constraints_key,
+        )
         return traced("maze.validate")(validate)(text.encode() if isinstance(text, str) else text, compiled)
 
     def cache_stats(self) -> CacheStats:
@@ -346,6 +405,7 @@ class Orchestrator:
             continue_from=options.continue_from,
             reasoning_tokens=options.reasoning_tokens or 0,
             top_logprobs=options.top_logprobs,
+            language=intent.language,
         )
 
 
@@ -358,16 +418,6 @@ def _backend_for(config: MazeConfig) -> Backend:
     from maze.engine import EmbeddedEngine
 
     return EmbeddedEngine(config.local_model, threads=config.local_threads)
-
-
-def _as_tuple(constraints: Sequence[ConstraintIR]) -> tuple[ConstraintIR, ...]:
-    if isinstance(constraints, (ConstraintIR, str, bytes, dict)) or not isinstance(constraints, Iterable):
-        problem = f"is of type {type(constraints).__name__}; give a list of ConstraintIR"
-        raise InvalidArgumentError(problem, field="constraints")
-    given = tuple(constraints)
-    for number, constraint in enumerate(given):
-        check_type(f"constraints[{number}]", constraint, ConstraintIR, "a ConstraintIR")
-    return given
 
 
 def _characters_of(constraint: ConstraintIR) -> int:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-from maze.errors import ConstraintViolatedError, MazeError, UnsupportedConstraintError
+from maze.errors import ConstraintViolatedError, ContradictionError, MazeError, UnsupportedConstraintError
+from maze.shown import Shown
 
 
 class ConstraintKind(StrEnum):
@@ -29,6 +30,14 @@ class Handling(StrEnum):
     """It says nothing, so there is nothing to enforce."""
     UNENFORCEABLE = "unenforceable"
     """Neither enforced nor checked, and reported because the caller chose OnUnenforceable.REPORT."""
+    CONFLICTING = "conflicting"
+    """Left out, as it contradicts what has a higher priority, and reported because the caller chose
+    OnConflict.REPORT."""
+    IGNORED = "ignored"
+    """Left out and not even read, as the caller asked for with `ignore`."""
+    TOLD = "told"
+    """A hint: told to the model and reported, and neither enforced nor checked, as the caller chose
+    BraidGrammar.AS_LANGUAGE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +70,8 @@ class ConstraintOutcome:
     kind: ConstraintKind
     handling: Handling
     satisfied: bool | None
-    """None where the part says nothing or cannot be checked on a text (vacuous, unenforceable, token masks, patterns
-    for the names in a grammar that the text breaks)."""
+    """None where the part says nothing, was left out or cannot be checked on a text (token masks, patterns for the
+    names in a grammar that the text breaks)."""
     offset: int | None = None
     """Byte offset of the first violation in the UTF-8 text."""
     line: int | None = None
@@ -81,11 +90,11 @@ class ConstraintOutcome:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ValidationResult:
+class ValidationResult(Shown):
     """The outcome for every part of the constraints, in the caller's order. It is true where all are satisfied."""
 
     all_satisfied: bool
-    """True if no part is violated and every part was enforced, checked or vacuous."""
+    """True if no part is violated, and none was unenforceable or conflicting."""
     outcomes: tuple[ConstraintOutcome, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -113,13 +122,22 @@ def validation_error(validation: ValidationResult) -> MazeError | None:
     """The error of a text that is not known to satisfy all of its constraints; None if it does."""
     if validation.all_satisfied:
         return None
-    for outcome in validation.outcomes:
-        if outcome.satisfied is False:
-            return ConstraintViolatedError(f"the text breaks its constraints: {describe_violation(outcome)}")
-    left = next(outcome for outcome in validation.outcomes if outcome.handling is Handling.UNENFORCEABLE)
+    violated_first = sorted(validation.outcomes, key=lambda outcome: outcome.satisfied is not False)
+    decisive = next(filter(is_decisive, violated_first))
+    if decisive.satisfied is False:
+        return ConstraintViolatedError(f"the text breaks its constraints: {describe_violation(decisive)}")
+    if decisive.handling is Handling.CONFLICTING:
+        return ContradictionError(
+            f"{_named(decisive)} was left out, as it contradicts others of the constraints; the warnings tell which"
+        )
     return UnsupportedConstraintError(
-        f"{_named(left)} was neither enforced nor checked, so the text may break it; the warnings tell why"
+        f"{_named(decisive)} was neither enforced nor checked, so the text may break it; the warnings tell why"
     )
+
+
+def is_decisive(outcome: ConstraintOutcome) -> bool:
+    """Whether it keeps a text from being a success."""
+    return outcome.satisfied is False or outcome.handling in (Handling.UNENFORCEABLE, Handling.CONFLICTING)
 
 
 def describe_violation(outcome: ConstraintOutcome) -> str:

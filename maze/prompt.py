@@ -19,6 +19,8 @@ MAX_VIOLATION_CHARACTERS = 300
 MAX_ANSWER_CHARACTERS = 8_000
 """Most of a wrong answer that the model is shown again."""
 
+_WHOLE_AGAIN = "Give the whole answer again, and nothing but it, without that."
+
 
 def build_prompt(
     intent: Intent,
@@ -54,8 +56,12 @@ def build_prompt(
     )
 
 
-def corrected(prompt: Prompt, answer: str, violated: Sequence[ConstraintOutcome]) -> Prompt:
-    """The same conversation, with an answer behind it and what is wrong with it; a prompt that is no chat as it is."""
+def corrected(prompt: Prompt, answer: str, violated: Sequence[ConstraintOutcome], *, continues: bool) -> Prompt:
+    """The same conversation, with an answer behind it and what is wrong with it; a prompt that is no chat as it is.
+
+    `continues`: whether the next answer is to go on from a text. A dialect may have to ask for what comes next and no
+    more, which asking for the whole would contradict.
+    """
     if prompt.form is not PromptForm.CHAT:
         return prompt
     wrong = [violation for outcome in violated for violation in outcome.violations]
@@ -69,5 +75,6 @@ def corrected(prompt: Prompt, answer: str, violated: Sequence[ConstraintOutcome]
     if len(wrong) > len(told):
         told.append(f"- and {len(wrong) - len(told)} more")
     turns = Message(Role.USER, prompt.turn()), Message(Role.ASSISTANT, answer[:MAX_ANSWER_CHARACTERS])
-    text = "\n".join(["This answer is wrong:", *told, "Give the whole answer again, and nothing but it, without that."])
-    return replace(prompt, text=text, messages=(*prompt.messages, *turns), demands=())
+    wanted = "Begin as before, and go on without that." if continues else _WHOLE_AGAIN
+    text = "\n".join(["This answer is wrong:", *told, wanted])
+    return replace(prompt, text=text, messages=(*prompt.messages, *turns), demands=(), corrects=True)

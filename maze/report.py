@@ -14,6 +14,7 @@ from maze.errors import MazeError, Status
 from maze.grammar.llguidance import engine_text
 from maze.native_json import dumps
 from maze.outcome import validation_error
+from maze.shown import set_reporter
 from maze.types import Attempt, CompiledConstraints, GenerationMetadata, GenerationResult, ValidationResult
 
 Report: TypeAlias = dict[str, Any]
@@ -101,3 +102,6 @@ def encode(report: Report) -> bytes:
         return dumps(report)
     except TypeError:
         return json.dumps(report, default=asdict).encode()
+
+
+set_reporter(report_of)

@@ -7,6 +7,7 @@ import os
 import resource
 
 from maze.errors import OutOfMemoryError
+from maze.memory import is_limited
 
 _MEMORY = "ask for less at once, or raise what the process may have of memory (ulimit -v, memory.max of its cgroup)"
 _THREADS = (
@@ -44,8 +45,15 @@ def _remedy(error: BaseException) -> str | None:
             return _WORDS_OF_PYTHON.get(str(error))
         case ImportError() if os.strerror(errno.EMFILE) in str(error):  # of a library that it could not open
             return _more_open_files()
+        case ImportError() if os.strerror(errno.ENOMEM) in str(error) or _is_refused_memory(str(error)):
+            return _MEMORY
         case _:
             return None
+
+
+def _is_refused_memory(said: str) -> bool:
+    """Whether the dynamic linker says so, which names no reason then; the file may also be one not to be executed."""
+    return is_limited() and "failed to map segment" in said and os.strerror(errno.EPERM) not in said
 
 
 def _more_open_files() -> str:

@@ -150,6 +150,7 @@ def _joined(first: Completion, begun: str, second: Completion) -> Completion:
     logprobs: tuple[TokenLogprob, ...] | None = None
     if first.logprobs is not None and second.logprobs is not None:
         logprobs = first.logprobs + second.logprobs
+    lowered = None if second.max_tokens is None else (first.tokens_generated or 0) + second.max_tokens
     return replace(
         second,
         text=begun + second.text,
@@ -157,6 +158,7 @@ def _joined(first: Completion, begun: str, second: Completion) -> Completion:
         prompt_tokens=first.prompt_tokens,
         first_token_ms=first.first_token_ms,
         logprobs=logprobs,
+        max_tokens=lowered,
     )
 
 
@@ -165,4 +167,5 @@ def _with_beginning(error: MazeError, first: Completion, begun: str) -> MazeErro
     error.partial_text = begun + error.partial_text
     error.tokens_generated = total_of((first.tokens_generated, error.tokens_generated))
     error.prompt_tokens = first.prompt_tokens
+    error.engine = first.engine | error.engine
     return error

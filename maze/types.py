@@ -13,6 +13,11 @@ from enum import StrEnum
 from typing import Any, Self
 
 from maze import ranges
+from maze.constraint_options import BraidGrammar as BraidGrammar
+from maze.constraint_options import ConstraintOptions as ConstraintOptions
+from maze.constraint_options import OnConflict as OnConflict
+from maze.constraint_options import OnUnenforceable as OnUnenforceable
+from maze.constraint_options import check_constraint_options
 from maze.errors import InvalidArgumentError, Status, error_of
 from maze.field_checks import TEXT, check_text, check_texts, check_type, take_tuple
 from maze.outcome import ConstraintKind as ConstraintKind
@@ -21,6 +26,7 @@ from maze.outcome import Handling as Handling
 from maze.outcome import ValidationResult as ValidationResult
 from maze.outcome import Violation as Violation
 from maze.ranges import MAX_STOP_TEXT_BYTES, MAX_STOP_TEXTS
+from maze.shown import Shown
 
 # ------------------------------------------------------------------------------------------------ what goes in
 
@@ -79,15 +85,6 @@ class Intent:
     def __post_init__(self) -> None:
         check_text("raw_input", self.raw_input)
         check_texts(self, "prompt", "current_file", "language")
-
-
-class OnUnenforceable(StrEnum):
-    """What to do with a constraint that can be neither enforced nor checked."""
-
-    ERROR = "error"
-    """Fail before any request."""
-    REPORT = "report"
-    """Go on without it: a text is still made, but is no success, and the warnings tell why."""
 
 
 class PromptForm(StrEnum):
@@ -162,6 +159,10 @@ class GenerationOptions:
     when_cut_off: WhenCutOff = WhenCutOff.ERROR
     top_logprobs: int | None = None
     """Likeliest tokens to tell the log-probabilities of beside each token; 0 for those of the text alone."""
+    on_conflict: OnConflict = OnConflict.ERROR
+    ignore: tuple[str, ...] = ()
+    """Parts of the constraints that are left out, and reported; see ConstraintOptions."""
+    braid_grammar: BraidGrammar | None = None
 
     def __post_init__(self) -> None:
         for name, kind, lowest, highest in _OPTION_RANGES:
@@ -177,8 +178,7 @@ class GenerationOptions:
         if self.stop != ():
             take_tuple(self, "stop", str, TEXT)
             self._check_stop_texts()
-        if type(self.on_unenforceable) is not OnUnenforceable:  # a plain "report" would pass for it in part
-            check_type("on_unenforceable", self.on_unenforceable, OnUnenforceable, "one of OnUnenforceable")
+        check_constraint_options(self)
         if type(self.when_cut_off) is not WhenCutOff:
             check_type("when_cut_off", self.when_cut_off, WhenCutOff, "one of WhenCutOff")
         if self.prompt_form is not None and type(self.prompt_form) is not PromptForm:
@@ -257,7 +257,9 @@ class ConstraintPart:
     names_in: EngineGrammar | None = None
     """Of a regular expression for the names in a grammar, that grammar: where a text breaks it, there are no names."""
     language_grammar: str | None = field(default=None, compare=False)
-    """Of a grammar with whole languages, the caller's text: what it expects at a place is told in their words."""
+    """Of a grammar with whole languages, its text: what it expects at a place is told in their words."""
+    construct: str = ""
+    """Of what a grammar of Braid asks for beside the language, what that is, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +280,7 @@ class JointCheck:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class CompiledConstraints:
+class CompiledConstraints(Shown):
     """What an array of ConstraintIR became."""
 
     grammar: EngineGrammar | None
@@ -301,6 +303,8 @@ class CompiledConstraints:
     """What maze_result_json() shows of a compilation beside its grammar, made once so that a hit costs no encoding."""
     compile_time_ms: float = field(default=0.0, compare=False)
     """How long compiling took."""
+    cache_hit: bool = field(default=False, compare=False)
+    """Whether the call that gives them found them compiled."""
 
     def __repr__(self) -> str:
         handled = Counter(part.handling.value for part in self.parts)
@@ -394,7 +398,7 @@ class GenerationMetadata:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class GenerationResult:
+class GenerationResult(Shown):
     """The answer of a generation. `success` means: every constraint is satisfied. It is true where it is a success."""
 
     code: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from maze.backends.base import FINISHED_COMPLETED, FINISHED_LENGTH, Completion, Request
+from maze.backends.thoughts_in_text import opening_of_thoughts
 from maze.check.cut_off import Judgement
 from maze.errors import ConstraintViolatedError, MazeError, TruncatedError
 from maze.outcome import ConstraintOutcome, Handling, ValidationResult, describe_violation, validation_error
@@ -28,6 +29,11 @@ class TextVerdict:
 def verdict_on(judgement: Judgement, completion: Completion, request: Request, when_cut_off: WhenCutOff) -> TextVerdict:
     """Say what becomes of a text that was judged."""
     validation = judgement.validation
+    if completion.max_tokens is not None:
+        lowered = f"max_tokens was lowered from {request.max_tokens} to {completion.max_tokens}"
+        validation = _warned(validation, f"{lowered}, as the model's context leaves no more beside the prompt")
+    if not judgement.is_constrained and (hint := _of_thoughts(completion, request)):
+        validation = _warned(validation, hint)
     was_ended = completion.finish_reason == FINISHED_LENGTH
     violated = next((outcome for outcome in validation.outcomes if outcome.satisfied is False), None)
     if violated is not None:
@@ -42,26 +48,41 @@ def verdict_on(judgement: Judgement, completion: Completion, request: Request, w
     if judgement.is_constrained and when_cut_off is not WhenCutOff.ACCEPT:
         error = TruncatedError(
             f"the text was cut off{_after(completion)} where it could have gone on; it satisfies the constraints as it "
-            f"stands: raise max_tokens (it was {request.max_tokens}), use a model with a longer context, or set "
-            "when_cut_off to accept or complete"
+            f"stands: {_remedy(completion, request)}, or set when_cut_off to accept or complete"
         )
         return TextVerdict(validation, error, may_do_better=False, cut=True)
-    warning = (
-        f"the text was cut off{_after(completion)}, as max_tokens ({request.max_tokens}) or the model's context was "
-        "used up; raise max_tokens for a longer one"
-    )
-    warned = replace(validation, warnings=(*validation.warnings, warning))
-    return TextVerdict(warned, None, may_do_better=False, cut=True)
+    warning = f"the text was cut off{_after(completion)} where it could have gone on; {_remedy(completion, request)}"
+    return TextVerdict(_warned(validation, warning), None, may_do_better=False, cut=True)
+
+
+def _warned(validation: ValidationResult, warning: str) -> ValidationResult:
+    return replace(validation, warnings=(*validation.warnings, warning))
 
 
 def _after(completion: Completion) -> str:
-    return "" if completion.tokens_generated is None else f" after {completion.tokens_generated} tokens"
+    """After how many tokens of the answer, which max_tokens is about; thoughts have a number of their own."""
+    tokens = completion.tokens_generated
+    if tokens is None:
+        return ""
+    if completion.reasoning is None:
+        return f" after {tokens} tokens"
+    if completion.reasoning_tokens is None:
+        return f" after {tokens} tokens, those of its thoughts included,"
+    answered = max(0, tokens - completion.reasoning_tokens)
+    return f" after {answered} tokens, and {completion.reasoning_tokens} of thoughts before them,"
+
+
+def _remedy(completion: Completion, request: Request) -> str:
+    """What to do about a text that was cut off."""
+    if completion.max_tokens is not None:
+        return "shorten the prompt, or use a model with a longer context"
+    return f"raise max_tokens (it was {request.max_tokens}), or use a model with a longer context"
 
 
 def _truncated(violated: ConstraintOutcome, completion: Completion, request: Request) -> TruncatedError:
     return TruncatedError(
-        f"the text was cut off{_after(completion)} before it was complete: {describe_violation(violated)}; raise "
-        f"max_tokens (it was {request.max_tokens}), or use a model with a longer context"
+        f"the text was cut off{_after(completion)} before it was complete: {describe_violation(violated)}; "
+        f"{_remedy(completion, request)}"
     )
 
 
@@ -81,8 +102,15 @@ def _violated(
         else:
             violated, advice = judgement.hopeless, _advice(judgement.hopeless, request)
     what = "completed" if completion.finish_reason == FINISHED_COMPLETED else "generated"
-    problem = f"the {what} text breaks its constraints: {describe_violation(violated)}{advice}"
+    hint = _of_thoughts(completion, request)
+    problem = f"the {what} text breaks its constraints: {describe_violation(violated)}{advice}{hint and f'; {hint}'}"
     return ConstraintViolatedError(problem), violated
+
+
+def _of_thoughts(completion: Completion, request: Request) -> str:
+    """What to do where the text seems to hold thoughts; it may just as well be what was asked for."""
+    opening = None if request.reasoning_tokens else opening_of_thoughts(completion.text)
+    return f"it begins with {opening}: set reasoning_tokens, so that thoughts are told apart" if opening else ""
 
 
 def _advice(violated: ConstraintOutcome, request: Request) -> str:

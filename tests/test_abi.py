@@ -15,7 +15,7 @@ from c_programs import HEADERS, LIBRARIES, ROOT, SOURCES, WARNINGS, check_scenar
 
 from maze import _version, config, ranges
 from maze.errors import MazeError, Status
-from maze.types import OnUnenforceable
+from maze.types import BraidGrammar, OnConflict, OnUnenforceable
 
 HEADER = (HEADERS / "maze.h").read_text()
 ZIG_INPUTS = (ROOT / "zig" / "src" / "inputs.zig").read_text()
@@ -94,7 +94,7 @@ def test_a_callback_that_does_not_return_ends_the_process_with_the_reason(
 
 
 def declared_functions() -> set[str]:
-    return set(re.findall(r"^MAZE_API [^;(]*?(maze_\w+)\(", HEADER, re.MULTILINE))
+    return set(re.findall(r"^MAZE_API [^;(]*?(\w+)\(", HEADER, re.MULTILINE))
 
 
 def test_exactly_the_functions_of_the_header_are_exported() -> None:
@@ -204,6 +204,14 @@ def test_every_status_means_in_zig_what_it_means_in_the_header() -> None:
 def test_choices_for_the_unenforceable_are_the_same_in_c_and_python(ffi: cffi.FFI) -> None:
     in_c = ffi.typeof("MazeUnenforceable").relements
     assert in_c == {f"MAZE_UNENFORCEABLE_{choice.name}": number for number, choice in enumerate(OnUnenforceable)}
+
+
+def test_choices_for_conflicts_and_for_the_grammars_of_braid_are_the_same_in_c_and_python(ffi: cffi.FFI) -> None:
+    conflicts = ffi.typeof("MazeConflict").relements
+    assert conflicts == {f"MAZE_CONFLICT_{choice.name}": number for number, choice in enumerate(OnConflict)}
+    names = ["CONFIGURED", *(choice.name for choice in BraidGrammar)]
+    grammars = ffi.typeof("MazeBraidGrammar").relements
+    assert grammars == {f"MAZE_BRAID_GRAMMAR_{name}": number for number, name in enumerate(names)}
 
 
 def test_versions_agree() -> None:

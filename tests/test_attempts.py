@@ -7,9 +7,28 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from fault_server import (
+    DONE,
+    Exchange,
+    FaultServer,
+    Play,
+    answer,
+    by_path,
+    event,
+    refused_port,
+    reset,
+    stall,
+    stream,
+    summary,
+    token,
+    unfinished,
+)
+from http_calls import backend_for
 from scripted_backend import ScriptedBackend, raising
+from test_dialects import llama, llama_end, models
 
 from maze.backends.base import FINISHED_LENGTH, Cancellation, Completion, OnText, Request
 from maze.config import MazeConfig
@@ -152,10 +171,10 @@ def test_a_chat_is_told_what_is_wrong_with_its_last_text_and_a_raw_prompt_is_not
     assert call(backend).success
     first, *others = [request.prompt for request in backend.requests]
     assert first.messages == ()
-    for prompt, answer in zip(others, (TWICE, '["b","b"]'), strict=True):
+    for prompt, wrong in zip(others, (TWICE, '["b","b"]'), strict=True):
         assert [message.role for message in prompt.messages] == [Role.USER, Role.ASSISTANT]
         assert prompt.messages[0].text == first.turn()
-        assert prompt.messages[1].text == answer
+        assert prompt.messages[1].text == wrong
         assert "line 1, column 1" in prompt.text
         assert "items that all differ" in prompt.text
     backend = AnswersInTurn([TWICE], [ONCE])
@@ -266,6 +285,79 @@ def test_every_failed_call_has_its_provenance(
         assert provenance.grammar_digest is None
 
 
+def known_of_engine(*plays: Play, dialect: str, **options: Any) -> tuple[GenerationResult, dict[str, Any]]:  # noqa: ANN401
+    """A call that fails at a server, and what its record says of the engine but for the address."""
+    questions = {"v1_models": models("vllm"), "version": answer(200, {"version": "0.32.0"}), "health": answer(200, b"")}
+    left = list(plays)
+
+    def play(exchange: Exchange) -> None:
+        if exchange.received.method == "GET" and dialect != "maze":
+            by_path(**questions)(exchange)
+        else:
+            (left.pop(0) if len(left) > 1 else left[0])(exchange)
+
+    with (
+        FaultServer(play) as server,
+        Orchestrator(MazeConfig(), backend=backend_for(server.url, dialect=dialect, model="first")) as maze,
+    ):
+        result = maze.generate(INTENT, [DIGITS], GenerationOptions(**options))
+        assert not result.success
+        assert result.provenance is not None
+        engine = dict(result.provenance.engine)
+        assert engine.pop("endpoint") == server.url
+    return result, engine
+
+
+VLLM = {"dialect": "vllm", "version": "0.32.0"}
+OPENAI = {"dialect": "openai", "response_format": "none"}
+
+
+@pytest.mark.usefixtures("backends_are_closed")
+@pytest.mark.parametrize(
+    ("dialect", "play", "engine"),
+    [
+        ("vllm", answer(400, {"error": "no"}), VLLM | {"prompt_form": "chat"}),
+        ("vllm", stream(event({"choices": [{"delta": {"content": "1"}}]}), event({"error": "x"})), VLLM),
+        ("vllm", stream(event({"choices": [{"delta": {"content": "1"}}]})), VLLM),
+        ("maze", stream(token("1"), summary(constraint_satisfied=False), DONE), {"stats": {"total_time_ms": 7}}),
+        ("maze", answer(401, b""), {"dialect": "maze"}),
+        ("openai", stream(event({"choices": [{"delta": {"refusal": "no"}, "finish_reason": "stop"}]})), OPENAI),
+        ("openai", unfinished(event({"choices": [{"delta": {"content": "1"}}]}), then=stall), OPENAI),
+    ],
+)
+def test_a_failed_call_tells_what_was_known_of_the_engine(dialect: str, play: Play, engine: dict[str, Any]) -> None:
+    _, known = known_of_engine(play, dialect=dialect, timeout_ms=700)
+    assert known | engine == known
+
+
+@pytest.mark.usefixtures("backends_are_closed")
+def test_an_engine_that_is_not_there_is_named_by_its_address() -> None:
+    with refused_port() as port:
+        url = f"http://127.0.0.1:{port}"
+        with Orchestrator(MazeConfig(), backend=backend_for(url, dialect=None)) as maze:
+            provenance = maze.generate(INTENT).provenance
+    assert provenance is not None
+    assert provenance.engine == {"endpoint": url}
+
+
+@pytest.mark.usefixtures("backends_are_closed")
+@pytest.mark.parametrize("thinking", [True, False])
+def test_what_was_thought_before_a_failure_is_told_apart_from_the_code(thinking: bool) -> None:
+    """By llama.cpp's server, which is asked for it in a request of its own."""
+    told = (models("llamacpp"), answer(200, {"build_info": "b7"}), answer(200, {"prompt": "<user>hi<bot>"}))
+    thought = stream(llama("Let me see.\n"), llama_end(stop_type="word", tokens_predicted=5))
+    breaks_off = unfinished(llama("1", tokens_predicted=1), then=reset)
+    with (
+        FaultServer(*told, *(() if thinking else (thought,)), breaks_off) as server,
+        Orchestrator(MazeConfig(), backend=backend_for(server.url, dialect=None)) as maze,
+    ):
+        result = maze.generate(INTENT, [DIGITS], GenerationOptions(reasoning_tokens=9))
+    assert not result.success
+    told_apart = ("", "1", 1, 1) if thinking else ("1", "Let me see.", 5, 6)
+    metadata = result.metadata
+    assert (result.code, metadata.reasoning, metadata.reasoning_tokens, metadata.tokens_generated) == told_apart
+
+
 @pytest.fixture
 def embedded(embedded_backend: EmbeddedEngine) -> Orchestrator:
     return Orchestrator(MazeConfig(), backend=embedded_backend)  # not closed, as the engine is that of all tests
@@ -285,6 +377,7 @@ def test_a_cancelled_call_of_the_embedded_model_tells_the_model_and_the_tokens_t
     assert (result.status, result.code) == (Status.CANCELLED, "".join(pieces))
     assert result.provenance is not None
     assert result.provenance.model == embedded.models()[0]
+    assert result.provenance.engine.keys() >= {"xllamacpp", "dialect", "prompt_form"}
     assert (result.metadata.tokens_generated or 0) >= 3
     assert result.metadata.finish_reason == "cancelled"
 

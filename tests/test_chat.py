@@ -6,17 +6,26 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fault_server import DONE, FaultServer, answer, by_path, event, reset, stall, stream, unfinished
+from fault_server import DONE, Exchange, FaultServer, Play, answer, by_path, event, reset, stall, stream, unfinished
 from http_calls import ask, backend_for, generate
 from llama_server import API_KEY, llama_server
 from test_dialects import LLAMA, USAGE, choice, llama, llama_end, models
 
-from maze import ConstraintIR, GenerationOptions, Intent, MazeConfig, Orchestrator
+from maze import ConstraintIR, GenerationOptions, GenerationResult, Intent, MazeConfig, Orchestrator
 from maze.backends.base import Deadline, Prompt
 from maze.backends.prompt_tokens import most_tokens
 from maze.config import ModalConfig, Secret
 from maze.engine import EmbeddedEngine
-from maze.errors import ConfigurationError, RequestRejectedError, Status, TimedOutError, UnsupportedConstraintError
+from maze.errors import (
+    BadResponseError,
+    ConfigurationError,
+    EngineUnavailableError,
+    MazeError,
+    RequestRejectedError,
+    Status,
+    TimedOutError,
+    UnsupportedConstraintError,
+)
 from maze.grammar import compile_constraints
 from maze.types import Message, PromptForm, Role, TokenMask
 
@@ -262,11 +271,44 @@ def test_a_server_that_ignores_grammars_is_found_out_before_the_first_call_and_b
 
 def test_a_server_that_refuses_grammars_says_how_it_must_be_started() -> None:
     refusal = answer(400, {"error": {"message": "Invalid grammar specification.", "code": 400}})
+
+    def refuses_grammars(exchange: Exchange) -> None:
+        (refusal if b"structured_outputs" in exchange.received.body else SPOKEN)(exchange)
+
     with (
-        FaultServer(by_path(**VLLM, v1_chat_completions=refusal)) as server,
+        FaultServer(by_path(**VLLM, v1_chat_completions=refuses_grammars)) as server,
         pytest.raises(ConfigurationError, match=r"Invalid grammar specification.*guidance"),
     ):
         generate(backend_for(server.url, dialect=None, is_proven=False), ask(prompt=CHAT))
+
+
+LLAMA_CPP = {"v1_models": models("llamacpp"), "props": answer(200, {"build_info": "b7"}), "health": answer(200, {})}
+
+
+@pytest.mark.parametrize(
+    ("plays", "error", "says"),
+    [
+        (LLAMA_CPP | {"apply-template": answer(200, b"<html>")}, BadResponseError, r"/apply-template is an HTML page"),
+        (LLAMA_CPP | {"apply-template": answer(200, {})}, BadResponseError, r"has no text 'prompt'"),
+        (LLAMA_CPP | {"completion": answer(200, {"a": 1})}, BadResponseError, r"one JSON object, not a stream"),
+        (LLAMA_CPP | {"completion": answer(400, {"error": "the slot died"})}, RequestRejectedError, r"the slot died"),
+        (VLLM | {"v1_chat_completions": answer(500, b"")}, EngineUnavailableError, r"failed \(500\)"),
+        (VLLM | {"v1_chat_completions": answer(400, {"error": "no such model"})}, RequestRejectedError, r"such model"),
+        (VLLM | {"v1_chat_completions": answer(200, b"hi")}, BadResponseError, r"not JSON"),
+    ],
+)
+def test_what_is_wrong_with_a_server_beside_grammars_is_told_without_a_remedy_for_them(
+    plays: dict[str, Play], error: type[MazeError], says: str
+) -> None:
+    with FaultServer(by_path(**plays)) as server:
+        backend = backend_for(server.url, dialect=None, is_proven=False)
+        with pytest.raises(error, match=says) as raised:
+            generate(backend, ask(prompt=CHAT))
+        health = backend.health(Deadline(20_000))
+    assert not health.ready
+    for told in (str(raised.value), health.endpoints[0]["detail"]):
+        assert "LLGUIDANCE" not in told
+        assert "structured-outputs" not in told
 
 
 def test_what_a_server_shows_before_it_goes_silent_is_no_text_of_the_call() -> None:
@@ -305,6 +347,85 @@ def test_max_tokens_is_fitted_to_the_context() -> None:
     with FaultServer(play) as server:
         generate(backend_for(server.url, dialect=None), ask(prompt=CHAT, max_tokens=2048))
     assert server.requests[-1].json()["max_tokens"] == 1000
+
+
+def fitted(*pieces: bytes, **given: Any) -> tuple[GenerationResult, list[Any]]:  # noqa: ANN401 - options
+    """A call at a vLLM whose context of 1,024 tokens has room for 100 more, and the requests to generate."""
+    small = answer(200, {"data": [{"id": "m", "owned_by": "vllm", "max_model_len": 1024}]})
+    paths = {**VLLM, "v1_models": small, "tokenize": answer(200, {"count": 924})}
+    text = stream(*pieces, DONE)
+    with FaultServer(by_path(**paths, v1_chat_completions=text, v1_completions=text)) as server:
+        with Orchestrator(MazeConfig(), backend=backend_for(server.url, dialect=None)) as maze:
+            result = maze.generate(Intent("x"), [WORDS], options(max_tokens=2048, **given))
+        return result, [request.json() for request in server.requests if "completions" in request.path]
+
+
+WORDS = ConstraintIR(json_schema='{"type":"string"}')
+
+
+def used(tokens: int, thought: int | None = None) -> bytes:
+    details = {} if thought is None else {"completion_tokens_details": {"reasoning_tokens": thought}}
+    return event({"choices": [], "usage": {"prompt_tokens": 4, "completion_tokens": tokens, **details}})
+
+
+def test_tokens_that_the_context_does_not_leave_are_told_and_not_asked_to_be_raised() -> None:
+    result, (sent,) = fitted(said('"a"', finish_reason="stop"), used(3), reasoning_tokens=0)
+    assert (result.success, sent["max_tokens"]) == (True, 100)
+    assert result.validation is not None
+    assert result.provenance is not None
+    assert result.validation.warnings == (
+        "max_tokens was lowered from 2048 to 100, as the model's context leaves no more beside the prompt",
+    )
+    assert result.provenance.engine["max_tokens"] == 100
+    assert result.provenance.parameters["max_tokens"] == 2048
+    result, _ = fitted(said('"a', finish_reason="length"), used(100))
+    assert result.status is Status.TRUNCATED
+    assert "after 100 tokens" in str(result.error)
+    assert "shorten the prompt, or use a model with a longer context" in str(result.error)
+    assert "raise max_tokens" not in str(result.error)
+    refused, _ = fitted(event({"error": {"message": "no", "code": 400}}))
+    assert refused.provenance is not None
+    assert refused.provenance.engine["max_tokens"] == 100
+
+
+@pytest.mark.parametrize("form", list(PromptForm))
+def test_thoughts_and_answer_share_what_the_context_leaves(form: PromptForm) -> None:
+    piece = said("a") if form is PromptForm.CHAT else choice("a")
+    end = said("", finish_reason="length") if form is PromptForm.CHAT else choice("", finish_reason="length")
+    result, sent = fitted(piece, end, used(50), reasoning_tokens=1000, prompt_form=form)
+    assert result.provenance is not None
+    engine = result.provenance.engine
+    assert (engine["max_tokens"], engine["reasoning_tokens"]) == (50, 50)
+    assert [each["max_tokens"] for each in sent] == ([100] if form is PromptForm.CHAT else [50, 50])
+
+
+@pytest.mark.parametrize(
+    ("thought", "says"), [(20, "after 5 tokens, and 20 of thoughts before"), (None, "after 25 tok")]
+)
+def test_a_text_that_was_cut_off_behind_thoughts_counts_as_max_tokens_does(thought: int | None, says: str) -> None:
+    pieces = said("", delta={"reasoning": "Hm."}), said('"a', finish_reason="length"), used(25, thought)
+    play = by_path(**VLLM, v1_chat_completions=stream(*pieces, DONE))
+    with (
+        FaultServer(play) as server,
+        Orchestrator(MazeConfig(), backend=backend_for(server.url, dialect=None)) as maze,
+    ):
+        result = maze.generate(Intent("x"), [WORDS], options(max_tokens=5, reasoning_tokens=20))
+        assert server.requests[-1].json()["max_tokens"] == 25
+    assert result.status is Status.TRUNCATED
+    assert says in str(result.error)
+    assert "raise max_tokens (it was 5)" in str(result.error)
+    assert thought is not None or "thoughts included" in str(result.error)
+
+
+def test_thoughts_that_left_no_token_for_the_answer_are_named() -> None:
+    pieces = said("", delta={"reasoning": "Hm."}), said("", finish_reason="length"), used(25)
+    with (
+        FaultServer(by_path(**VLLM, v1_chat_completions=stream(*pieces, DONE))) as server,
+        Orchestrator(MazeConfig(), backend=backend_for(server.url, dialect=None)) as maze,
+    ):
+        result = maze.generate(Intent("x"), [WORDS], options(max_tokens=5, reasoning_tokens=20))
+    assert (result.status, result.metadata.reasoning) == (Status.TRUNCATED, "Hm.")
+    assert "thoughts of the model took all tokens" in str(result.error)
 
 
 def test_ids_beyond_the_vocabulary_of_vllm_are_named_here() -> None:

@@ -146,15 +146,10 @@ def test_wrong_messages_are_told_with_their_place(messages: str, said: str, run:
     assert said in err
 
 
-def test_every_option_of_a_generation_but_those_of_sampling_is_an_option_of_the_command() -> None:
+def test_every_option_of_a_generation_is_an_option_of_the_command() -> None:
     parameters = set(inspect.signature(generate).parameters)
     missing = {field.name for field in fields(GenerationOptions)} - parameters
-    assert missing == {
-        "timeout_ms",
-        "on_unenforceable",
-        "top_p",
-        "top_k",
-    }  # --timeout has seconds, and there is --report
+    assert missing == {"timeout_ms", "on_unenforceable"}  # --timeout has seconds, and there is --report
 
 
 @pytest.mark.usefixtures("embedded_backend")
@@ -432,13 +427,116 @@ def test_the_exit_codes_in_the_documentation_mean_what_they_mean_everywhere() ->
 
 
 def test_help_of_every_command_tells_its_exit_codes(run: Run) -> None:
-    for command in ("generate", "compile", "validate", "serve", "health", "models", "doctor"):
+    for command in ("generate", "compile", "validate", "format", "serve", "health", "models", "doctor", "bench"):
         code, out, _ = run(command, "--help")
         assert code == 0
+        assert f"Example: maze {command}" in " ".join(out.split())
         assert "130 interrupted" in " ".join(out.split())
         assert "--json" in out
         assert "<bool>" not in out
     assert "<bool>" not in run("--help")[1]
+
+
+def test_help_names_every_option_in_a_narrow_terminal_and_tells_defaults(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    out = run("generate", "--help")[1]
+    options = re.findall(r"^  (?:-o, )?(--[a-z-]+)", out, re.MULTILINE)
+    named = {f"--{name.replace('_', '-')}" for name in inspect.signature(generate).parameters}
+    spelled = {"--max-attempts": "--attempts", "--as-json": "--json"}
+    assert {spelled.get(name, name) for name in named - {"--prompt"}} | {"--help"} == set(options)
+    assert "[default: (2048)]" in " ".join(out.split())
+    assert out.count("Repeatable.") == 2
+
+
+def test_the_command_alone_shows_its_help(run: Run) -> None:
+    code, out, err = run()
+    assert (code, err) == (0, "")
+    assert out.startswith("Usage: maze [OPTIONS] COMMAND")
+    assert "--install-completion" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [("maze gen", "generate"), ("maze validate --language z", "zig"), ("maze generate --when-cut-off c", "complete")],
+)
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands_options_and_values(words: str, completed: str, shell: str) -> None:
+    asked = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")), "_TYPER_COMPLETE_ARGS": words}
+    if shell == "fish":
+        asked["_TYPER_COMPLETE_FISH_ACTION"] = "get-args"
+    done = subprocess.run(
+        MAZE, env={**os.environ, "_MAZE_COMPLETE": f"complete_{shell}", **asked}, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert completed.encode() in done.stdout
+
+
+@pytest.mark.parametrize("command", [["compile"], ["validate", "-"]])
+def test_without_a_constraint_there_is_nothing_to_compile_or_validate(command: list[str], run: Run) -> None:
+    code, out, err = run(*command)
+    assert (code, out) == (Status.INVALID_ARGUMENT, "")
+    assert "there is no constraint: give --schema, --grammar, --regex" in err
+
+
+@pytest.mark.usefixtures("embedded_backend")
+def test_a_text_goes_to_a_file_if_it_is_a_success(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "text"
+    file.write_text("before")
+    file.chmod(0o640)
+    code, out, err = run("generate", "x", "--regex", "^(?:yes|no) .*$", "--max-tokens", "1", "-o", str(file))
+    assert (code, file.read_text()) == (Status.TRUNCATED, "before")
+    assert out.startswith(("y", "n"))
+    code, out, err = run("generate", "x", "--regex", "^(?:yes|no)$", "-o", str(file))
+    assert (code, out, err) == (0, "", "")
+    assert file.read_text() in ("yes", "no")
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in tmp_path.iterdir()] == ["text"]
+    code, out, err = run("compile", "--regex", "a", "-o", str(tmp_path / "nowhere" / "x"))
+    assert (code, out) == (Status.INVALID_ARGUMENT, "")
+    assert "cannot be written: No such file or directory" in err
+
+
+def test_constraints_have_the_name_and_priority_that_are_given(run: Run) -> None:
+    out = run("compile", "--regex", "a", "--name", "an a", "--priority", "7", "--json")[1]
+    (part,) = json.loads(out)["constraints"]
+    assert (part["name"], part["priority"]) == ("an a", 7)
+    code, _, err = run("compile", "--regex", "a", "--priority", "99999999999")
+    assert code == Status.INVALID_ARGUMENT
+    assert "--priority is 99999999999" in err
+
+
+def test_a_defect_is_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_down(*_: object) -> None:
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr("maze.cli.Orchestrator", break_down)
+    code, out, err = run("models")
+    assert (code, out) == (Status.INTERNAL_ERROR, "")
+    assert re.search(
+        r"internal error: ZeroDivisionError: by nothing \(test_cli.py:\d+, version .*\); please report", err
+    )
+
+
+@pytest.mark.usefixtures("embedded_backend")
+def test_bench_measures_the_engine(run: Run) -> None:
+    code, out, _ = run("bench", "--tokens", "4")
+    assert code == 0
+    assert out.splitlines()[1].split()[:2] == ["free", "4"]
+    measured = json.loads(run("bench", "--tokens", "4", "--json")[1])["measured"]
+    assert measured["JSON Schema"]["tokens_per_second"] > 0
+    assert measured["JSON Schema"]["compile_ms"] > 0
+
+
+@pytest.mark.parametrize("missing", ["typer", "llguidance", "orjson"])
+def test_where_a_package_is_missing_the_command_says_which_and_what_to_do(missing: str) -> None:
+    program = f"import sys; sys.modules[{missing!r}] = None; from maze.__main__ import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", program, "doctor"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (Status.STARTUP_FAILED, "")
+    assert f"cannot start: import of {missing} halted" in done.stderr
+    assert re.search("^ok +python: ", done.stderr, re.MULTILINE)
+    assert "Traceback" not in done.stderr
 
 
 def test_the_version_is_that_of_the_library() -> None:

@@ -22,9 +22,18 @@ from maze.errors import (
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.compose.reading import MAX_PARTS, MAX_PATTERN_CHARACTERS_TOGETHER
-from maze.types import CompiledConstraints, ConstraintIR, EngineGrammar, Handling, OnUnenforceable, TokenMaskRules
+from maze.types import (
+    CompiledConstraints,
+    ConstraintIR,
+    ConstraintOptions,
+    EngineGrammar,
+    Handling,
+    OnUnenforceable,
+    TokenMaskRules,
+)
 
 IR = ConstraintIR
+REPORT = ConstraintOptions(OnUnenforceable.REPORT)
 PROGRAM = json.loads((Path(__file__).parent / "data" / "braid" / "e02_typescript.json").read_text())["grammar"]
 BINARY = 'root ::= ("0" | "1")+'
 
@@ -321,8 +330,19 @@ def test_a_pattern_for_names_in_another_ir_is_about_the_whole_output() -> None:
         compiled(IR(grammar=PROGRAM), IR(regex_patterns=("^[a-z]+$",)))
 
 
-def test_patterns_that_leave_no_name_leave_programs_without_names_and_a_warning() -> None:
+def test_of_patterns_that_leave_no_name_together_each_name_satisfies_one() -> None:
     result = compiled(IR(grammar=PROGRAM, regex_patterns=("^[a-z]+$", "^[A-Z]+$")))
+    assert set(handlings(result).values()) == {"enforced"}
+    for program in ("1 + 2;", "a = B;"):
+        assert accepts(grammar_of(result), program)
+        assert all(accepts(part.check_grammar, program) for part in result.parts if part.check_grammar)
+    assert not accepts(grammar_of(result), "aB;")
+    assert any("each name must satisfy one of them" in warning for warning in result.warnings)
+
+
+def test_patterns_of_two_constraints_that_leave_no_name_leave_programs_without_names_and_a_warning() -> None:
+    patterns = ("^[a-z]+$", "^[A-Z]+$")
+    result = compiled(*(IR(grammar=PROGRAM, regex_patterns=(pattern,)) for pattern in patterns))
     assert accepts(grammar_of(result), "1 + 2;")
     assert not accepts(grammar_of(result), "a;")
     assert any("no name satisfies all" in warning for warning in result.warnings)
@@ -388,7 +408,7 @@ def test_what_can_be_neither_enforced_nor_checked_is_an_error() -> None:
 
 
 def test_the_caller_may_have_it_reported_instead() -> None:
-    result = compile_constraints([IR(regex_patterns=(r"(a*)\1", "b"))], None, OnUnenforceable.REPORT)
+    result = compile_constraints([IR(regex_patterns=(r"(a*)\1", "b"))], None, REPORT)
     assert list(handlings(result).values()) == ["unenforceable", "enforced"]
     assert "backreference" in result.parts[0].reason
     assert accepts(grammar_of(result), "b")
@@ -396,7 +416,7 @@ def test_the_caller_may_have_it_reported_instead() -> None:
 
 def test_a_broken_pattern_is_an_error_whatever_the_caller_chose() -> None:
     with pytest.raises(InvalidConstraintError, match=r"constraints\[0\].regex_patterns\[1\]: missing \)"):
-        compile_constraints([IR(regex_patterns=("a", "(b"))], None, OnUnenforceable.REPORT)
+        compile_constraints([IR(regex_patterns=("a", "(b"))], None, REPORT)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -257,3 +258,141 @@ def test_only_config_reads_the_environment() -> None:
 def test_one_function_in_c_reads_the_environment() -> None:
     readers = [path.name for path in SOURCES_IN_C for _ in re.findall(r"\bgetenv\(", path.read_text())]
     assert readers == ["start.c"]
+
+
+# ------------------------------------------------------------------------------------------------ Ananke's settings
+
+ANANKE_FILE = """
+[modal]
+endpoint = "https://file--modal.example/"
+api_key = "key-of-the-file"
+model = "model-of-the-file"
+timeout_ms = 1500
+
+[claude]
+enabled = false
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Puts .ananke.toml into the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(text: str) -> Path:
+        path = tmp_path / ".ananke.toml"
+        path.write_text(text)
+        path.chmod(0o600)
+        return path
+
+    return write
+
+
+def test_anankes_variables_are_taken_where_libmazes_say_nothing() -> None:
+    theirs = {
+        "ANANKE_MODAL_ENDPOINT": "https://theirs.example",
+        "ANANKE_MODAL_API_KEY": "their-key",
+        "ANANKE_MODEL": "their-model",
+    }
+    config = config_from_environment(theirs)
+    assert config.modal == ModalConfig(("https://theirs.example",), api_key=Secret("their-key"), model="their-model")
+    ours = {"MODAL_API_KEY": "our-key", "MODAL_MODEL": "our-model", "MAZE_DIALECT": "ananke-modal"}
+    assert config_from_environment(theirs | ours).modal == ModalConfig(
+        ("https://theirs.example",), api_key=Secret("our-key"), model="our-model", dialect="ananke-modal"
+    )
+    assert config_from_environment({"ANANKE_MODAL_API_KEY": "their-key"}).modal is None
+
+
+def test_anankes_file_is_taken_where_no_variable_names_an_endpoint(project: Callable[[str], Path]) -> None:
+    project(ANANKE_FILE)
+    config = config_from_environment({})
+    assert config.timeout_secs == 1.5
+    assert config.modal == ModalConfig(
+        ("https://file--modal.example",), api_key=Secret("key-of-the-file"), model="model-of-the-file"
+    )
+    assert read_config({}, {}, timeout_secs=9).timeout_secs == 9
+    assert read_config({"endpoint": ""}, {}) == MazeConfig()
+    assert config_from_environment({"MODAL_ENDPOINT": "http://x"}) == MazeConfig(modal=ModalConfig(("http://x",)))
+
+
+def test_sglang_comes_before_modal_as_in_ananke(project: Callable[[str], Path]) -> None:
+    project(ANANKE_FILE + '[sglang]\nendpoint = "http://localhost:30000/v1/chat/completions"\n')
+    modal = config_from_environment({"ANANKE_MODAL_API_KEY": "for-modal"}).modal
+    assert modal == ModalConfig(("http://localhost:30000/v1/chat/completions",))
+    modal = config_from_environment({"ANANKE_SGLANG_ENDPOINT": "http://s", "ANANKE_MODAL_ENDPOINT": "http://m"}).modal
+    assert modal == ModalConfig(("http://s",))
+
+
+@pytest.mark.parametrize(
+    ("file", "environment", "endpoint", "key"),
+    [
+        (ANANKE_FILE, {"MODAL_API_KEY": "ours", "MODAL_KEY": "k", "MODAL_SECRET": "s"}, "file", "key-of-the-file"),
+        ('[modal]\nendpoint = "https://file--modal.example"', {"MODAL_API_KEY": "ours"}, "file", ""),
+        ('[modal]\nendpoint = "https://file--modal.example"', {"ANANKE_MODAL_API_KEY": "theirs"}, "file", "theirs"),
+        (ANANKE_FILE, {"MODAL_ENDPOINT": "https://our.example"}, "our", ""),
+        (ANANKE_FILE, {"ANANKE_MODAL_ENDPOINT": "https://their.example"}, "their", ""),
+        ('[modal]\napi_key = "key"', {"ANANKE_MODAL_ENDPOINT": "https://their.example"}, "their", "key"),
+        (
+            "",
+            {
+                "MODAL_ENDPOINT": "https://our.example",
+                "ANANKE_MODAL_ENDPOINT": "https://their.example",
+                "ANANKE_MODAL_API_KEY": "theirs",
+            },
+            "our",
+            "",
+        ),
+        ("", {"MODAL_ENDPOINT": "https://our.example", "ANANKE_MODAL_API_KEY": "theirs"}, "our", "theirs"),
+        ("", {"ANANKE_SGLANG_ENDPOINT": "https://their.example", "ANANKE_MODAL_API_KEY": "theirs"}, "their", ""),
+    ],
+)
+def test_a_key_goes_to_the_service_that_it_was_set_for_and_to_no_other(
+    file: str, environment: dict[str, str], endpoint: str, key: str, project: Callable[[str], Path]
+) -> None:
+    project(file)
+    modal = config_from_environment(environment).modal
+    assert modal is not None
+    assert modal.endpoints[0].startswith(f"https://{endpoint}")
+    assert modal.api_key == Secret(key)
+    assert not modal.proxy_key
+    assert not modal.proxy_secret
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[modal\n", ".ananke.toml is not TOML (at line 1, column 7); correct it"),
+        ('[modal]\napi_key = "hunter2\n', ".ananke.toml is not TOML (at line 2"),
+        ("modal = 3", ".ananke.toml [modal] is no table"),
+        ("[modal]\nendpoint = 3", ".ananke.toml [modal] endpoint is of type int; give text in quotes"),
+        (
+            '[modal]\nendpoint = "https://<WORKSPACE>--x y"',
+            ".ananke.toml [modal] endpoint holds white space",
+        ),
+        ('[modal]\nendpoint = "http://m"\napi_key = "hunter2 x"', ".ananke.toml [modal] api_key holds characters"),
+        ('[sglang]\nendpoint = "http://s"\ntimeout_ms = "3"', ".ananke.toml [sglang] timeout_ms is of type str"),
+        ('[sglang]\nendpoint = "http://s"\ntimeout_ms = 0', ".ananke.toml [sglang] timeout_ms is 0; it must be"),
+        ("#" * 2**20 + "\n#", ".ananke.toml has over 1048576 bytes"),
+        ("a = " + "[" * 100_000, ".ananke.toml is not TOML"),
+    ],
+)
+def test_what_is_wrong_in_anankes_file_is_named_by_its_place(
+    text: str, complaint: str, project: Callable[[str], Path]
+) -> None:
+    project(text)
+    with pytest.raises(ConfigurationError) as caught:
+        config_from_environment({})
+    assert str(caught.value).startswith(complaint)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_file_that_others_can_write_is_passed_over(project: Callable[[str], Path]) -> None:
+    path = project(ANANKE_FILE)
+    path.chmod(0o646)
+    assert config_from_environment({}) == MazeConfig()
+    path.unlink()
+    path.mkdir()
+    assert config_from_environment({}) == MazeConfig()
+    path.rmdir()
+    os.mkfifo(path)
+    assert config_from_environment({}) == MazeConfig()

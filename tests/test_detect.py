@@ -57,6 +57,8 @@ def test_an_endpoint_is_asked_once_what_it_is_even_by_many_threads() -> None:
 )
 def test_the_dialect_is_found_by_asking(answers: dict[str, Play], dialect: str) -> None:
     ready: dict[str, Play] = {name: answer(200, {"status": "ok"}) for name in ("health", "ready")}
+    asked = ("generate_stream", "v1_chat_completions", "chat_completions")
+    ready |= {name: answer(400, {"error": "?"}) for name in asked}
     with FaultServer(by_path(**{**ready, **answers})) as server:
         health = backend_for(server.url, dialect=None).health(Deadline(10_000))
     assert health.ready

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Run
+from fault_server import refused_port
 
 from maze import doctor
 from maze._version import __version__
@@ -18,6 +19,18 @@ from maze.errors import Status
 ROOT = Path(__file__).parent.parent
 
 pytestmark = pytest.mark.usefixtures("as_in_a_new_shell")
+
+
+def test_the_doctor_tells_of_a_file_that_is_passed_over(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".ananke.toml").write_text('[modal]\nendpoint = "http://h"\n')
+    (tmp_path / ".ananke.toml").chmod(0o666)
+    monkeypatch.setenv("MAZE_LOCAL_MODEL", str(tmp_path / ".ananke.toml"))
+    _, out, _ = run("doctor")
+    assert "note     .ananke.toml: it was passed over: others than this user can write it" in out
+    assert "engine: embedded" in out
 
 
 @pytest.mark.usefixtures("embedded_backend")
@@ -88,3 +101,40 @@ def test_the_packages_of_an_installation_are_those_of_its_metadata() -> None:
         "embedded": ["xllamacpp"],
         "modal": ["modal"],
     }
+
+
+def test_the_doctor_says_what_each_value_came_from_and_shows_no_key(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / ".ananke.toml"
+    with refused_port() as port:
+        file.write_text(f'[modal]\nendpoint = "http://127.0.0.1:{port}"\napi_key = "hunter2"\nmodel = "m"\n')
+        file.chmod(0o600)
+        monkeypatch.setenv("MODAL_API_KEY", "hunter3")
+        monkeypatch.setenv("MAZE_DIALECT", "ananke-modal")
+        _, out, err = run("doctor", "--json")
+        checks = {check["name"]: check for check in json.loads(out)["checks"]}
+        found = checks["configuration"]["detail"]
+        assert "endpoint from .ananke.toml [modal] endpoint" in found
+        assert "api_key from .ananke.toml [modal] api_key" in found
+        assert "model from .ananke.toml [modal] model" in found
+        assert "dialect from MAZE_DIALECT" in found
+        assert checks["settings"]["detail"] == "set, and not used: MODAL_API_KEY"
+        assert "hunter" not in out + err
+
+        monkeypatch.setenv("ANANKE_MODAL_ENDPOINT", f"http://127.0.0.1:{port}/elsewhere")
+        monkeypatch.setenv("ANANKE_MODAL_API_KEY", "hunter4")
+        monkeypatch.delenv("MODAL_API_KEY")
+        _, out, err = run("doctor")
+        assert "endpoint from ANANKE_MODAL_ENDPOINT" in out
+        assert "api_key from ANANKE_MODAL_API_KEY" in out
+        assert "model from" not in out
+        assert "hunter" not in out + err
+
+    for name in ("ANANKE_MODAL_ENDPOINT", "ANANKE_MODAL_API_KEY"):
+        monkeypatch.delenv(name)
+    file.write_text('[modal]\nendpoint = "http://h"\napi_key = "hunter5')
+    _, out, err = run("doctor")
+    assert "problem  configuration: .ananke.toml is not TOML" in out
+    assert "hunter" not in out + err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ import pytest
 from fault_server import (
     DONE,
     FaultServer,
+    Play,
     Storm,
     answer,
     by_path,
@@ -83,8 +85,14 @@ def test_an_older_maze_service_without_streaming_is_used_as_it_is() -> None:
     assert [request.path for request in server.requests] == ["/generate/stream", "/generate", "/generate"]
 
 
+REFUSES = answer(400, {"error": {"message": "say what"}})
+LISTS = answer(200, {"object": "list", "data": [{"id": "m"}]})
+WEB_PAGE = answer(200, b"<!doctype html><p>Welcome", content_type="text/html")
+IS_WELL = answer(200, {"status": "ok"})
+
+
 def test_health_is_told_by_endpoint() -> None:
-    ready = by_path(health=answer(200, {"status": "ok", "model": "m", "backend": "vllm"}))
+    ready = by_path(health=answer(200, {"status": "ok", "model": "m", "backend": "vllm"}), generate_stream=REFUSES)
     loading = by_path(health=answer(503, {"error": {"message": "loading"}}))
     with refused_port() as port, FaultServer(ready) as one, FaultServer(loading) as two:
         backend = backend_for(one.url, two.url, f"http://127.0.0.1:{port}")
@@ -94,6 +102,73 @@ def test_health_is_told_by_endpoint() -> None:
     assert [report["ready"] for report in health.endpoints] == [True, False, False]
     assert "loading" in health.endpoints[1]["detail"]
     assert "connection refused" in health.endpoints[2]["detail"]
+
+
+@pytest.mark.parametrize("dialect", ["maze", "vllm", "sglang", "llama.cpp", "openai", "anthropic"])
+@pytest.mark.parametrize("page", [WEB_PAGE, answer(200, b"ok", content_type="text/plain"), IS_WELL])
+def test_a_web_page_is_no_service_of_any_kind(page: Play, dialect: str) -> None:
+    with FaultServer(page) as server:
+        report = backend_for(server.url, dialect=dialect, model="m").health(Deadline(10_000)).endpoints[0]
+    assert not report["ready"]
+    assert server.url in report["detail"]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "play", "says"),
+    [
+        ("maze", by_path(health=IS_WELL), r"does not speak maze: it has nothing at /generate/stream or /generate;"),
+        ("maze", by_path(health=answer(200, b"fine"), generate=REFUSES), r"what it has at /health is not JSON"),
+        (
+            "maze",
+            by_path(health=answer(200, {"ok": 1}), generate=REFUSES),
+            r"no Maze service.*and MAZE_DIALECT",
+        ),
+        ("maze", by_path(health=IS_WELL, models=LISTS, generate=REFUSES), r"list of models is not an array of texts"),
+        ("openai", by_path(v1_models=LISTS), r"does not speak openai: it has nothing at /v1/chat/completions;"),
+        ("anthropic", by_path(v1_models=LISTS, v1_chat_completions=REFUSES), r"nothing at /v1/messages; check the URL"),
+        ("openai", by_path(v1_models=answer(200, ["m"])), r"no 'data' with an 'id' each"),
+        ("openai", by_path(v1_models=LISTS, v1_chat_completions=answer(401, b"")), r"refused the key"),
+        ("openai", by_path(v1_models=LISTS, v1_chat_completions=answer(503, b"")), r"not ready"),
+        ("vllm", by_path(health=answer(200, b"")), r"refused the request \(404\)"),
+        ("llama.cpp", by_path(health=IS_WELL, v1_models=WEB_PAGE), r"an HTML page; is this the URL"),
+    ],
+)
+def test_health_says_what_a_service_of_another_kind_lacks(dialect: str, play: Play, says: str) -> None:
+    with FaultServer(play) as server:
+        report = backend_for(server.url, dialect=dialect, model="m").health(Deadline(10_000)).endpoints[0]
+    assert not report["ready"]
+    assert re.search(says, report["detail"])
+
+
+@pytest.mark.parametrize(
+    ("dialect", "play"),
+    [
+        ("maze", by_path(health=IS_WELL, generate=answer(422, {"detail": "prompt?"}))),  # an older one
+        ("maze", by_path(health=answer(200, b"ok"), models=answer(200, ["m"]), generate_stream=REFUSES)),
+        ("openai", by_path(v1_chat_completions=REFUSES)),
+        ("openai", by_path(v1_models=LISTS, v1_chat_completions=answer(404, {"error": "model '' not found"}))),
+        ("openai", by_path(v1_models=LISTS, v1_chat_completions=answer(500, {"error": "KeyError: messages"}))),
+        ("anthropic", by_path(v1_messages=REFUSES)),
+    ],
+)
+def test_health_knows_a_service_by_how_it_refuses_an_empty_request(dialect: str, play: Play) -> None:
+    with FaultServer(play) as server:
+        health = backend_for(server.url, dialect=dialect, model="m").health(Deadline(10_000))
+    assert health.ready, health.endpoints[0]["detail"]
+    assert [request.body for request in server.requests if request.method == "POST"][-1] == b"{}"
+
+
+@pytest.mark.parametrize("dialect", ["maze", "vllm", "openai"])
+def test_a_service_whose_place_a_web_page_took_is_no_longer_ready(dialect: str) -> None:
+    text = stream(event({"choices": [{"index": 0, "text": "hi", "finish_reason": "stop"}]}), DONE)
+    paths = {"v1_models": LISTS, "v1_completions": text, "generate_stream": fine(), "health": IS_WELL}
+    there: list[Play] = [by_path(**paths)]
+    with FaultServer(lambda exchange: there[-1](exchange)) as server:
+        backend = backend_for(server.url, dialect=dialect, model="m")
+        generate(backend, ask())
+        assert backend.health(Deadline(10_000)).ready
+        there.append(WEB_PAGE)
+        assert not backend.health(Deadline(10_000)).ready
 
 
 def test_an_endpoint_that_hangs_is_not_ready() -> None:

@@ -455,6 +455,22 @@ def test_a_text_that_breaks_the_constraints_is_no_success_and_is_tried_again_wit
     assert "only be checked" in str(result.error)
 
 
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+def test_a_second_attempt_that_goes_on_from_a_text_is_not_told_to_give_the_whole(dialect: str) -> None:
+    """Behind what was wrong stands the beginning of the answer, and that only what comes next is to be written."""
+    wrong = says("no") if dialect == "openai" else stream((ANSWERS / "anthropic_message.sse").read_bytes())
+    yes = ConstraintIR(regex_patterns=("^(yes|yet|maybe)$",))
+    result, sent = result_of(service(wrong, wrong), yes, continue_from="ye", dialect=dialect, max_attempts=2)
+    assert not result.success
+    assert len(sent) == 2
+    turns = [turn["content"] for turn in sent[1]["messages"] if turn["role"] == "user"]
+    assert "This answer is wrong" in "".join(turns)
+    assert not any("whole" in turn for turn in turns)
+    assert "ye" in [turn["content"] for turn in sent[1]["messages"] if turn["role"] == "assistant"]
+    assert result.validation is not None
+    assert "not told" not in "".join(result.validation.warnings)
+
+
 @pytest.mark.parametrize(
     "constraint",
     [
@@ -470,6 +486,102 @@ def test_every_kind_of_constraint_is_checked(constraint: ConstraintIR, dialect: 
     play = service(says(text) if dialect == "openai" else message)
     result, _ = result_of(play, constraint, dialect=dialect, max_attempts=1)
     assert (result.success, result.status.name) == (False, "CONSTRAINT_VIOLATED")
+
+
+# ------------------------------------------------------------------------------------------------ thoughts in the text
+
+
+def thinking(
+    *contents: str,
+    end: str = "stop",
+    **options: Any,  # noqa: ANN401
+) -> tuple[GenerationResult, list[str]]:
+    """A call of a model that may think 20 tokens, and the pieces that were handed out."""
+    play = service(stream(*map(chunk, contents), chunk("", end), DONE))
+    given = {"reasoning_tokens": 20, "max_tokens": 50, "max_attempts": 1, **options}
+    pieces: list[str] = []
+    with FaultServer(play) as server:
+        modal = ModalConfig(endpoints=(server.url,), dialect="openai", model="m", api_key=Secret(KEY))
+        with Orchestrator(MazeConfig(modal=modal)) as maze:
+            constraints = given.pop("constraints", ())
+            result = maze.generate(Intent("x"), constraints, GenerationOptions(**given), on_text=pieces.append)
+    return result, pieces
+
+
+YES = ConstraintIR(regex_patterns=("^yes( .*)?$",))
+
+
+@pytest.mark.parametrize(
+    ("text", "thought", "answer"),
+    [
+        ("<think>\nHm, so.\n</think>\n\nyes", "Hm, so.", "yes"),
+        ("\n<think>Hm</think>yes", "Hm", "yes"),
+        ("<think></think>\nyes", "", "yes"),
+        ("Okay, the user wants <b>yes</b>.\n</think>\n\nyes", "Okay, the user wants <b>yes</b>.", "yes"),
+        ("[THINK]Hm[/THINK]yes", "Hm", "yes"),
+        ("<thinking>a </think> b</thinking>\nyes", "a </think> b", "yes"),
+        ("<think>a</think>yes </think> and <think>", "a", "yes </think> and <think>"),
+        ("yes", None, "yes"),
+        ("yes <think>no</think>", None, "yes <think>no</think>"),
+    ],
+)
+def test_thoughts_in_the_text_are_told_apart_however_it_is_cut_into_pieces(
+    text: str, thought: str | None, answer: str
+) -> None:
+    cuts = [[text], list(text), [text[:3], text[3:9], text[9:]], [text[:-4], text[-4:]]]
+    for pieces in cuts:
+        result, handed_out = thinking(*pieces, constraints=(YES,))
+        assert (result.success, result.code, "".join(handed_out)) == (True, answer, answer)
+        assert result.metadata.reasoning == thought
+
+
+def test_thoughts_that_do_not_end_are_no_text() -> None:
+    result, handed_out = thinking("<think>", "Hm, yes", end="length", constraints=(YES,))
+    assert (result.status.name, result.code, handed_out, result.metadata.reasoning) == ("TRUNCATED", "", [], "Hm, yes")
+    assert "thoughts of the model took all tokens" in str(result.error)
+    result, handed_out = thinking("<think>", "Hm, yes", constraints=(YES,))
+    assert (result.success, result.code, handed_out) == (False, "", [])
+
+
+def test_a_text_that_begins_like_thoughts_is_left_as_it_is_where_none_were_asked_for() -> None:
+    tagged = ConstraintIR(regex_patterns=("^<think>.*</think>yes$",))
+    text = "<think>no</think>yes"
+    result, pieces = thinking(text, constraints=(tagged,), reasoning_tokens=0)
+    assert (result.success, result.code, pieces, result.metadata.reasoning) == (True, text, [text], None)
+    result, _ = thinking(text, constraints=(YES,), reasoning_tokens=0)
+    assert (result.status.name, result.code) == ("CONSTRAINT_VIOLATED", text)
+    assert "it begins with <think>: set reasoning_tokens" in str(result.error)
+    result, _ = thinking(text, reasoning_tokens=0)
+    assert (result.success, result.code) == (True, text)
+    assert result.validation is not None
+    assert "it begins with <think>: set reasoning_tokens" in result.validation.warnings[-1]
+
+
+def test_a_model_that_tells_its_thoughts_apart_is_streamed_from_then_on() -> None:
+    def answers(*contents: str) -> Play:
+        return stream(*map(chunk, contents), chunk("", "stop"), DONE)
+
+    apart = stream(event({"choices": [{"delta": {"reasoning": "Hm."}}]}), chunk("<think>ye"), chunk("s", "stop"), DONE)
+    plain = answers("y", "e", "s")
+    with FaultServer(service(apart, plain)) as server:
+        backend = backend_for(server.url, dialect="openai", model="m")
+        asked_for = {"prompt": Prompt("x"), "reasoning_tokens": 9}
+        completion, pieces = generate(backend, ask(**asked_for))
+        assert (completion.reasoning, completion.text, pieces) == ("Hm.", "<think>yes", ["<think>ye", "s"])
+        assert generate(backend, ask(**asked_for))[1] == ["y", "e", "s"]
+    with FaultServer(service(plain)) as server:
+        backend = backend_for(server.url, dialect="openai", model="m")
+        assert [generate(backend, ask(**asked_for))[1] for _ in range(2)] == [["yes"], ["y", "e", "s"]]
+
+
+def test_what_had_come_of_a_thought_is_no_text_of_a_call_that_failed() -> None:
+    broken = stream(chunk("<think>Hm"), event({"error": {"message": "no"}}))
+    with (
+        FaultServer(service(broken)) as server,
+        Orchestrator(MazeConfig(), backend=backend_for(server.url, dialect="openai", model="m")) as maze,
+    ):
+        result = maze.generate(Intent("x"), (), GenerationOptions(reasoning_tokens=9))
+    assert (result.success, result.code, result.metadata.reasoning) == (False, "", "Hm")
 
 
 # ------------------------------------------------------------------------------------------------ addresses

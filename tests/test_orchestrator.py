@@ -60,9 +60,10 @@ def test_a_call_with_a_later_deadline_gets_what_another_call_did_not_wait_for() 
             time.sleep(0.001)
         with pytest.raises(TimedOutError):
             maze.compile(constraints, deadline=Deadline(100))
-        compiled, hit = patient.result(60)
-    assert not hit
-    assert maze.compile(constraints) == (compiled, True)
+        compiled = patient.result(60)
+    assert not compiled.cache_hit
+    assert maze.compile(constraints) == compiled
+    assert maze.compile(constraints).cache_hit
 
 
 def test_a_result_that_satisfies_its_constraints_succeeds_and_says_how_it_came_to_be() -> None:
@@ -378,11 +379,11 @@ def test_constraints_behind_a_key_are_decoded_only_once() -> None:
         return [DIGITS]
 
     maze = orchestrator(ScriptedBackend(["1"]))
-    hits = [maze.compile(decode, constraints_key=b"raw")[1] for _ in range(3)]
+    hits = [maze.compile(decode, constraints_key=b"raw").cache_hit for _ in range(3)]
     assert (hits, calls) == ([False, True, True], 1)
     assert maze.cache_stats().hits == 2
     maze.clear_cache()
-    assert maze.compile(decode, constraints_key=b"raw")[1] is False
+    assert maze.compile(decode, constraints_key=b"raw").cache_hit is False
 
 
 @pytest.mark.parametrize("text", ["12", b"12"])
@@ -442,9 +443,9 @@ def test_a_call_that_began_earlier_brings_its_deadline_and_its_id() -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("hi",), r"^intent is of type str; give an Intent"),
-        ((Intent("hi"), ConstraintIR()), r"^constraints is of type ConstraintIR; give a list of ConstraintIR"),
-        ((Intent("hi"), [{"type": "object"}]), r"^constraints\[0\] is of type dict; give a ConstraintIR"),
+        ((5,), r"^intent is of type int; give a text, or an Intent"),
+        ((Intent("hi"), "start: x"), r"^constraints is text, which could be many things: write ConstraintIR\("),
+        ((Intent("hi"), [3]), r"^constraints\[0\] is of type int; give a type, a JSON Schema \(dict\)"),
         ((Intent("hi"), (), {"seed": 1}), r"^options is of type dict; give GenerationOptions, or None"),
     ],
 )

@@ -72,11 +72,11 @@ def test_every_failure_has_an_exception_of_its_own(status: Status) -> None:
 
 def test_results_show_themselves_in_one_short_line() -> None:
     with orchestrator("red") as maze:
-        compiled, _ = maze.compile(COLOUR)
+        compiled = maze.compile(COLOUR)
         assert compiled.grammar is not None
         size = len(compiled.grammar.rules)
         assert repr(compiled) == f"<CompiledConstraints: 1 enforced; grammar of {size} characters>"
-        assert repr(maze.compile([])[0]) == "<CompiledConstraints: no parts; no grammar>"
+        assert repr(maze.compile([])) == "<CompiledConstraints: no parts; no grammar>"
         assert repr(maze.generate(Intent("a colour"), COLOUR)) == "<GenerationResult OK, 1 tokens, stop: 'red'>"
         assert repr(maze.validate("red", COLOUR)) == "<ValidationResult: satisfied, 1 of 1 parts checked>"
         assert repr(maze.validate("r", COLOUR)).startswith(

@@ -19,9 +19,9 @@ README = (ROOT / "README.md").read_text()
 COLOURS = {"red", "green", "blue"}
 
 
-def block(language: str, having: str) -> str:
+def block(language: str, having: str, page: str = README) -> str:
     """The one code block of a language that has a text in it."""
-    found: list[str] = [text for text in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if having in text]
+    found: list[str] = [text for text in re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL) if having in text]
     assert len(found) == 1
     return found[0]
 
@@ -49,7 +49,20 @@ def test_the_zig_program_builds_and_runs(tmp_path: Path) -> None:
 
 
 def test_the_python_program_runs(tmp_path: Path) -> None:
-    assert json.loads(output_of([sys.executable, "-c", block("python", "Orchestrator")], tmp_path)) in COLOURS
+    assert output_of([sys.executable, "-c", block("python", "import maze")], tmp_path) in COLOURS
+
+
+@pytest.mark.parametrize(
+    ("having", "printed"),
+    [
+        ("class User", r"User\(name='.*', age=-?\d+\)\n(red|blue)\nTrue"),
+        ("seed=1", r"-?\d+"),
+        ("asyncio", r"(\w\n?)+\n\[True, True\]"),
+    ],
+)
+def test_every_program_of_the_page_on_python_runs(having: str, printed: str, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(block("python", having, (ROOT / "docs" / "python.md").read_text()))
+    assert re.fullmatch(printed, output_of([sys.executable, "program.py"], tmp_path))
 
 
 def test_the_shell_command_runs() -> None:
@@ -62,7 +75,7 @@ def test_every_variable_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", sorted(path.relative_to(ROOT) for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")])
+    "page", sorted(path.relative_to(ROOT) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 )
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text())

@@ -25,7 +25,7 @@ def reports() -> dict[str, dict[str, Any]]:
             "success": report_of(maze.generate(Intent("a colour"), COLOUR)),
             "invalid argument": report_of(maze.generate(Intent(""), COLOUR)),
             "contradiction": report_of(maze.generate(Intent("x"), [*COLOUR, ConstraintIR(regex_patterns=("^a$",))])),
-            "compilation": report_of(maze.compile(COLOUR)[0]),
+            "compilation": report_of(maze.compile(COLOUR)),
             "satisfied": report_of(maze.validate("red", COLOUR)),
             "violated": report_of(maze.validate("green", COLOUR)),
             "health": report_of(maze.health()),

@@ -8,6 +8,7 @@ import queue
 
 import pytest
 
+from maze import scarcity
 from maze.errors import Status
 from maze.scarcity import shortage
 
@@ -29,6 +30,7 @@ def refused(number: int) -> OSError:
         (RuntimeError("can't start new thread"), "can't start new thread", "ulimit -u"),
         (RuntimeError("can't allocate lock"), "can't allocate lock", "ulimit -v"),
         (ImportError("libx.so: cannot open shared object file: Too many open files"), "libx.so", "ulimit -n"),
+        (ImportError("libx.so: cannot create descriptor: Cannot allocate memory"), "libx.so", "ulimit -v"),
     ],
 )
 def test_what_is_short_is_named_with_what_to_raise(error: BaseException, short: str, remedy: str) -> None:
@@ -37,6 +39,16 @@ def test_what_is_short_is_named_with_what_to_raise(error: BaseException, short: 
     assert found.status is Status.OUT_OF_MEMORY
     assert short in str(found)
     assert remedy in str(found)
+
+
+def test_a_library_that_cannot_be_mapped_is_for_want_of_memory_only_where_that_is_limited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unmapped = "libx.so: failed to map segment from shared object"
+    assert shortage(ImportError(unmapped)) is None
+    monkeypatch.setattr(scarcity, "is_limited", lambda: True)
+    assert "ulimit -v" in str(shortage(ImportError(unmapped)))
+    assert shortage(ImportError(f"{unmapped}: Operation not permitted")) is None
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,18 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import httpx
 import pytest
+from fault_server import DONE, Exchange, FaultServer, Play, answer, event, stream
+from http_calls import backend_for
 from scripted_backend import Gate, LoadingBackend, ScriptedBackend, raising
 from service_runner import POST_HEAD, RunningService, events, metric, post, post_bytes, running_service, wait_until
 
 from maze._version import __version__
-from maze.backends.base import FINISHED_LENGTH, Deadline, Health, Request
+from maze.backends.base import FINISHED_LENGTH, Completion, Deadline, Health, OnText, Request
 from maze.config import DEFAULT_MODAL_MODEL, MazeConfig, Secret
 from maze.engine import EmbeddedEngine
 from maze.errors import ConstraintViolatedError, EngineUnavailableError, MazeError, Status, TruncatedError
@@ -318,7 +320,7 @@ def test_a_name_that_stands_twice_is_told_and_no_constraint_is_lost(
 def test_a_number_of_a_schema_is_enforced_and_checked_with_every_digit_that_was_sent(number: str) -> None:
     schema = f'{{"const": {number}}}'
     body = f'{{"prompt":"x","constraints": {{ "json_schema": {schema} }} }}'
-    compiled, _ = Orchestrator(MazeConfig()).compile([ConstraintIR(json_schema=schema)])
+    compiled = Orchestrator(MazeConfig()).compile([ConstraintIR(json_schema=schema)])
     for text, satisfied in ((number, True), (number[:-1] + "9", False), (repr(float(number)), False)):
         backend = ScriptedBackend([text])
         with running_service(backend) as service:
@@ -375,6 +377,58 @@ def test_a_text_that_breaks_what_is_only_checked_is_tried_again_unless_it_was_ha
     assert answer["constraint_satisfied"] is False
     assert [request.seed for request in backend.requests] == [7, 8, 9][:attempts]
     assert answer["tokens_generated"] == attempts
+
+
+class Unenforcing(ScriptedBackend):
+    """An engine that takes no grammar, and says so."""
+
+    def generate(self, request: Request, on_text: OnText) -> Completion:
+        return replace(super().generate(request, on_text), unenforced="it takes no grammar")
+
+
+@pytest.mark.parametrize("kind", [ScriptedBackend, Unenforcing])
+def test_a_second_attempt_is_told_of_every_part_that_is_violated(kind: type[ScriptedBackend]) -> None:
+    """The first of the two is to enforce the patterns, and does not."""
+    backend = kind(['["a","a"]'])
+    schema = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+    patterns = ["^.{20,}$", "^[^a]*$"]
+    constraints = {"json_schema": schema, "regex_patterns": patterns}
+    with running_service(backend) as service:
+        told_of = post(service, {"prompt": "p", "constraints": constraints}).json()["attempts"]
+    assert len(told_of) == len(backend.requests) == 3
+    broken = ["constraints[0].json_schema", "constraints[0].regex_patterns[0]", "constraints[0].regex_patterns[1]"]
+    for attempt in told_of:
+        assert [each["path"] for each in attempt["violations"]] == broken
+    told = backend.requests[1].prompt.text
+    assert told.count("\n- line 1") == 3
+    assert backend.requests[0].json_schemas != ()
+
+
+def _next_or_refusal(exchange: Exchange, texts: list[Play]) -> Play:
+    """The service asks for health, which sends an empty request."""
+    return answer(400, {"error": "messages?"}) if exchange.received.body == b"{}" else texts.pop(0)
+
+
+@pytest.mark.usefixtures("backends_are_closed")
+def test_a_service_before_an_engine_without_grammars_asks_for_the_schema_and_tries_again() -> None:
+    def said(text: str) -> Play:
+        return stream(event({"choices": [{"delta": {"content": text}, "finish_reason": "stop"}]}), DONE)
+
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    texts = [said("Sure!"), said('{"n":1}')]
+
+    def play(exchange: Exchange) -> None:
+        asked_for_models = exchange.received.method == "GET"
+        (answer(200, {"data": [{"id": "m"}]}) if asked_for_models else _next_or_refusal(exchange, texts))(exchange)
+
+    with FaultServer(play) as server:
+        with running_service(backend_for(server.url, dialect="openai")) as service:
+            body = {"prompt": "p", "constraints": {"json_schema": schema}}
+            told = post(service, body).json()
+        asked = [request.json() for request in server.requests if request.body not in (b"", b"{}")]
+    assert (told["generated_text"], told["constraint_satisfied"], len(told["attempts"])) == ('{"n":1}', True, 2)
+    assert [each["response_format"]["type"] for each in asked] == ["json_schema"] * 2
+    assert "This answer is wrong" in asked[1]["messages"][-1]["content"]
 
 
 def test_pieces_arrive_while_the_engine_still_generates() -> None:

@@ -41,6 +41,13 @@ class Tree:
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout.strip()
 
+    def call_limited(self) -> str:
+        """The same in a process that may have so much address space, and no more."""
+        program = [str(compile_program("load", "-ldl")), str(self.library), ""]
+        return subprocess.run(
+            ["prlimit", "--as=8589934592", *program], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
 
 def _all_but_python(_: str, names: list[str]) -> list[str]:
     return [name for name in names if not name.startswith("python") or name == "python-zig"]
@@ -130,6 +137,35 @@ def test_missing_cffi_is_named(tree: Tree) -> None:
 def test_a_package_that_cannot_be_imported_is_an_error_with_its_reason(tree: Tree) -> None:
     (tree.root / "maze" / "abi" / "entry.py").write_text("1 / 0\n")
     assert "cannot import the Python part of libmaze: ZeroDivisionError: division by zero." in tree.call()
+
+
+UNMAPPED = "raise ImportError('libx.so: failed to map segment from shared object')"
+
+
+@pytest.mark.parametrize(
+    ("module", "failing"),
+    [
+        ("_version.py", "raise MemoryError"),
+        ("abi/entry.py", "raise OSError(12, 'Cannot allocate memory')"),
+        ("abi/entry.py", "raise ImportError('libx.so: cannot open shared object file: Too many open files')"),
+        ("abi/entry.py", "try:\n    bytearray(1 << 62)\nexcept MemoryError:\n    import there_is_none"),
+    ],
+)
+def test_what_is_short_during_a_start_is_no_broken_installation(tree: Tree, module: str, failing: str) -> None:
+    (tree.root / "maze" / module).write_text(f"{failing}\n")
+    answer = tree.call()
+    assert answer.startswith("MAZE_OUT_OF_MEMORY libmaze: out of memory, threads or open files: cannot import the ")
+    assert "raise what the process may have" in answer
+    assert "run `make`" not in answer
+
+
+def test_a_library_that_cannot_be_mapped_is_a_broken_installation_unless_memory_is_limited(tree: Tree) -> None:
+    entry = tree.root / "maze" / "abi" / "entry.py"
+    entry.write_text(f"{UNMAPPED}\n")
+    assert tree.call().startswith("MAZE_STARTUP_FAILED ")
+    assert tree.call_limited().startswith("MAZE_OUT_OF_MEMORY ")
+    entry.write_text(UNMAPPED.replace("object'", "object: Operation not permitted'") + "\n")
+    assert tree.call_limited().startswith("MAZE_STARTUP_FAILED ")
 
 
 def test_a_repaired_installation_works_without_a_new_process(tree: Tree) -> None:

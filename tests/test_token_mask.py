@@ -5,7 +5,7 @@ import pytest
 from maze.backends.vocabulary import check_vocabulary
 from maze.errors import ContradictionError, InvalidConstraintError, UnsupportedConstraintError
 from maze.grammar import compile_constraints
-from maze.grammar.token_mask import MaskPart, combine_masks, is_vacuous
+from maze.grammar.token_mask import MaskPart, combine_masks, is_vacuous, with_possible_ids
 from maze.types import ConstraintIR, Handling, TokenMask, TokenMaskRules
 
 
@@ -47,7 +47,7 @@ def test_forbidding_every_allowed_id_is_a_contradiction_that_names_both_sides() 
 
 def test_an_id_that_is_no_32_bit_number_is_refused() -> None:
     with pytest.raises(InvalidConstraintError, match="4294967296 is no token id"):
-        combined(TokenMaskRules(forbidden=(2**32,)))
+        with_possible_ids(MaskPart(TokenMaskRules(forbidden=(2**32,)), "constraints[0].token_masks"))
 
 
 def test_a_mask_is_enforced_and_is_part_of_the_digest() -> None:

@@ -35,7 +35,7 @@ HOLDS_AT(GenerationResultFFI, generation_time_ms, 32);
 _Static_assert(sizeof(MazeMessageFFI) == 16, "MazeMessageFFI");
 HOLDS_AT(MazeMessageFFI, role, 0);
 HOLDS_AT(MazeMessageFFI, text, 8);
-_Static_assert(sizeof(MazeOptionsFFI) == 128, "MazeOptionsFFI");
+_Static_assert(sizeof(MazeOptionsFFI) == 152, "MazeOptionsFFI");
 _Static_assert(sizeof(MazeConfigFFI) == 88, "MazeConfigFFI");
 _Static_assert(sizeof(MazeCacheStatsFFI) == 48, "MazeCacheStatsFFI");
 

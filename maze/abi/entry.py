@@ -173,10 +173,14 @@ class _Library:
     ) -> Pointer:
         read = self.read
         key = read.constraints_key(constraints, constraints_len)
-        compiled, _ = self._running().compile(
+        taken = read.constraint_options(options)
+        compiled = self._running().compile(
             lambda: decode_constraints(key),
             read.text(language, "language"),
-            read.on_unenforceable(options),
+            taken.on_unenforceable,
+            on_conflict=taken.on_conflict,
+            ignore=taken.ignore,
+            braid_grammar=taken.braid_grammar,
             constraints_key=key,
         )
         return self.write.result(Status.OK, code=grammar_text(compiled) or "", report=compiled.report_json)
@@ -192,11 +196,15 @@ class _Library:
     ) -> Pointer:
         read = self.read
         key = read.constraints_key(constraints, constraints_len)
+        taken = read.constraint_options(options)
         validation = self._running().validate(
             read.validated_text(text, text_len),
             lambda: decode_constraints(key),
             read.text(language, "language"),
-            read.on_unenforceable(options),
+            taken.on_unenforceable,
+            on_conflict=taken.on_conflict,
+            ignore=taken.ignore,
+            braid_grammar=taken.braid_grammar,
             constraints_key=key,
         )
         failure = validation_error(validation)

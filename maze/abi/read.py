@@ -7,16 +7,16 @@ cache hit needs; `decode_constraints` makes ConstraintIR of that tuple.
 from __future__ import annotations
 
 from array import array
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from maze.abi.library import Ffi, Lib, Pointer
 from maze.config import (
     DEFAULT_CACHE_SIZE_LIMIT,
     DEFAULT_MAX_TOKENS,
     DEFAULT_TEMPERATURE,
-    DEFAULT_TIMEOUT_SECS,
     MazeConfig,
     read_config,
 )
@@ -24,10 +24,12 @@ from maze.errors import ConfigurationError, InvalidArgumentError, LimitExceededE
 from maze.memory import is_limited, memory_for
 from maze.ranges import MAX_STOP_TEXTS
 from maze.types import (
+    BraidGrammar,
     ConstraintIR,
     GenerationOptions,
     Intent,
     Message,
+    OnConflict,
     OnUnenforceable,
     PromptForm,
     Role,
@@ -48,6 +50,8 @@ _ROLES = tuple(Role)
 _ON_UNENFORCEABLE = tuple(OnUnenforceable)
 _WHEN_CUT_OFF = tuple(WhenCutOff)
 _PROMPT_FORMS = (None, *PromptForm)
+_ON_CONFLICT = tuple(OnConflict)
+_BRAID_GRAMMARS = (None, *BraidGrammar)
 """The choices of an enum of include/maze.h by their number there."""
 
 
@@ -74,6 +78,13 @@ def _chosen(
     return choices[number]
 
 
+def _switch(number: int, path: str, wrong: type[MazeError] = InvalidArgumentError) -> bool | None:
+    """What a field says that is 1 for yes, 0 for no and below 0 where nothing is said."""
+    if number > 1:
+        raise wrong(f"{path} is {number}; give 1 for yes, 0 for no, or -1 for the default")
+    return None if number < 0 else number == 1
+
+
 def decode_constraints(key: tuple[ConstraintKey, ...]) -> tuple[ConstraintIR, ...]:
     """Make ConstraintIR of what `Reader.constraints_key` read. Raises InvalidArgumentError for invalid UTF-8."""
     return tuple(_decode_constraint(f"constraints[{index}]", *parts) for index, parts in enumerate(key))
@@ -97,8 +108,16 @@ def _decode_constraint(
         ),
         token_masks=_decode_masks(allowed, forbidden),
         priority=priority,
-        name=name.decode(errors="replace"),
+        name=_label(name),
     )
+
+
+def _label(name: bytes) -> str:
+    """A name is for people: what comes behind its first byte that is no UTF-8 is memory that Braid never wrote to."""
+    try:
+        return name.decode()
+    except UnicodeDecodeError as error:
+        return name[: error.start].decode()
 
 
 def _decode_masks(allowed: bytes, forbidden: bytes) -> TokenMaskRules | None:
@@ -250,17 +269,41 @@ class Reader:
         except MazeError as error:
             return error
 
-    def on_unenforceable(self, options: Pointer) -> OnUnenforceable:
-        """Read the one option that counts for compiling and checking."""
+    def constraint_options(self, options: Pointer) -> GenerationOptions:
+        """Read the options that count for compiling and checking."""
         if options == self._null:
-            return OnUnenforceable.ERROR
-        return _chosen(_ON_UNENFORCEABLE, options.on_unenforceable, "options.on_unenforceable", "MazeUnenforceable")
+            return GenerationOptions()
+        with self._naming_options(options):
+            return GenerationOptions(**self._of_constraints(options))
+
+    def _of_constraints(self, options: Pointer) -> dict[str, Any]:
+        conflict, unenforceable, braid = options.on_conflict, options.on_unenforceable, options.braid_grammar
+        return {
+            "on_unenforceable": _chosen(
+                _ON_UNENFORCEABLE, unenforceable, "options.on_unenforceable", "MazeUnenforceable"
+            ),
+            "on_conflict": _chosen(_ON_CONFLICT, conflict, "options.on_conflict", "MazeConflict"),
+            "ignore": self._list(options.ignore, options.ignore_len, "options.ignore"),
+            "braid_grammar": _chosen(_BRAID_GRAMMARS, braid, "options.braid_grammar", "MazeBraidGrammar"),
+        }
+
+    @contextmanager
+    def _naming_options(self, options: Pointer) -> Iterator[None]:
+        """Let an error name the field as C does, or tell of a struct that was only cleared."""
+        try:
+            yield
+        except InvalidArgumentError as error:
+            if not any(self._ffi.buffer(options)[self._ffi.sizeof("size_t") :]):
+                raise InvalidArgumentError(
+                    "options holds nothing but zeros, which are not its defaults; begin with MAZE_OPTIONS_INIT or "
+                    "maze_options_init()"
+                ) from None
+            raise (error.naming(f"options.{error.field}") if error.field else error) from None
 
     def options(self, options: Pointer) -> GenerationOptions:
         """Read the options of a generation; NULL is MAZE_OPTIONS_INIT."""
         if options == self._null:
             return GenerationOptions()
-        on_unenforceable = self.on_unenforceable(options)
         model = self.text(options.model, "options.model") or None
         stop = self._stop(options.stop, options.stop_len)
         prompt_form = _chosen(_PROMPT_FORMS, options.prompt_form, "options.prompt_form", "MazePromptForm")
@@ -268,8 +311,9 @@ class Reader:
         system = self.text(options.system, "options.system")
         messages = self._messages(options.messages, options.messages_len)
         continue_from = self.text(options.continue_from, "options.continue_from") or ""
-        describe = options.describe_constraints
-        try:
+        describe = _switch(options.describe_constraints, "options.describe_constraints")
+        of_constraints = self._of_constraints(options)
+        with self._naming_options(options):
             # What stands for "not set" is 0 in some fields and below 0 in others: see MAZE_OPTIONS_INIT.
             return GenerationOptions(
                 max_tokens=options.max_tokens or None,
@@ -280,24 +324,17 @@ class Reader:
                 seed=None if options.seed < 0 else options.seed,
                 model=model,
                 stop=stop,
-                on_unenforceable=on_unenforceable,
                 prompt_form=prompt_form,
                 system=system,
                 messages=messages,
                 continue_from=continue_from,
-                describe_constraints=None if describe < 0 else bool(describe),
+                describe_constraints=describe,
                 reasoning_tokens=None if options.reasoning_tokens < 0 else options.reasoning_tokens,
                 max_attempts=options.max_attempts or None,
                 when_cut_off=when_cut_off,
                 top_logprobs=None if options.top_logprobs < 0 else options.top_logprobs,
+                **of_constraints,
             )
-        except InvalidArgumentError as error:
-            if not any(self._ffi.buffer(options)[self._ffi.sizeof("size_t") :]):
-                raise InvalidArgumentError(
-                    "options holds nothing but zeros, which are not its defaults; begin with MAZE_OPTIONS_INIT or "
-                    "maze_options_init()"
-                ) from None
-            raise error.naming(f"options.{error.field}") from None
 
     def _stop(self, stop: Pointer, length: int) -> tuple[str, ...]:
         if length == 0:
@@ -306,8 +343,13 @@ class Reader:
             raise InvalidArgumentError(
                 f"options.stop_len is {length}; engines take at most {MAX_STOP_TEXTS} stop texts"
             )
-        texts = self._texts(stop, length, "options.stop")
-        return tuple(decode_text(text, f"options.stop[{index}]") for index, text in enumerate(texts))
+        return self._list(stop, length, "options.stop")
+
+    def _list(self, pointer: Pointer, length: int, path: str) -> tuple[str, ...]:
+        if length == 0:
+            return ()
+        texts = self._texts(pointer, length, path)
+        return tuple(decode_text(text, f"{path}[{index}]") for index, text in enumerate(texts))
 
     def _messages(self, messages: Pointer, length: int) -> tuple[Message, ...]:
         if length == 0:
@@ -331,15 +373,17 @@ class Reader:
         }
         number, enum = config.prompt_form, "MazePromptForm"
         texts["prompt_form"] = _chosen(_PROMPT_FORMS, number, "config.prompt_form", enum, ConfigurationError)
+        timeout = {"timeout_secs": config.timeout_secs} if config.timeout_secs else {}
+        enable_cache = _switch(config.enable_cache, "config.enable_cache", ConfigurationError)
         return read_config(
             {field: text for field, text in texts.items() if text is not None},
             environment,
             max_tokens=config.max_tokens or DEFAULT_MAX_TOKENS,
             temperature=DEFAULT_TEMPERATURE if config.temperature < 0 else config.temperature,
-            enable_cache=config.enable_cache != 0,
+            enable_cache=enable_cache is not False,
             cache_size_limit=config.cache_size_limit or DEFAULT_CACHE_SIZE_LIMIT,
             max_attempts=config.max_attempts or None,
-            timeout_secs=config.timeout_secs or DEFAULT_TIMEOUT_SECS,
+            **timeout,
         )
 
 

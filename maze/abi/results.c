@@ -173,6 +173,14 @@ static void log_misuse(void *message)
     entry_log_misuse(message);
 }
 
+/* A line in the log, where there is one already. */
+static void tell_of_misuse(const char *message)
+{
+    EmbedProblem unused;
+    if (embed_is_running() && memory_is_left(MEMORY_TO_GIVE_BACK, &unused))
+        embed_call(log_misuse, (void *)(uintptr_t)message, &unused);
+}
+
 void maze_free_result(GenerationResultFFI *shown)
 {
     if (shown == NULL || is_static(shown) || embed_is_forked_child())
@@ -188,7 +196,18 @@ void maze_free_result(GenerationResultFFI *shown)
     free(contents);
     lock_host_back(host);
 
-    EmbedProblem unused;
-    if (contents == NULL && embed_is_running() && memory_is_left(MEMORY_TO_GIVE_BACK, &unused))
-        embed_call(log_misuse, "maze_free_result() got a pointer that is no live result; nothing was freed", &unused);
+    if (contents == NULL)
+        tell_of_misuse("maze_free_result() got a pointer that is no live result; nothing was freed");
+}
+
+void free_generation_result_ffi(GenerationResultFFI *result)
+{
+    maze_free_result(result);
+}
+
+void free_constraint_ir_ffi(ConstraintIRFFI *constraint)
+{
+    if (constraint != NULL && !embed_is_forked_child())
+        tell_of_misuse("free_constraint_ir_ffi() got a constraint, and libmaze has made none; nothing was freed: it is "
+                       "for whoever made it to free, as Braid does with ananke_free_constraint_ir()");
 }

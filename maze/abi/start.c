@@ -13,6 +13,7 @@
 #include "start.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
@@ -28,6 +29,8 @@
 #define STRINGIFY_EXPANDED(value) #value
 #define STRINGIFY(value) STRINGIFY_EXPANDED(value)
 #define PYTHON_VERSION STRINGIFY(PY_MAJOR_VERSION) "." STRINGIFY(PY_MINOR_VERSION)
+
+enum { MOST_CAUSES = 16 };
 
 typedef enum State {
     NOT_STARTED, /* or failed in a way that may be tried again */
@@ -196,13 +199,33 @@ static bool initialize_python(const char *python, EmbedProblem *problem)
         PyEval_SaveThread();
         return true;
     }
+    if (status.err_msg != NULL && strcmp(status.err_msg, "memory allocation failed") == 0)
+        return embed_fail(problem, MAZE_OUT_OF_MEMORY,
+                          "out of memory: Python cannot be started, nor again in this process; raise what a process may "
+                          "have of memory (ulimit -v, memory.max of its cgroup), and start the program anew");
     return embed_fail(problem, MAZE_STARTUP_FAILED, "Python " PYTHON_VERSION " cannot be started with %.1024s: %.1024s%s",
                       python, status.err_msg != NULL ? status.err_msg : "unknown reason",
                       host_environment("MAZE_PYTHON") != NULL ? " (MAZE_PYTHON must name a Python " PYTHON_VERSION ")" : "");
 }
 
-/* Describe and clear the current exception: "ModuleNotFoundError: No module named 'orjson'". */
-static void describe_exception(char *text, size_t size)
+/* Whether an exception, as it is described, says that the process is short of something; see maze/scarcity.py. */
+static bool is_of_scarcity(PyObject *exception, const char *text)
+{
+    static const int scarce[] = {ENOMEM, EMFILE, ENFILE};
+    for (size_t i = 0; i < sizeof scarce / sizeof *scarce; i++)
+        if (strstr(text, strerror(scarce[i])) != NULL)
+            return true;
+    /* What the dynamic linker says without a reason where memory is refused; or the file may not be executed. */
+    if (host_memory_is_limited() && strstr(text, "failed to map segment") != NULL && strstr(text, strerror(EPERM)) == NULL)
+        return true;
+    return exception != NULL && PyErr_GivenExceptionMatches(exception, PyExc_MemoryError);
+}
+
+/*
+ * Describe and clear the current exception: "ModuleNotFoundError: No module named 'orjson'". Returns whether the process
+ * is short of something: then that is described, also where another exception came of it.
+ */
+static bool describe_exception(char *text, size_t size)
 {
 #if PY_VERSION_HEX >= 0x030C0000
     PyObject *exception = PyErr_GetRaisedException();
@@ -213,20 +236,35 @@ static void describe_exception(char *text, size_t size)
     Py_XDECREF(type);
     Py_XDECREF(trace);
 #endif
-    PyObject *message = exception != NULL ? PyObject_Str(exception) : NULL;
-    const char *shown = message != NULL ? PyUnicode_AsUTF8(message) : NULL;
-    snprintf(text, size, "%.200s: %.1000s", exception != NULL ? Py_TYPE(exception)->tp_name : "unknown error",
-             shown != NULL ? shown : "");
-    PyErr_Clear();
-    Py_XDECREF(message);
+    char reason[1280];
+    bool is_scarce = false;
+    for (int depth = 0; depth == 0 || (exception != NULL && depth < MOST_CAUSES && !is_scarce); depth++) {
+        PyObject *message = exception != NULL ? PyObject_Str(exception) : NULL;
+        const char *shown = message != NULL ? PyUnicode_AsUTF8(message) : NULL;
+        snprintf(reason, sizeof reason, "%.200s: %.1000s",
+                 exception != NULL ? Py_TYPE(exception)->tp_name : "unknown error", shown != NULL ? shown : "");
+        PyErr_Clear();
+        Py_XDECREF(message);
+        is_scarce = is_of_scarcity(exception, reason);
+        if (depth == 0 || is_scarce)
+            snprintf(text, size, "%s", reason);
+        PyObject *cause = exception != NULL ? PyException_GetContext(exception) : NULL;
+        Py_XDECREF(exception);
+        exception = cause;
+    }
     Py_XDECREF(exception);
+    return is_scarce;
 }
 
 /* Turn the current exception into a problem that says how to repair the installation. */
 static bool fail_with_exception(EmbedProblem *problem, const char *what, bool own_interpreter)
 {
     char reason[1280];
-    describe_exception(reason, sizeof reason);
+    if (describe_exception(reason, sizeof reason))
+        return embed_fail(problem, MAZE_OUT_OF_MEMORY,
+                          "out of memory, threads or open files: %s: %s; raise what the process may have of them (ulimit "
+                          "-v, ulimit -n, memory.max of its cgroup), and call again",
+                          what, reason);
     PyObject *prefix = PySys_GetObject("prefix");
     const char *where = prefix != NULL && PyUnicode_Check(prefix) ? PyUnicode_AsUTF8(prefix) : NULL;
     if (where == NULL) {

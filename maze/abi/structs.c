@@ -59,20 +59,32 @@ void maze_config_init(MazeConfigFFI *config)
         *config = (MazeConfigFFI)MAZE_CONFIG_INIT;
 }
 
-/* The same for hosts with the header that had the first fields alone: theirs is the symbol version MAZE_1. */
+/* The same for hosts with an earlier header. That with the first fields alone has the symbol version MAZE_1, that with
+ * the options up to top_logprobs MAZE_1.1. */
 #define FOR_HOSTS_OF(version, name, symbol)                                                                            \
     __asm__(".symver " #symbol ", " #name "@" #version);                                                               \
     __attribute__((visibility("default"))) void symbol
 
 FOR_HOSTS_OF(MAZE_1, maze_options_init, structs_init_first_options)(MazeOptionsFFI *options);
+FOR_HOSTS_OF(MAZE_1.1, maze_options_init, structs_init_second_options)(MazeOptionsFFI *options);
 FOR_HOSTS_OF(MAZE_1, maze_config_init, structs_init_first_config)(MazeConfigFFI *config);
+
+static void init_options_of_size(MazeOptionsFFI *options, size_t size)
+{
+    MazeOptionsFFI whole = MAZE_OPTIONS_INIT;
+    whole.struct_size = size;
+    if (options != NULL)
+        memcpy(options, &whole, size);
+}
 
 void structs_init_first_options(MazeOptionsFFI *options)
 {
-    MazeOptionsFFI whole = MAZE_OPTIONS_INIT;
-    whole.struct_size = offsetof(MazeOptionsFFI, system);
-    if (options != NULL)
-        memcpy(options, &whole, whole.struct_size);
+    init_options_of_size(options, offsetof(MazeOptionsFFI, system));
+}
+
+void structs_init_second_options(MazeOptionsFFI *options)
+{
+    init_options_of_size(options, offsetof(MazeOptionsFFI, on_conflict));
 }
 
 void structs_init_first_config(MazeConfigFFI *config)

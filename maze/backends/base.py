@@ -119,6 +119,8 @@ class Prompt:
     To one that does it was of no use: of 40 tasks SmolLM2-135M satisfied all either way, and filled in 49 % of the
     fields as the prompt said in place of 88 % (benchmarks/described_constraints.py).
     """
+    corrects: bool = False
+    """Whether it tells what is wrong with the last answer."""
 
     def turn(self) -> str:
         """The user's turn in a chat."""
@@ -185,6 +187,8 @@ class Request:
     """The JSON Schemas among the constraints, in the caller's order, for engines that take no grammar."""
     top_logprobs: int | None = None
     """Likeliest tokens to tell beside the log-probability of each token; None for no log-probabilities."""
+    language: str | None = None
+    """Programming language of the text, for services that want to be told."""
 
     def raise_if_over(self, partial_text: str = "") -> None:
         """Raise if the call was cancelled or its deadline has passed."""
@@ -230,6 +234,8 @@ class Completion:
     """Why the engine is not known to enforce what it was handed; empty if it does."""
     logprobs: tuple[TokenLogprob, ...] | None = None
     """Of the tokens of `text`; None where they were not asked for, or the engine gives none."""
+    max_tokens: int | None = None
+    """What max_tokens was lowered to, as the model's context left no more; None where it was not."""
 
 
 def total_of(counts: Iterable[int | None]) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from maze.backends.dialects.base import Dialect
 from maze.backends.semaphore import Semaphore
@@ -21,6 +22,8 @@ class Endpoint:
         self.url = url
         self.is_proven = is_proven
         """Whether the service was seen to obey grammars."""
+        self.has_answered = False
+        """Whether a generation has succeeded there."""
         self.dialect = dialect
         """None until the service was asked."""
         self.described = dialect is not None and not dialect.describes_models and dialect.version_path is None
@@ -34,6 +37,8 @@ class Endpoint:
         """Tokens of prompt and answer together, where the service tells it."""
         self.has_template = True
         """Whether the model has a chat template, as far as that is known."""
+        self.announces_thoughts: set[str | None] = set()
+        """Models whose thoughts are known not to begin a text without a word."""
         self.version: str | None = None
         self.whole_until = 0.0
         """Until when an older Maze service, which had no /generate/stream, is asked for whole answers."""
@@ -44,6 +49,11 @@ class Endpoint:
         self.rest_secs = 0.0
         """How long it rests after the last of them, and until when."""
         self.rests_until = 0.0
+
+    def facts(self) -> dict[str, Any]:
+        """What is known of it, for the provenance."""
+        known = {"endpoint": self.url, "dialect": self.dialect and self.dialect.name, "version": self.version}
+        return {name: value for name, value in known.items() if value is not None}
 
 
 class Endpoints:

@@ -62,7 +62,7 @@ def judge(
     is_constrained = (
         compiled.grammar is not None
         or compiled.token_mask is not None
-        or any(part.handling is not Handling.VACUOUS for part in compiled.parts)
+        or any(part.handling not in (Handling.VACUOUS, Handling.IGNORED, Handling.TOLD) for part in compiled.parts)
     )
     if not may_be_cut_off or not is_constrained:
         return Judgement(validation, is_constrained=is_constrained)

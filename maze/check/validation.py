@@ -12,12 +12,14 @@ from dataclasses import replace
 from typing import TypeVar
 
 from maze.check import Finding
+from maze.check.expectation import END_OF_TEXT
 from maze.check.explanation import MAX_FINDINGS
 from maze.check.grammar_check import bytes_after, grammar_violation
 from maze.check.json_check import JsonCheck
 from maze.check.language_words import expected_after
 from maze.errors import LimitExceededError, TimedOutError
 from maze.grammar.budget import Budget
+from maze.outcome import is_decisive
 from maze.types import (
     CompiledConstraints,
     ConstraintOutcome,
@@ -61,7 +63,7 @@ class TimeLimit:
 def validate(text: bytes, compiled: CompiledConstraints, time_limit: TimeLimit | None = None) -> ValidationResult:
     """Decide for every part of `compiled` whether `text` satisfies it.
 
-    `satisfied` is None where a text cannot tell: vacuous and unenforceable parts, token masks. Raises
+    `satisfied` is None where a text cannot tell: parts that say nothing or are left out, token masks. Raises
     LimitExceededError if the text is too long or too deep, or a part takes too much work, and TimedOutError where it is
     not done in time.
     """
@@ -71,10 +73,7 @@ def validate(text: bytes, compiled: CompiledConstraints, time_limit: TimeLimit |
     if compiled.joint_check is not None:
         check.try_together(compiled.joint_check)
     outcomes = tuple(_outcome(part, check) for part in compiled.parts)
-    all_satisfied = all(
-        outcome.satisfied is not False and outcome.handling is not Handling.UNENFORCEABLE for outcome in outcomes
-    )
-    return ValidationResult(all_satisfied, outcomes, compiled.warnings)
+    return ValidationResult(not any(map(is_decisive, outcomes)), outcomes, compiled.warnings)
 
 
 def _outcome(part: ConstraintPart, check: _Check) -> ConstraintOutcome:
@@ -93,7 +92,9 @@ def _outcome(part: ConstraintPart, check: _Check) -> ConstraintOutcome:
         of_grammar = check.against_grammar(part.names_in, part.path)
         if of_grammar and of_grammar[0].offset <= findings[0].offset:
             return ConstraintOutcome(*said, satisfied=None)  # the names before it are right
-    if part.language_grammar is not None and part.check_grammar is not None:
+    if part.construct:
+        findings = [Finding(len(check.text), END_OF_TEXT, f"{part.construct} somewhere before it")]
+    elif part.language_grammar is not None and part.check_grammar is not None:
         findings = [check.in_words(findings[0], part.check_grammar, part.language_grammar, part.path)]
     if part.pattern:
         # What may come next says little of a pattern that may begin anywhere.

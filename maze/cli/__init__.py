@@ -8,14 +8,15 @@ from __future__ import annotations
 import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.text import Text
-from typer.core import TyperGroup
-from typer.main import get_group
+from typer.core import TyperGroup, TyperOption
+from typer.main import get_command
 
 from maze._version import __version__
 from maze.check.layout import laid_out
@@ -24,6 +25,8 @@ from maze.cli.inputs import (
     GrammarFile,
     Json,
     Language,
+    Name,
+    Priority,
     Regexes,
     Report,
     SchemaFile,
@@ -31,10 +34,12 @@ from maze.cli.inputs import (
     constraints_of,
     on_unenforceable,
     read,
+    refuse_none,
     shown,
     syntax_of,
 )
-from maze.cli.output import failing, print_json, say_error, stderr, stdout, waiting
+from maze.cli.measuring import bench
+from maze.cli.output import Output, failing, print_json, say_error, stderr, stdout, waiting, write
 from maze.cli.serving import serve
 from maze.errors import ConfigurationError, EngineUnavailableError, InvalidArgumentError, Status
 from maze.exit_codes import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, OUTPUT_LOST
@@ -46,9 +51,7 @@ app = typer.Typer(
     name="maze",
     help="Ask a language model for code that provably obeys constraints.",
     epilog=EXIT_CODES,
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # boxes leave no room for names in a narrow terminal
     pretty_exceptions_enable=False,
 )
 
@@ -62,13 +65,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # what the locale says is for people; generated code is UTF-8
     try:
-        code = _command().main(args=arguments, prog_name="maze", standalone_mode=False)
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        code = _command().main(args=given or ["--help"], prog_name="maze", standalone_mode=False)
         sys.stdout.flush()
     except typer.TyperException as error:
         say_error(error.format_message())
         return int(Status.INVALID_ARGUMENT)
-    except (BrokenPipeError, SystemExit):
-        # typer turns the first into the second, and raises it for nothing else here.
+    except (BrokenPipeError, SystemExit) as ended:
+        # typer turns the first into the second, and otherwise raises it when it has completed a word for a shell.
+        if isinstance(ended, SystemExit) and not ended.code:
+            return 0
         _drop_output()
         return BROKEN_PIPE
     except OSError as error:
@@ -77,15 +83,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return OUTPUT_LOST
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - a defect of ours, of which people get no traceback
+        say_error(f"{_defect(error)}; please report it, with the command and this line")
+        return int(Status.INTERNAL_ERROR)
     return code if isinstance(code, int) else 0
 
 
+def _defect(error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    what = type(error).__name__ + (f": {error}" if str(error) else "")
+    return f"internal error: {what} ({Path(place.filename).name}:{place.lineno}, version {__version__})"
+
+
 def _command() -> TyperGroup:
-    group = get_group(app)
+    group = cast("TyperGroup", get_command(app))
     for command in (group, *group.commands.values()):
         for parameter in command.get_params(typer.Context(command)):
-            if getattr(parameter, "is_flag", False):
+            if not isinstance(parameter, TyperOption):
+                continue
+            if parameter.is_flag:
                 parameter.metavar = ""  # what takes no value has no type to show
+            if parameter.multiple:
+                parameter.help = f"{parameter.help} Repeatable."
     return group
 
 
@@ -109,28 +128,37 @@ def _options(
     """Ask a language model for code that provably obeys constraints."""
 
 
-app.command(epilog=EXIT_CODES)(generate)
+def _epilog(example: str) -> str:
+    return f"Example: {example}\n\n{EXIT_CODES}"
 
 
-@app.command("compile", epilog=EXIT_CODES)
+app.command(epilog=_epilog('maze generate "A colour." --schema colour.json -o colour.txt'))(generate)
+
+
+@app.command("compile", epilog=_epilog("maze compile --regex '^[a-z]+$'"))
 def compile_(
     schema: SchemaFile = None,
     grammar: GrammarFile = None,
     regex: Regexes = None,
     language: Language = None,
     syntax: Syntax = False,
+    name: Name = "",
+    priority: Priority = 0,
+    output: Output = None,
     report: Report = False,
     as_json: Json = False,
 ) -> None:
     """Compile constraints: the grammar goes to stdout, what is enforced and what is checked to stderr."""
     with failing(as_json), Orchestrator() as maze:
-        constraints = constraints_of(schema, grammar, regex, language, syntax=syntax)
-        compiled, _ = maze.compile(constraints, language, on_unenforceable(report))
+        constraints = constraints_of(schema, grammar, regex, language, syntax=syntax, name=name, priority=priority)
+        refuse_none(constraints)
+        compiled = maze.compile(constraints, language, on_unenforceable(report))
     if as_json:
         print_json(report_of(compiled))
         return
     if (grammar_of_all := grammar_text(compiled)) is not None:
-        sys.stdout.write(grammar_of_all.rstrip("\n") + "\n")
+        with failing(as_json):
+            write(grammar_of_all.rstrip("\n") + "\n", output)
     console = stderr()
     for part in compiled.parts:
         console.print(Text(f"{part.handling.value}: {part.path} ({part.name}) {part.reason}".rstrip(), "dim"))
@@ -138,7 +166,7 @@ def compile_(
         console.print(Text(f"warning: {warning}", "yellow"))
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=_epilog("maze validate main.zig --language zig --syntax"))
 def validate(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The text to check; - for stdin.")],
     schema: SchemaFile = None,
@@ -146,6 +174,7 @@ def validate(
     regex: Regexes = None,
     language: Language = None,
     syntax: Syntax = False,
+    name: Name = "",
     report: Report = False,
     as_json: Json = False,
 ) -> None:
@@ -153,7 +182,8 @@ def validate(
     with failing(as_json), Orchestrator() as maze:
         if [str(file), str(schema), str(grammar)].count("-") > 1:
             raise InvalidArgumentError("only one of text, --schema and --grammar can come from stdin")
-        constraints = constraints_of(schema, grammar, regex, language, syntax=syntax)
+        constraints = constraints_of(schema, grammar, regex, language, syntax=syntax, name=name)
+        refuse_none(constraints)
         text = read(file, "FILE")
         validation = maze.validate(text, constraints, language, on_unenforceable(report))
     failure = validation_error(validation)
@@ -178,10 +208,11 @@ def validate(
     raise typer.Exit(int(status))
 
 
-@app.command("format", epilog=EXIT_CODES)
+@app.command("format", epilog=_epilog("maze format main.py --language python"))
 def format_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The program to lay out; - for stdin.")],
     language: Language = None,
+    output: Output = None,
     as_json: Json = False,
 ) -> None:
     """Print a program in the layout that --syntax allows, without its comments."""
@@ -190,11 +221,12 @@ def format_(
         text = laid_out(read(file, "FILE"), found)
     if as_json:
         print_json(report_call(Status.OK, text=text))
-    else:
-        sys.stdout.write(text)
+        return
+    with failing(as_json):
+        write(text, output)
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=_epilog("maze health --json"))
 def health(as_json: Json = False) -> None:
     """Ask the engine whether it is ready; exit code 9 if not."""
     with failing(as_json), Orchestrator() as maze, waiting("asking the engine", as_json):
@@ -211,7 +243,7 @@ def health(as_json: Json = False) -> None:
     raise typer.Exit(int(status))
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=_epilog("maze models"))
 def models(as_json: Json = False) -> None:
     """List the models that the engine offers."""
     with failing(as_json), Orchestrator() as maze, waiting("asking the engine", as_json):
@@ -224,7 +256,7 @@ def models(as_json: Json = False) -> None:
         sys.stdout.write("".join(f"{name}\n" for name in shown))
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=_epilog("maze doctor"))
 def doctor(as_json: Json = False) -> None:
     """Look at what is installed, found, configured and reachable, with a fix for each problem; exit code 7 if any."""
     from maze.doctor import Check, Verdict, examine
@@ -247,4 +279,5 @@ def doctor(as_json: Json = False) -> None:
     raise typer.Exit(int(status))
 
 
-app.command(epilog=EXIT_CODES)(serve)
+app.command(epilog=_epilog("maze serve --upstream http://127.0.0.1:8000"))(serve)
+app.command(epilog=_epilog("maze bench --tokens 256"))(bench)

@@ -13,6 +13,8 @@ from maze.cli.inputs import (
     GrammarFile,
     Json,
     Language,
+    Name,
+    Priority,
     Regexes,
     Report,
     SchemaFile,
@@ -21,7 +23,7 @@ from maze.cli.inputs import (
     on_unenforceable,
     read,
 )
-from maze.cli.output import failing, print_json, say_error, stderr, waiting
+from maze.cli.output import Output, Progress, failing, print_json, say_error, stderr, write
 from maze.config import DEFAULT_MAX_TOKENS, DEFAULT_TEMPERATURE, DEFAULT_TIMEOUT_SECS
 from maze.errors import InvalidArgumentError
 from maze.json_text import parse
@@ -29,7 +31,16 @@ from maze.messages import messages_of
 from maze.orchestrator import Orchestrator
 from maze.ranges import MAX_STOP_TEXTS
 from maze.report import report_of
-from maze.types import OPTION_RANGES, GenerationOptions, Intent, Message, PromptForm, WhenCutOff
+from maze.types import (
+    OPTION_RANGES,
+    GenerationMetadata,
+    GenerationOptions,
+    GenerationResult,
+    Intent,
+    Message,
+    PromptForm,
+    WhenCutOff,
+)
 
 MAX_TIMEOUT_SECS = 4_000_000
 """46 days; GenerationOptions.timeout_ms has 32 bits."""
@@ -42,25 +53,41 @@ def generate(
     regex: Regexes = None,
     language: Language = None,
     syntax: Syntax = False,
+    name: Name = "",
+    priority: Priority = 0,
     max_tokens: Annotated[
-        int | None, typer.Option(help="Most tokens to generate.", show_default=str(DEFAULT_MAX_TOKENS))
+        int | None, typer.Option(metavar="N", help="Most tokens to generate.", show_default=str(DEFAULT_MAX_TOKENS))
     ] = None,
     temperature: Annotated[
         float | None,
-        typer.Option(help=f"{OPTION_RANGES['temperature']}.".capitalize(), show_default=str(DEFAULT_TEMPERATURE)),
+        typer.Option(
+            metavar="X", help=f"{OPTION_RANGES['temperature']}.".capitalize(), show_default=str(DEFAULT_TEMPERATURE)
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the sampler.", show_default="random")] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Sample from the likeliest tokens that have so much probability together."),
+    ] = None,
+    top_k: Annotated[
+        int | None, typer.Option(metavar="N", help="Sample from so many likeliest tokens; 0 for all.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the sampler.", show_default="random")] = None,
     timeout: Annotated[
         float | None,
         typer.Option(
-            min=0.001, max=MAX_TIMEOUT_SECS, help="Seconds for everything.", show_default=str(DEFAULT_TIMEOUT_SECS)
+            metavar="SECS",
+            min=0.001,
+            max=MAX_TIMEOUT_SECS,
+            help="Seconds for everything.",
+            show_default=str(DEFAULT_TIMEOUT_SECS),
         ),
     ] = None,
     stop: Annotated[
-        list[str] | None, typer.Option(help=f"Text that ends the generation; up to {MAX_STOP_TEXTS} times.")
+        list[str] | None,
+        typer.Option(metavar="TEXT", help=f"Text that ends the generation; up to {MAX_STOP_TEXTS} times."),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Model to ask for.")] = None,
-    system: Annotated[str | None, typer.Option(help="System prompt.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Model to ask for.")] = None,
+    system: Annotated[str | None, typer.Option(metavar="TEXT", help="System prompt.")] = None,
     messages: Annotated[
         Path | None,
         typer.Option(
@@ -68,7 +95,10 @@ def generate(
         ),
     ] = None,
     continue_from: Annotated[
-        str, typer.Option(help="Text that the answer begins with, and the model goes on from.", show_default=False)
+        str,
+        typer.Option(
+            metavar="TEXT", help="Text that the answer begins with, and the model goes on from.", show_default=False
+        ),
     ] = "",
     prompt_form: Annotated[
         PromptForm | None,
@@ -81,13 +111,16 @@ def generate(
         ),
     ] = None,
     reasoning_tokens: Annotated[
-        int | None, typer.Option(help="Most tokens to think before the answer; 0 for no thinking.")
+        int | None, typer.Option(metavar="N", help="Most tokens to think before the answer; 0 for no thinking.")
     ] = None,
     max_attempts: Annotated[
         int | None,
         typer.Option(
+            "--attempts",
+            "--max-attempts",
+            metavar="N",
             help="Most generations until one satisfies what is only checked; over 1, the text appears when it is done.",
-            show_default="with --json 3 where a part is only checked, else 1",
+            show_default="1; with --json or -o 3 where a part is only checked",
         ),
     ] = None,
     when_cut_off: Annotated[
@@ -95,8 +128,9 @@ def generate(
     ] = WhenCutOff.ERROR,
     top_logprobs: Annotated[
         int | None,
-        typer.Option(help="Log-probabilities of each token and so many likeliest; shown with --json."),
+        typer.Option(metavar="N", help="Log-probabilities of each token and so many likeliest; shown with --json."),
     ] = None,
+    output: Output = None,
     report: Report = False,
     as_json: Json = False,
 ) -> None:
@@ -111,6 +145,8 @@ def generate(
             options = GenerationOptions(
                 max_tokens=max_tokens,
                 temperature=temperature,
+                top_p=top_p,
+                top_k=top_k,
                 seed=seed,
                 timeout_ms=None if timeout is None else round(timeout * 1000),
                 stop=tuple(stop or ()),
@@ -130,30 +166,51 @@ def generate(
             option, bracket, place = error.field.partition("[")
             raise error.naming(f"--{option.replace('_', '-')}{bracket}{place}") from None
         intent = Intent(prompt, language=language)
-        constraints = constraints_of(schema, grammar, regex, language, syntax=syntax)
-        with Orchestrator() as maze, waiting("waiting for the model", as_json) as spinner:
+        constraints = constraints_of(schema, grammar, regex, language, syntax=syntax, name=name, priority=priority)
+        with Orchestrator() as maze, Progress(as_json) as progress:
 
             def show(piece: str) -> bool:
-                if spinner is not None:
-                    spinner.stop()
+                progress.stop()
                 sys.stdout.write(piece)
                 sys.stdout.flush()
                 return True
 
-            as_it_comes = not as_json and (max_attempts or 1) == 1
+            as_it_comes = not as_json and output is None and (max_attempts or 1) == 1
+            if progress.is_shown and maze.config.modal is None:
+                progress.wait_for("loading the model")
+                maze.health()
+            progress.wait_for("waiting for the model")
             result = maze.generate(intent, constraints, options, on_text=show if as_it_comes else None)
+        if output is not None and result.success:
+            write(result.code, output)
     if as_json:
         print_json(report_of(result))
     else:
-        if not as_it_comes:
-            sys.stdout.write(result.code)
-        if result.code and not result.code.endswith("\n"):
-            sys.stdout.write("\n")
-        for warning in () if result.validation is None else result.validation.warnings:
-            stderr().print(Text(f"warning: {warning}", "yellow"))
-        if result.error is not None:
-            say_error(result.error)
+        text = "" if as_it_comes or (output is not None and result.success) else result.code
+        if (text or as_it_comes) and result.code and not result.code.endswith("\n"):
+            text += "\n"
+        sys.stdout.write(text)
+        _tell(result)
     raise typer.Exit(int(result.status))
+
+
+def _tell(result: GenerationResult) -> None:
+    """Tell on stderr what is to be said of the result beside its text."""
+    console = stderr()
+    for warning in () if result.validation is None else result.validation.warnings:
+        console.print(Text(f"warning: {warning}", "yellow"))
+    if result.error is not None:
+        say_error(result.error)
+    elif console.is_terminal and (told := _speed(result.metadata)):
+        console.print(Text(told, "dim"))
+
+
+def _speed(metadata: GenerationMetadata) -> str:
+    """How long it took, for a person: `42 tokens in 1.9 s, 31 per second`."""
+    if not metadata.tokens_generated:
+        return ""
+    told = f"{metadata.tokens_generated} tokens in {metadata.total_time_ms / 1000:.1f} s"
+    return told + (f", {1e6 / metadata.time_per_token_us:.0f} per second" if metadata.time_per_token_us else "")
 
 
 def _messages(file: Path | None) -> tuple[Message, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,9 +25,20 @@ Regexes = Annotated[
     list[str] | None,
     typer.Option("--regex", metavar="PATTERN", help="Pattern: ^...$ is the whole text, others are contained in it."),
 ]
-Language = Annotated[str | None, typer.Option("--language", help="Programming language, such as python.")]
+Language = Annotated[
+    str | None,
+    typer.Option(
+        "--language", metavar="NAME", help="Programming language, such as python.", autocompletion=syntax_names
+    ),
+]
 Syntax = Annotated[
     bool, typer.Option("--syntax", help="The text must be a whole program in --language, which needs a grammar here.")
+]
+Name = Annotated[
+    str, typer.Option("--name", metavar="TEXT", help="What reports call these constraints.", show_default=False)
+]
+Priority = Annotated[
+    int, typer.Option("--priority", metavar="N", help="Of these constraints; higher ones are told first.")
 ]
 Report = Annotated[
     bool,
@@ -35,7 +47,14 @@ Report = Annotated[
 
 
 def constraints_of(
-    schema: Path | None, grammar: Path | None, regexes: list[str] | None, language: str | None, *, syntax: bool
+    schema: Path | None,
+    grammar: Path | None,
+    regexes: list[str] | None,
+    language: str | None,
+    *,
+    syntax: bool,
+    name: str = "",
+    priority: int = 0,
 ) -> list[ConstraintIR]:
     """The constraints of a command, with `syntax` the grammar of the language among them.
 
@@ -50,7 +69,18 @@ def constraints_of(
         constraints.append(ConstraintIR(grammar=read(grammar, "--grammar"), name=f"--grammar {shown(grammar)}"))
     if regexes:
         constraints.append(ConstraintIR(regex_patterns=tuple(regexes), name="--regex"))
-    return constraints
+    try:
+        return [replace(constraint, name=name or constraint.name, priority=priority) for constraint in constraints]
+    except InvalidArgumentError as error:
+        raise error.naming(f"--{error.field}") from None
+
+
+def refuse_none(constraints: list[ConstraintIR]) -> None:
+    """Raise InvalidArgumentError where there is nothing to compile, or to check a text against."""
+    if not constraints:
+        raise InvalidArgumentError(
+            "there is no constraint: give --schema, --grammar, --regex, or --language and --syntax"
+        )
 
 
 def syntax_of(language: str | None, needs_it: str) -> str:

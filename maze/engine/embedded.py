@@ -242,7 +242,16 @@ class _SharedEngine:
                 "leave the model unset"
             )
         try:
-            completion = running.http.generate(request, on_text)
+            completion = self._generate_with(running, request, on_text)
+        except MazeError as error:
+            error.engine = {**running.facts.provenance, **error.engine}
+            raise
+        self._deaths, self._silent_secs = 0, None
+        return replace(completion, model=self.path.stem, engine={**running.facts.provenance, **completion.engine})
+
+    def _generate_with(self, running: _Running, request: Request, on_text: OnText) -> Completion:
+        try:
+            return running.http.generate(request, on_text)
         except (EngineUnavailableError, BadResponseError) as error:
             # What the connection says comes first, what the process says explains it.
             failure = running.process.failure(END_SECS)
@@ -253,8 +262,6 @@ class _SharedEngine:
         except TimedOutError:
             self._silent_secs = self._silent_secs or 0.0
             raise
-        self._deaths, self._silent_secs = 0, None
-        return replace(completion, model=self.path.stem, engine={**running.facts.provenance, **completion.engine})
 
     def ask_whether_ready(self, deadline: Deadline) -> Facts:
         """Wait for the model, and for an answer. Raises MazeError if it cannot be used."""

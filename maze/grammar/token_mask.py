@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from maze.errors import ContradictionError, InvalidConstraintError
+from maze.errors import ContradictionError, InvalidConstraintError, UnsupportedConstraintError
 from maze.types import TokenMask, TokenMaskRules
 
-MAX_TOKEN_ID = 2**32 - 1
+MAX_ID = 2**32 - 1
+"""Highest number that ConstraintIRFFI can hold."""
+MAX_TOKEN_ID = 2**24 - 1
+"""Highest id that can be a token's: the largest vocabularies have some 300,000, and Braid's ids, which are hashes of
+words, lie beyond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +28,26 @@ def is_vacuous(rules: TokenMaskRules) -> bool:
     return not rules.allowed and not rules.forbidden
 
 
+def with_possible_ids(part: MaskPart) -> MaskPart:
+    """The same. Raises UnsupportedConstraintError for ids that no model has, InvalidConstraintError beyond 32 bits."""
+    ids = {*(part.rules.allowed or ()), *part.rules.forbidden}
+    for token in ids:
+        if not 0 <= token <= MAX_ID:
+            raise InvalidConstraintError(f"{part.path}: {token} is no token id; ids are 0 to {MAX_ID}")
+    if beyond := sorted(token for token in ids if token > MAX_TOKEN_ID):
+        shown = ", ".join(map(str, beyond[:10])) + (f" and {len(beyond) - 10} more" if len(beyond) > 10 else "")
+        raise UnsupportedConstraintError(
+            f"{part.path}: {shown} cannot be token ids of any model, whose ids end long before {MAX_TOKEN_ID}; they "
+            "may be hashes of words, as Braid makes them"
+        )
+    return part
+
+
 def combine_masks(parts: Sequence[MaskPart]) -> TokenMask | None:
     """One mask that obeys all rules: forbidden are united, allowed are intersected. None if no rule says anything.
 
-    Raises InvalidConstraintError for an id that is no 32-bit number, ContradictionError if no token is left, naming the
-    rules that leave none.
+    Raises ContradictionError if no token is left, naming the rules that leave none.
     """
-    for part in parts:
-        for token in (*(part.rules.allowed or ()), *part.rules.forbidden):
-            if not 0 <= token <= MAX_TOKEN_ID:
-                raise InvalidConstraintError(f"{part.path}: {token} is no token id; ids are 0 to {MAX_TOKEN_ID}")
     allowing = [part for part in parts if part.rules.allowed]
     forbidding = [part for part in parts if part.rules.forbidden]
     if not allowing and not forbidding:
@@ -47,11 +61,11 @@ def combine_masks(parts: Sequence[MaskPart]) -> TokenMask | None:
         raise ContradictionError(
             f"no token is allowed by all of {_paths(allowing)}: their allowed_tokens have no id in common; "
             "drop one of them"
-        )
+        ).between(*((part.path,) for part in allowing))
     if not allowed - forbidden:
         raise ContradictionError(
             f"every token that {_paths(allowing)} allow is forbidden by {_paths(forbidding)}; drop one of them"
-        )
+        ).between(*((part.path,) for part in (*allowing, *forbidding)))
     return TokenMask(allowed=allowed - forbidden, forbidden=forbidden)
 
 

@@ -16,9 +16,10 @@ from maze.service.turns import until
 from maze.service.worker import CheckTask, Compiled, CompileTask
 from maze.service.workers import Workers
 from maze.store import BoundedStore
+from maze.types import ConstraintOptions
 
-_Key: TypeAlias = tuple[str, str | None]
-"""The constraints as the client wrote them, and the language."""
+_Key: TypeAlias = tuple[str, str | None, ConstraintOptions]
+"""The constraints as the client wrote them, the language, and how they are taken."""
 
 
 @dataclass(slots=True)
@@ -36,6 +37,7 @@ class Compiler:
         entries = config.cache_size_limit if config.enable_cache else 0
         self._kept: BoundedStore[Compiled] = BoundedStore(DEFAULT_MAX_BYTES, entries)
         self._under_way: dict[_Key, _UnderWay] = {}
+        self._braid_grammar = config.braid_grammar
         self._unconstrained = Compiled(compile_constraints(()), b"", 0)
 
     async def prepare(
@@ -47,7 +49,14 @@ class Compiler:
         """
         if not request.constraints:
             return self._unconstrained, True
-        key = request.constraints, request.intent.language
+        options = request.options
+        taken = ConstraintOptions(
+            options.on_unenforceable,
+            options.on_conflict,
+            options.ignore,
+            self._braid_grammar if options.braid_grammar is None else options.braid_grammar,
+        )
+        key = request.constraints, request.intent.language, taken
         kept = self._kept.get(key)
         if kept is not None:
             return kept, True
@@ -72,12 +81,20 @@ class Compiler:
         return compiled
 
     def check(
-        self, text: bytes, compiled: Compiled, cancellation: Cancellation, deadline: Deadline, *, may_be_cut_off: bool
+        self,
+        text: bytes,
+        compiled: Compiled,
+        cancellation: Cancellation,
+        deadline: Deadline,
+        *,
+        may_be_cut_off: bool,
+        is_enforced: bool,
     ) -> Judgement:
         """Check a text, from another thread than that of the event loop. Raises MazeError."""
         if not compiled.whole:
             return judge(text, compiled.for_engine)
-        task = self._check(CheckTask(text, compiled.whole, deadline.at, may_be_cut_off), cancellation, deadline)
+        check = CheckTask(text, compiled.whole, deadline.at, may_be_cut_off, is_enforced)
+        task = self._check(check, cancellation, deadline)
         return asyncio.run_coroutine_threadsafe(task, self._loop).result()
 
     async def _check(self, task: CheckTask, cancellation: Cancellation, deadline: Deadline) -> Judgement:

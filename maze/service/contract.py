@@ -19,11 +19,13 @@ from maze.prompt import build_prompt
 from maze.report import name_of, report_metadata
 from maze.service.refusal import in_words_of_the_contract, invalid, over_limit, refusal_of_failure
 from maze.types import (
+    BraidGrammar,
     ConstraintIR,
     GenerationOptions,
     GenerationResult,
     Intent,
     Message,
+    OnConflict,
     PromptForm,
     TokenMaskRules,
     WhenCutOff,
@@ -58,8 +60,17 @@ _OPTIONS = {
     "max_attempts": "max_attempts",
     "when_cut_off": "when_cut_off",
     "top_logprobs": "top_logprobs",
+    "on_conflict": "on_conflict",
+    "ignore": "ignore",
+    "braid_grammar": "braid_grammar",
 }
 """The field of GenerationOptions for each field of a request."""
+_CHOICES: Mapping[str, type[StrEnum]] = {
+    "prompt_form": PromptForm,
+    "when_cut_off": WhenCutOff,
+    "on_conflict": OnConflict,
+    "braid_grammar": BraidGrammar,
+}
 _FIELDS = ("prompt", "constraints", *_OPTIONS, "context", "request_id")
 _METADATA = ("cut", "completed_from", "steered_from", "attempts", "reasoning", "reasoning_tokens", "logprobs")
 """What an answer tells of GenerationMetadata as it stands there."""
@@ -168,7 +179,8 @@ def _read_options(fields: Mapping[str, Any], limits: RequestLimits) -> Generatio
             given[option] = float(value) if isinstance(value, Decimal) else value
     given["stop"] = _texts(fields.get("stop_sequences"), "stop_sequences")
     given["messages"] = _read_messages(fields.get("messages"))
-    for field, choices in (("prompt_form", PromptForm), ("when_cut_off", WhenCutOff)):
+    given["ignore"] = tuple(map(_as_ignored, _texts(fields.get("ignore"), "ignore")))
+    for field, choices in _CHOICES.items():
         if field in given:
             given[field] = _chosen(choices, given[field], field)
     try:
@@ -176,7 +188,7 @@ def _read_options(fields: Mapping[str, Any], limits: RequestLimits) -> Generatio
     except InvalidArgumentError as error:
         option, bracket, index = error.field.partition("[")
         field = next(field for field, name in _OPTIONS.items() if name == option)
-        raise invalid(str(error.naming(field + bracket + index)), field) from None
+        raise invalid(in_words_of_the_contract(str(error.naming(field + bracket + index))), field) from None
     if options.max_tokens is not None and options.max_tokens > limits.max_tokens:
         problem = f"max_tokens is {options.max_tokens}; it must lie between 1 and {limits.max_tokens}"
         raise over_limit(problem, "max_tokens")
@@ -184,6 +196,11 @@ def _read_options(fields: Mapping[str, Any], limits: RequestLimits) -> Generatio
         problem = f"reasoning_tokens is {options.reasoning_tokens}; it must lie between 0 and {limits.max_tokens}"
         raise over_limit(problem, "reasoning_tokens")
     return options
+
+
+def _as_ignored(name: str) -> str:
+    """The part that GenerationOptions.ignore calls so: a request has one constraint, and its mask another name."""
+    return re.sub("^constraints(?=\\.|$)", "constraints[0]", re.sub("(?<![A-Za-z])token_mask$", "token_masks", name))
 
 
 def _refuse_long(prompt: str, options: GenerationOptions, max_bytes: int) -> None:
@@ -313,6 +330,7 @@ def answer_of(result: GenerationResult, request: GenerateRequest, waits: Waits) 
         "model_name": model,
         "finish_reason": metadata.finish_reason,
         "constraint_satisfied": satisfied,
+        "constraint_warnings": [in_words_of_the_contract(each) for each in validation.warnings] if validation else [],
         "constraint_error": None if satisfied else in_words_of_the_contract(result.error or ""),
         "request_id": request.request_id,
         **{name: told[name] for name in _METADATA},

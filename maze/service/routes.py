@@ -255,8 +255,12 @@ class Service:
         deadline = Deadline(self.settings.request_timeout_secs * 1000)
         cancellation = Cancellation()
 
-        def check(text: bytes, _: CompiledConstraints, __: float, *, may_be_cut_off: bool) -> Judgement:
-            return self._compiler.check(text, compiled, cancellation, deadline, may_be_cut_off=may_be_cut_off)
+        def check(text: bytes, of_attempt: CompiledConstraints, _: float, *, may_be_cut_off: bool) -> Judgement:
+            # An attempt leaves the grammar out where the engine is not known to enforce it.
+            is_enforced = of_attempt.grammar is not None or compiled.for_engine.grammar is None
+            return self._compiler.check(
+                text, compiled, cancellation, deadline, may_be_cut_off=may_be_cut_off, is_enforced=is_enforced
+            )
 
         def work(on_text: OnText) -> Answer:
             result = self._maze.generate(

@@ -26,14 +26,16 @@ from typing import BinaryIO, Protocol
 
 from maze.cache import size_of
 from maze.check.cut_off import Judgement, judge
+from maze.check.unenforced import only_checked
 from maze.errors import LimitExceededError, MazeError
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.llguidance import is_bearable
+from maze.outcome import is_decisive
 from maze.service.contract import GenerateRequest, RequestLimits, constraints_of, read_request
 from maze.service.refusal import Refusal
 from maze.threads import STACK_BYTES
-from maze.types import CompiledConstraints, EngineGrammar, OnUnenforceable
+from maze.types import CompiledConstraints, ConstraintOptions, EngineGrammar
 
 LENGTH = struct.Struct(">Q")
 """What precedes a message of a worker, and of the service to it."""
@@ -41,7 +43,12 @@ MESSAGE_BYTES = 256
 """Longest message of the nursery, and of the service to it."""
 MAX_MEMORY_BYTES = 1024**3
 """What one worker may take beyond what it begins with."""
+MAX_TOLD_OUTCOMES = 1000
+"""Most decisive parts that are told; unpickling one takes the service about 10 us."""
+MAX_TOLD_WARNINGS = 100
+"""Most warnings of a compilation that an answer has."""
 _PR_SET_PDEATHSIG = 1
+_DEFAULT_OPTIONS = ConstraintOptions()
 
 
 class Task(Protocol):
@@ -72,11 +79,13 @@ class CompileTask:
 
     constraints: str
     language: str | None
+    options: ConstraintOptions = _DEFAULT_OPTIONS
 
     def run(self) -> Compiled:
-        compiled = compile_constraints((constraints_of(self.constraints),), self.language, OnUnenforceable.ERROR)
+        compiled = compile_constraints((constraints_of(self.constraints),), self.language, self.options)
         # Unpickling many parts takes the service a while, in which it answers nobody.
-        for_engine = replace(compiled, parts=(), joint_check=None, warnings=(), report_json=b"{}")
+        schemas = tuple(replace(part, check_grammar=None) for part in compiled.parts if part.check_schema is not None)
+        for_engine = replace(compiled, parts=schemas, joint_check=None, warnings=(), report_json=b"{}")
         whole = pickle.dumps(compiled, pickle.HIGHEST_PROTOCOL)
         return Compiled(for_engine, whole, size_of(for_engine) + len(whole))
 
@@ -86,7 +95,7 @@ class Compiled:
     """What compiling gave."""
 
     for_engine: CompiledConstraints
-    """What a generation needs of them, without the parts."""
+    """What a generation needs of them: of the parts, the schema that an engine without grammars can be asked for."""
     whole: bytes
     """All of them, for the worker that checks the text."""
     size: int
@@ -101,12 +110,17 @@ class CheckTask:
     compiled: bytes
     ends_at: float
     may_be_cut_off: bool
+    is_enforced: bool = True
+    """Whether the engine is known to enforce what it was handed."""
 
     def run(self) -> Judgement:
         compiled = pickle.loads(self.compiled)  # noqa: S301 - made by a worker of ours
+        if not self.is_enforced:
+            compiled = only_checked(compiled, "the engine of the service is not known to enforce it")
         judgement = judge(self.text, compiled, self.ends_at, may_be_cut_off=self.may_be_cut_off)
-        decisive = tuple(outcome for outcome in judgement.validation.outcomes if outcome.satisfied is False)[:1]
-        return replace(judgement, validation=replace(judgement.validation, outcomes=decisive, warnings=()))
+        decisive = tuple(filter(is_decisive, judgement.validation.outcomes))[:MAX_TOLD_OUTCOMES]
+        warnings = judgement.validation.warnings[:MAX_TOLD_WARNINGS]
+        return replace(judgement, validation=replace(judgement.validation, outcomes=decisive, warnings=warnings))
 
 
 @dataclass(frozen=True, slots=True)

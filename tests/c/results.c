@@ -220,6 +220,53 @@ static void foreign_pointers_are_left_alone(void)
     CHECK(errors_logged == 5);
 }
 
+static void results_can_be_freed_by_the_name_of_anankes_rust_crate(void)
+{
+    log_errors();
+    free_generation_result_ffi(NULL);
+    GenerationResultFFI *result = some_result(), *other = some_result();
+    free_generation_result_ffi(result);
+    CHECK(maze_result_status(result) == MAZE_INVALID_ARGUMENT);
+    CHECK(errors_logged == 0);
+    free_generation_result_ffi(result);
+    CHECK(errors_logged == 1);
+    CHECK(maze_result_status(other) == MAZE_OK);
+    maze_free_result(other);
+}
+
+static void count_constraints(MazeLogLevel level, const char *target, const char *message, void *user_data)
+{
+    CHECK(strcmp(target, "maze.abi.entry") == 0);
+    CHECK(strstr(message, "free_constraint_ir_ffi()") != NULL && strstr(message, "ananke_free_constraint_ir()") != NULL);
+    *(int *)user_data += level == MAZE_LOG_ERROR;
+}
+
+static void constraints_are_left_to_whoever_made_them(void)
+{
+    setenv("MAZE_LOG", "error", 1);
+    int logged = 0;
+    maze_set_log_callback(count_constraints, &logged);
+    char *schema = malloc(32);
+    strcpy(schema, "{\"enum\":[1]}");
+    ConstraintIRFFI *ir = calloc(1, sizeof *ir), copy;
+    *ir = (ConstraintIRFFI){.magic = MAZE_CONSTRAINT_MAGIC, .json_schema = schema};
+    copy = *ir;
+    free_constraint_ir_ffi(ir); /* before anything was started: there is no log yet */
+    CHECK(logged == 0);
+    maze_free_result(some_result());
+    free_constraint_ir_ffi(NULL);
+    CHECK(logged == 0);
+    free_constraint_ir_ffi(ir);
+    free_constraint_ir_ffi((ConstraintIRFFI *)(uintptr_t)8); /* it is not even looked at */
+    CHECK(logged == 2);
+    CHECK(memcmp(ir, &copy, sizeof copy) == 0);
+    GenerationResultFFI *result = maze_validate("1", 1, ir, 1, NULL, NULL);
+    CHECK(result->success);
+    maze_free_result(result);
+    free(schema);
+    free(ir);
+}
+
 static void accessors_answer_for_what_is_no_result(void)
 {
     CHECK(maze_result_status(NULL) == MAZE_INVALID_ARGUMENT);
@@ -423,6 +470,8 @@ SCENARIOS(SCENARIO(freeing_null_does_nothing), SCENARIO(freeing_twice_is_logged_
           SCENARIO(a_second_free_however_late_frees_nobodys_result), SCENARIO(no_address_is_a_result_twice),
           SCENARIO(a_freed_result_says_so_for_a_while), SCENARIO(freed_results_cost_no_memory_beside_some_that_stay),
           SCENARIO(threads_that_free_twice_touch_no_results_of_others),
+          SCENARIO(results_can_be_freed_by_the_name_of_anankes_rust_crate),
+          SCENARIO(constraints_are_left_to_whoever_made_them),
           SCENARIO(foreign_pointers_are_left_alone), SCENARIO(accessors_answer_for_what_is_no_result),
           SCENARIO(accessors_work_before_anything_started), SCENARIO(every_status_has_its_name),
           SCENARIO(another_thread_may_free), SCENARIO(results_outlive_shutdown),

@@ -219,16 +219,26 @@ static void the_init_functions_do_what_the_initialisers_do(void)
 
 /* What a program that was linked before the structs grew calls. */
 __asm__(".symver first_options_init, maze_options_init@MAZE_1");
+__asm__(".symver second_options_init, maze_options_init@MAZE_1.1");
 __asm__(".symver first_config_init, maze_config_init@MAZE_1");
 void first_options_init(MazeOptionsFFI *options);
+void second_options_init(MazeOptionsFFI *options);
 void first_config_init(MazeConfigFFI *config);
 
-static void the_init_functions_of_the_first_header_write_its_structs_and_nothing_behind_them(void)
+static void the_init_functions_of_earlier_headers_write_their_structs_and_nothing_behind_them(void)
 {
     enum { OPTIONS_SIZE = offsetof(MazeOptionsFFI, system), CONFIG_SIZE = offsetof(MazeConfigFFI, prompt_form) };
     MazeOptionsFFI *options = at_edge(OPTIONS_SIZE), *expected = options_of_size(exactly(OPTIONS_SIZE), OPTIONS_SIZE);
     first_options_init(options);
     CHECK(memcmp(options, expected, OPTIONS_SIZE) == 0);
+    CHECK_SUCCEEDS(compile_with(options));
+    free(expected);
+
+    enum { SECOND_SIZE = offsetof(MazeOptionsFFI, on_conflict) };
+    options = at_edge(SECOND_SIZE);
+    expected = options_of_size(exactly(SECOND_SIZE), SECOND_SIZE);
+    second_options_init(options);
+    CHECK(memcmp(options, expected, SECOND_SIZE) == 0);
     CHECK_SUCCEEDS(compile_with(options));
     free(expected);
 
@@ -239,6 +249,7 @@ static void the_init_functions_of_the_first_header_write_its_structs_and_nothing
     CHECK_SUCCEEDS(maze_init(config));
     free(expected_config);
     first_options_init(NULL);
+    second_options_init(NULL);
     first_config_init(NULL);
 }
 
@@ -269,4 +280,4 @@ SCENARIOS(SCENARIO(a_size_that_no_header_has_is_named),
           SCENARIO(zeroed_options_are_told_what_to_begin_with),
           SCENARIO(a_forked_child_is_told_so_whatever_its_structs_are),
           SCENARIO(the_init_functions_do_what_the_initialisers_do),
-          SCENARIO(the_init_functions_of_the_first_header_write_its_structs_and_nothing_behind_them))
+          SCENARIO(the_init_functions_of_earlier_headers_write_their_structs_and_nothing_behind_them))

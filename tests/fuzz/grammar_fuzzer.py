@@ -19,6 +19,7 @@ import atheris  # type: ignore[import-untyped]
 with atheris.instrument_imports(include=["maze"]):
     import maze.check.validation
     from maze.grammar import compile_constraints
+    from maze.types import ConstraintOptions
 
 import jsonschema
 import regex
@@ -86,7 +87,7 @@ def fuzz(data: bytes) -> None:
     case = decode(data)
     try:
         with _limited_time():
-            compiled = compile_constraints(case.constraints, case.language, case.on_unenforceable)
+            compiled = compile_constraints(case.constraints, case.language, ConstraintOptions(case.on_unenforceable))
     except MazeError as error:
         _check_error(error)
         return

@@ -74,6 +74,18 @@ pub const MazeUnenforceable = enum(c_uint) {
     report = 1,
 };
 
+pub const MazeConflict = enum(c_uint) {
+    @"error" = 0,
+    report = 1,
+};
+
+pub const MazeBraidGrammar = enum(c_uint) {
+    configured = 0,
+    as_grammar = 1,
+    as_language = 2,
+    as_language_checked = 3,
+};
+
 pub const MazePromptForm = enum(c_uint) {
     configured = 0,
     chat = 1,
@@ -119,6 +131,10 @@ pub const MazeOptionsFFI = extern struct {
     max_attempts: u32 = 0,
     when_cut_off: u32 = 0,
     top_logprobs: i32 = -1,
+    on_conflict: u32 = 0,
+    braid_grammar: u32 = 0,
+    ignore: ?[*]const [*:0]const u8 = null,
+    ignore_len: usize = 0,
 };
 
 /// The defaults of the fields are MAZE_CONFIG_INIT.
@@ -225,6 +241,8 @@ pub extern fn maze_result_status(result: ?*const GenerationResultFFI) MazeStatus
 pub extern fn maze_result_finish_reason(result: ?*const GenerationResultFFI) [*:0]const u8;
 pub extern fn maze_result_json(result: ?*const GenerationResultFFI) [*:0]const u8;
 pub extern fn maze_free_result(result: ?*GenerationResultFFI) void;
+pub extern fn free_generation_result_ffi(result: ?*GenerationResultFFI) void;
+pub extern fn free_constraint_ir_ffi(constraint: ?*ConstraintIRFFI) void;
 pub extern fn maze_status_name(status: MazeStatus) [*:0]const u8;
 
 pub extern fn maze_init(config: ?*const MazeConfigFFI) *GenerationResultFFI;

@@ -10,6 +10,8 @@ pub const Status = c.MazeStatus;
 pub const CallError = std.mem.Allocator.Error || error{
     /// A text holds a NUL byte, which a C string cannot carry.
     NulByte,
+    /// An IR of Braid's asks for what no constraint of libmaze says: holes to fill, or a number of tokens.
+    UnsupportedConstraint,
 };
 
 /// What can go wrong in a call, one error for each `Status` but `ok`; the sentences are those of include/maze.h.

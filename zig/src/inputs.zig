@@ -2,6 +2,7 @@
 
 const std = @import("std");
 const Allocator = std.mem.Allocator;
+const braid_structs = @import("braid.zig");
 const c = @import("c.zig");
 const ConstraintIRFFI = c.ConstraintIRFFI;
 const compat = @import("compat.zig");
@@ -50,29 +51,30 @@ pub const Constraints = union(enum) {
     list: []const Constraint,
     /// In the layout of include/maze.h; borrowed during the call. For Braid's own type there is `braid`.
     ffi: []const ConstraintIRFFI,
+    /// Laid out when the call is made; made by `braid` and `fromIR`.
+    deferred: braid_structs.Deferred,
 
     /// An unconstrained request.
     pub const none: Constraints = .{ .list = &.{} };
 
-    /// Constraints that Braid made, handed on without a copy. `irs` is a slice of (or a pointer to an array of) Braid's
-    /// own `ConstraintIRFFI`; its layout is compared with ours at compile time.
+    /// Constraints that Braid made for C, handed on without a copy. `irs` is a pointer to one `ConstraintIRFFI` of Braid's
+    /// own (`&ir`, or what its functions give), a slice of them, a pointer and a length (`.{ irs, len }`), or a slice of
+    /// pointers to them. The layout is compared with ours at compile time. Borrowed until the call with it returns.
     pub fn braid(irs: anytype) Constraints {
-        const Braid = std.meta.Elem(@TypeOf(irs));
-        comptime assertLayout(Braid);
-        const slice: []const Braid = irs;
-        return .{ .ffi = @ptrCast(slice) };
+        const slice = braid_structs.sliceOf(irs);
+        const Ir = std.meta.Elem(@TypeOf(slice));
+        if (@typeInfo(Ir) == .pointer) return .{ .deferred = braid_structs.gathered(Ir, slice) };
+        return .{ .ffi = braid_structs.inPlace(Ir, slice) };
     }
 
-    fn assertLayout(comptime Braid: type) void {
-        const ours = std.meta.fieldNames(ConstraintIRFFI);
-        if (@typeInfo(Braid).@"struct".layout != .@"extern" or std.meta.fieldNames(Braid).len != ours.len or
-            @sizeOf(Braid) != @sizeOf(ConstraintIRFFI))
-            @compileError(@typeName(Braid) ++ " is not laid out as ConstraintIRFFI of include/maze.h");
-        for (ours) |name| {
-            if (!@hasField(Braid, name) or @offsetOf(Braid, name) != @offsetOf(ConstraintIRFFI, name) or
-                @sizeOf(@FieldType(Braid, name)) != @sizeOf(@FieldType(ConstraintIRFFI, name)))
-                @compileError(@typeName(Braid) ++ "." ++ name ++ " is not as in ConstraintIRFFI of include/maze.h");
-        }
+    /// Constraints as Braid's own `ConstraintIR`, without the way through C: `irs` is a pointer to one (`&ir`), or one of
+    /// the other forms that `braid` takes. The fields are taken by name, and a missing one or one of another type fails
+    /// the compilation: json_schema (with its properties, which Braid does not write for C), grammar, regex_patterns,
+    /// token_masks and priority; those of other names say nothing about the text. Holes to fill (hole_specs) and numbers
+    /// of tokens make a call end in `error.UnsupportedConstraint`. Borrowed until the call with it returns.
+    pub fn fromIR(irs: anytype) Constraints {
+        const slice = braid_structs.sliceOf(irs);
+        return .{ .deferred = braid_structs.native(std.meta.Elem(@TypeOf(slice)), slice) };
     }
 };
 
@@ -88,6 +90,41 @@ pub const Unenforceable = enum {
         return compat.intOf(switch (unenforceable) {
             .fail => c.MazeUnenforceable.@"error",
             .report => c.MazeUnenforceable.report,
+        });
+    }
+};
+
+/// What to do with constraints that no text satisfies together.
+pub const Conflict = enum {
+    /// Fail with `Contradiction` before any request.
+    fail,
+    /// Go on with those of the highest priority. A text is still made, and given by `Result.text`, but is no success:
+    /// error.Contradiction, with the reason in the warnings.
+    report,
+
+    pub fn toFFI(conflict: Conflict) u32 {
+        return compat.intOf(switch (conflict) {
+            .fail => c.MazeConflict.@"error",
+            .report => c.MazeConflict.report,
+        });
+    }
+};
+
+/// How a grammar of Braid's token classes is taken, which lists what Braid has seen in a source.
+pub const BraidGrammar = enum {
+    /// As it is written: the code is one of its texts.
+    as_grammar,
+    /// As a hint: the grammar of the language itself is enforced in its place, where there is one, with patterns for
+    /// names beside it on what the code declares. What it asks for is told to the model and reported.
+    as_language,
+    /// The same, and the code must have what it asks for.
+    as_language_checked,
+
+    pub fn toFFI(braid_grammar: ?BraidGrammar) u32 {
+        return compat.intOf(switch (braid_grammar orelse return compat.intOf(c.MazeBraidGrammar.configured)) {
+            .as_grammar => c.MazeBraidGrammar.as_grammar,
+            .as_language => c.MazeBraidGrammar.as_language,
+            .as_language_checked => c.MazeBraidGrammar.as_language_checked,
         });
     }
 };
@@ -175,6 +212,13 @@ pub const Options = struct {
     /// Log-probability of each token, and of so many of the likeliest in its place, 0 to 20, in metadata.logprobs of
     /// `Result.json`; null for no log-probabilities.
     top_logprobs: ?u31 = null,
+    /// What to do with constraints that no text satisfies together.
+    on_conflict: Conflict = .fail,
+    /// How a grammar of Braid's token classes is taken.
+    braid_grammar: ?BraidGrammar = null,
+    /// Parts of the constraints that are left out: paths such as "constraints[0].grammar", or kinds such as "grammar".
+    /// `Result.json` lists them as "ignored", and in the warnings; success is about the others.
+    ignore: []const []const u8 = &.{},
 };
 
 /// Options of `compile` and `validate`.
@@ -183,6 +227,13 @@ pub const CheckOptions = struct {
     language: ?[]const u8 = null,
     /// What to do with a constraint that can be neither enforced nor checked.
     on_unenforceable: Unenforceable = .fail,
+    /// What to do with constraints that no text satisfies together.
+    on_conflict: Conflict = .fail,
+    /// How a grammar of Braid's token classes is taken.
+    braid_grammar: ?BraidGrammar = null,
+    /// Parts of the constraints that are left out: paths such as "constraints[0].grammar", or kinds such as "grammar".
+    /// `Result.json` lists them as "ignored", and in the warnings; success is about the others.
+    ignore: []const []const u8 = &.{},
 };
 
 /// Configuration of the process; null leaves a value to the environment, or to the default that is named.
@@ -256,6 +307,7 @@ pub const Copies = struct {
     pub fn constraints(copies: *Copies, from: Constraints) errors.CallError![]const ConstraintIRFFI {
         const list = switch (from) {
             .ffi => |irs| return irs,
+            .deferred => |deferred| return deferred.lay_out(deferred, copies.arena.allocator()),
             .list => |list| list,
         };
         const irs = try copies.arena.allocator().alloc(ConstraintIRFFI, list.len);
@@ -317,7 +369,21 @@ pub const Copies = struct {
             .max_attempts = from.max_attempts orelse unset.max_attempts,
             .when_cut_off = from.when_cut_off.toFFI(),
             .top_logprobs = from.top_logprobs orelse unset.top_logprobs,
+            .on_conflict = from.on_conflict.toFFI(),
+            .braid_grammar = BraidGrammar.toFFI(from.braid_grammar),
+            .ignore = pointerOrNull(try copies.texts(from.ignore)),
+            .ignore_len = from.ignore.len,
         };
+    }
+
+    /// Of `compile` and `validate`.
+    pub fn checkOptions(copies: *Copies, from: CheckOptions) errors.CallError!c.MazeOptionsFFI {
+        return copies.options(.{
+            .on_unenforceable = from.on_unenforceable,
+            .on_conflict = from.on_conflict,
+            .braid_grammar = from.braid_grammar,
+            .ignore = from.ignore,
+        });
     }
 
     pub fn config(copies: *Copies, from: Config) errors.CallError!c.MazeConfigFFI {

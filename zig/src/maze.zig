@@ -12,6 +12,8 @@
 //! };
 //! ```
 //!
+//! `generateAs` takes a Zig type for the schema, and gives a value of it.
+//!
 //! Ownership. Everything passed in is copied or borrowed during the call and may be freed when it returns. A `Result`
 //! belongs to the library until `Result.deinit`; the texts it hands out live exactly as long. The allocator that a
 //! function takes is used for NUL-terminated copies, which are gone when the function returns.
@@ -34,6 +36,7 @@ const errors = @import("errors.zig");
 const inputs = @import("inputs.zig");
 const Copies = inputs.Copies;
 const pointerOrNull = inputs.pointerOrNull;
+const schema = @import("schema.zig");
 
 /// A constraint as Braid makes it; see `Constraints.braid`.
 pub const ConstraintIRFFI = c.ConstraintIRFFI;
@@ -53,8 +56,13 @@ pub const Status = errors.Status;
 pub const CallError = errors.CallError;
 /// What can go wrong in a call, one error for each `Status` but `ok`.
 pub const Error = errors.Error;
+/// Why there is no value of a type: an error of the call, or of `std.json`.
+pub const ParseError = Error || std.json.ParseError(std.json.Scanner);
 /// The error that a status stands for; nothing for `ok`.
 pub const checkStatus = errors.checkStatus;
+
+/// The JSON Schema of a Zig type: what satisfies it, `Result.parse` gives as that type.
+pub const schemaOf = schema.schemaOf;
 
 /// What is wanted.
 pub const Intent = inputs.Intent;
@@ -66,6 +74,8 @@ pub const Constraint = inputs.Constraint;
 pub const Constraints = inputs.Constraints;
 /// What to do with a constraint that can be neither enforced nor checked.
 pub const Unenforceable = inputs.Unenforceable;
+pub const Conflict = inputs.Conflict;
+pub const BraidGrammar = inputs.BraidGrammar;
 /// How the model is spoken to.
 pub const PromptForm = inputs.PromptForm;
 /// An earlier turn of a conversation.
@@ -105,6 +115,17 @@ pub const Result = struct {
     pub fn code(result: Result) Error![:0]const u8 {
         try result.check();
         return result.text();
+    }
+
+    /// The generated code as a `T`, by `std.json`; otherwise the error that the call ended with. The code is one of `T` if
+    /// `schemaOf(T)` was among the constraints. The value belongs to the caller, who gives it back by `deinit`; it outlives
+    /// the result.
+    pub fn parse(result: Result, comptime T: type, gpa: Allocator) ParseError!std.json.Parsed(T) {
+        return std.json.parseFromSlice(T, gpa, try result.code(), .{
+            .allocate = .alloc_always,
+            // As in the check of a schema, and nearly everywhere else.
+            .duplicate_field_behavior = .use_last,
+        });
     }
 
     /// The text that arrived, whether or not it satisfies the constraints: to show or to repair, not to trust.
@@ -151,6 +172,62 @@ pub fn generate(gpa: Allocator, intent: Intent, constraints: Constraints, option
         irs.len,
         &try copies.options(options),
     ) };
+}
+
+/// What `generateAs` gives. Belongs to the caller until `deinit`.
+pub fn Generated(comptime T: type) type {
+    return struct {
+        /// The answer of the call, with its message and report.
+        result: Result,
+        /// The code as a `T`, or why there is none.
+        parsed: ParseError!std.json.Parsed(T),
+
+        /// Give result and value back. Any thread.
+        pub fn deinit(generated: *@This()) void {
+            if (generated.parsed) |parsed| parsed.deinit() else |_| {}
+            generated.result.deinit();
+            generated.* = undefined;
+        }
+
+        /// The value that the model gave, which satisfies every constraint; otherwise the error that the call ended with.
+        /// It lives until `deinit`.
+        pub fn value(generated: @This()) ParseError!T {
+            return (try generated.parsed).value;
+        }
+    };
+}
+
+/// Generate a value of `T`: `generate` under `schemaOf(T)` and the constraints given, which all hold, and `Result.parse`.
+/// `gpa` holds the value until `Generated.deinit`.
+///
+/// ```
+/// const Plan = struct { name: []const u8, steps: []const []const u8, risk: enum { low, high } };
+/// var plan = try maze.generateAs(Plan, gpa, .{ .raw_input = "Plan a release." }, .none, .{});
+/// defer plan.deinit();
+/// const steps = (try plan.value()).steps;
+/// ```
+pub fn generateAs(
+    comptime T: type,
+    gpa: Allocator,
+    intent: Intent,
+    constraints: Constraints,
+    options: Options,
+) CallError!Generated(T) {
+    var copies: Copies = .init(gpa);
+    defer copies.deinit();
+
+    // Last, so that messages count the caller's constraints as the caller does.
+    const given = try copies.constraints(constraints);
+    const irs = try copies.arena.allocator().alloc(ConstraintIRFFI, given.len + 1);
+    @memcpy(irs[0..given.len], given);
+    irs[given.len] = .{ .json_schema = schemaOf(T), .name = comptime schema.plainName(T) ++ "" };
+    const result: Result = .{ .ffi = c.maze_generate_with(
+        &try copies.intent(intent),
+        irs.ptr,
+        irs.len,
+        &try copies.options(options),
+    ) };
+    return .{ .result = result, .parsed = result.parse(T, gpa) };
 }
 
 /// `generate` that hands the text to `onText` as it arrives, in whole UTF-8 characters, on this thread or one that
@@ -252,7 +329,7 @@ pub fn compile(gpa: Allocator, constraints: Constraints, options: CheckOptions) 
         pointerOrNull(irs),
         irs.len,
         try copies.optionalText(options.language),
-        &.{ .on_unenforceable = options.on_unenforceable.toFFI() },
+        &try copies.checkOptions(options),
     ) };
 }
 
@@ -270,7 +347,7 @@ pub fn validate(gpa: Allocator, text: []const u8, constraints: Constraints, opti
         pointerOrNull(irs),
         irs.len,
         try copies.optionalText(options.language),
-        &.{ .on_unenforceable = options.on_unenforceable.toFFI() },
+        &try copies.checkOptions(options),
     ) };
 }
 

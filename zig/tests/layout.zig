@@ -12,6 +12,8 @@ const not_declarations = [_][]const u8{ "MAZE_H", "MAZE_API", "MAZE_OPTIONS_INIT
 /// The enums whose values are constants with this prefix in C.
 const enums = .{
     .{ c.MazeUnenforceable, "MAZE_UNENFORCEABLE_" },
+    .{ c.MazeConflict, "MAZE_CONFLICT_" },
+    .{ c.MazeBraidGrammar, "MAZE_BRAID_GRAMMAR_" },
     .{ c.MazePromptForm, "MAZE_PROMPT_FORM_" },
     .{ c.MazeRole, "MAZE_ROLE_" },
     .{ c.MazeWhenCutOff, "MAZE_WHEN_CUT_OFF_" },
@@ -40,7 +42,7 @@ comptime {
 
 fn isOfMaze(comptime name: []const u8) bool {
     return std.mem.startsWith(u8, name, "MAZE_") or std.mem.startsWith(u8, name, "maze_") or
-        std.mem.startsWith(u8, name, "Maze") or
+        std.mem.startsWith(u8, name, "Maze") or std.mem.endsWith(u8, name, "_ffi") or
         (std.mem.endsWith(u8, name, "FFI") and !std.mem.startsWith(u8, name, "struct_"));
 }
 

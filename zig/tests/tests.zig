@@ -3,5 +3,7 @@
 test {
     _ = @import("layout.zig");
     _ = @import("wrapper.zig");
+    _ = @import("braid.zig");
+    _ = @import("typed.zig");
     _ = @import("generation.zig");
 }

@@ -8,26 +8,6 @@ const gpa = testing.allocator;
 
 const colour_schema = "{\"enum\": [\"red\", \"green\"]}";
 
-/// Types of another module that look like ours, as those of Ananke's FFI file do.
-const braid = struct {
-    const TokenMaskRulesFFI = extern struct {
-        allowed_tokens: ?[*]const u32,
-        allowed_tokens_len: usize,
-        forbidden_tokens: ?[*]const u32,
-        forbidden_tokens_len: usize,
-    };
-    const ConstraintIRFFI = extern struct {
-        magic: u64 = 0x414E4B455F464649,
-        json_schema: ?[*:0]const u8 = null,
-        grammar: ?[*:0]const u8 = null,
-        regex_patterns: ?[*]const [*:0]const u8 = null,
-        regex_patterns_len: usize = 0,
-        token_masks: ?*const TokenMaskRulesFFI = null,
-        priority: u32 = 0,
-        name: ?[*:0]const u8 = null,
-    };
-};
-
 fn expectSuccess(result: maze.Result) !void {
     // Compared before it is checked, so that a failure shows its reason.
     try testing.expectEqualStrings("", result.message());
@@ -114,27 +94,6 @@ test "deinit gives the result back to the library" {
     result.deinit();
     // The library knows its live results, so it may be asked about others.
     try testing.expectEqual(maze.Status.invalid_argument, maze.c.maze_result_status(ffi));
-}
-
-test "constraints that Braid made are taken unchanged, and its mark of a freed one is seen" {
-    var irs = [_]braid.ConstraintIRFFI{
-        .{ .json_schema = colour_schema },
-        .{ .regex_patterns = &.{ "^\"", "e" }, .regex_patterns_len = 2, .priority = 7, .name = "letters" },
-    };
-
-    var satisfied = try maze.validate(gpa, "\"red\"", .braid(&irs), .{});
-    defer satisfied.deinit();
-    try expectSuccess(satisfied);
-
-    var violated = try maze.validate(gpa, "\"blue\"", .braid(irs[0..1]), .{});
-    defer violated.deinit();
-    try testing.expectError(error.ConstraintViolated, violated.check());
-
-    irs[1].magic = 0xDEADDEADDEADDEAD;
-    var freed = try maze.validate(gpa, "\"red\"", .braid(&irs), .{});
-    defer freed.deinit();
-    try testing.expectError(error.InvalidArgument, freed.check());
-    try testing.expect(std.mem.indexOf(u8, freed.message(), "constraints[1]") != null);
 }
 
 test "a failure keeps its message, and its code cannot be had by mistake" {

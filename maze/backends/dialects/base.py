@@ -50,8 +50,15 @@ class Dialect(Protocol):
     """Whether it answers with the model that it has, whatever model is asked for."""
     whole_path: str | None = None
     """Where services that do not stream take the same request, if there are such."""
-    ready_path: str = "/health"
+    may_be_unproven: bool = False
+    """Whether a service that does not show that it obeys grammars is used all the same, and its texts only checked."""
+    unproven: str = ""
+    """Why it is used so; empty as long as it is not. Set for an endpoint's own dialect."""
+    ready_path: str | None = "/health"
+    """Where a service that is ready answers a GET; empty where it has but one function, which answers with a 405; None
+    where its list of models is all that it says."""
     models_path: str = "/v1/models"
+    """Empty where it lists none."""
     version_path: str | None = None
     """Where the service tells its version, in the field `version_field`."""
     version_field: str = "version"
@@ -67,6 +74,8 @@ class Dialect(Protocol):
     """Whether an answer goes on from `continue_from` of a request."""
     ends_with_done: bool = True
     """Whether `data: [DONE]` ends a stream; otherwise the event that finishes the answer does."""
+    may_think_in_text: bool = False
+    """Whether thoughts may come as a part of the text, as a server sends them that knows nothing of them."""
     may_lack_done: bool = False
     """Whether a stream may end in order without it."""
 
@@ -115,8 +124,8 @@ class Dialect(Protocol):
 
     def unenforced(self, request: Request, model: str | None) -> str:
         """Why the engine is not known to enforce what the request demands; empty if it does, or nothing is."""
-        del request, model
-        return ""
+        del model
+        return self.unproven if request.grammar is not None else ""
 
     def told(self, request: Request, model: str | None) -> dict[str, Any]:
         """What else there is to say of how the service was asked, for the provenance."""
@@ -158,7 +167,8 @@ class AnswerReader:
 
     def feed(self, event: Event) -> str:
         """Read an event of the stream; returns the text in it. Raises MalformedError."""
-        raise NotImplementedError
+        del event
+        raise MalformedError("it is a stream of events, not one JSON object")
 
     def feed_whole(self, answer: Event) -> str:
         """Read an answer that is one JSON object, not a stream; returns its text. Raises MalformedError."""
@@ -173,6 +183,9 @@ class AnswerReader:
             # What vLLM does when a grammar dies inside it.
             raise MalformedError("it is an empty text, and claims to be finished")
         if not text and self.finish_reason == FINISHED_LENGTH:
+            if self.reasoning:
+                problem = "the thoughts of the model took all tokens, so that none was left for its answer"
+                raise TruncatedError(f"{problem}; raise max_tokens, or reasoning_tokens")
             raise TruncatedError("the engine used up max_tokens, or its context, without any text; raise max_tokens")
 
 

@@ -20,6 +20,7 @@ class GrammarServerDialect(Dialect):
     chat_path = "/v1/chat/completions"
     needs_model = True
     can_go_on = True
+    may_think_in_text = True
     tells_tokens: bool
     """Whether it tells the ids of the generated tokens, so that a mask can be checked."""
 
@@ -27,7 +28,7 @@ class GrammarServerDialect(Dialect):
         return {
             "model": model,
             **self._asked(request),
-            "max_tokens": request.max_tokens,
+            "max_tokens": request.max_tokens + request.reasoning_tokens,
             "temperature": request.temperature,
             "top_p": request.top_p,
             "top_k": request.top_k or -1,

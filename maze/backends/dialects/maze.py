@@ -30,6 +30,7 @@ class MazeDialect(Dialect):
     whole_path = "/generate"
     models_path = "/models"
     describes_models = False
+    may_lack_models = True
     needs_model = False
 
     def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:
@@ -133,6 +134,10 @@ class _MazeReader(AnswerReader):
         elif type(answer.get("generation_time_ms")) in (int, float):
             self.engine["stats"] = {"total_time_ms": answer["generation_time_ms"]}
 
+    def _answered(self) -> int:
+        """Tokens without those of its thoughts."""
+        return max(0, (self.tokens_generated or 0) - (self.reasoning_tokens or 0))
+
     def check(self, text: str) -> None:
         super().check(text)
         whole = self._request.continue_from + text
@@ -143,8 +148,8 @@ class _MazeReader(AnswerReader):
             return
         if self._satisfied is False and self.finish_reason == FINISHED_LENGTH:
             raise TruncatedError(
-                f"the text was cut off after {self.tokens_generated or request.max_tokens} tokens, before it satisfied "
-                "its constraints, says the service; raise max_tokens"
+                f"the text was cut off after {self._answered() or request.max_tokens} tokens, before it satisfied its "
+                "constraints, says the service; raise max_tokens"
             )
         if self._satisfied is False:
             raise ConstraintViolatedError("the service itself says that the text does not satisfy its constraints")

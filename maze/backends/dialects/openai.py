@@ -75,7 +75,7 @@ class OpenAiDialect(UnenforcingDialect):
         return super().concede(request, model, sent, status, said)
 
     def reader(self, request: Request) -> AnswerReader:
-        return _TextReader(request) if request.prompt.form is PromptForm.RAW else _ConversationReader(request)
+        return _TextReader(request) if request.prompt.form is PromptForm.RAW else ConversationReader(request)
 
 
 def _asked(request: Request) -> dict[str, Any]:
@@ -142,7 +142,7 @@ class _TextReader(CompletionReader):
         return self.feed(answer)
 
 
-class _ConversationReader(ChatReader):
+class ConversationReader(ChatReader):
     """Reads chunks of a chat, and chats as a whole from products that do not stream."""
 
     def __init__(self, request: Request) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from maze.backends.base import Request
+from maze.backends.base import Prompt, Request
 from maze.backends.dialects.base import Dialect
 from maze.backends.dialects.chunks import listed_models
 from maze.backends.dialects.concessions import Concessions
@@ -46,9 +46,10 @@ class UnenforcingDialect(Dialect):
     """A service that takes no grammar. Each endpoint has one of its own, which learns what its models do not take."""
 
     may_lack_models = True
+    may_think_in_text = True
     takes_first_model = False
     needs_model = True
-    ready_path = "/v1/models"
+    ready_path = None
     optional_fields: tuple[str, ...]
     """Fields of a request that are left out where the service refuses them."""
     strict_rules: StrictRules
@@ -99,8 +100,7 @@ class UnenforcingDialect(Dialect):
             return ""
         asked_for = self.format_of(request, model)
         if asked_for is None:
-            told = "they were described in the prompt" if request.prompt.demands else "it was not told of them"
-            return f"the service takes no grammar: {told}"
+            return f"the service takes no grammar: {_told_instead(request.prompt)}"
         return f"the service takes no grammar: it was asked for {asked_for.kind}, which it is not known to enforce"
 
     def told(self, request: Request, model: str | None) -> dict[str, Any]:
@@ -124,6 +124,12 @@ class UnenforcingDialect(Dialect):
         asked_for = self.format_of(request, model)
         if asked_for is not None:
             self.conceded(model).taken(asked_for.kind)
+
+
+def _told_instead(prompt: Prompt) -> str:
+    if prompt.demands:
+        return "they were described in the prompt"
+    return "it was told what its last text broke" if prompt.corrects else "it was not told of them"
 
 
 @lru_cache(maxsize=64)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from maze.backends.dialects.ananke import AnankeChatDialect, AnankeModalDialect
 from maze.backends.dialects.anthropic import API_VERSION, AnthropicDialect
 from maze.backends.dialects.openai import OpenAiDialect
 from maze.config import Secret
@@ -15,6 +16,11 @@ _ENDPOINTS = ("/chat/completions", "/messages", "/completions")
 _DEPLOYMENT = re.compile(r"(?P<root>.*/openai)/deployments/(?P<name>[^/]+)")
 _ANTHROPIC_HOST = "api.anthropic.com"
 _AZURE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com", ".azure-api.net")
+_ANANKE_HOSTS = {
+    "-generate-api.modal.run": AnankeModalDialect.name,
+    "-v1-chat-completions.modal.run": AnankeChatDialect.name,
+}
+"""How the hosts end that Modal gives to Ananke's functions."""
 _TOKEN_OF_ENTRA = re.compile(r"eyJ[\w-]*\.[\w-]+\.[\w-]*")
 """It is sent as a bearer token; keys of Azure are not."""
 
@@ -54,7 +60,10 @@ def read_address(endpoint: str) -> Address:
         name = unquote(deployment["name"])
         return Address(deployment["root"], query, name, has_path=True, dialect=OpenAiDialect.name)
     dialect = AnthropicDialect.name if host == _ANTHROPIC_HOST else None
+    dialect = next((name for ending, name in _ANANKE_HOSTS.items() if host.endswith(ending)), dialect)
     path = urlsplit(base).path
+    if path.endswith(AnankeModalDialect.whole_path):
+        dialect = AnankeModalDialect.name
     if path.endswith("/v1"):
         return Address(base.removesuffix("/v1").rstrip("/"), query, dialect=dialect)
     return Address(base, query, has_path=bool(path.strip("/")), dialect=dialect)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,8 +22,8 @@ from maze.backends.endpoints import Endpoint
 from maze.backends.http.client import Client
 from maze.backends.http.generation import GenerationAttempt
 from maze.backends.http.limits import Call, Limits
-from maze.backends.http.retry import FailedAttempt
-from maze.errors import InvalidArgumentError
+from maze.backends.http.retry import FailedAttempt, error_in
+from maze.errors import InvalidArgumentError, MazeError
 from maze.native_json import dumps
 from maze.types import PromptForm
 
@@ -52,9 +53,21 @@ class Asker:
         self._dialect = dialect
         self._model = model
         self._call = call
+        self._lowered: dict[str, int] = {}
+        """Numbers of tokens that were asked for in place of those of the request."""
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         """Generate. Raises FailedAttempt and MazeError."""
+        try:
+            completion = self._generate(request, on_text)
+        except (FailedAttempt, MazeError) as caught:
+            error = error_in(caught)
+            error.engine = error.engine | self._lowered
+            raise
+        max_tokens = self._lowered.get("max_tokens")
+        return replace(completion, engine=completion.engine | self._lowered, max_tokens=max_tokens)
+
+    def _generate(self, request: Request, on_text: OnText) -> Completion:
         if request.token_mask is not None:
             self._ask_for_vocabulary()
         dialect = self._dialect
@@ -68,10 +81,10 @@ class Asker:
             return self._generate_raw(request, on_text)
         templated = self._templated(request)
         if templated is not None:
-            return _in_form(PromptForm.CHAT, self._generate_raw(templated, on_text))
+            return _in_form(PromptForm.CHAT, lambda: self._generate_raw(templated, on_text))
         if dialect.chat_path is not None and self._endpoint.has_template:
             try:
-                return _in_form(PromptForm.CHAT, self._run(self._fitting(request), on_text))
+                return _in_form(PromptForm.CHAT, lambda: self._run(self._fitting(request), on_text))
             except FailedAttempt as failed:
                 lacks_path = failed.status in (404, 405, 501) and "model" not in failed.said.lower()
                 if failed.error.partial_text or not (lacks_path or _LACKS_TEMPLATE.search(str(failed))):
@@ -79,7 +92,7 @@ class Asker:
             _log.warning("%s has no chat template: prompts are completed as they stand", self._endpoint.url)
             self._endpoint.has_template = False
         as_it_stands = replace(request, prompt=replace(request.prompt, form=PromptForm.RAW))
-        return _in_form(PromptForm.RAW, self._generate_raw(as_it_stands, on_text))
+        return _in_form(PromptForm.RAW, lambda: self._generate_raw(as_it_stands, on_text))
 
     # -------------------------------------------------------------------------------------------- forms
 
@@ -110,8 +123,9 @@ class Asker:
 
     def _generate_raw(self, request: Request, on_text: OnText) -> Completion:
         """Complete a text, after the model has thought where it is to."""
+        request = self._fitting(request)
         if not request.reasoning_tokens:
-            return self._run(self._fitting(request), on_text)
+            return self._run(request, on_text)
         opened = request.prompt.raw()
         if not opened.rstrip().endswith(_THINK):
             opened += f"{_THINK}\n"
@@ -126,14 +140,27 @@ class Asker:
             continue_from="",
             top_logprobs=None,
         )
-        thought = self._run(self._fitting(thinking), lambda _: True)
+        try:
+            thought = self._run(thinking, lambda _: True)
+        except (FailedAttempt, MazeError) as caught:
+            error = error_in(caught)
+            error.reasoning, error.partial_text = error.partial_text.strip() or None, ""
+            error.reasoning_tokens = error.tokens_generated
+            raise
         reasoning = thought.text.rstrip()
         answering = replace(
             request,
             prompt=Prompt(f"{opened}{reasoning}\n{_END_OF_THOUGHT}\n\n", PromptForm.RAW),
             reasoning_tokens=0,
         )
-        answer = self._run(self._fitting(answering), on_text)
+        try:
+            answer = self._run(self._fitting(answering), on_text)
+        except (FailedAttempt, MazeError) as caught:
+            error = error_in(caught)
+            error.tokens_generated = total_of((thought.tokens_generated, error.tokens_generated))
+            error.prompt_tokens = thought.prompt_tokens
+            error.reasoning, error.reasoning_tokens = reasoning.strip(), thought.tokens_generated
+            raise
         return replace(
             answer,
             tokens_generated=total_of((thought.tokens_generated, answer.tokens_generated)),
@@ -167,7 +194,12 @@ class Asker:
             "%s: max_tokens is lowered from %d to the %d that the context leaves", self._endpoint.url, wanted, left
         )
         thinking = min(request.reasoning_tokens, left // 2)
-        return replace(request, max_tokens=left - thinking, reasoning_tokens=thinking)
+        fitting = replace(request, max_tokens=left - thinking, reasoning_tokens=thinking)
+        if fitting.reasoning_tokens < request.reasoning_tokens:
+            self._lowered["reasoning_tokens"] = fitting.reasoning_tokens
+        if fitting.max_tokens < request.max_tokens:
+            self._lowered["max_tokens"] = fitting.max_tokens
+        return fitting
 
     def _ask_for_vocabulary(self) -> None:
         """Have the server name the size of its vocabulary, where it says that only of a token that is not in it."""
@@ -198,6 +230,7 @@ class Asker:
                 _log.info("%s: the request is changed and sent again", failed)
             else:
                 dialect.succeeded(request, self._model)
+                self._endpoint.has_answered = True
                 return completion
 
     def _send(self, fields: dict[str, Any], request: Request, on_text: OnText) -> Completion:
@@ -228,6 +261,12 @@ class Asker:
         return completion
 
 
-def _in_form(form: PromptForm, completion: Completion) -> Completion:
-    """With a record of how the model was spoken to."""
+def _in_form(form: PromptForm, generate: Callable[[], Completion]) -> Completion:
+    """Generate with a record of how the model is spoken to."""
+    try:
+        completion = generate()
+    except (FailedAttempt, MazeError) as caught:
+        error = error_in(caught)
+        error.engine = {**error.engine, "prompt_form": form}
+        raise
     return replace(completion, engine={**completion.engine, "prompt_form": form})

@@ -24,8 +24,9 @@ from maze.backends.http.failures import Failures
 from maze.backends.http.limits import Call, Limits
 from maze.backends.http.proof import prove
 from maze.backends.http.proxy import secrets_of
+from maze.backends.http.recognition import recognise
 from maze.backends.http.redaction import Redaction
-from maze.backends.http.retry import Again, FailedAttempt, retry
+from maze.backends.http.retry import Again, FailedAttempt, error_in, retry
 from maze.backends.http.route import Route
 from maze.backends.http.transport import SocketTransport
 from maze.backends.semaphore import Semaphore
@@ -153,6 +154,14 @@ class HttpBackend:
         return dialect
 
     def _generate_at(self, endpoint: Endpoint, request: Request, on_text: OnText) -> Completion:
+        try:
+            return self._generate_there(endpoint, request, on_text)
+        except (FailedAttempt, MazeError) as caught:
+            error = error_in(caught)
+            error.engine = endpoint.facts() | error.engine
+            raise
+
+    def _generate_there(self, endpoint: Endpoint, request: Request, on_text: OnText) -> Completion:
         call = Call(request.deadline, request.cancellation)
         dialect = self._detect(endpoint, call)
         model = self._model_at(endpoint, dialect, request.model, call)
@@ -186,6 +195,8 @@ class HttpBackend:
 
     def _list_models(self, endpoint: Endpoint, call: Call) -> tuple[str, ...]:
         dialect = self._detect(endpoint, call)
+        if not dialect.models_path:
+            return ()
         answer = self._client.get_json(endpoint, dialect.models_path, call)
         try:
             return tuple(map(self._redaction.text, dialect.model_names(answer)))
@@ -197,12 +208,11 @@ class HttpBackend:
         report: dict[str, Any] = {"endpoint": endpoint.url, "ready": False, "detail": "", "failures": endpoint.failures}
         try:
             dialect = self._detect(endpoint, call)
-            report |= {
-                "dialect": dialect.name,
-                "version": endpoint.version,
-                "models": list(map(self._redaction.text, endpoint.models)),
-            }
-            answer = self._client.get(endpoint, dialect.ready_path, call)
+            report |= {"dialect": dialect.name, "version": endpoint.version, "models": []}
+            said = self._said_at(dialect.ready_path, endpoint, dialect, call)
+            if dialect.models_path:
+                recognise(self._client, endpoint, dialect, call)
+            report["models"] = list(map(self._redaction.text, endpoint.models))
             model = self._model_at(endpoint, dialect, None, call)
             asker = Asker(self._client, self._limits, endpoint, dialect, model, call)
             prove(asker.generate, endpoint, dialect, self._failures, call)
@@ -212,6 +222,18 @@ class HttpBackend:
                 shortages.append(failed)
         else:
             report["ready"] = True
-            says_something = dialect.ready_path != dialect.models_path  # the models are told above
-            report["detail"] = (says_something and self._redaction.line(answer.decode(errors="replace"))) or "ready"
+            report["detail"] = said or "ready"
+            if dialect.unproven:
+                report["detail"] += f"; constraints are only checked: {dialect.unproven}"
         return report
+
+    def _said_at(self, ready_path: str | None, endpoint: Endpoint, dialect: Dialect, call: Call) -> str:
+        """What a service that is ready says of that. Raises FailedAttempt."""
+        if ready_path is None:
+            return ""
+        if ready_path:
+            return self._redaction.line(self._client.get(endpoint, ready_path, call).decode(errors="replace"))
+        functions = (dialect.generate_path, *([dialect.whole_path] if dialect.whole_path else []))
+        if not any(self._client.takes_posts(endpoint, path, call) for path in functions):
+            raise self._failures.unusable(f"{endpoint.url} has no function that takes a POST; check the URL")
+        return ""

@@ -96,10 +96,25 @@ class Client:
         """GET something small that is JSON; None if the service has nothing at that path and may lack it."""
         return self._json(endpoint, path, lambda: self.get(endpoint, path, call), may_lack=may_lack)
 
+    def takes_posts(self, endpoint: Endpoint, path: str, call: Call) -> bool:
+        """Whether there is something that takes a POST: a GET there is answered with a 405."""
+        try:
+            self.get(endpoint, path, call)
+        except FailedAttempt as failed:
+            if failed.status in (404, 405):
+                return failed.status == 405
+            raise
+        return False
+
     def post_json(self, endpoint: Endpoint, path: str, body: bytes, call: Call, *, may_lack: bool = False) -> object:
         """Ask a question whose answer is small and JSON; None as for get_json()."""
         asked = self.post(endpoint, path, body, call)
         return self._json(endpoint, path, lambda: self._small(endpoint, asked), may_lack=may_lack)
+
+    def check_post(self, endpoint: Endpoint, path: str, body: bytes, call: Call) -> None:
+        """Ask something whose answer matters only in that it is none of a web page."""
+        if self._small(endpoint, self.post(endpoint, path, body, call)).lstrip()[:1] == b"<":
+            raise self._no_json(endpoint, path, "an HTML page")
 
     def _json(self, endpoint: Endpoint, path: str, ask: Callable[[], bytes], *, may_lack: bool) -> object:
         try:
@@ -113,7 +128,10 @@ class Client:
             kind = "an HTML page" if content.lstrip()[:1] == b"<" else "not JSON"
         except TooDeepError as error:
             kind = str(error)
-        raise self.failures.bad(endpoint.url, f"what it has at {path} is {kind}; is this the URL of the service?")
+        raise self._no_json(endpoint, path, kind)
+
+    def _no_json(self, endpoint: Endpoint, path: str, kind: str) -> FailedAttempt:
+        return self.failures.bad(endpoint.url, f"what it has at {path} is {kind}; is this the URL of the service?")
 
     def close(self) -> None:
         self._transport.close()

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import logging
 
+from maze.backends.dialects.ananke import (
+    AnankeChatDialect,
+    AnankeEvalDialect,
+    AnankeModalDialect,
+    AnankeSglangDialect,
+)
 from maze.backends.dialects.anthropic import AnthropicDialect
 from maze.backends.dialects.base import Dialect, MalformedError
 from maze.backends.dialects.llama_cpp import LlamaCppDialect
@@ -14,8 +20,10 @@ from maze.backends.dialects.vllm import VllmDialect
 from maze.backends.endpoints import Endpoint
 from maze.backends.http.client import Client
 from maze.backends.http.limits import Call
+from maze.backends.http.recognition import reports_health_as_maze
 from maze.backends.http.retry import Again, FailedAttempt
 from maze.errors import TimedOutError
+from maze.native_json import dumps
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +36,10 @@ DIALECTS: dict[str, Dialect] = {
         LlamaCppDialect(),
         OpenAiDialect(),
         AnthropicDialect(),
+        AnankeSglangDialect(),
+        AnankeChatDialect(),
+        AnankeModalDialect(),
+        AnankeEvalDialect(),
     )
 }
 """By the names of MAZE_DIALECT."""
@@ -70,8 +82,7 @@ def _ask(client: Client, endpoint: Endpoint, call: Call) -> Dialect:
             route.has_version, models = False, below
             dialect = DIALECTS[OpenAiDialect.name].for_endpoint()
         else:
-            _check_maze(client, endpoint, call, below)
-            dialect = DIALECTS[MazeDialect.name]
+            dialect = _without_openais_list(client, endpoint, call, below)
     elif dialect.describes_models and route.address.deployment is None:
         models = client.get_json(endpoint, dialect.models_path, call, may_lack=dialect.may_lack_models)
         if models is None and dialect.models_path.startswith("/v1/") and route.address.has_path:
@@ -89,7 +100,11 @@ def _ask(client: Client, endpoint: Endpoint, call: Call) -> Dialect:
         context = _of_first_model(models, "max_model_len") or _of_first_model(models, "meta", "n_ctx")
         endpoint.context = context if type(context) is int and context > 0 else None
     if dialect.version_path is not None:
-        endpoint.version = _version(client, endpoint, dialect.version_path, dialect.version_field, call)
+        told = _told_of_version(client, endpoint, dialect.version_path, call)
+        version = told.get(dialect.version_field) if type(told) is dict else None
+        endpoint.version = client.failures.redaction.text(version[:100]) if type(version) is str else None
+        if endpoint.dialect is None and dialect.name == SglangDialect.name and _has_anankes_backend(told):
+            dialect = DIALECTS[AnankeSglangDialect.name].for_endpoint()
     return dialect
 
 
@@ -105,28 +120,55 @@ def _listed(models: object) -> bool:
     return type(models) is dict and type(models.get("data")) is list
 
 
-def _check_maze(client: Client, endpoint: Endpoint, call: Call, models: object) -> None:
-    """Make sure that there is a Maze service: it lists models as texts, or at least reports its health."""
+def _has_anankes_backend(server_info: object) -> bool:
+    """Whether a server of SGLang was started with `--grammar-backend ananke`."""
+    return type(server_info) is dict and server_info.get("grammar_backend") == "ananke"
+
+
+def _without_openais_list(client: Client, endpoint: Endpoint, call: Call, models: object) -> Dialect:
+    """The dialect of what has no list of models as OpenAI has it, but perhaps `models` at /models.
+
+    A Maze service lists them as texts, or at least reports its health, as Ananke's eval service does. Other services of
+    Ananke are nothing but a function, of which one short answer tells which it is.
+    """
+    maze = DIALECTS[MazeDialect.name]
     if type(models) is list and all(type(name) is str for name in models):
-        return
-    health = client.get_json(endpoint, MazeDialect.ready_path, call, may_lack=True)
-    if type(health) is dict and "status" in health:
-        return
+        return maze
+    if reports_health_as_maze(client, endpoint, call):
+        is_eval = client.takes_posts(endpoint, AnankeEvalDialect.generate_path, call)
+        return DIALECTS[AnankeEvalDialect.name].for_endpoint() if is_eval else maze
+    if client.takes_posts(endpoint, AnankeModalDialect.whole_path, call):
+        return DIALECTS[AnankeModalDialect.name].for_endpoint()
+    if client.takes_posts(endpoint, "", call):
+        answer = client.post_json(endpoint, "", dumps(_SHORT_QUESTION), call)
+        for name, field in _FIELD_OF_FUNCTION.items():
+            if type(answer) is dict and field in answer:
+                return DIALECTS[name].for_endpoint()
     raise client.failures.unusable(
         f"{endpoint.url} is no inference service that libmaze knows: it has neither /v1/models, nor /models or "
-        "/health of a Maze service; check the URL, or set MAZE_DIALECT"
+        "/health of a Maze service, and is no function of Ananke's; check the URL, or set MAZE_DIALECT"
     )
 
 
-def _version(client: Client, endpoint: Endpoint, path: str, field: str, call: Call) -> str | None:
+_SHORT_QUESTION = {
+    "prompt": "Hello.",
+    "messages": [{"role": "user", "content": "Hello."}],
+    "max_tokens": 1,
+    "temperature": 0.0,
+}
+"""For each of the functions."""
+_FIELD_OF_FUNCTION = {AnankeChatDialect.name: "choices", AnankeModalDialect.name: "generated_text"}
+"""In its answer."""
+
+
+def _told_of_version(client: Client, endpoint: Endpoint, path: str, call: Call) -> object:
+    """What the service has there; None if it does not tell in time."""
     short = Call(call.deadline, call.cancellation)
     short.allow_silence(VERSION_SECS)
     try:
-        answer = client.get_json(endpoint, path, short)
+        return client.get_json(endpoint, path, short)
     except FailedAttempt:
         return None
-    version = answer.get(field) if type(answer) is dict else None
-    return client.failures.redaction.text(version[:100]) if type(version) is str else None
 
 
 def _of_first_model(models: object, *names: str) -> object:

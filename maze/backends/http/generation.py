@@ -18,9 +18,10 @@ from maze.backends.endpoints import Endpoint
 from maze.backends.http.client import Client, body, limited
 from maze.backends.http.failures import error_of, is_error
 from maze.backends.http.limits import Call, Limits
-from maze.backends.http.retry import Again, FailedAttempt, pause_secs
+from maze.backends.http.retry import Again, FailedAttempt, error_in, pause_secs
 from maze.backends.http.sse import DONE, events, parsed
 from maze.backends.stop_texts import StopTexts
+from maze.backends.thoughts_in_text import ThoughtsInText
 from maze.backends.token_limit import check_token_limit
 from maze.errors import CancelledError, MazeError
 from maze.types import TokenLogprob
@@ -78,16 +79,21 @@ class GenerationAttempt:
         try:
             return self._read_with(reader, response)
         except (FailedAttempt, MazeError) as caught:
-            error = caught.error if isinstance(caught, FailedAttempt) else caught
+            error = error_in(caught)
             error.tokens_generated, error.prompt_tokens = reader.tokens_generated, reader.prompt_tokens
-            error.model = self._model(reader)
+            error.model, error.engine = self._model(reader), self._engine(reader)
+            error.reasoning, error.reasoning_tokens = reader.reasoning, reader.reasoning_tokens
             raise
 
     def _read_with(self, reader: AnswerReader, response: httpx.Response) -> Completion:
         """Read an answer to its end, or to a stop text; hand out its text and look at the whole."""
         call, request = self.call, self.request
         stops = StopTexts(request.stop)
-        arrived: list[str] = []
+        thoughts = self._thoughts_in_text()
+        pieces = characters = 0
+        """How many with text came, and how much."""
+        answered: list[str] = []
+        """What is no thought."""
         handed_out: list[str] = []
         first_text_ms: float | None = None
         failure: FailedAttempt | httpx.TransportError | MalformedError | None = None
@@ -98,8 +104,10 @@ class GenerationAttempt:
                     call.raise_if_over()  # much may have arrived before
                     if first_text_ms is None:
                         first_text_ms = (time.monotonic() - self.started) * 1000
-                    arrived.append(piece)
-                text = stops.take(piece)
+                    pieces, characters = pieces + 1, characters + len(piece)
+                answer = _without_thoughts(thoughts, reader, piece)
+                answered.append(answer)
+                text = stops.take(answer)
                 if reader.finish_reason is not None:
                     text += stops.rest()
                 if text:
@@ -113,27 +121,27 @@ class GenerationAttempt:
                     break
             else:
                 call.cancellation.raise_if_cancelled()
-                reader.check("".join(arrived))
+                reader.check("".join(answered))
                 response.extensions["done"]()
         except (FailedAttempt, httpx.TransportError, MalformedError) as caught:
             failure = caught
         except MazeError as error:
-            error.partial_text = "".join(handed_out) + stops.rest()
+            error.partial_text = "".join(handed_out) + _left(thoughts, reader, stops)
             raise
         finally:
             response.close()
 
         if failure is not None:
-            raise self._failed(failure, "".join(handed_out) + stops.rest())
+            raise self._failed(failure, "".join(handed_out) + _left(thoughts, reader, stops))
         finish_reason = FINISHED_STOP if stops.found else reader.finish_reason
         assert finish_reason is not None  # noqa: S101 - check() has looked
-        engine: dict[str, Any] = {"endpoint": self.endpoint.url, "dialect": self.dialect.name}
-        engine |= self.dialect.told(request, self.model)
-        if self.endpoint.version is not None:
-            engine["version"] = self.endpoint.version
         tokens = reader.tokens_generated
-        if tokens is None and self.comes_in_pieces and arrived:
-            tokens = min(len(arrived), request.max_tokens)  # such a service sends about a token with each event
+        if tokens is None and self.comes_in_pieces and pieces:
+            # Such a service sends about a token with each event.
+            tokens = min(pieces, request.max_tokens + request.reasoning_tokens)
+        if thoughts is not None and finish_reason == FINISHED_STOP and not thoughts.were_unopened:
+            self.endpoint.announces_thoughts.add(self.model)
+        thought = characters - sum(map(len, answered))
         text = "".join(handed_out)
         return Completion(
             text=text,
@@ -145,10 +153,22 @@ class GenerationAttempt:
             reasoning=reader.reasoning,
             reasoning_tokens=reader.reasoning_tokens,
             unenforced=self.dialect.unenforced(request, self.model),
-            logprobs=_within(reader.logprobs, text) if reader.logprobs else None,
-            engine=engine
-            | {name: self.client.failures.redaction.values(values) for name, values in reader.engine.items()},
+            logprobs=_within(reader.logprobs, text, thought) if reader.logprobs else None,
+            engine=self._engine(reader),
         )
+
+    def _engine(self, reader: AnswerReader) -> dict[str, Any]:
+        """What is known of the service and of how it was asked."""
+        told = {name: self.client.failures.redaction.values(values) for name, values in reader.engine.items()}
+        return self.endpoint.facts() | self.dialect.told(self.request, self.model) | told
+
+    def _thoughts_in_text(self) -> ThoughtsInText | None:
+        """What looks for thoughts in the text, where they may be: in no text of an enforced grammar."""
+        request = self.request
+        is_enforced = request.grammar is not None and not self.dialect.unenforced(request, self.model)
+        if not request.reasoning_tokens or not self.dialect.may_think_in_text or is_enforced:
+            return None
+        return ThoughtsInText(may_be_unopened=self.model not in self.endpoint.announces_thoughts)
 
     def _model(self, reader: AnswerReader) -> str | None:
         """The model that answers, as far as it is known."""
@@ -213,14 +233,38 @@ class GenerationAttempt:
         )
 
 
-def _within(logprobs: Sequence[TokenLogprob], text: str) -> tuple[TokenLogprob, ...]:
-    """Those of the tokens that begin in `text`, as a stop text may have cut off others."""
+def _without_thoughts(thoughts: ThoughtsInText | None, reader: AnswerReader, piece: str) -> str:
+    """What is known to be no thought once `piece` has come; thoughts go to the reader."""
+    if thoughts is None:
+        return piece
+    if reader.reasoning is not None and thoughts.thoughts is None:
+        return thoughts.rest() + thoughts.take(piece)  # the service tells them apart
+    text = thoughts.take(piece)
+    if reader.finish_reason is not None:
+        text += thoughts.rest()
+    if thoughts.thoughts is not None:
+        reader.reasoning = thoughts.thoughts
+    return text
+
+
+def _left(thoughts: ThoughtsInText | None, reader: AnswerReader, stops: StopTexts) -> str:
+    """The rest of the text of an answer that has failed."""
+    if thoughts is None:
+        return stops.rest()
+    text = stops.take(thoughts.rest()) + stops.rest()
+    reader.reasoning = reader.reasoning or thoughts.thoughts
+    return text
+
+
+def _within(logprobs: Sequence[TokenLogprob], text: str, thought: int) -> tuple[TokenLogprob, ...]:
+    """Those of the tokens that begin in `text`: so many characters before it were thoughts, and others may follow."""
     kept: list[TokenLogprob] = []
-    length = 0
+    length = -thought
     for each in logprobs:
         if length >= len(text):
             break
-        kept.append(each)
+        if length >= 0:
+            kept.append(each)
         length += len(each.text)
     return tuple(kept)
 

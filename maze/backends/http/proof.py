@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from maze.backends.base import Completion, OnText, Prompt, Request
 from maze.backends.dialects.base import Dialect
 from maze.backends.endpoints import Endpoint
 from maze.backends.http.failures import Failures
 from maze.backends.http.limits import Call
-from maze.backends.http.retry import Again, FailedAttempt
-from maze.errors import BadResponseError, EngineUnavailableError, MazeError, RequestRejectedError, TimedOutError
+from maze.backends.http.retry import Again, FailedAttempt, error_in
+from maze.errors import (
+    BadResponseError,
+    EngineUnavailableError,
+    MazeError,
+    RequestRejectedError,
+    TimedOutError,
+    TruncatedError,
+)
 from maze.types import EngineGrammar
 
 _log = logging.getLogger(__name__)
@@ -33,8 +41,11 @@ def prove(
     failures: Failures,
     call: Call,
 ) -> None:
-    """Make sure that the endpoint obeys grammars. Raises FailedAttempt, which says how the server must be started."""
-    if endpoint.is_proven or dialect.remedy is None:
+    """Make sure that the endpoint obeys grammars. Raises FailedAttempt, which says how the server must be started.
+
+    Of a dialect that may be unproven, note it there instead.
+    """
+    if endpoint.is_proven or dialect.remedy is None or dialect.unproven:
         return
     if not endpoint.asking.acquire(call.deadline, call.cancellation):
         call.cancellation.raise_if_cancelled()
@@ -42,28 +53,30 @@ def prove(
             f"{endpoint.url} did not show within {call.deadline.timeout_ms:.0f} ms that it obeys grammars"
         )
     try:
-        if not endpoint.is_proven:
-            _prove(generate, endpoint, dialect, failures, call)
-            endpoint.is_proven = True
-            _log.info("%s obeys grammars", endpoint.url)
+        if not endpoint.is_proven and not dialect.unproven:
+            problem = _problem(generate, failures, call)
+            if problem is None:
+                endpoint.is_proven = True
+                _log.info("%s obeys grammars", endpoint.url)
+            elif dialect.may_be_unproven:
+                dialect.unproven = f"the service {problem}; {dialect.remedy}"
+                _log.warning("%s %s: its texts are only checked", endpoint.url, problem)
+            else:
+                raise failures.unusable(f"{endpoint.url} ({dialect.name}) {problem}; {dialect.remedy}")
     except (FailedAttempt, MazeError) as caught:
-        error = caught.error if isinstance(caught, FailedAttempt) else caught
+        error = error_in(caught)
         if isinstance(caught, FailedAttempt) and error.partial_text:
             caught.again = Again.ELSEWHERE  # nobody got that text
         # What was generated here is not what the caller asked for.
         error.partial_text, error.tokens_generated, error.prompt_tokens = "", None, None
+        error.reasoning, error.reasoning_tokens, error.engine = None, None, {}
         raise
     finally:
         endpoint.asking.release()
 
 
-def _prove(
-    generate: Callable[[Request, OnText], Completion],
-    endpoint: Endpoint,
-    dialect: Dialect,
-    failures: Failures,
-    call: Call,
-) -> None:
+def _problem(generate: Callable[[Request, OnText], Completion], failures: Failures, call: Call) -> str | None:
+    """What speaks against it that grammars are obeyed; None if nothing does."""
     request = Request(
         prompt=Prompt(f"Say {PROOF_TEXT}."),
         grammar=_GRAMMAR,
@@ -82,14 +95,37 @@ def _prove(
     try:
         text = generate(request, lambda _: True).text
     except FailedAttempt as failed:
-        refused = isinstance(failed.error, RequestRejectedError | BadResponseError)
-        # vLLM answers 500 where another backend of its own does not know the form of the grammar.
-        if not refused and not (isinstance(failed.error, EngineUnavailableError) and failed.status == 500):
+        if not _may_be_refusal(failed):
             raise
-        problem = f"cannot generate under a grammar: {failed}"
-    else:
-        if text == PROOF_TEXT:
-            return
-        shown = failures.redaction.quoted(text)
-        problem = f"ignores grammars: it answered {shown} where the grammar allows {PROOF_TEXT!r} alone"
-    raise failures.unusable(f"{endpoint.url} ({dialect.name}) {problem}; {dialect.remedy}")
+        _generate_without(generate, request, failed)
+        return f"cannot generate under a grammar: {failed}"
+    except TruncatedError as error:
+        return f"cannot generate under a grammar: {error}"
+    if text == PROOF_TEXT:
+        return None
+    shown = failures.redaction.quoted(text)
+    return f"ignores grammars: it answered {shown} where the grammar allows {PROOF_TEXT!r} alone"
+
+
+def _may_be_refusal(failed: FailedAttempt) -> bool:
+    """Whether it may be the grammar that a server does not take."""
+    if isinstance(failed.error, RequestRejectedError | BadResponseError):
+        return True
+    # vLLM answers 500 where another backend of its own does not know the form of the grammar.
+    return isinstance(failed.error, EngineUnavailableError) and failed.status == 500
+
+
+def _generate_without(
+    generate: Callable[[Request, OnText], Completion], request: Request, refusal: FailedAttempt
+) -> None:
+    """Make sure that the server refuses the grammar: raises the refusal where it takes nothing else either."""
+    try:
+        generate(replace(request, grammar=None), lambda _: True)
+    except FailedAttempt as failed:
+        if not _may_be_refusal(failed):
+            raise
+        # As it is told by each call without constraints, to which no other way of starting the server helps.
+        refusal.again, refusal.blames_endpoint = Again.ELSEWHERE, True
+        raise refusal from None
+    except TruncatedError:
+        pass  # it generated

@@ -59,6 +59,11 @@ class FailedAttempt(Exception):  # noqa: N818 - it is the outcome of an attempt;
         """What the service said to that, without keys."""
 
 
+def error_in(caught: FailedAttempt | MazeError) -> MazeError:
+    """The error that is told in the end."""
+    return caught.error if isinstance(caught, FailedAttempt) else caught
+
+
 def retry(attempt: Callable[[Endpoint], _Result], endpoints: Endpoints, limits: Limits, call: Call) -> _Result:
     """Attempt it at one endpoint after the other, in rounds with pauses between them."""
     rounds = 0

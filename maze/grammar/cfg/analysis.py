@@ -241,7 +241,7 @@ def without_dead_rules(cfg: Cfg, path: str, written: Iterable[str], because: str
             f"{path}: no text at all can be made from the start symbol {cfg.start!r}{because}; every way through its "
             f"productions needs something that {'has no text or ' if because else ''}never ends"
             f"{f', such as {listed(others)}' if others else ''}"
-        )
+        ).between((path,))
     if empty:
         warnings.append(f"{path}: no text can be made from {listed(empty)}{because}; productions with it are left out")
     return pruned(cfg), warnings

@@ -108,6 +108,8 @@ class LoweredGrammar:
     """Whether whole languages are in it, whose rules and terminals have names that say what they are."""
     is_of_braid: bool = False
     """Whether it is Braid's JSON, beside which stand patterns that Braid has found in a source."""
+    asks_for: tuple[str, ...] | None = None
+    """Of Braid's grammar of token classes, those that begin a construct and are asked for; None for other grammars."""
     written: WrittenGrammar | None = None
     """What is made of `cfg`, where that is known already."""
 

@@ -34,7 +34,8 @@ def refuse_contradictions(
     for pattern in patterns:
         budget.where = pattern.path
         if _is_empty(pattern.language, budget):
-            raise ContradictionError(f"{pattern.path}: no text matches the pattern; change or drop it")
+            message = f"{pattern.path}: no text matches the pattern; change or drop it"
+            raise ContradictionError(message).between(pattern.paths)
     regular = [_Regular(group, group.language) for group in patterns]
     regular += [
         _Regular(group, texts_of_type(group.lowered.schema))
@@ -142,7 +143,7 @@ def _refuse_together(groups: Sequence[Group]) -> NoReturn:
     raise ContradictionError(
         f"{shown_paths(groups)} contradict each other: no text satisfies {'both' if len(groups) == 2 else 'all'}; "
         "change or drop one of them"
-    )
+    ).between(*(group.paths for group in groups))
 
 
 def shown_paths(groups: Sequence[Group]) -> str:

@@ -19,6 +19,7 @@ MAX_READ_SCHEMA_CHARACTERS = 20_000
 MAX_TOLD_PATTERNS = 8
 """Most patterns that a model is told."""
 
+_TOLD_CONSTRUCTS = (Handling.TOLD, Handling.CHECKED)
 _UNTOLD = frozenset({"$schema", "$id", "$comment", "title", "examples", "default"})
 """Keywords that say nothing of the form."""
 _VALUES = frozenset({"enum", "const"})
@@ -31,8 +32,9 @@ def demands_of(
     """The lines for the parts of some constraints that are enforced or checked."""
     schemas = {f"constraints[{index}].json_schema": each.json_schema for index, each in enumerate(constraints)}
     lines: dict[ConstraintKind | str, dict[str, None]] = {}
+    wanted = dict.fromkeys(part.construct for part in parts if part.construct and part.handling in _TOLD_CONSTRUCTS)
     for part in parts:
-        if part.handling not in (Handling.ENFORCED, Handling.CHECKED):
+        if part.construct or part.handling not in (Handling.ENFORCED, Handling.CHECKED):
             continue
         match part.kind:
             case ConstraintKind.JSON_SCHEMA:
@@ -49,6 +51,8 @@ def demands_of(
                 if len(of_patterns) < MAX_TOLD_PATTERNS:
                     of_patterns[line] = None
     order = (ConstraintKind.JSON_SCHEMA, ConstraintKind.GRAMMAR, ConstraintKind.REGEX)
+    if wanted:
+        lines.setdefault(ConstraintKind.GRAMMAR, {})[f"The code has {', '.join(wanted)} in it."] = None
     return tuple(line for kind in order for line in lines.get(kind, ()))
 
 

@@ -16,13 +16,13 @@ from maze.grammar.pattern.tree import EMPTY, NOTHING, Node, nullable
 from maze.grammar.schema.lower import LoweredSchema
 from maze.types import ConstraintKind, ConstraintPart, EngineGrammar, Handling
 
-_KIND_ORDER = (ConstraintKind.JSON_SCHEMA, ConstraintKind.GRAMMAR, ConstraintKind.REGEX)
+KIND_ORDER = (ConstraintKind.JSON_SCHEMA, ConstraintKind.GRAMMAR, ConstraintKind.REGEX)
 """Which kind is enforced first where priorities are equal: the one that says most about the structure of a text."""
 
 
 @dataclass(slots=True)
 class Part:
-    """A ConstraintPart in the making, with the same fields."""
+    """A ConstraintPart in the making, with the same fields, and a note."""
 
     path: str
     name: str
@@ -35,9 +35,13 @@ class Part:
     check_schema: str | None = None
     names_in: EngineGrammar | None = None
     language_grammar: str | None = None
+    construct: str = ""
+    note: str = ""
+    """What is to be said of how it is read, before why it is handled so."""
 
     def finished(self) -> ConstraintPart:
-        return ConstraintPart(**{each.name: getattr(self, each.name) for each in fields(self)})
+        given = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "note"}
+        return ConstraintPart(**given | {"reason": "; ".join(filter(None, (self.note, self.reason)))})
 
 
 @dataclass(slots=True)
@@ -55,12 +59,17 @@ class Group:
     @property
     def rank(self) -> tuple[int, int, str]:
         """Smaller is enforced first."""
-        return (-self.priority, _KIND_ORDER.index(self.kind), self.text)
+        return (-self.priority, KIND_ORDER.index(self.kind), self.text)
 
     @property
     def path(self) -> str:
         """The first of the parts, for errors and reasons."""
         return self.parts[0].path
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(part.path for part in self.parts)
 
     def mark(self, handling: Handling, reason: str = "") -> None:
         for part in self.parts:
@@ -103,7 +112,8 @@ class GrammarGroup(Group):
             paths = ", ".join([self.path, *(group.path for group in namings)])
             named = pruned(apply_naming(self.lowered, [group.language for group in namings], paths, budget))
             if not named.rules[named.start]:
-                raise ContradictionError(f"no text has names as {paths} together want them; change or drop one of them")
+                message = f"no text has names as {paths} together want them; change or drop one of them"
+                raise ContradictionError(message).between(self.paths, *(group.paths for group in namings))
             self._named = named
         return self._named
 

@@ -18,6 +18,7 @@ from maze.grammar.cfg.recursion import with_repetition
 from maze.grammar.languages import NAMES, find_language
 from maze.grammar.languages.language import TOKEN_CLASSES, Language
 from maze.grammar.languages.spacing import GAP_RULES, Layout, with_gaps
+from maze.grammar.read.braid_constructs import asked_for, losses
 from maze.json_text import DuplicateNameError, JsonTextError, TooDeepError, parse
 
 MAX_RULES = 100_000
@@ -29,6 +30,8 @@ MAX_SYMBOLS = 1_000_000
 MAX_SYMBOL_CHARACTERS = 10_000
 """Longest name of a symbol, or literal text."""
 
+_PROGRAM = "program"
+"""The start symbol of the grammars that Braid builds."""
 _CLASS_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 _LOOKS_LIKE_A_RULE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
 
@@ -72,8 +75,17 @@ def lower_braid(text: str, language: str | None, path: str, budget: Budget) -> L
         if tokens.tokens[name] in used:
             warnings.append(f"{path}: {tokens.name}: {note}")
     spaced = with_gaps(with_repetition(cfg), tokens, layout, path, budget)
+    if (start == _PROGRAM or "FUNCTION" in classes) and (lost := losses(classes, used, tokens)):
+        lost = (f"{lost[0]} under this grammar", *lost[1:])
+        warnings.append(f"{path}: {tokens.name} loses what it has: {'; '.join(lost)}")
     identifiers = frozenset((tokens.identifier,)) if tokens.identifier in used else frozenset()
-    return LoweredGrammar(spaced, warnings=tuple(warnings), identifier_terminals=identifiers, is_of_braid=True)
+    return LoweredGrammar(
+        spaced,
+        warnings=tuple(warnings),
+        identifier_terminals=identifiers,
+        is_of_braid=True,
+        asks_for=asked_for(start, rules, tokens),
+    )
 
 
 _EXPECTED = 'Braid\'s JSON grammar is {"start_symbol": "...", "rules": [{"lhs": "...", "rhs": ["...", ...]}, ...]}'
@@ -166,7 +178,7 @@ def _read_statement_as_alternatives(start: str, rules: _Rules, path: str, warnin
     would be all of them in a row.
     """
     productions = rules.get("statement", [])
-    if start != "program" or len(productions) != 1:
+    if start != _PROGRAM or len(productions) != 1:
         return rules
     (alternatives,) = productions
     if len(alternatives) < 2 or not all(symbol in rules for symbol in alternatives):

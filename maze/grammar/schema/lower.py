@@ -17,7 +17,14 @@ from maze.grammar.cfg.model import Cfg
 from maze.grammar.schema.conditions import NEVER, Condition, Kind
 from maze.grammar.schema.keywords import walk
 from maze.grammar.schema.meaning import CheckNote, Meanings
-from maze.grammar.schema.reading import check_sizes, in_its_draft, parse_schema, silent_keywords, unknown_keywords
+from maze.grammar.schema.reading import (
+    check_sizes,
+    in_its_draft,
+    is_vacuous,
+    parse_schema,
+    silent_keywords,
+    unknown_keywords,
+)
 from maze.grammar.schema.references import References
 from maze.grammar.schema.satisfiable import Satisfiable
 from maze.grammar.schema.value_rules import ValueRules, rules_of
@@ -46,6 +53,8 @@ class LoweredSchema:
     """What the grammar leaves to the check: keywords with their JSON pointers."""
     warnings: tuple[str, ...] = ()
     """What a caller should know though it is no error."""
+    is_of_braid: bool = False
+    """Whether it came in Braid's shape."""
 
     @property
     def vacuous(self) -> bool:
@@ -102,16 +111,17 @@ def only_types(schemas: Sequence[LoweredSchema], budget: Budget) -> CombinedSche
 
 def _lower(text: str, path: str, budget: Budget) -> LoweredSchema:
     budget.spend(100 + len(text) // 2)
-    schema, check_schema, vacuous = parse_schema(text, path)
-    if vacuous:
-        return LoweredSchema(path, schema, check_schema, None, None)
+    schema, check_schema, is_of_braid = parse_schema(text, path)
+    if is_of_braid and is_vacuous(schema):
+        return LoweredSchema(path, schema, check_schema, None, None, is_of_braid=True)
     parts = list(walk(schema))
     unknown = unknown_keywords(schema, parts, path)
     check_schema, references, warnings = in_its_draft(schema, parts, check_schema, path, budget)
     check_sizes(parts, path)
     combined = _of_documents([references], path, budget)
     if combined is None:
-        raise ContradictionError(f"{path}: no text satisfies this; {_conflict_in(references, budget)}")
+        message = f"{path}: no text satisfies this; {_conflict_in(references, budget)}"
+        raise ContradictionError(message).between((path,))
     return LoweredSchema(
         path,
         references.root.schema,
@@ -120,6 +130,7 @@ def _lower(text: str, path: str, budget: Budget) -> LoweredSchema:
         combined.cfg,
         combined.reasons,
         warnings + combined.warnings + silent_keywords(references, parts, path) + unknown,
+        is_of_braid,
     )
 
 
@@ -132,7 +143,8 @@ def _combine(schemas: Sequence[LoweredSchema], budget: Budget) -> CombinedSchema
     paths = " and ".join(lowered.path for lowered in schemas)
     combined = _of_documents(documents, paths, budget)
     if combined is None:
-        raise ContradictionError(f"{paths}: no text satisfies this; change or drop one of them")
+        message = f"{paths}: no text satisfies this; change or drop one of them"
+        raise ContradictionError(message).between(*((lowered.path,) for lowered in schemas))
     return combined
 
 

@@ -32,7 +32,7 @@ MAX_PATTERN_PROPERTIES = 64
 
 
 def parse_schema(text: str, path: str) -> tuple[JsonValue, str, bool]:
-    """The plain schema that `text` holds, its text, and whether it says nothing, which only Braid's shape can.
+    """The plain schema that `text` holds, its text, and whether it came in Braid's shape.
 
     Raises InvalidConstraintError, LimitExceededError.
     """
@@ -50,7 +50,7 @@ def parse_schema(text: str, path: str) -> tuple[JsonValue, str, bool]:
         raise InvalidConstraintError(f"{path} is not JSON: {error}") from None
     if isinstance(schema, dict) and ("schema_type" in schema or "additional_properties" in schema):
         schema = _plain_from_braid(schema, path)
-        return schema, dump(schema), _is_vacuous(schema)
+        return schema, dump(schema), True
     if not isinstance(schema, dict | bool):
         raise InvalidConstraintError(f"{path} is not a JSON Schema: it must be an object, true or false")
     return schema, text, False
@@ -69,10 +69,11 @@ def _plain_from_braid(schema: dict[str, JsonValue], path: str) -> dict[str, Json
     return plain
 
 
-def _is_vacuous(schema: dict[str, JsonValue]) -> bool:
+def is_vacuous(schema: JsonValue) -> bool:
     """Whether it is what Braid adds to every source file that it read: any object, which would refuse every program."""
     return (
-        schema.get("type") == "object"
+        isinstance(schema, dict)
+        and schema.get("type") == "object"
         and not schema.get("properties")
         and not schema.get("required")
         and schema.get("additionalProperties", True) is True

@@ -1,0 +1,247 @@
+"""Maze for asyncio: the methods of Orchestrator to be awaited, ended where their task is cancelled.
+
+A call under way has a thread of its own, which does nothing but wait while the engine computes; the event loop is never
+held up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar, overload
+
+from maze.backends.base import Backend, Cancellation, Health, OnText
+from maze.cache import CacheStats
+from maze.config import MazeConfig
+from maze.constrain import Constrainable, constrain, constraints_of, value_of
+from maze.orchestrator import SHUTDOWN_GRACE_SECS, Constraints, Orchestrator
+from maze.stream import GenerationStream
+from maze.threads import leave_signals_to_the_host
+from maze.types import (
+    BraidGrammar,
+    CompiledConstraints,
+    GenerationOptions,
+    GenerationResult,
+    Intent,
+    OnConflict,
+    OnUnenforceable,
+    ValidationResult,
+)
+
+MAX_CONCURRENT_CALLS = 512
+"""Calls of one AsyncOrchestrator under way at once; more wait their turn."""
+
+_Kind = TypeVar("_Kind")
+_Result = TypeVar("_Result")
+
+
+class AsyncOrchestrator:
+    """An Orchestrator for asyncio. It may be used in several event loops."""
+
+    def __init__(self, config: MazeConfig | None = None, *, backend: Backend | None = None) -> None:
+        self._maze = Orchestrator(config, backend=backend)
+        self._threads = ThreadPoolExecutor(MAX_CONCURRENT_CALLS, "maze-async", leave_signals_to_the_host)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def config(self) -> MazeConfig:
+        """What it was told."""
+        return self._maze.config
+
+    # -------------------------------------------------------------------------------------------- generating
+
+    async def generate(
+        self,
+        intent: Intent | str,
+        constraints: Constraints | CompiledConstraints = (),
+        options: GenerationOptions | None = None,
+        *,
+        on_text: OnText | None = None,
+    ) -> GenerationResult:
+        """As Orchestrator.generate(), ended where its task is cancelled. `on_text` is called on another thread."""
+        call = Cancellation()
+        return await self._run(
+            partial(self._maze.generate, intent, constraints, options, on_text=on_text, cancellation=call),
+            partial(call.cancel, "cancelled: its task was cancelled"),
+        )
+
+    @overload
+    async def generate_as(
+        self,
+        kind: type[_Kind],
+        intent: Intent | str,
+        constraints: Constraints = (),
+        options: GenerationOptions | None = None,
+    ) -> _Kind: ...
+
+    @overload
+    async def generate_as(
+        self,
+        kind: Constrainable,
+        intent: Intent | str,
+        constraints: Constraints = (),
+        options: GenerationOptions | None = None,
+    ) -> Any: ...  # noqa: ANN401 - such as of Literal["a", "b"]
+
+    async def generate_as(
+        self,
+        kind: Constrainable,
+        intent: Intent | str,
+        constraints: Constraints = (),
+        options: GenerationOptions | None = None,
+    ) -> Any:
+        """As Orchestrator.generate_as()."""
+        return value_of(kind, await self.generate(intent, (constrain(kind), *constraints_of(constraints)), options))
+
+    def stream(
+        self, intent: Intent | str, constraints: Constraints = (), options: GenerationOptions | None = None
+    ) -> AsyncGenerationStream:
+        """As Orchestrator.stream(): `async for piece in maze.stream(...)`."""
+        return AsyncGenerationStream(self._maze.stream(intent, constraints, options), self._run)
+
+    async def generate_batch(
+        self,
+        intents: Sequence[Intent | str],
+        constraints: Constraints = (),
+        options: GenerationOptions | None = None,
+    ) -> list[GenerationResult]:
+        """As Orchestrator.generate_batch(), but that all of them are under way at once."""
+        return await asyncio.gather(*(self.generate(intent, constraints, options) for intent in intents))
+
+    # -------------------------------------------------------------------------------------------- without an engine
+
+    async def compile(
+        self,
+        constraints: Constraints,
+        language: str | None = None,
+        on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR,
+        *,
+        on_conflict: OnConflict = OnConflict.ERROR,
+        ignore: Sequence[str] = (),
+        braid_grammar: BraidGrammar | None = None,
+    ) -> CompiledConstraints:
+        """As Orchestrator.compile()."""
+        return await self._run(
+            partial(
+                self._maze.compile,
+                constraints,
+                language,
+                on_unenforceable,
+                on_conflict=on_conflict,
+                ignore=ignore,
+                braid_grammar=braid_grammar,
+            )
+        )
+
+    async def validate(
+        self,
+        text: str | bytes,
+        constraints: Constraints,
+        language: str | None = None,
+        on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR,
+        *,
+        on_conflict: OnConflict = OnConflict.ERROR,
+        ignore: Sequence[str] = (),
+        braid_grammar: BraidGrammar | None = None,
+    ) -> ValidationResult:
+        """As Orchestrator.validate()."""
+        return await self._run(
+            partial(
+                self._maze.validate,
+                text,
+                constraints,
+                language,
+                on_unenforceable,
+                on_conflict=on_conflict,
+                ignore=ignore,
+                braid_grammar=braid_grammar,
+            )
+        )
+
+    def cache_stats(self) -> CacheStats:
+        """As Orchestrator.cache_stats(), which never waits."""
+        return self._maze.cache_stats()
+
+    def clear_cache(self) -> None:
+        """As Orchestrator.clear_cache(), which never waits."""
+        self._maze.clear_cache()
+
+    # -------------------------------------------------------------------------------------------- the engine
+
+    async def health(self) -> Health:
+        """As Orchestrator.health()."""
+        return await self._run(self._maze.health)
+
+    async def models(self) -> tuple[str, ...]:
+        """As Orchestrator.models()."""
+        return await self._run(self._maze.models)
+
+    async def close(self) -> None:
+        """As Orchestrator.close()."""
+        try:
+            await self._run(self._maze.close)
+        finally:
+            self._threads.shutdown(wait=False)
+
+    async def _run(self, call: Callable[[], _Result], cancel: Callable[[], object] | None = None) -> _Result:
+        """Make a call on a thread; where the task is cancelled meanwhile, `cancel` it and wait until it has ended."""
+        context = copy_context()  # spans of the call are those of its task
+        job = self._threads.submit(context.run, call)
+        running = asyncio.wrap_future(job)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            if not job.cancel() and cancel is not None:
+                cancel()
+            running.add_done_callback(_forget)
+            await asyncio.wait({running}, timeout=SHUTDOWN_GRACE_SECS)
+            raise
+
+
+class AsyncGenerationStream:
+    """The text of one generation as it arrives, by `async for`; then `await stream.result()`. Leaving early cancels."""
+
+    def __init__(self, stream: GenerationStream, run: Callable[..., Any]) -> None:
+        self._stream = stream
+        self._run = run
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        pieces = iter(self._stream)
+        try:
+            while (piece := await self._run(partial(next, pieces, None), self.close)) is not None:
+                yield piece
+        finally:
+            self.close()
+
+    async def result(self) -> GenerationResult:
+        """The result, as of generate(); reads the rest of the text first."""
+        result: GenerationResult = await self._run(lambda: self._stream.result, self.close)
+        return result
+
+    def close(self) -> None:
+        """Cancel what is still to come."""
+        self._stream.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _forget(running: asyncio.Future[Any]) -> None:
+    if not running.cancelled():
+        running.exception()  # nobody waits for it any more

@@ -1,0 +1,1 @@
+"""What is made for a release, by the scripts of this folder. Nothing of it is part of the library."""
