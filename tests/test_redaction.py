@@ -31,7 +31,8 @@ def test_a_key_that_a_service_repeats_is_not_shown_even_where_its_text_is_cut(pl
 
 
 def test_what_an_endpoint_says_of_its_health_cannot_steer_a_terminal_nor_show_the_key() -> None:
-    with FaultServer(by_path(health=answer(200, f"\x1b[31mok\x9b2J {KEY}".encode()))) as server:
+    said = answer(200, f"\x1b[31mok\x9b2J {KEY}".encode())
+    with FaultServer(by_path(health=said, models=answer(200, ["m"]), generate_stream=answer(400, b""))) as server:
         [report] = backend_for(server.url).health(Deadline(10_000)).endpoints
     assert report["ready"]
     assert report["detail"].isprintable()
