@@ -5,7 +5,7 @@ from maze.asynchronous import AsyncGenerationStream, AsyncOrchestrator
 from maze.backends.base import Backend, Cancellation, Health
 from maze.cache import CacheStats
 from maze.config import MazeConfig, Secret
-from maze.constrain import choice, constrain
+from maze.constraining import choice, constrain
 from maze.errors import (
     BadResponseError,
     CancelledError,

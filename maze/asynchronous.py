@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar, overload
 from maze.backends.base import Backend, Cancellation, Health, OnText
 from maze.cache import CacheStats
 from maze.config import MazeConfig
-from maze.constrain import Constrainable, constrain, constraints_of, value_of
+from maze.constraining import Constrainable, constrain, constraints_of, value_of
 from maze.orchestrator import SHUTDOWN_GRACE_SECS, Constraints, Orchestrator
 from maze.stream import GenerationStream
 from maze.threads import leave_signals_to_the_host

@@ -7,7 +7,7 @@ import os
 import threading
 from typing import Any, TypeVar, overload
 
-from maze.constrain import Constrainable
+from maze.constraining import Constrainable
 from maze.orchestrator import Constraints, Orchestrator
 from maze.types import CompiledConstraints, GenerationOptions, GenerationResult, Intent, ValidationResult
 

@@ -21,7 +21,7 @@ from maze.check.cut_off import judge
 from maze.check.validation import validate
 from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MazeConfig
 from maze.config import config_from_environment as read_environment
-from maze.constrain import Constrainable, constrain, constraints_of, value_of
+from maze.constraining import Constrainable, constrain, constraints_of, value_of
 from maze.errors import CancelledError, ForkedError, MazeError
 from maze.field_checks import check_text, check_type
 from maze.grammar import compile_constraints

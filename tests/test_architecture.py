@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import maze
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -33,7 +35,7 @@ FLOORS = (
     ("maze.field_checks", "maze.outcome", "maze.scarcity", "maze.threads"),
     ("maze.constraint_options",),
     ("maze.types",),
-    ("maze.ananke_settings", "maze.config", "maze.constrain", "maze.exit_codes", "maze.messages"),
+    ("maze.ananke_settings", "maze.config", "maze.constraining", "maze.exit_codes", "maze.messages"),
     ("maze.grammar",),
     ("maze.check",),
     ("maze.backends",),
@@ -138,3 +140,10 @@ def test_no_two_classes_have_one_name() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(module)
     assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
+
+
+def test_nothing_that_the_package_offers_is_called_as_one_of_its_modules() -> None:
+    """The import of a module would put it in the place of what has its name."""
+    offered = {name for name in maze.__all__ if f"maze.{name}" in SOURCES}
+    assert offered == set()
+    assert all(getattr(maze, name) is not None for name in maze.__all__)

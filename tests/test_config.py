@@ -17,7 +17,7 @@ from maze.errors import ConfigurationError
 
 HEADER = Path(__file__).parent.parent / "include" / "maze.h"
 SOURCES = (Path(__file__).parent.parent / "maze").rglob("*.py")
-SOURCES_IN_C = (Path(__file__).parent.parent / "maze" / "abi").glob("*.[ch]")
+SOURCES_IN_C = (Path(__file__).parent.parent / "maze" / "abi").rglob("*.[ch]")
 
 
 def test_an_empty_environment_means_the_embedded_engine_and_the_documented_defaults() -> None:
@@ -276,7 +276,7 @@ def test_only_config_reads_the_environment() -> None:
 
 def test_one_function_in_c_reads_the_environment() -> None:
     readers = [path.name for path in SOURCES_IN_C for _ in re.findall(r"\bgetenv\(", path.read_text())]
-    assert readers == ["start.c"]
+    assert readers == ["interpreter.c"]
 
 
 # ------------------------------------------------------------------------------------------------ Ananke's settings

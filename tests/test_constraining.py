@@ -1,4 +1,4 @@
-"""maze.constrain: constraints from types, schemas, patterns and choices, and values of those types."""
+"""maze.constraining: constraints from types, schemas, patterns and choices, and values of those types."""
 
 from __future__ import annotations
 
