@@ -176,7 +176,10 @@ typedef struct TokenMaskRulesFFI {
 /**
  * One compiled constraint set, as Braid makes it. Every pointer may be NULL;
  * a NULL pointer with a length over 0 is an error. All of it is borrowed
- * during the call.
+ * during the call. By hand:
+ *
+ *     ConstraintIRFFI colour = {.magic = MAZE_CONSTRAINT_MAGIC,
+ *                               .json_schema = "{\"enum\": [\"red\", \"blue\"]}"};
  */
 typedef struct ConstraintIRFFI {
     /** MAZE_CONSTRAINT_MAGIC; anything else is MAZE_INVALID_ARGUMENT. */
@@ -414,7 +417,7 @@ typedef struct MazeConfigFFI {
     const char *log_filter;
     /** Most tokens to generate where a call does not say; 0 for 2048. */
     uint32_t max_tokens;
-    /** Time for a whole call where it does not say, in seconds; 0 for 300, or for what Ananke's settings say. */
+    /** Time for a whole call where it does not say, in seconds; 0 for 300. Ananke's settings can say otherwise. */
     uint32_t timeout_secs;
     /** Sampling temperature where a call does not say; below 0 for 0.7. */
     double temperature;
@@ -537,9 +540,10 @@ MAZE_API MazeStatus maze_generate_batch(const IntentFFI *intents, size_t intents
  * \param language  As IntentFFI.language; may be NULL.
  * \param options   Only on_unenforceable, on_conflict, ignore and
  *                  braid_grammar count; may be NULL.
- * \return A result whose `code` is the grammar text that an engine would get
- *         (empty if nothing is to be enforced) and whose maze_result_json()
- *         lists what is enforced, checked and vacuous, and the warnings.
+ * \return A result with `success` true if they can be kept, whose `code` is the
+ *         grammar text that an engine would get (empty if nothing is to be
+ *         enforced) and whose maze_result_json() lists what is enforced, checked
+ *         and vacuous, and the warnings.
  */
 MAZE_API GenerationResultFFI *maze_compile_constraints(const ConstraintIRFFI *constraints, size_t constraints_len,
                                                        const char *language, const MazeOptionsFFI *options);
