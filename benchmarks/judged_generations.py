@@ -19,6 +19,7 @@ from pathlib import Path
 
 from benchmarks.grammar_judges import braid_judge, gbnf_judge, lark_judge, syntax_judge
 from benchmarks.judges import Judge, pattern_judge, schema_judge
+from benchmarks.language_programs import PROGRAMS
 from benchmarks.schema_coverage import CORPUS
 from maze import ConstraintIR, GenerationOptions, GenerationResult, Intent, Orchestrator, Status, TokenMaskRules
 from maze.json_text import JsonValue
@@ -77,7 +78,7 @@ def sets() -> Iterator[ConstraintSet]:
             judges += by
         judges += [pattern_judge(pattern) for pattern in row.get("also_matches", ())]
         if "parses_as" in row:
-            judges.append(syntax_judge(row["parses_as"], *row.get("in_file", ("", ""))))
+            judges.append(_parses(row["parses_as"], *row.get("in_file", ("", ""))))
         intent = Intent(row["prompt"], language=row.get("language"))
         yield ConstraintSet(row["name"], row["kind"], intent, constraints, judges, row.get("max_tokens", MAX_TOKENS))
 
@@ -152,6 +153,20 @@ def count(made: Generated, figures: Figures) -> None:
     else:
         figures.failed.append(f"{made.name}: {result.status.name}: {result.error}\n    {result.code[-300:]!r}")
     figures.false_successes += [f"{made.name}: {problem}\n    {result.code!r}" for problem in made.problems]
+
+
+def _parses(language: str, before: str = "", after: str = "") -> Judge:
+    """Asks tree-sitter, and of TypeScript that it refuses, the compiler: it takes `name` and `()` on the next line."""
+    parses = syntax_judge(language, before, after)
+    compiler = next(entry.judge for entry in PROGRAMS if entry.name == "typescript")
+
+    def judge(text: str) -> str | None:
+        problem = parses(text)
+        if problem is None or language != "typescript":
+            return problem
+        return compiler([f"{before}{text}{after}"])[0]
+
+    return judge
 
 
 def main() -> None:
