@@ -7,36 +7,40 @@ held up.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from functools import partial
+from functools import partial, wraps
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
-from maze.backends.base import Backend, Cancellation, Health, OnText
+from maze.backends.base import Backend, Cancellation, OnText
 from maze.cache import CacheStats
 from maze.config import MazeConfig
 from maze.constraining import Constrainable, constrain, constraints_of, value_of
 from maze.orchestrator import SHUTDOWN_GRACE_SECS, Constraints, Orchestrator
 from maze.stream import GenerationStream
 from maze.threads import leave_signals_to_the_host
-from maze.types import (
-    BraidGrammar,
-    CompiledConstraints,
-    GenerationOptions,
-    GenerationResult,
-    Intent,
-    OnConflict,
-    OnUnenforceable,
-    ValidationResult,
-)
+from maze.types import CompiledConstraints, GenerationOptions, GenerationResult, Intent
 
 MAX_CONCURRENT_CALLS = 512
 """Calls of one AsyncOrchestrator under way at once; more wait their turn."""
 
 _Kind = TypeVar("_Kind")
 _Result = TypeVar("_Result")
+_Arguments = ParamSpec("_Arguments")
+
+
+def _awaited(
+    method: Callable[Concatenate[Orchestrator, _Arguments], _Result],
+) -> Callable[Concatenate[AsyncOrchestrator, _Arguments], Coroutine[Any, Any, _Result]]:
+    """The same method, to be awaited."""
+
+    @wraps(method)
+    async def call(self: AsyncOrchestrator, /, *arguments: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
+        return await self._run(partial(method, self._maze, *arguments, **named))
+
+    return call
 
 
 class AsyncOrchestrator:
@@ -121,34 +125,8 @@ class AsyncOrchestrator:
 
     # -------------------------------------------------------------------------------------------- without an engine
 
-    async def compile(
-        self,
-        constraints: Constraints,
-        language: str | None = None,
-        on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR,
-        *,
-        on_conflict: OnConflict = OnConflict.ERROR,
-        ignore: Sequence[str] = (),
-        braid_grammar: BraidGrammar | None = None,
-    ) -> CompiledConstraints:
-        """As Orchestrator.compile()."""
-        call = partial(self._maze.compile, constraints, language, on_unenforceable)
-        return await self._run(partial(call, on_conflict=on_conflict, ignore=ignore, braid_grammar=braid_grammar))
-
-    async def validate(
-        self,
-        text: str | bytes,
-        constraints: Constraints,
-        language: str | None = None,
-        on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR,
-        *,
-        on_conflict: OnConflict = OnConflict.ERROR,
-        ignore: Sequence[str] = (),
-        braid_grammar: BraidGrammar | None = None,
-    ) -> ValidationResult:
-        """As Orchestrator.validate()."""
-        call = partial(self._maze.validate, text, constraints, language, on_unenforceable)
-        return await self._run(partial(call, on_conflict=on_conflict, ignore=ignore, braid_grammar=braid_grammar))
+    compile = _awaited(Orchestrator.compile)
+    validate = _awaited(Orchestrator.validate)
 
     def cache_stats(self) -> CacheStats:
         """As Orchestrator.cache_stats(), which never waits."""
@@ -160,13 +138,8 @@ class AsyncOrchestrator:
 
     # -------------------------------------------------------------------------------------------- the engine
 
-    async def health(self) -> Health:
-        """As Orchestrator.health()."""
-        return await self._run(self._maze.health)
-
-    async def models(self) -> tuple[str, ...]:
-        """As Orchestrator.models()."""
-        return await self._run(self._maze.models)
+    health = _awaited(Orchestrator.health)
+    models = _awaited(Orchestrator.models)
 
     async def close(self) -> None:
         """As Orchestrator.close()."""

@@ -56,7 +56,7 @@ Ignored = Annotated[
     typer.Option(
         "--ignore",
         metavar="PART",
-        help="Leave a part out: constraints[0].grammar, or a kind such as grammar; repeatable.",
+        help="Leave a part out: constraints[0].grammar, or a kind such as grammar.",
     ),
 ]
 BraidGrammarChoice = Annotated[

@@ -32,7 +32,7 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Name in the Host header to answer to, beside this machine's own; repeatable, or MAZE_ALLOW_HOST with "
+            help="Name in the Host header to answer to, beside this machine's own; also MAZE_ALLOW_HOST with "
             "commas. Without it, a service with a key answers to all.",
         ),
     ] = None,
