@@ -177,10 +177,7 @@ class _Library:
         compiled = self._running().compile(
             lambda: decode_constraints(key),
             read.text(language, "language"),
-            taken.on_unenforceable,
-            on_conflict=taken.on_conflict,
-            ignore=taken.ignore,
-            braid_grammar=taken.braid_grammar,
+            taken,
             constraints_key=key,
         )
         return self.write.result(Status.OK, code=grammar_text(compiled) or "", report=compiled.report_json)
@@ -201,10 +198,7 @@ class _Library:
             read.validated_text(text, text_len),
             lambda: decode_constraints(key),
             read.text(language, "language"),
-            taken.on_unenforceable,
-            on_conflict=taken.on_conflict,
-            ignore=taken.ignore,
-            braid_grammar=taken.braid_grammar,
+            taken,
             constraints_key=key,
         )
         failure = validation_error(validation)

@@ -35,9 +35,8 @@ from maze.cli.inputs import (
     Report,
     SchemaFile,
     Syntax,
-    check_ignored,
+    constraint_options,
     constraints_of,
-    on_unenforceable,
     read,
     refuse_none,
     shown,
@@ -164,10 +163,7 @@ def compile_(
         compiled = maze.compile(
             constraints,
             language,
-            on_unenforceable(report),
-            on_conflict=on_conflict,
-            ignore=check_ignored(ignore),
-            braid_grammar=braid_grammar,
+            constraint_options(on_conflict, ignore, braid_grammar, report=report),
         )
     if as_json:
         print_json(report_of(compiled))
@@ -208,10 +204,7 @@ def validate(
             text,
             constraints,
             language,
-            on_unenforceable(report),
-            on_conflict=on_conflict,
-            ignore=check_ignored(ignore),
-            braid_grammar=braid_grammar,
+            constraint_options(on_conflict, ignore, braid_grammar, report=report),
         )
     failure = validation_error(validation)
     status = failure.status if failure else Status.OK

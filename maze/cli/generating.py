@@ -23,6 +23,7 @@ from maze.cli.inputs import (
     SchemaFile,
     Syntax,
     constraints_of,
+    naming_options,
     on_unenforceable,
     read,
 )
@@ -148,7 +149,7 @@ def generate(
         if prompt == "-":
             prompt = read(Path("-"), "PROMPT")
         earlier = _messages(messages)
-        try:
+        with naming_options():
             options = GenerationOptions(
                 max_tokens=max_tokens,
                 temperature=temperature,
@@ -172,9 +173,6 @@ def generate(
                 ignore=tuple(ignore or ()),
                 braid_grammar=braid_grammar,
             )
-        except InvalidArgumentError as error:
-            option, bracket, place = error.field.partition("[")
-            raise error.naming(f"--{option.replace('_', '-')}{bracket}{place}") from None
         intent = Intent(prompt, language=language)
         constraints = constraints_of(schema, grammar, regex, language, syntax=syntax, name=name, priority=priority)
         with Orchestrator() as maze, Progress(as_json) as progress:
@@ -228,8 +226,8 @@ def _messages(file: Path | None) -> tuple[Message, ...]:
         return ()
     text = read(file, "--messages")
     try:
-        return messages_of(parse(text))
+        turns = parse(text)
     except ValueError as error:
         raise InvalidArgumentError(f"is no JSON: {error}", field="--messages") from None
-    except InvalidArgumentError as error:
-        raise error.naming(f"--{error.field}") from None
+    with naming_options():
+        return messages_of(turns)

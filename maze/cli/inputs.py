@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -92,10 +94,8 @@ def constraints_of(
         constraints.append(ConstraintIR(grammar=read(grammar, "--grammar"), name=f"--grammar {shown(grammar)}"))
     if regexes:
         constraints.append(ConstraintIR(regex_patterns=tuple(regexes), name="--regex"))
-    try:
+    with naming_options():
         return [replace(constraint, name=name or constraint.name, priority=priority) for constraint in constraints]
-    except InvalidArgumentError as error:
-        raise error.naming(f"--{error.field}") from None
 
 
 def refuse_none(constraints: list[ConstraintIR]) -> None:
@@ -130,14 +130,29 @@ def shown(path: Path) -> str:
     return str(path).encode(errors="backslashreplace").decode()
 
 
-def check_ignored(ignored: list[str] | None) -> tuple[str, ...]:
-    """What `--ignore` leaves out. Raises InvalidArgumentError for what is no part."""
-    try:
-        return ConstraintOptions(ignore=tuple(ignored or ())).ignore
-    except InvalidArgumentError as error:
-        raise error.naming(f"--{error.field}") from None
+def constraint_options(
+    on_conflict: OnConflict, ignore: list[str] | None, braid_grammar: BraidGrammar | None, *, report: bool
+) -> ConstraintOptions:
+    """How a command takes its constraints. Raises InvalidArgumentError for what is no part to be left out."""
+    with naming_options():
+        return ConstraintOptions(
+            on_unenforceable=on_unenforceable(report),
+            on_conflict=on_conflict,
+            ignore=tuple(ignore or ()),
+            braid_grammar=braid_grammar,
+        )
 
 
 def on_unenforceable(report: bool) -> OnUnenforceable:
     """What `--report` decides."""
     return OnUnenforceable.REPORT if report else OnUnenforceable.ERROR
+
+
+@contextmanager
+def naming_options() -> Iterator[None]:
+    """Let an error name the option of the command in the place of the field."""
+    try:
+        yield
+    except InvalidArgumentError as error:
+        field, bracket, place = error.field.partition("[")
+        raise error.naming(f"--{field.replace('_', '-')}{bracket}{place}") from None
