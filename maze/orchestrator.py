@@ -168,6 +168,8 @@ class Orchestrator:
         intent: Intent | str,
         constraints: Constraints = (),
         options: GenerationOptions | None = None,
+        *,
+        cancellation: Cancellation | None = None,
     ) -> _Kind: ...
 
     @overload
@@ -177,6 +179,8 @@ class Orchestrator:
         intent: Intent | str,
         constraints: Constraints = (),
         options: GenerationOptions | None = None,
+        *,
+        cancellation: Cancellation | None = None,
     ) -> Any: ...  # noqa: ANN401 - such as of Literal["a", "b"]
 
     def generate_as(
@@ -185,13 +189,16 @@ class Orchestrator:
         intent: Intent | str,
         constraints: Constraints = (),
         options: GenerationOptions | None = None,
+        *,
+        cancellation: Cancellation | None = None,
     ) -> Any:
         """Generate a value of the type `kind`, of those that constrain() takes, under `constraints` beside it.
 
         Raises the MazeError of a generation that is no success, and ConstraintViolatedError where a validator of the
         type refuses the text; `result` of the error is the generation's.
         """
-        return value_of(kind, self.generate(intent, (constrain(kind), *constraints_of(constraints)), options))
+        wanted = (constrain(kind), *constraints_of(constraints))
+        return value_of(kind, self.generate(intent, wanted, options, cancellation=cancellation))
 
     def stream(
         self, intent: Intent | str, constraints: Constraints = (), options: GenerationOptions | None = None
