@@ -25,7 +25,6 @@ SAMPLES: dict[str, dict[str, Any]] = {
     path.stem: json.loads(path.read_text())
     for path in sorted((Path(__file__).parent / "data" / "braid").glob("*.json"))
 }
-WITH_GRAMMAR = [name for name, sample in SAMPLES.items() if sample["grammar"] is not None]
 REFUSED = {
     "c09_types_quote_in_required": "is not JSON: .* at byte 54",  # Braid does not escape names
     "e14_unknown_lang": "the language 'klingon' is not known",  # token classes have no tokens in it

@@ -154,7 +154,6 @@ class VllmProcess:
 
     def __init__(self, deployment: Deployment, on_death: Callable[[], None]) -> None:
         """`on_death` is called from a thread when vLLM ends without stop()."""
-        self._deployment = deployment
         self._on_death = on_death
         self._stopping = False
         self.port = _free_port()
