@@ -83,7 +83,7 @@ def litellm(llama_cpp_python: str) -> Iterator[str]:
     port = _free_port()
     params = {"model": "openai/x", "api_base": f"{llama_cpp_python}/v1", "api_key": KEY}
     config = FOLDER / "litellm.json"
-    bin_folder = _installed("litellm", "litellm[proxy]==1.110.2")
+    bin_folder = _installed("litellm", "litellm[proxy]==1.105.7")
     config.write_text(json.dumps({"model_list": [{"model_name": "small", "litellm_params": params}]}))
     options: list[str | Path] = ["--config", config, "--port", str(port), "--host", "127.0.0.1"]
     settings = {

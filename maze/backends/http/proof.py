@@ -55,6 +55,8 @@ def prove(
     try:
         if not endpoint.is_proven and not dialect.unproven:
             problem = _problem(generate, failures, call)
+            if problem is not None and endpoint.thinks_unasked:
+                problem = _problem(generate, failures, call)  # now that its thoughts are ended before they begin
             if problem is None:
                 endpoint.is_proven = True
                 _log.info("%s obeys grammars", endpoint.url)
