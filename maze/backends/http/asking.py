@@ -68,6 +68,24 @@ class Asker:
         max_tokens = self._lowered.get("max_tokens")
         return replace(completion, engine=completion.engine | self._lowered, max_tokens=max_tokens)
 
+    def end_thoughts(self) -> bool:
+        """End the model's thoughts in chats before they begin; returns whether that can be done.
+
+        Raises FailedAttempt and MazeError.
+        """
+        endpoint = self._endpoint
+        if self._dialect.chat_path is None:
+            return False
+        template = Template(self._client, endpoint, self._dialect, self._model, self._call)
+        if not endpoint.has_template or not template.thinks_apart():
+            return False
+        endpoint.thinks_unasked.add(self._model)
+        return True
+
+    def let_think(self) -> None:
+        """Leave it to the model again whether it thinks."""
+        self._endpoint.thinks_unasked.discard(self._model)
+
     def _generate(self, request: Request, on_text: OnText) -> Completion:
         if request.token_mask is not None:
             self._ask_for_vocabulary()

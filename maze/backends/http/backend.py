@@ -195,7 +195,7 @@ class HttpBackend:
         model = self._model_at(endpoint, dialect, request.model, call)
         asker = Asker(self._client, self._limits, endpoint, dialect, model, call)
         if request.grammar is not None or request.token_mask is not None:
-            prove(asker.generate, endpoint, dialect, self._failures, call)
+            prove(asker, endpoint, dialect, self._failures, call)
         return asker.generate(request, on_text)
 
     def _model_at(self, endpoint: Endpoint, dialect: Dialect, wanted: str | None, call: Call) -> str | None:
@@ -243,7 +243,7 @@ class HttpBackend:
             report["models"] = list(map(self._redaction.text, endpoint.models))
             model = self._model_at(endpoint, dialect, None, call)
             asker = Asker(self._client, self._limits, endpoint, dialect, model, call)
-            prove(asker.generate, endpoint, dialect, self._failures, call)
+            prove(asker, endpoint, dialect, self._failures, call)
         except (FailedAttempt, MazeError) as failed:
             report["detail"] = str(failed)
             if isinstance(failed, OutOfMemoryError):
