@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-from maze.backends.base import FINISHED_LENGTH, Backend, Completion, OnText, Request, total_of
+from maze.backends.base import FINISHED_LENGTH, Backend, Completion, OnText, Request, WrittenTokens, total_of
 from maze.errors import CancelledError, ConstraintViolatedError, LimitExceededError, MazeError, TimedOutError
 from maze.grammar.budget import Budget
 from maze.grammar.continuation import CannotFollowError, Rest, rest_after
@@ -93,6 +93,7 @@ def generate_in_time(
         reserved = 0 if is_last else max(3 * _tokens_for(rest.shortest), left // 4)
         going_on = replace(
             request, grammar=grammar, continue_from=request.continue_from + begun, max_tokens=left - reserved,
+            written=WrittenTokens(begun, made.token_ids) if made.token_ids and begun == made.text else None,
             reasoning_tokens=0, thought=made.reasoning,
         )  # fmt: skip
         on_text.drop()
@@ -149,6 +150,9 @@ def _joined(first: Completion, begun: str, second: Completion) -> Completion:
     logprobs: tuple[TokenLogprob, ...] | None = None
     if first.logprobs is not None and second.logprobs is not None:
         logprobs = first.logprobs + second.logprobs
+    token_ids: tuple[int, ...] | None = None
+    if first.token_ids is not None and second.token_ids is not None and first.text == begun:
+        token_ids = first.token_ids + second.token_ids
     lowered = None if second.max_tokens is None else (first.tokens_generated or 0) + second.max_tokens
     return replace(
         second,
@@ -156,6 +160,7 @@ def _joined(first: Completion, begun: str, second: Completion) -> Completion:
         tokens_generated=tokens,
         prompt_tokens=first.prompt_tokens,
         first_token_ms=first.first_token_ms,
+        token_ids=token_ids,
         logprobs=logprobs,
         max_tokens=lowered,
         reasoning=first.reasoning,

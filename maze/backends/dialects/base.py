@@ -151,6 +151,8 @@ class AnswerReader:
         """What the model thought, where the answer tells that apart."""
         self.reasoning_tokens: int | None = None
         self.logprobs: list[TokenLogprob] = []
+        self.token_ids: tuple[int, ...] | None = None
+        """See `Completion.token_ids`."""
         self.may_be_empty = False
         """Whether there may be nothing to add to the text that is continued."""
         self.engine: dict[str, Any] = {}
