@@ -59,21 +59,22 @@ def test_a_task_that_is_cancelled_ends_its_generation_before_it_ends_itself() ->
 
     async def ask() -> None:
         async with AsyncOrchestrator(MazeConfig(), backend=ScriptedBackend([gate])) as maze:
-            task = asyncio.create_task(maze.generate("?"))
-            await entered(gate)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            assert gate.cancelled.acquire(blocking=False)
+            for call in (maze.generate("?"), maze.generate_as(int, "?")):
+                task = asyncio.create_task(call)
+                await entered(gate)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                assert gate.cancelled.acquire(blocking=False)
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
-                    await maze.generate_as(int, "?")
+                    await maze.generate("?")
             assert gate.cancelled.acquire(blocking=False)
             own = Cancellation()
-            task = asyncio.create_task(maze.generate("?", cancellation=own))
+            asked = asyncio.create_task(maze.generate("?", cancellation=own))
             await entered(gate)
             own.cancel("cancelled: enough")
-            assert (await task).error == "cancelled: enough"
+            assert (await asked).error == "cancelled: enough"
 
     asyncio.run(ask())
 
