@@ -125,6 +125,34 @@ def test_the_model_thinks_apart_from_its_answer(maze: Orchestrator) -> None:
     assert (result.metadata.tokens_generated or 0) > thought
 
 
+THINKING_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
+)
+"""Begins a thought whatever it is told, as that of DeepSeek R1 does."""
+
+
+def test_a_thought_that_a_real_template_begins_is_limited_or_ended_at_once() -> None:
+    with (
+        llama_server(THINKING_TEMPLATE) as url,
+        Orchestrator(MazeConfig(endpoint=url, api_key=Secret(API_KEY))) as maze,
+    ):
+        results = [
+            maze.generate(Intent("Give a French city."), [CITY], options(reasoning_tokens=tokens)) for tokens in (0, 8)
+        ]
+        free = maze.generate(Intent("Name a colour."), (), options(max_tokens=12))
+    for result in results:
+        assert result.success, result.error
+        assert "think>" not in result.code
+    silent, brief = (result.metadata for result in results)
+    assert (silent.reasoning, silent.reasoning_tokens) == (None, None)
+    assert brief.reasoning
+    assert brief.reasoning_tokens == 8
+    assert (brief.tokens_generated or 0) > 8
+    assert free.success
+    assert "think>" not in free.code
+
+
 def test_a_model_that_the_server_does_not_have_is_refused(maze: Orchestrator) -> None:
     result = maze.generate(Intent("x"), (), options(model="no-such-model"))
     assert result.status is Status.REQUEST_REJECTED
@@ -348,8 +376,12 @@ def test_a_model_that_always_thinks_in_chats_is_under_the_grammar_at_once_as_its
         backend = backend_for(server.url, dialect=None, is_proven=False)
         assert backend.health(Deadline(20_000)).ready
         completion, _ = generate(backend, ask(prompt=CHAT))
+        raw, _ = generate(backend, ask(prompt=Prompt("Go on.", PromptForm.RAW)))
     assert (completion.text, completion.reasoning, completion.engine["prompt_form"]) == ("maze", None, "chat")
-    assert server.requests[-1].json()["prompt"] == "<user>hi<bot><think>\n\n</think>\n\n"
+    ended = "<think>\n\n</think>\n\n"
+    posted = [request.json() for request in server.requests if request.path == "/v1/completions"]
+    assert [each["prompt"] for each in posted[-2:]] == ["<user>hi<bot>" + ended, "Go on." + "<think>\n" + ended[8:]]
+    assert raw.text == "maze"
     assert [request.path for request in server.requests].count("/v1/chat/completions") == 1
 
 
