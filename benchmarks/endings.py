@@ -23,7 +23,7 @@ from maze.backends.base import FINISHED_COMPLETED, FINISHED_STOP, Completion, De
 from maze.engine import EmbeddedEngine
 from maze.engine.embedded import SLOTS
 from maze.errors import MazeError, Status
-from maze.steering import MOST_RESERVED_TOKENS
+from maze.steering import first_reserve
 from maze.types import CompiledConstraints, WhenCutOff
 
 DATA = Path(__file__).parent.parent / "tests" / "data"
@@ -112,7 +112,7 @@ class Endings:
             else:
                 ended = "cut off" if before.success else outcome(before)
             self._count(kind, tokens, "before", ended)
-            if ended == "ended" and used is not None and used <= tokens - min(tokens // 4, MOST_RESERVED_TOKENS):
+            if ended == "ended" and used is not None and used <= tokens - first_reserve(tokens):
                 self._count(kind, tokens, "after", ended)
             else:
                 after = _generate(self.steered, compiled, tokens, WhenCutOff.COMPLETE)

@@ -65,14 +65,14 @@ def generate_in_time(
 ) -> Generated:
     """Generate so that the text comes to its end within max_tokens, as far as the grammar and the engine allow.
 
-    The model has all but a part of the tokens for itself. If it is not done by then, what is left of the grammar tells
+    The model has a part of the tokens for itself. If it is not done by then, what is left of the grammar tells
     how many tokens an ending takes: with far more left it goes on as before, else under a grammar of short endings.
     Raises as Backend.generate().
     """
     if not _can_be_steered(backend, request, compiled):
         return Generated(backend.generate(request, on_text))
     left = request.max_tokens
-    reserved = min(left // 4, MOST_RESERVED_TOKENS)
+    reserved = first_reserve(left)
     made = backend.generate(replace(request, max_tokens=left - reserved), on_text)
     while True:
         if made.finish_reason != FINISHED_LENGTH or made.tokens_generated is None:
@@ -112,6 +112,12 @@ def generate_in_time(
         made = _joined(made, begun, following)
         if is_last:
             return Generated(made, steered_from=len(begun))
+
+
+def first_reserve(max_tokens: int) -> int:
+    """How many tokens are kept for the ending before it is known how many it takes."""
+    share = 2 if max_tokens >= 4 * LEAST_STEERED_TOKENS else 4
+    return min(max_tokens // share, MOST_RESERVED_TOKENS)
 
 
 def _can_be_steered(backend: Backend, request: Request, compiled: CompiledConstraints) -> bool:

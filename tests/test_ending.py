@@ -39,7 +39,7 @@ from maze.grammar.cfg.model import Cfg, Pattern
 from maze.grammar.cfg.packing import packed, unpacked
 from maze.grammar.cfg.quotient import left_quotient
 from maze.grammar.cfg.short_endings import short_endings
-from maze.grammar.cfg.shortest import shortest_text
+from maze.grammar.cfg.shortest import ShortestTexts, shortest_text
 from maze.grammar.continuation import rest_after
 from maze.grammar.llguidance import Matcher
 from maze.grammar.pattern.tree import Chars, Node, Repeat, alt, cat, literal
@@ -522,7 +522,8 @@ def test_short_endings_are_some_of_all_endings_and_the_shortest_is_among_them(
     begun = chosen[: chance.randrange(len(chosen) + 1)]
     rest = left_quotient(cfg, begun, Budget().construction())
     parts = frozenset(rest.rules.keys() - cfg.rules.keys())
-    short = texts_of(short_endings(rest, parts, tokens, Budget().construction()))
+    work = Budget().construction()
+    short = texts_of(short_endings(rest, parts, tokens, ShortestTexts(rest, work), work))
     endings = {text for text in texts_of(rest) if len(text) <= LONGEST}
     assert {text for text in short if len(text) <= LONGEST} <= endings
     assert min(map(len, short)) == min(map(len, endings))
