@@ -1,6 +1,6 @@
 """llama.cpp's own HTTP server with the real model, in a process of its own.
 
-Run as a program it serves until its standard input ends, and prints its address. An argument is its chat template.
+Run as a program it serves until its standard input ends, and prints its address.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def model_path() -> Path:
 
 
 @contextmanager
-def llama_server(*template: str) -> Iterator[str]:
-    """URL of a server that is ready, with a chat template in place of that of the model."""
+def llama_server() -> Iterator[str]:
+    """URL of a server that is ready."""
     with subprocess.Popen(
-        [sys.executable, __file__, *template], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         assert process.stdin is not None
@@ -53,8 +53,6 @@ def serve() -> None:
         cpu.poll = 0
     params.verbosity = -1
     params.ui = False
-    if len(sys.argv) > 1:
-        params.chat_template, params.use_jinja = sys.argv[1], True
     params.api_keys = [API_KEY]
     params.hostnames = ["127.0.0.1"]
     params.port = 0

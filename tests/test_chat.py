@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from fault_server import DONE, Exchange, FaultServer, Play, answer, by_path, eve
 from http_calls import ask, backend_for, generate
 from llama_server import API_KEY, llama_server
 from test_dialects import LLAMA, USAGE, choice, llama, llama_end, models
+from thinking_model import write_thinking_model
 
 from maze import ConstraintIR, GenerationOptions, GenerationResult, Intent, MazeConfig, Orchestrator
 from maze.backends.base import Deadline, Prompt
@@ -125,32 +127,32 @@ def test_the_model_thinks_apart_from_its_answer(maze: Orchestrator) -> None:
     assert (result.metadata.tokens_generated or 0) > thought
 
 
-THINKING_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
-)
-"""Begins a thought whatever it is told, as that of DeepSeek R1 does."""
-
-
-def test_a_thought_that_a_real_template_begins_is_limited_or_ended_at_once() -> None:
-    with (
-        llama_server(THINKING_TEMPLATE) as url,
-        Orchestrator(MazeConfig(endpoint=url, api_key=Secret(API_KEY))) as maze,
-    ):
-        results = [
-            maze.generate(Intent("Give a French city."), [CITY], options(reasoning_tokens=tokens)) for tokens in (0, 8)
-        ]
-        free = maze.generate(Intent("Name a colour."), (), options(max_tokens=12))
-    for result in results:
+def test_a_thought_that_a_real_template_begins_is_ended_by_its_model_or_limited_or_ended_at_once(
+    tmp_path: Path,
+) -> None:
+    write_thinking_model(tmp_path / "thinking.gguf")
+    backend = EmbeddedEngine(tmp_path / "thinking.gguf")
+    try:
+        with Orchestrator(MazeConfig(), backend=backend) as maze:
+            silent, limited, *thoughtful = (
+                maze.generate(Intent("Give a French city."), [CITY], options(temperature=1.0, seed=seed, **given))
+                for seed, given in enumerate(({}, {"reasoning_tokens": 1}, *({"reasoning_tokens": 40},) * 4))
+            )
+            free = maze.generate(Intent("Name a colour."), (), options(max_tokens=12))
+    finally:
+        backend.close()
+    for result in (silent, limited, *thoughtful):
         assert result.success, result.error
         assert "think>" not in result.code
-    silent, brief = (result.metadata for result in results)
-    assert (silent.reasoning, silent.reasoning_tokens) == (None, None)
-    assert brief.reasoning
-    assert brief.reasoning_tokens == 8
-    assert (brief.tokens_generated or 0) > 8
+        assert "think>" not in (result.metadata.reasoning or "")
+    assert (silent.metadata.reasoning, silent.metadata.reasoning_tokens) == (None, None)
+    assert limited.metadata.reasoning_tokens == 1
+    thought = [result.metadata.reasoning_tokens or 0 for result in thoughtful]
+    assert min(thought) < 40, "none ended its thought itself"
+    assert all((result.metadata.tokens_generated or 0) > each for result, each in zip(thoughtful, thought, strict=True))
     assert free.success
-    assert "think>" not in free.code
+    assert not free.code.startswith("<think>")
+    assert free.metadata.reasoning is None
 
 
 def test_a_model_that_the_server_does_not_have_is_refused(maze: Orchestrator) -> None:
