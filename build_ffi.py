@@ -1,7 +1,7 @@
 """Build libmaze.so into the environment of the Python that runs this; `make` runs it with the one of .venv.
 
     build_ffi.py                               build
-    build_ffi.py check [install]               only say what is missing on this machine for make, or make install
+    build_ffi.py check [install | test]        only say what is missing on this machine for make, or that of it
     build_ffi.py install <prefix> <libraries>  with the Python of <libraries>/maze: lead to it from where programs look
 
 cffi generates the part between C and Python. Its declarations come from include/maze.h and maze/abi/entry.h, so nothing
@@ -251,11 +251,18 @@ def find_environments() -> None:
         )
 
 
-def missing(*, compiler: bool) -> list[str]:
-    """All that this machine lacks; the compiler counts where Zig's is not going to be installed."""
+def find_tools_of_tests() -> None:
+    """What the tests run besides Python and Zig."""
+    lacking = [tool for tool in ("gcc", "g++", "readelf", "objdump", "nm", "git") if shutil.which(tool) is None]
+    if lacking:
+        text = f"the tests need {', '.join(lacking)}: install g++ and git (Debian, Ubuntu) or gcc-c++ and git (Fedora)"
+        raise MissingError(text)
+
+
+def missing(*also: Callable[[], object]) -> list[str]:
+    """All that this machine lacks of what every build needs, and of what `also` finds."""
     lacking = []
-    wanted: list[Callable[[], object]] = [find_headers, find_shared_python, find_environments, find_unwinder]
-    for find in [*wanted, find_compiler] if compiler else wanted:
+    for find in (find_headers, find_shared_python, find_environments, find_unwinder, *also):
         try:
             find()
         except MissingError as error:
@@ -276,9 +283,11 @@ def main() -> None:
             case []:
                 build(Path(sys.prefix))
             case ["check"]:
-                say_missing(missing(compiler=False))
+                say_missing(missing())
             case ["check", "install"]:
-                say_missing(missing(compiler=True))
+                say_missing(missing(find_compiler))  # as Zig's is not going to be installed
+            case ["check", "test"]:
+                say_missing(missing(find_tools_of_tests))
             case ["install", prefix, libraries]:
                 install(Path(prefix), Path(libraries))
             case _:
