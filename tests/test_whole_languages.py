@@ -19,7 +19,7 @@ from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.languages.syntax import syntax_names, syntax_text
 from maze.grammar.read.grammar_text import lower_grammar
-from maze.grammar.read.lark.languages import is_name_of_language
+from maze.grammar.read.lark.language_names import is_name_of_language
 from maze.orchestrator import Orchestrator
 from maze.types import ConstraintIR, Handling
 

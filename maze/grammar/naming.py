@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from maze.errors import LimitExceededError, UnsupportedConstraintError
 from maze.grammar.budget import Budget, OverBudgetError
+from maze.grammar.cfg.known_rules import narrowed
 from maze.grammar.cfg.model import Cfg, LoweredGrammar, Pattern, Symbol
 from maze.grammar.pattern.automaton import is_empty, without_intersections
 from maze.grammar.pattern.code_points import complement, intersection
@@ -56,16 +57,7 @@ def apply_naming(lowered: LoweredGrammar, languages: Sequence[Node], paths: str,
     """
     named = _narrowed(lowered, languages, paths, budget)
     budget.spend(sum(1 + len(rhs) for productions in lowered.cfg.rules.values() for rhs in productions))
-    # An alternative with a name that cannot be is dropped: llguidance would offer its beginning and then be stuck.
-    rules = {
-        name: tuple(
-            tuple(named.get(symbol) or symbol for symbol in production)
-            for production in productions
-            if not any(symbol in named and named[symbol] is None for symbol in production)
-        )
-        for name, productions in lowered.cfg.rules.items()
-    }
-    return Cfg(lowered.cfg.start, rules)
+    return Cfg(lowered.cfg.start, narrowed(lowered.cfg.rules, named))
 
 
 def _narrowed(
