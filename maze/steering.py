@@ -14,8 +14,8 @@ from maze.types import CompiledConstraints, EngineGrammar, TokenLogprob
 _log = logging.getLogger(__name__)
 
 LEAST_TOKENS = 8
-"""Where there are fewer tokens, the model has all of them for itself: a quarter would be a token."""
-LEAST_STEERED_TOKENS = 32
+"""Where there are fewer tokens, the model has all of them for itself: half of them would be a few."""
+LEAST_STEERED_TOKENS = 16
 """What is left is worth more than one further request where it is over twice as much."""
 MOST_RESERVED_TOKENS = 256
 """Most tokens that are kept for the ending before it is known how long that is."""
@@ -116,8 +116,7 @@ def generate_in_time(
 
 def first_reserve(max_tokens: int) -> int:
     """How many tokens are kept for the ending before it is known how many it takes."""
-    share = 2 if max_tokens >= 4 * LEAST_STEERED_TOKENS else 4
-    return min(max_tokens // share, MOST_RESERVED_TOKENS)
+    return min(max_tokens // 2, MOST_RESERVED_TOKENS)
 
 
 def _can_be_steered(backend: Backend, request: Request, compiled: CompiledConstraints) -> bool:
