@@ -17,8 +17,8 @@ from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import LoweredGrammar
 from maze.grammar.llguidance import check_grammar, is_bearable
 from maze.grammar.read.lark import lower_lark
-from maze.grammar.read.lark.definitions import definitions_of
 from maze.grammar.read.lark.source import LarkSource
+from maze.grammar.read.lark.statements import definitions_of
 from maze.grammar.read.lark.syntax import is_terminal
 from maze.threads import run_with_big_stack
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from maze.grammar.languages.syntax import syntax_names
-from maze.grammar.read.kept_languages import archive_of
+from maze.grammar.read.lark.whole_languages import archive_of
 
 SYNTAX = Path(__file__).parent.parent / "maze" / "grammar" / "languages" / "syntax"
 

@@ -291,7 +291,7 @@ def test_llama_cpp_is_asked_for_the_thought_first_and_then_for_the_answer_behind
 def test_llama_cpp_is_shown_what_it_has_thought_where_it_goes_on_from_its_answer() -> None:
     told = (models("llamacpp"), answer(200, {"build_info": "b7"}), answer(200, {"prompt": "<user>hi<bot>"}))
     thought = stream(llama("Let me see.\n"), llama_end(stop_type="word", tokens_predicted=5))
-    cut = stream(llama('"a'), llama_end(stop_type="limit", tokens_predicted=15))
+    cut = stream(llama('"a'), llama_end(stop_type="limit", tokens_predicted=10))
     end = stream(llama('b"'), llama_end(tokens_predicted=2))
     with (
         FaultServer(*told, thought, cut, told[-1], end) as server,
@@ -300,11 +300,11 @@ def test_llama_cpp_is_shown_what_it_has_thought_where_it_goes_on_from_its_answer
         result = maze.generate(Intent("hi"), [WORDS], options(max_tokens=20, reasoning_tokens=9))
     assert (result.success, result.code, result.metadata.steered_from) == (True, '"ab"', 2)
     assert (result.metadata.reasoning, result.metadata.reasoning_tokens) == ("Let me see.", 5)
-    assert result.metadata.tokens_generated == 22
+    assert result.metadata.tokens_generated == 17
     templated, last = (request.json() for request in server.requests[-2:])
     assert templated["chat_template_kwargs"] == {"enable_thinking": True}
     assert last["prompt"] == '<user>hi<bot><think>\nLet me see.\n</think>\n\n"a'
-    assert last["n_predict"] == 5
+    assert last["n_predict"] == 10
 
 
 def test_llama_cpp_ends_a_thought_that_its_template_begins_where_none_is_asked_for() -> None:
@@ -342,7 +342,7 @@ def test_vllm_and_sglang_are_asked_for_the_thought_first_and_then_for_the_answer
     texts = iter(
         [
             stream(choice("Let me see.\n", finish_reason="stop", stop_reason="</think>"), used(5), DONE),
-            stream(choice('"a', finish_reason="length"), used(15), DONE),
+            stream(choice('"a', finish_reason="length"), used(10), DONE),
             stream(choice('b"', finish_reason="stop"), used(2), DONE),
         ]
     )
@@ -354,7 +354,7 @@ def test_vllm_and_sglang_are_asked_for_the_thought_first_and_then_for_the_answer
         result = maze.generate(Intent("hi"), [WORDS], options(max_tokens=20, reasoning_tokens=9))
     assert (result.success, result.code, result.metadata.steered_from) == (True, '"ab"', 2)
     assert (result.metadata.reasoning, result.metadata.reasoning_tokens) == ("Let me see.", 5)
-    assert result.metadata.tokens_generated == 22
+    assert result.metadata.tokens_generated == 17
     posted = [request for request in server.requests if request.method == "POST"]
     assert "/v1/chat/completions" not in {request.path for request in posted}
     assert {tuple(request.json()["tokens"]) for request in posted if request.path == "/detokenize"} == {(5, 6)}
@@ -363,8 +363,8 @@ def test_vllm_and_sglang_are_asked_for_the_thought_first_and_then_for_the_answer
     assert (thought["prompt"], thought["stop"], thought["max_tokens"]) == (begins, ["</think>"], 9)
     assert (thought["skip_special_tokens"], grammar in thought) == (False, False)
     behind = begins + "Let me see.\n</think>\n\n"
-    assert (first["prompt"], first["max_tokens"], grammar in first) == (behind, 15, True)
-    assert (last["prompt"], last["max_tokens"], grammar in last) == (behind + '"a', 5, True)
+    assert (first["prompt"], first["max_tokens"], grammar in first) == (behind, 10, True)
+    assert (last["prompt"], last["max_tokens"], grammar in last) == (behind + '"a', 10, True)
     assert "skip_special_tokens" not in last
 
 

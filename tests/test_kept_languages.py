@@ -1,8 +1,8 @@
-"""Whole languages are kept as they were read, so that `%language` costs no reading."""
+"""Whole languages are kept as they were read, so that `%language` and what builds upon it cost no reading."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
 from io import BytesIO
 from zipfile import ZipFile
 
@@ -11,12 +11,37 @@ from renew_languages import SYNTAX
 
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
-from maze.grammar.cfg.packing import packed, unpacked
+from maze.grammar.cfg.lark_writer import cfg_to_lark
+from maze.grammar.cfg.model import LoweredGrammar
+from maze.grammar.cfg.packing import unpacked
 from maze.grammar.languages.syntax import syntax_names, syntax_text
-from maze.grammar.read import grammar_text, kept_languages
-from maze.grammar.read.kept_languages import archive_of, kept_language
-from maze.grammar.read.lark import lower_lark
-from maze.types import ConstraintIR
+from maze.grammar.llguidance import Matcher, check_grammar
+from maze.grammar.read import grammar_text
+from maze.grammar.read.lark import lower_lark, whole_languages
+from maze.grammar.read.lark.whole_languages import archive_of, kept_language, whole_language
+from maze.types import ConstraintIR, EngineGrammar
+
+NARROWED = {
+    "zig": "%language zig\n%forbid names eval\n%allow imports std",
+    "sql": "%language sql\n%allow names a b",
+    "typescript": "%language typescript expression\n%allow names a b\n%forbid names c",
+    "javascript": "%language javascript\n%allow imports fs\n%allow function_names /[a-z]+/",
+    "python": '%import language.python.expression\nstart: "x" expression "y" | z\nz: "z" expression',
+    "c": '%import language.c.statement\n%import language.c.NAME\nstart: NAME "!" statement\n%forbid names eval',
+    "json": "%import language.json.expression\n%import language.zig.type\n%import language.zig.statement\nstart: "
+    'expression "!" type "!" statement',
+}
+"""A text that builds upon each language, among them such as leave no text of some terminal."""
+
+
+@pytest.fixture
+def _fresh() -> Iterator[None]:
+    """Nothing is known from before, and what is found out is not known later."""
+    grammar_text._kept_language.cache_clear()
+    whole_language.cache_clear()
+    yield
+    grammar_text._kept_language.cache_clear()
+    whole_language.cache_clear()
 
 
 def contents(data: bytes) -> dict[str, object]:
@@ -30,48 +55,65 @@ def contents(data: bytes) -> dict[str, object]:
     return found
 
 
+def lowered(text: str) -> LoweredGrammar:
+    return lower_lark(text, "g", Budget())
+
+
 @pytest.mark.parametrize("name", syntax_names())
 def test_what_is_kept_of_a_language_is_what_its_text_says(name: str) -> None:
     kept = contents((SYNTAX / f"{name}.zip").read_bytes())
     assert kept == contents(archive_of(name)), "run PYTHONPATH=. python tests/renew_languages.py"
-    assert "file.cfg" in kept
 
 
-def test_a_kept_language_is_the_value_that_reading_makes() -> None:
-    for text in ("%language zig", " %language TS expression\n", "%language sql statement"):
-        kept, read = kept_language(text), lower_lark(text, "g", Budget())
-        assert kept is not None
-        assert kept.written is not None
-        assert replace(kept, written=None) == read
-        assert kept.written.packed == packed(kept.cfg)
-
-
+@pytest.mark.usefixtures("_fresh")
 @pytest.mark.parametrize("name", ["zig", "json"])
 def test_a_kept_language_compiles_to_what_its_text_compiles_to(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def compiled() -> object:
         grammar_text._kept_language.cache_clear()
-        found = compile_constraints([ConstraintIR(grammar=f"%language {name}", regex_patterns=("[A-Za-z_]{1,9}",))])
+        whole_language.cache_clear()
+        found = compile_constraints([ConstraintIR(grammar=f"%language {name}\n"), ConstraintIR(grammar=NARROWED[name])])
         return found.grammar, found.token_mask, found.parts, found.joint_check, found.warnings, found.digest
 
     with monkeypatch.context() as patch:
-        patch.setattr(grammar_text, "kept_language", lambda _: None)
+        patch.setattr(whole_languages, "kept_language", lambda _: None)
         read = compiled()
-    monkeypatch.setattr(grammar_text, "lower_lark", None)  # it is not read at all
+    monkeypatch.setattr(whole_languages, "token_rules", None)  # it is not read at all
     assert compiled() == read
 
 
-@pytest.mark.parametrize("text", ["%language zig\n%forbid names a", "%language zig NAME", "%language ada", "start: a"])
-def test_only_languages_as_they_are_are_kept(text: str) -> None:
-    assert kept_language(text) is None
-
-
+@pytest.mark.usefixtures("_fresh")
 def test_what_was_kept_of_another_text_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert kept_language("%language typescript") is not None
+    assert kept_language("typescript") is not None
 
     def edited(name: str) -> str:
         return syntax_text(name) + ("// changed\n" if name == "javascript" else "")
 
-    monkeypatch.setattr(kept_languages, "syntax_text", edited)
-    assert kept_language("%language javascript") is None
-    assert kept_language("%language typescript") is None  # which changes JavaScript
-    assert kept_language("%language zig") is not None
+    monkeypatch.setattr(whole_languages, "syntax_text", edited)
+    assert kept_language("javascript") is None
+    assert kept_language("typescript") is None  # which changes JavaScript
+    assert kept_language("zig") is not None
+
+
+@pytest.mark.parametrize("name", syntax_names())
+def test_what_is_built_upon_a_language_is_the_same_value_packed_and_written(name: str) -> None:
+    made = lowered(NARROWED[name])
+    assert made.written is not None
+    again = unpacked(made.written.packed)
+    assert (again.start, list(again.rules.items())) == (made.cfg.start, list(made.cfg.rules.items()))
+    spliced, anew = EngineGrammar(made.written.rules), cfg_to_lark(made.cfg, Budget())
+    check_grammar(spliced, Budget())
+    left, right = Matcher(spliced), Matcher(anew)
+    for _ in range(40):  # both take the same characters at each place of a text
+        following = left.next_bytes()
+        assert set(following) == set(right.next_bytes())
+        if not following:
+            break
+        byte = bytes([min(following, key=lambda each: (each * 7919) % 127)])
+        assert (left.consume(byte), right.consume(byte)) == (1, 1)
+    assert left.can_end() == right.can_end()
+
+
+def test_a_text_of_a_terminal_that_no_name_is_left_of_is_not_begun() -> None:
+    found = compile_constraints([ConstraintIR(grammar="%language sql\n%allow names a b")])
+    assert found.grammar is not None
+    assert "glob" not in found.grammar.rules

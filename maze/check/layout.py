@@ -19,7 +19,7 @@ from maze.grammar.languages import find_language
 from maze.grammar.languages.language import Newlines
 from maze.grammar.llguidance import Matcher
 from maze.grammar.read.grammar_text import lower_grammar
-from maze.grammar.read.lark.languages import for_the_printer
+from maze.grammar.read.lark.language_files import for_the_printer
 from maze.threads import run_with_big_stack
 
 INDENTATION = "    "

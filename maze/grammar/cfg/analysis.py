@@ -131,12 +131,12 @@ def _spread(sets: dict[str, int], to: Mapping[str, Collection[str]], budget: Bud
                 todo.append(other)
 
 
-def pruned(cfg: Cfg) -> Cfg:
+def pruned(cfg: Cfg, alive: Collection[str] | None = None) -> Cfg:
     """The same grammar without productions that describe no text, and without rules that cannot be reached.
 
-    A start rule that describes no text is left with no productions.
+    A start rule that describes no text is left with no productions. `alive` are the rules with a text, if known.
     """
-    alive = productive(cfg.rules)
+    alive = productive(cfg.rules) if alive is None else alive
     rules = {
         name: tuple(
             production
@@ -244,7 +244,7 @@ def without_dead_rules(cfg: Cfg, path: str, written: Iterable[str], because: str
         ).between((path,))
     if empty:
         warnings.append(f"{path}: no text can be made from {listed(empty)}{because}; productions with it are left out")
-    return pruned(cfg), warnings
+    return pruned(cfg, alive), warnings
 
 
 def unreachable_warnings(start: str, references: Mapping[str, Iterable[str]], path: str) -> list[str]:

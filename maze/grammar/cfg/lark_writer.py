@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from maze.errors import LimitExceededError
 from maze.grammar.budget import Budget
-from maze.grammar.cfg.analysis import chain_is_longer
-from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Production, Symbol, Terminal, one_of
+from maze.grammar.cfg.analysis import chain_is_longer, pruned
+from maze.grammar.cfg.known_rules import NarrowedRules, Rules, WrittenRules, changes_by, narrowed, patterns_of
+from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal, one_of
 from maze.grammar.cfg.recursion import recursion_of, with_direct_recursion
 from maze.grammar.pattern.printer import to_terminal
+from maze.grammar.pattern.tree import Node, Not
 from maze.types import EngineGrammar
 
 MAX_DEPTH = 500
@@ -38,6 +40,26 @@ def cfg_to_lark(cfg: Cfg, budget: Budget) -> EngineGrammar:
     return EngineGrammar(rules_within(cfg, "start", Names(("start",)), budget))
 
 
+def cfg_to_lark_beside(cfg: Cfg, beside: Sequence[NarrowedRules], budget: Budget) -> EngineGrammar:
+    """The same for a grammar some of whose rules are known: of these only what changes is written anew."""
+    known = {name for each in beside for name in each.known.rules}
+    own = {name: productions for name, productions in cfg.rules.items() if name not in known}
+    budget.spend(8 * sum(1 + len(rhs) for productions in own.values() for rhs in productions))
+    names = Names(("start", *(name for each in beside for name in each.known.written.taken)))
+    writer = _Writer(with_direct_recursion(Cfg(cfg.start, own)), "start", names, budget)
+    used = cfg.terminals()
+    for each in beside:
+        writer.write_known(each, used)
+    return EngineGrammar(writer.write())
+
+
+def written_rules(rules: Rules, begin: str, begun_at: Sequence[str], budget: Budget) -> WrittenRules:
+    """Rules that others refer to as texts, whose names have a beginning. Raises as cfg_to_lark()."""
+    names = Names((), f"{begin} ")
+    writer = _Writer(with_direct_recursion(Cfg("", rules), begun_at), "", names, budget)
+    return writer.write_each(patterns_of(rules), begun_at)
+
+
 def rules_within(cfg: Cfg, start: str, names: Names, budget: Budget) -> str:
     """Lark rules for a text that has others beside them, and has the names that are taken: `start` is all of them.
 
@@ -48,14 +70,20 @@ def rules_within(cfg: Cfg, start: str, names: Names, budget: Budget) -> str:
 
 
 class Names:
-    """Valid Lark names, one for each thing, that still remind of the caller's."""
+    """Valid Lark names, one for each thing, that still remind of the caller's; all have the same beginning."""
 
-    def __init__(self, taken: Iterable[str]) -> None:
+    def __init__(self, taken: Iterable[str], begin: str = "") -> None:
+        self._begin = begin
         self._taken = set(taken)
         self._next: dict[str, int] = {}
 
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """All that were given or taken from the beginning."""
+        return tuple(sorted(self._taken))
+
     def new(self, wanted: str, *, upper: bool) -> str:
-        plain = re.sub(r"[^A-Za-z0-9]+", "_", wanted).strip("_")[:40] or "x"
+        plain = re.sub(r"[^A-Za-z0-9]+", "_", self._begin + wanted).strip("_")[:40] or "x"
         plain = f"x_{plain}" if plain[0].isdigit() else plain
         plain = plain.upper() if upper else plain.lower()
         name = plain
@@ -76,6 +104,7 @@ class _Writer:
         self._rule_names = {name: names.new(name, upper=False) for name in cfg.rules}
         self._names = names
         self._terminal_names: dict[Terminal, str] = {}
+        self._conditions: dict[Node, str] = {}
         self._terminals: list[str] = []
         self._rules: list[str] = []
         self._references: dict[str, list[str]] = {}
@@ -95,6 +124,71 @@ class _Writer:
                 "make the chain shorter"
             )
         return f"{self._start}: {start}\n" + "".join(self._rules) + "".join(self._terminals)
+
+    def write_each(self, patterns: Iterable[Pattern], begun_at: Sequence[str]) -> WrittenRules:
+        """The rules as texts for write_known(), and their patterns."""
+        terminals = []
+        for pattern in patterns:
+            before = len(self._terminals)
+            terminals.append((self._symbol(pattern), "".join(self._terminals[before:])))
+        rules = {}
+        for name, productions in self._cfg.rules.items():
+            before, number = len(self._terminals), len(self._rules)
+            self._write_rule(name, productions)
+            rules[name] = "".join((*self._rules[number:], *self._terminals[before:]))
+        own = {name: self._rule_names[name] for name in rules}
+        references = {name: _references_of(productions) for name, productions in self._cfg.rules.items()}
+        return WrittenRules(begun_at, own, rules, references, terminals, self._names.taken, self._nodes, self._written)
+
+    def write_known(self, narrowing: NarrowedRules, used: Container[Terminal]) -> None:
+        """What is left of some known rules, before write(): the others may refer to them."""
+        known, written = narrowing.known, narrowing.known.written
+        changes = changes_by(narrowing.narrowing, known.rules)
+        self._rule_names.update(written.rule_names)
+        self._nodes += written.nodes
+        self._written += written.symbols
+        self._write_terminals(narrowing, changes, used)
+        everything = (production for productions in self._cfg.rules.values() for production in productions)
+        begun_at = [name for name in _references_of(everything) if name in written.rules]
+        references: Mapping[str, Sequence[str]] = written.references
+        anew: Rules = {}
+        if None in changes.values():
+            direct = with_direct_recursion(Cfg("", known.rules), written.begun_at).rules
+            begin = {"": tuple((Nonterminal(name),) for name in begun_at)}
+            left = pruned(Cfg("", begin | narrowed(direct, changes))).rules
+            references = {name: _references_of(productions) for name, productions in left.items()}
+            anew = {name: rest for name, rest in left.items() if name and len(rest) < len(direct[name])}
+        found = dict.fromkeys(begun_at)
+        todo = list(found)
+        while todo:
+            name = todo.pop()
+            self._references[self._rule_names[name]] = [self._rule_names[each] for each in references[name]]
+            todo += [each for each in references[name] if each not in found]
+            found.update(dict.fromkeys(references[name]))
+        for name in written.rules:
+            if name in anew:
+                self._write_rule(name, anew[name])
+            elif name in found:
+                self._rules.append(written.rules[name])
+
+    def _write_terminals(
+        self, narrowing: NarrowedRules, changes: Mapping[Symbol, Pattern | None], used: Container[Terminal]
+    ) -> None:
+        """Those of some known rules that are `used`."""
+        known = narrowing.known
+        for old, (name, text) in zip(patterns_of(known.rules), known.written.terminals, strict=True):
+            new = changes.get(old, old)
+            if new is None or new not in used:
+                continue
+            self._terminal_names[new] = name
+            self._budget.spend(len(text))
+            left = narrowing.narrowing.get(old.name)
+            if left is None:
+                self._terminals.append(text)
+                continue
+            whole = self._names.new(f"{name} whole", upper=True)
+            self._terminals.append(re.sub(rf"^{name}:", f"{whole}:", text, count=1, flags=re.MULTILINE))
+            self._define(name, " & ".join([whole, *map(self._condition, left)]))
 
     def _write_rule(self, name: str, productions: tuple[Production, ...]) -> None:
         """One rule; recursion at the ends of its productions becomes repetition, which engines read in one step."""
@@ -142,14 +236,7 @@ class _Writer:
 
     def _add_rule(self, own: str, body: str, productions: Iterable[Production]) -> None:
         self._rules.append(f"{own}: {body}\n")
-        self._references[own] = list(
-            dict.fromkeys(
-                self._rule_names[symbol.name]
-                for production in productions
-                for symbol in production
-                if isinstance(symbol, Nonterminal)
-            )
-        )
+        self._references[own] = [self._rule_names[name] for name in _references_of(productions)]
 
     def _alternatives(self, productions: list[Production], *, bare: bool = False) -> str:
         """The productions as one expression; `bare` leaves out parentheses that nothing follows or precedes."""
@@ -172,6 +259,14 @@ class _Writer:
             self._define(name, to_terminal(symbol.language, self._define_part))
         return self._terminal_names[symbol]
 
+    def _condition(self, node: Node) -> str:
+        """What all texts of some terminals must be, as a terminal of its own."""
+        if node not in self._conditions:
+            sign, language = ("~", node.item) if isinstance(node, Not) else ("", node)
+            body = to_terminal(language, self._define_part)
+            self._conditions[node] = sign + self._define(self._names.new("condition", upper=True), body)
+        return self._conditions[node]
+
     def _define(self, name: str, body: str) -> str:
         self._terminals.append(f"{name}: {body}\n")
         self._budget.spend(len(self._terminals[-1]))
@@ -192,6 +287,11 @@ class _Writer:
         name = self._names.new("part", upper=True)
         self._part_depths[name] = depth
         return self._define(name, body)
+
+
+def _references_of(productions: Iterable[Production]) -> list[str]:
+    """The rules that productions refer to, each once."""
+    return list(dict.fromkeys(symbol.name for rhs in productions for symbol in rhs if isinstance(symbol, Nonterminal)))
 
 
 def _folded(productions: list[Production]) -> list[Production]:

@@ -7,25 +7,32 @@ from __future__ import annotations
 
 import pickle
 import zlib
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 
-from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern
+from maze.grammar.cfg.analysis import pruned
+from maze.grammar.cfg.known_rules import NarrowedRules, Narrowing, changes_by, narrowed, patterns_of
+from maze.grammar.cfg.model import Cfg, Literal, Nonterminal
 from maze.grammar.pattern.tree import Chars, Node, children
 
 _LEVEL = 1
 """Of zlib: the higher ones take ten times as long for a tenth less."""
 
 
-def packed(cfg: Cfg) -> bytes:
-    """The grammar for unpacked(), in any process of this version."""
+def packed(cfg: Cfg, beside: Sequence[NarrowedRules] = ()) -> bytes:
+    """The grammar for unpacked(), in any process of this version: its rules, which may refer to those `beside`.
+
+    Known rules that are beside others are packed already, and only what changes in them is added.
+    """
     file = BytesIO()
     pickler = _Pickler(file)
-    expressions = _expressions_of(cfg)
+    within = [node for each in beside for left in each.narrowing.values() for node in left or ()]
+    expressions = _expressions_of([*(pattern.language for pattern in patterns_of(cfg.rules)), *within])
     pickler.dump(len(expressions))
     for expression in expressions:
         pickler.dump(expression)
         pickler.numbers[id(expression)] = len(pickler.numbers)
-    pickler.dump(cfg)
+    pickler.dump((cfg, [(each.known.packed, each.narrowing) for each in beside]))
     return zlib.compress(file.getvalue(), _LEVEL)
 
 
@@ -34,14 +41,22 @@ def unpacked(data: bytes) -> Cfg:
     unpickler = _Unpickler(BytesIO(zlib.decompress(data)))
     for _ in range(unpickler.load()):
         unpickler.expressions.append(unpickler.load())
-    cfg: Cfg = unpickler.load()
-    return cfg
+    cfg: Cfg
+    beside: list[tuple[bytes, dict[str, Narrowing | None]]]
+    cfg, beside = unpickler.load()
+    if not beside:
+        return cfg
+    rules = dict(cfg.rules)
+    for known, narrowing in beside:
+        there = unpacked(known).rules
+        rules.update(narrowed(there, changes_by(narrowing, there)))
+    return pruned(Cfg(cfg.start, rules))
 
 
-def _expressions_of(cfg: Cfg) -> list[Node]:
+def _expressions_of(some: Iterable[Node]) -> list[Node]:
     """The expressions that have others in them, each object once and behind those in it, as it may be deep."""
     found: dict[int, Node] = {}
-    todo = [(terminal.language, False) for terminal in cfg.terminals() if isinstance(terminal, Pattern)]
+    todo = [(node, False) for node in some]
     while todo:
         node, is_expanded = todo.pop()
         if is_expanded:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from maze.grammar.cfg.model import Cfg, Nonterminal, Production, Symbol
@@ -45,17 +45,20 @@ def recursion_of(name: str, productions: tuple[Production, ...]) -> Recursion:
     return found
 
 
-def with_direct_recursion(cfg: Cfg) -> Cfg:
+def with_direct_recursion(cfg: Cfg, begun_at: Collection[str] = ()) -> Cfg:
     """The same language, with rules replaced by their one production where that is no longer than the reference.
+
+    Rules that others begin at stay, as the start does.
 
     That takes chains of rules, and the depth of recursion with them, out of the text, and brings recursion through a
     rule of its own (`expression: binary` and `binary: expression op expression`) to where it can be repetition.
     """
+    roots = {cfg.start, *begun_at}
     uses = Counter(symbol.name for symbol in cfg.symbols() if isinstance(symbol, Nonterminal))
     single = {
         name: productions[0]
         for name, productions in cfg.rules.items()
-        if name != cfg.start and len(productions) == 1 and (uses[name] == 1 or len(productions[0]) <= 1)
+        if name not in roots and len(productions) == 1 and (uses[name] == 1 or len(productions[0]) <= 1)
     }
     _without_cycles(single)
 
@@ -77,7 +80,7 @@ def with_direct_recursion(cfg: Cfg) -> Cfg:
         for name, productions in cfg.rules.items()
         if name not in single
     }
-    return Cfg(cfg.start, _merged(cfg.start, rules))
+    return Cfg(cfg.start, _merged(roots, rules))
 
 
 def with_repetition(cfg: Cfg) -> Cfg:
@@ -110,7 +113,7 @@ def with_repetition(cfg: Cfg) -> Cfg:
     return Cfg(cfg.start, rules)
 
 
-def _merged(start: str, rules: dict[str, tuple[Production, ...]]) -> dict[str, tuple[Production, ...]]:
+def _merged(roots: Collection[str], rules: dict[str, tuple[Production, ...]]) -> dict[str, tuple[Production, ...]]:
     """The same language, with rules put into the one place that refers to them where that makes recursion direct.
 
     `t: "," u` and `u: i t | i i t` become `t: "," i t | "," i i t`, which can be written as repetition.
@@ -124,7 +127,7 @@ def _merged(start: str, rules: dict[str, tuple[Production, ...]]) -> dict[str, t
     merged = dict(rules)
     into: dict[str, str] = {}
     for inner in rules:
-        if uses[inner] != 1 or inner == start:
+        if uses[inner] != 1 or inner in roots:
             continue
         outer = user[inner]
         while outer in into:

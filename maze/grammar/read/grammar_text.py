@@ -10,7 +10,6 @@ from maze.grammar.budget import Budget
 from maze.grammar.cfg.model import LoweredGrammar
 from maze.grammar.read.braid import lower_braid
 from maze.grammar.read.gbnf import lower_gbnf
-from maze.grammar.read.kept_languages import kept_language, with_rules_written
 from maze.grammar.read.lark import lower_lark
 
 MAX_GRAMMAR_CHARACTERS = 20_000_000
@@ -68,5 +67,5 @@ def lower_grammar(text: str, language: str | None, path: str, budget: Budget) ->
 
 @lru_cache(maxsize=32)
 def _kept_language(text: str) -> LoweredGrammar:
-    """A whole language takes a while to read, and the same ones are asked for again and again."""
-    return kept_language(text) or with_rules_written(lower_lark(text, "the grammar", Budget()))
+    """The same whole languages are asked for again and again."""
+    return lower_lark(text, "the grammar", Budget())

@@ -19,7 +19,7 @@ from maze.grammar.cfg.productions import tree_of
 from maze.grammar.cfg.stopping import stops_of
 from maze.grammar.pattern.automaton import Alphabet, bits
 from maze.grammar.pattern.tree import Chars, Node, alt, has_machine, text_of
-from maze.grammar.read.lark.longest_match import FIRST_SCHEMA, rules_over_tokens
+from maze.grammar.read.lark.longest_match import FIRST_RULE, rules_over_tokens
 from maze.grammar.read.lark.rules import TokenRules
 from maze.grammar.read.lark.skipping import MAX_SKIPPED_IN_A_ROW, bounded
 
@@ -155,7 +155,7 @@ class _Whole:
 
     @staticmethod
     def _is_token(symbol: Symbol) -> TypeGuard[Literal]:
-        return isinstance(symbol, Literal) and ord(symbol.text) < FIRST_SCHEMA
+        return isinstance(symbol, Literal) and ord(symbol.text) < FIRST_RULE
 
     def _edges_of_schemas(self, known: Mapping[Symbol, Edges]) -> dict[Symbol, Edges]:
         """The edges of each schema as a whole."""

@@ -1,31 +1,14 @@
-"""The statements of Lark text brought together: what each name stands for, and what may be skipped."""
+"""What each name of Lark text stands for, and what may be skipped."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from maze.errors import LimitExceededError
-from maze.grammar.budget import Budget
-from maze.grammar.read.lark.imported import GRAMMARS
-from maze.grammar.read.lark.languages import imported_from_language, is_of_language, restricted
-from maze.grammar.read.lark.parser import statements_of
-from maze.grammar.read.lark.parts import parts_of, with_names
+from maze.grammar.pattern.tree import Node
+from maze.grammar.read.lark.parts import parts_of
 from maze.grammar.read.lark.source import LarkSource
-from maze.grammar.read.lark.syntax import (
-    Choice,
-    Declare,
-    Definition,
-    Expression,
-    Extend,
-    Ignore,
-    Import,
-    Option,
-    Override,
-    Reference,
-    Restriction,
-    is_terminal,
-)
+from maze.grammar.read.lark.syntax import Definition, Expression, Reference, Restriction, is_terminal
 
 MAX_RULES = 100_000
 """Most rules and terminals of one Lark text."""
@@ -42,8 +25,11 @@ class Definitions:
     """Terminals whose texts a program would decide about."""
     options: set[str] = field(default_factory=set)
     """Options of llguidance that are switched on."""
-    has_languages: bool = False
-    """Whether rules of whole languages are among it."""
+    languages: dict[str, set[str]] = field(default_factory=dict)
+    """The whole languages that rules or terminals were imported of, with the full names of these."""
+    restrictions: list[Restriction] = field(default_factory=list)
+    texts_in_languages: dict[str, Node] = field(default_factory=dict)
+    """What the restrictions leave of terminals of languages, by their full names."""
 
     def references(self) -> dict[str, list[str]]:
         """The rules that each rule refers to."""
@@ -53,88 +39,13 @@ class Definitions:
             for name, each in rules.items()
         }
 
-
-def definitions_of(source: LarkSource, budget: Budget) -> Definitions:
-    """Read Lark text. Raises what LarkSource.fail() raises."""
-    found = Definitions(source)
-    changes: list[Override | Extend] = []
-    restrictions: list[Restriction] = []
-    for statement in statements_of(source, budget):
-        match statement:
-            case Definition():
-                _define(found, statement)
-            case Import() if is_of_language(statement):
-                found.has_languages = True
-                for definition in imported_from_language(statement, source, budget, found.by_name):
-                    _define(found, definition)
-            case Import():
-                for definition in _imported(statement, source, budget):
-                    _define(found, definition)
-            case Restriction():
-                restrictions.append(statement)
-            case Override() | Extend():
-                changes.append(statement)
-            case Ignore(body):
-                found.ignored.append(body)
-            case Declare(name):
-                found.declared.add(name)
-            case Option(name, is_on):
-                (found.options.add if is_on else found.options.discard)(name)
-    for change in changes:
-        new = change.definition
-        old = found.by_name.get(new.name)
-        if old is None:
-            word = "%override" if isinstance(change, Override) else "%extend"
-            source.fail(new.place, f"{word} takes a name that is defined, and {new.name!r} is not")
-        if isinstance(change, Extend):
-            if old.parameters != new.parameters:
-                source.fail(new.place, f"{new.name!r} was defined with other parameters")
-            new = replace(old, body=Choice((new.body, old.body)))
-        found.by_name[new.name] = new
-    for restriction in restrictions:
-        found.by_name.update(restricted(restriction, source, found.by_name))
-    return found
-
-
-def _define(found: Definitions, definition: Definition) -> None:
-    if definition.name in found.by_name:
-        found.source.fail(
-            definition.place,
-            f"duplicate rule or terminal {definition.name!r}: join the two with '|', or use %override or %extend",
-        )
-    if len(found.by_name) == MAX_RULES:
-        raise LimitExceededError(f"{found.source.path} has over {MAX_RULES:,} rules, which is the limit")
-    found.by_name[definition.name] = definition
-
-
-# ------------------------------------------------------------------------------------------------ import
-
-
-def _imported(statement: Import, source: LarkSource, budget: Budget) -> Iterator[Definition]:
-    """The definitions that a statement asks for and those that they need, the latter under names nobody can write."""
-    if statement.grammar not in GRAMMARS:
-        source.fail(
-            statement.place,
-            f"the grammar {statement.grammar!r} cannot be read here, only {', '.join(GRAMMARS)} and language.NAME; "
-            "write what is imported into this one",
-        )
-    there = definitions_of(LarkSource(GRAMMARS[statement.grammar], statement.grammar), budget).by_name
-    for name in statement.names:
-        if name not in there:
-            known = ", ".join(each for each in there if not each.startswith("_"))
-            source.fail(statement.place, f"{statement.grammar} has no {name!r}; it has {known}")
-    names = {name: f"{name} of {statement.grammar} for {'_'.join(statement.names.values())}" for name in there}
-    names.update(statement.names)
-    todo = list(statement.names)
-    seen = set(todo)
-    while todo:
-        definition = there[todo.pop()]
-        used = [part.name for part in parts_of(definition.body) if isinstance(part, Reference)]
-        yield replace(
-            definition,
-            name=names[definition.name],
-            place=statement.place,
-            body=with_names(definition.body, {each: Reference(names[each], None, statement.place) for each in used}),
-        )
-        todo += [each for each in dict.fromkeys(used) if each not in seen]
-        seen.update(used)
+    def define(self, definition: Definition) -> None:
+        """Add a definition. Refuses a name that is taken, and too many of them."""
+        if definition.name in self.by_name:
+            self.source.fail(
+                definition.place,
+                f"duplicate rule or terminal {definition.name!r}: join the two with '|', or use %override or %extend",
+            )
+        if len(self.by_name) == MAX_RULES:
+            raise LimitExceededError(f"{self.source.path} has over {MAX_RULES:,} rules, which is the limit")
+        self.by_name[definition.name] = definition

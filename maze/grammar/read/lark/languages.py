@@ -2,170 +2,142 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from functools import cache
 
 from maze.grammar.budget import Budget
-from maze.grammar.languages.syntax import STARTS, find_syntax, syntax_names, syntax_text
-from maze.grammar.read.lark.parser import statements_of
-from maze.grammar.read.lark.parts import parts_of, with_names
-from maze.grammar.read.lark.source import LarkSource
+from maze.grammar.cfg.analysis import reachable
+from maze.grammar.cfg.known_rules import KnownRules, NarrowedRules, Narrowing, patterns_of
+from maze.grammar.cfg.model import Nonterminal, Pattern
+from maze.grammar.languages.syntax import STARTS, find_syntax, syntax_names
+from maze.grammar.pattern.derivative import Derivatives
+from maze.grammar.pattern.parser import parse_whole
+from maze.grammar.pattern.tree import NOTHING, Node, alt, both, cat, literal, negation, repeat
+from maze.grammar.read.lark.definitions import Definitions
+from maze.grammar.read.lark.language_names import (
+    KINDS,
+    PREFIX,
+    full_name,
+    is_about,
+    is_name_of_language,
+    own_name,
+)
 from maze.grammar.read.lark.syntax import (
-    Choice,
-    Conjunction,
     Definition,
     Expression,
-    Extend,
     Import,
-    Negation,
-    Override,
+    OfLanguage,
     QuotedText,
-    Reference,
     Regex,
     Restriction,
-    Sequence,
-    is_terminal,
 )
+from maze.grammar.read.lark.terminals import Terminals, is_without_texts
+from maze.grammar.read.lark.whole_languages import whole_language
 
-_PREFIX = "language."
-_NAME = re.compile(r"((?P<role>[A-Z]+)_)?NAME|NAME_[A-Z_]+")
-"""A terminal for names, and their role as far as the grammar knows it, or behind it what else sets them apart."""
-_IMPORT = re.compile(r"IMPORT(_[A-Z]+)?")
-"""A terminal for what is imported: a dotted name, or a text in quotes or angle brackets."""
-_ROLES = ("function", "type", "variable", "constant", "parameter")
 _WITHOUT_CASE = ("sql",)
 """The languages in which names in capitals are the same names."""
-_KINDS = ("names", "imports", *(f"{role}_names" for role in _ROLES))
+_BLANK = repeat(literal(" "), 0, 1)
+"""Belongs to a name behind another."""
+_OPENING, _CLOSING = parse_whole('@?"|`'), parse_whole('["`]')
+"""What languages quote names by."""
+_BEHIND = parse_whole("( (.|\\n)*)?")
+"""What a name may stand before."""
+_WITHIN = parse_whole(r"(\.[^\"'<>]*)?")
+"""What is within a module that is imported by its name."""
+_PATH_OPENING = parse_whole("[\"'<](node:)?")
+"""`node:` before what JavaScript imports names the same."""
+_PATH_WITHIN, _PATH_ALL = parse_whole(r"(/[^\"'<>/.][^\"'<>/]*)*[\"'>]"), parse_whole(r"(/[^\"'<>]*)?[\"'>]")
+"""What is within a path, and what begins like it: what leads out of a path again (`a/../b`) is not within it."""
 
 
 def is_of_language(statement: Import) -> bool:
     """Whether what is imported is of a whole language."""
-    return statement.grammar.startswith(_PREFIX)
+    return statement.grammar.startswith(PREFIX)
 
 
-def is_name_of_language(name: str) -> bool:
-    """Whether a terminal that was imported is one for names, with a role or without."""
-    own, _, language = name.partition(" of ")
-    return language.startswith(_PREFIX) and _NAME.fullmatch(own) is not None
-
-
-def imported_from_language(
-    statement: Import, source: LarkSource, budget: Budget, known: Mapping[str, Definition]
-) -> Iterator[Definition]:
-    """The definitions that a statement asks for, and those that they need and that are not `known` already.
-
-    The latter are called by their name and their language.
-    """
-    wanted = statement.grammar.removeprefix(_PREFIX)
+def import_from_language(statement: Import, found: Definitions) -> None:
+    """Define what a statement asks for."""
+    wanted = statement.grammar.removeprefix(PREFIX)
     language = find_syntax(wanted)
     if language is None:
-        source.fail(
+        found.source.fail(
             statement.place, f"there is no grammar of a language {wanted!r}; there are {', '.join(syntax_names())}"
         )
-    there = _definitions(language)
-    budget.spend(len(there))
-    offered = [name for name in there if name in STARTS or _NAME.fullmatch(name)]
-    for name in statement.names:
-        if name not in offered:
-            source.fail(statement.place, f"{language} has no {name!r}; it has {', '.join(offered)}")
-    todo = list(statement.names)
-    seen = set(todo)
-    while todo:
-        definition = there[todo.pop()]
-        if definition.name not in known:
-            yield replace(definition, place=statement.place)
-        used = [part.name.partition(" of ")[0] for part in parts_of(definition.body) if isinstance(part, Reference)]
-        todo += [each for each in dict.fromkeys(used) if each not in seen and each in there]
-        seen.update(used)
+    known = whole_language(language)
+    names = (each.name for each in patterns_of(known.rules) if is_name_of_language(each.name))
+    starts = (name for name in STARTS if full_name(name, language) in known.rules)
+    offered = [*starts, *(own_name(name) for name in names)]
+    used = found.languages.setdefault(language, set())
     for name, alias in statement.names.items():
-        yield Definition(alias, statement.place, (), {}, Reference(there[name].name, None, statement.place))
+        if name not in offered:
+            found.source.fail(statement.place, f"{language} has no {name!r}; it has {', '.join(filter(None, offered))}")
+        there = full_name(name, language)
+        used.add(there)
+        found.define(Definition(alias, statement.place, (), {}, OfLanguage(there, statement.place)))
 
 
-@cache
-def _definitions(language: str) -> Mapping[str, Definition]:
-    """By their names in the file; what they are called everywhere else says the language too."""
-    there = _written_definitions(language)
-
-    def named(definition: Definition) -> Definition:
-        meanings: dict[str, Expression] = {
-            name: Reference(f"{name} of {_PREFIX}{language}", None, 0)
-            for name in there
-            if name not in definition.parameters
-        }
-        return replace(
-            definition,
-            name=f"{definition.name} of {_PREFIX}{language}",
-            body=with_names(definition.body, meanings),
-        )
-
-    return {name: named(definition) for name, definition in there.items()}
-
-
-def _written_definitions(language: str) -> dict[str, Definition]:
-    """As they are in the file; `%import language.NAME` there takes all of another, which it then changes."""
-    there: dict[str, Definition] = {}
-    for statement in statements_of(LarkSource(syntax_text(language), language), Budget()):
-        match statement:
-            case Import("language", names):
-                for base in names:
-                    there.update(_written_definitions(base))
-            case (Definition() as definition) | Override(definition):
-                there[definition.name] = definition
-            case Extend(definition):
-                old = there[definition.name]
-                there[old.name] = replace(old, body=Choice((old.body, definition.body)))
-    return there
+def narrowed_languages(definitions: Definitions, budget: Budget) -> list[NarrowedRules]:
+    """The rules of all languages as the restrictions leave them, and what they leave of terminals in `definitions`."""
+    reading = Terminals(definitions, budget)
+    derivatives = Derivatives(budget.construction())
+    known = {language: whole_language(language) for language in definitions.languages}
+    about = {language: _terminals_of(known[language], used) for language, used in definitions.languages.items()}
+    for restriction in definitions.restrictions:
+        _refuse_meaningless(restriction, definitions, [each.name for some in about.values() for each in some])
+    found = []
+    for language, terminals in about.items():
+        parts = [(each, _left_by(each, language, reading)) for each in definitions.restrictions]
+        narrowing: dict[str, Narrowing | None] = {}
+        for terminal in terminals:
+            texts = terminal.language
+            if left := tuple(texts for restriction, texts in parts if is_about(restriction.kind, terminal.name)):
+                texts = both(texts, *left)
+                is_possible = not is_without_texts(texts, derivatives)
+                narrowing[terminal.name] = left if is_possible else None
+                texts = texts if is_possible else NOTHING
+            definitions.texts_in_languages[terminal.name] = texts
+        found.append(NarrowedRules(known[language], narrowing))
+    return found
 
 
-# ------------------------------------------------------------------------------------------------ names and imports
+def _terminals_of(known: KnownRules, used: Iterable[str]) -> list[Pattern]:
+    """The terminals of a language that what is used of it needs, and those that are used themselves."""
+    references = {
+        name: [symbol.name for rhs in productions for symbol in rhs if isinstance(symbol, Nonterminal)]
+        for name, productions in known.rules.items()
+    }
+    needing = {name for start in used if start in known.rules for name in reachable(start, references)}
+    needed = patterns_of({name: rules for name, rules in known.rules.items() if name in needing})
+    alone = [each for each in patterns_of(known.rules) if each.name in used]
+    return list(dict.fromkeys((*needed, *alone)))
 
 
-def restricted(
-    restriction: Restriction, source: LarkSource, known: Mapping[str, Definition]
-) -> Iterator[tuple[str, Definition]]:
-    """The terminals of imported languages that a restriction is about, with the texts that it leaves."""
-    if restriction.kind not in _KINDS:
-        source.fail(
-            restriction.place, f"{restriction.kind!r} is nothing that is restricted; these are {', '.join(_KINDS)}"
-        )
+def _refuse_meaningless(restriction: Restriction, definitions: Definitions, terminals: list[str]) -> None:
+    """Refuse a restriction that is about nothing."""
+    kind, place, source = restriction.kind, restriction.place, definitions.source
+    if kind not in KINDS:
+        source.fail(place, f"{kind!r} is nothing that is restricted; these are {', '.join(KINDS)}")
     if not restriction.texts:
-        source.fail(restriction.place, f"no {restriction.kind} are given")
-    about = [name for name in known if _is_about(restriction.kind, name)]
-    if not about:
-        languages = dict.fromkeys(name.partition(f" of {_PREFIX}")[2] for name in known)
-        of = ", ".join(filter(None, languages)) or "a text without %language or %import language.NAME.START"
-        source.fail(restriction.place, f"the grammar of {of} knows no {restriction.kind.replace('_', ' ')}")
-
-    def texts_in(language: str) -> Expression:
-        found = restriction.texts
-        if language in _WITHOUT_CASE:
-            found = tuple(map(_in_any_case, found))
-        texts: Expression = found[0] if len(found) == 1 else Choice(found)
-        if restriction.kind == "imports":
-            texts = _spelled_as_imports(texts, restriction)
-        else:
-            texts = _spelled_as_names(texts, restriction.place)
-        if restriction.kind == "names":
-            behind = Regex("( .*)?", frozenset("s"), restriction.place)  # what a name may stand before
-            texts = Sequence((texts, behind))
-        return texts if restriction.is_allowed else Negation(texts, restriction.place)
-
-    for name in about:
-        old = known[name]
-        texts = texts_in(name.partition(f" of {_PREFIX}")[2])
-        yield name, replace(old, body=Conjunction((old.body, texts), restriction.place))
+        source.fail(place, f"no {kind} are given")
+    if not any(is_about(kind, name) for name in terminals):
+        of = ", ".join(definitions.languages) or "a text without %language or %import language.NAME.START"
+        source.fail(place, f"the grammar of {of} knows no {kind.replace('_', ' ')}")
 
 
-def _is_about(kind: str, name: str) -> bool:
-    own, _, language = name.partition(" of ")
-    if not (language.startswith(_PREFIX) and is_terminal(own)):
-        return False
-    if kind == "imports":
-        return _IMPORT.fullmatch(own) is not None
-    found = _NAME.fullmatch(own)
-    return found is not None and kind in ("names", f"{(found['role'] or '').lower()}_names")
+def _left_by(restriction: Restriction, language: str, reading: Terminals) -> Node:
+    """What a restriction leaves of the texts of a terminal."""
+    written = restriction.texts
+    if language in _WITHOUT_CASE:
+        written = tuple(map(_in_any_case, written))
+    texts = alt(*(reading.language(each, restriction.place) for each in written))
+    if restriction.kind == "imports":
+        within = _PATH_WITHIN if restriction.is_allowed else _PATH_ALL
+        texts = alt(cat(texts, _WITHIN), cat(_PATH_OPENING, texts, within))
+    else:
+        texts = cat(_BLANK, alt(texts, cat(_OPENING, texts, _CLOSING)))
+    if restriction.kind == "names":
+        texts = cat(texts, _BEHIND)
+    return texts if restriction.is_allowed else negation(texts)
 
 
 def _in_any_case(text: Expression) -> Expression:
@@ -175,37 +147,3 @@ def _in_any_case(text: Expression) -> Expression:
         case Regex(flags=flags):
             return replace(text, flags=flags | {"i"})
     return text
-
-
-def _spelled_as_names(texts: Expression, place: int) -> Expression:
-    """Names bare or in what a language quotes names by, and with the blank that belongs to those behind another."""
-    blank = Regex(" ?", frozenset(), place)
-    opening, closing = Regex('@?"|`', frozenset(), place), Regex('["`]', frozenset(), place)
-    return Sequence((blank, Choice((texts, Sequence((opening, texts, closing))))))
-
-
-def _spelled_as_imports(texts: Expression, restriction: Restriction) -> Expression:
-    """What is imported, as a name with all that is within it, or between quotes or angle brackets.
-
-    `node:` before what JavaScript imports names the same; what leads out of a path again (`a/../b`) is not within it.
-    """
-    path = r"(/[^\"'<>/.][^\"'<>/]*)*" if restriction.is_allowed else r"(/[^\"'<>]*)?"
-    within, opening, closing = (
-        Regex(body, frozenset(), restriction.place) for body in (r"(\.[^\"'<>]*)?", "[\"'<](node:)?", f"{path}[\"'>]")
-    )
-    return Choice((Sequence((texts, within)), Sequence((opening, texts, closing))))
-
-
-# ------------------------------------------------------------------------------------------------ for the printer
-
-
-def for_the_printer(language: str) -> Mapping[str, str]:
-    """Regular expressions of Python for a language's `comment`s and for what is taken `whole`, such as strings.
-
-    Where code stands in strings, `whole` ends with `${` before it, and `rest` is what goes on behind it.
-    """
-    found = {}
-    for name, definition in _definitions(language).items():
-        if name in ("_COMMENT", "_WHOLE", "_REST") and isinstance(definition.body, Regex):
-            found[name.strip("_").lower()] = definition.body.body
-    return found

@@ -11,21 +11,24 @@ from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Productio
 from maze.grammar.cfg.productions import as_written
 from maze.grammar.pattern.code_points import single
 from maze.grammar.pattern.tree import Chars, Node, literal, text_of
-from maze.grammar.read.lark.languages import is_name_of_language
+from maze.grammar.read.lark.language_names import is_declared_name, is_name_of_language, is_restricted
 from maze.grammar.read.lark.rules import TokenRules, mapped
 
-FIRST_SCHEMA = 0x100000
-"""The character that the first schema is in the rules over tokens."""
+FIRST_RULE = 0x100000
+"""The character that the first rule that is known already is in the rules over tokens."""
 
 
 def grammar_by_longest_match(tokens: TokenRules, budget: Budget) -> Cfg:
-    """The grammar whose texts are those that a lexer finds which takes the longest match and never goes back."""
-    cfg, schemas = rules_over_tokens(tokens, budget)
-    spelled: dict[Symbol, Symbol] = {Literal(each): Nonterminal(name) for each, name in schemas.items()}
+    """The grammar whose texts are those that a lexer finds which takes the longest match and never goes back.
+
+    It refers to rules of whole languages, which are not in it.
+    """
+    cfg, known = rules_over_tokens(tokens, budget)
+    spelled: dict[Symbol, Symbol] = {Literal(each): Nonterminal(name) for each, name in known.items()}
     for symbol in cfg.terminals():
         if isinstance(symbol, Literal) and symbol not in spelled:
             token = tokens.token_of(ord(symbol.text))
-            text = text_of(token.language)
+            text = None if is_restricted(token.name) else text_of(token.language)
             spelled[symbol] = Pattern(token.name, token.language) if text is None else Literal(text)
     rules = {
         name: tuple(tuple(spelled.get(symbol, symbol) for symbol in rhs) for rhs in productions)
@@ -39,13 +42,13 @@ def grammar_by_longest_match(tokens: TokenRules, budget: Budget) -> Cfg:
 def names_in_languages(cfg: Cfg) -> frozenset[Pattern]:
     """The terminals for names of a role, or for any names where the grammar knows no roles."""
     names = [each for each in cfg.terminals() if isinstance(each, Pattern) and is_name_of_language(each.name)]
-    return frozenset([each for each in names if not each.name.startswith("NAME")] or names)
+    return frozenset([each for each in names if is_declared_name(each.name)] or names)
 
 
 def rules_over_tokens(tokens: TokenRules, budget: Budget) -> tuple[Cfg, dict[str, str]]:
-    """The grammar over tokens, each a Literal of one character, and the names of the schemas by their characters."""
-    schemas = {chr(FIRST_SCHEMA + number): name for number, name in enumerate(tokens.schemas)}
-    characters = {name: character for character, name in schemas.items()}
+    """The grammar over tokens, each a Literal of one character, and the names of known rules by their characters."""
+    known = {chr(FIRST_RULE + number): name for number, name in enumerate((*tokens.schemas, *tokens.of_languages))}
+    characters = {name: character for character, name in known.items()}
 
     def of_nonterminal(node: Nonterminal) -> Node:
         return literal(characters[node.name]) if node.name in characters else node
@@ -54,7 +57,7 @@ def rules_over_tokens(tokens: TokenRules, budget: Budget) -> tuple[Cfg, dict[str
         name: mapped(tree, lambda character: Chars(single(character)), of_nonterminal)
         for name, tree in tokens.rules.items()
     }
-    return _without_sets(as_written("start", trees, budget)), schemas
+    return _without_sets(as_written("start", trees, budget)), known
 
 
 def _without_sets(cfg: Cfg) -> Cfg:

@@ -30,7 +30,7 @@ from maze.grammar.pattern.tree import (
 )
 from maze.grammar.read.lark.definitions import Definitions
 from maze.grammar.read.lark.expressions import MAX_NESTING
-from maze.grammar.read.lark.languages import is_name_of_language
+from maze.grammar.read.lark.language_names import is_restricted
 from maze.grammar.read.lark.parts import is_deeper, parts_of, with_names
 from maze.grammar.read.lark.syntax import (
     Choice,
@@ -38,6 +38,7 @@ from maze.grammar.read.lark.syntax import (
     Definition,
     Expression,
     Negation,
+    OfLanguage,
     QuotedText,
     Reference,
     Regex,
@@ -80,6 +81,9 @@ class TokenRules:
     schemas: dict[str, Mapping[str, tuple[Production, ...]]] = field(default_factory=dict)
     """Rules over characters of each schema, by the name of the one that is all of it, which stands in `rules`."""
 
+    of_languages: dict[str, None] = field(default_factory=dict)
+    """The rules of whole languages that stand in `rules`, which are known."""
+
     def token_of(self, character: int) -> RuleToken:
         """The token that a character of the rules stands for."""
         return self.tokens[character - _FIRST_TOKEN]
@@ -117,7 +121,7 @@ class _Translator:
         self._terminals = Terminals(definitions, budget)
         self._made = TokenRules()
         self._numbers: dict[tuple[str, Node], int] = {}
-        """Of tokens by their texts; names of different roles are different tokens also with the same ones."""
+        """Of tokens by their texts; what may be restricted is a token of its own also with the same ones as another."""
         self._todo: list[tuple[str, Definition]] = []
         self._known: set[str] = set()
         self._templates: dict[tuple[str, tuple[Expression, ...]], str] = {}
@@ -171,6 +175,11 @@ class _Translator:
                 return self._reference(expression)
             case Schema():
                 return self._schema(expression)
+            case OfLanguage(name, place) if name in self._definitions.texts_in_languages:
+                return self._token(name, self._terminals.language(expression, place))
+            case OfLanguage(name, _):
+                self._made.of_languages.setdefault(name)
+                return Nonterminal(name)
             case Conjunction(_, place) | Negation(_, place):
                 for part in parts_of(expression):
                     if isinstance(part, Schema) or (isinstance(part, Reference) and not is_terminal(part.name)):
@@ -184,8 +193,8 @@ class _Translator:
                 if arguments is not None:
                     self._source.fail(place, f"the terminal {name!r} takes no arguments")
                 definition = self._terminals.definition(expression)
-                if isinstance(definition.body, Reference) and is_name_of_language(definition.body.name):
-                    name = definition.body.name
+                if isinstance(definition.body, OfLanguage | Reference) and not is_restricted(name):
+                    name = definition.body.name if is_restricted(definition.body.name) else name
                 return self._token(name, self._terminals.language(expression, definition.place))
         written = expression.text if isinstance(expression, QuotedText) else "characters"
         if isinstance(expression, Regex):
@@ -199,7 +208,7 @@ class _Translator:
             return language
         may_be_empty = nullable(language)
         language = without_empty(language)
-        key = (name if is_name_of_language(name) else "", language)
+        key = (name if is_restricted(name) else "", language)
         if key not in self._numbers:
             self._numbers[key] = _FIRST_TOKEN + len(self._made.tokens)
             self._made.tokens.append(RuleToken(name, language))

@@ -45,6 +45,14 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class OfLanguage:
+    """A rule or a terminal of a whole language, by its full name."""
+
+    name: str
+    place: int = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Schema:
     """`%json`."""
 
@@ -105,6 +113,7 @@ Expression: TypeAlias = (
     | Regex
     | CharacterRange
     | Reference
+    | OfLanguage
     | Schema
     | Substring
     | Sequence

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from maze.errors import LimitExceededError, UnsupportedConstraintError
 from maze.grammar.budget import Budget
 from maze.grammar.pattern.assertions import resolve
 from maze.grammar.pattern.automaton import is_empty
 from maze.grammar.pattern.code_points import ANY, ignoring_case, intersection, single
+from maze.grammar.pattern.derivative import Derivatives
 from maze.grammar.pattern.machine import plain_expression
 from maze.grammar.pattern.questions import Questions
 from maze.grammar.pattern.tree import (
@@ -25,8 +24,10 @@ from maze.grammar.pattern.tree import (
     is_plain,
     literal,
     negation,
+    positions_of,
     repeat,
 )
+from maze.grammar.pattern.trial import has_text_by_trial
 from maze.grammar.read.lark import imported
 from maze.grammar.read.lark.definitions import Definitions
 from maze.grammar.read.lark.laziness import MAX_WRITTEN_OUT, without_laziness
@@ -39,6 +40,7 @@ from maze.grammar.read.lark.syntax import (
     Definition,
     Expression,
     Negation,
+    OfLanguage,
     QuotedText,
     Reference,
     Regex,
@@ -65,6 +67,7 @@ class Terminals:
         self._trees: dict[str, _Sized] = {}
         """With their assertions and lazy quantifiers, which may look into what they are put together with."""
         self._languages: dict[Expression, Node] = {}
+        self._derivatives = Derivatives(Budget().construction())
 
     def language(self, expression: Expression, place: int) -> Node:
         """The texts of an expression of terminals, as a plain expression if there is one of bearable size.
@@ -143,6 +146,11 @@ class Terminals:
                 return Chars(intersection(((first, last),), ANY)), 1
             case Reference(name, _, _):
                 return self._trees[name]
+            case OfLanguage(name, where):
+                texts = self._definitions.texts_in_languages.get(name)
+                if texts is None:
+                    self._source.fail(where, "a rule cannot be part of a terminal; import it under a small name")
+                return texts, positions_of(texts)
             case Substring(pieces, _):
                 return self._checked(_any_run(pieces), place)
             case Sequence(items):
@@ -195,9 +203,9 @@ class Terminals:
         return resolve(decided, source, self._budget, left_open=False, right_open=False)
 
     def _plain(self, language: Node, place: int) -> Node:
-        if self._definitions.has_languages:
+        if self._definitions.languages:
             # Their terminals stay whole, so that an engine can take the intersections; only that one is empty matters.
-            return NOTHING if not is_plain(language) and _is_empty(language) else language
+            return NOTHING if is_without_texts(language, self._derivatives) else language
         plain = plain_expression(language, self._budget)
         if plain is not None:
             return plain
@@ -221,8 +229,12 @@ def _any_run(pieces: tuple[str, ...]) -> _Sized:
     return alt(EMPTY, *starts), size
 
 
-@lru_cache(maxsize=256)
-def _is_empty(language: Node) -> bool:
-    """Whether a terminal of a language, as it was written or restricted, has no text; the same ones are asked about."""
-    found = Questions(Budget()).is_nothing(language)  # which tries a few texts first
-    return is_empty(language, Budget()) if found is None else found
+def is_without_texts(language: Node, derivatives: Derivatives) -> bool:
+    """Whether a terminal of a language, as it was written or restricted, has no text."""
+    if is_plain(language):
+        return language == NOTHING  # the functions that make nodes leave out what has no text
+    found = has_text_by_trial(language, derivatives)
+    if found is None:
+        nothing = Questions(Budget()).is_nothing(language)
+        return is_empty(language, Budget()) if nothing is None else nothing
+    return not found

@@ -1,0 +1,55 @@
+"""What things of whole languages are called, and which of their terminals a `%forbid` or an `%allow` is about."""
+
+from __future__ import annotations
+
+import re
+
+PREFIX = "language."
+_NAME = re.compile(r"((?P<role>[A-Z]+)_)?NAME|NAME_[A-Z_]+")
+"""A terminal for names, and their role as far as the grammar knows it, or behind it what else sets them apart."""
+_IMPORT = re.compile(r"IMPORT(_[A-Z]+)?")
+"""A terminal for what is imported: a dotted name, or a text in quotes or angle brackets."""
+_ROLES = ("function", "type", "variable", "constant", "parameter")
+KINDS = ("names", "imports", *(f"{role}_names" for role in _ROLES))
+"""What a `%forbid` or an `%allow` can be about."""
+
+
+def full_name(name: str, language: str) -> str:
+    """What a rule or a terminal of a language is called where there are others."""
+    return f"{name} of {PREFIX}{language}"
+
+
+def own_name(name: str) -> str | None:
+    """What a rule or a terminal is called in its language; None of one that is of none."""
+    own, _, language = name.partition(" of ")
+    return own if language.startswith(PREFIX) else None
+
+
+def is_name_of_language(name: str) -> bool:
+    """Whether a terminal that was imported is one for names, with a role or without."""
+    own = own_name(name)
+    return own is not None and _NAME.fullmatch(own) is not None
+
+
+def is_declared_name(name: str) -> bool:
+    """Whether a terminal is one for names of a role, where a text gives them to what it declares."""
+    own = own_name(name)
+    found = None if own is None else _NAME.fullmatch(own)
+    return found is not None and found["role"] not in (None, "BUILTIN")  # which a text cannot declare
+
+
+def is_restricted(name: str) -> bool:
+    """Whether a terminal is one that a restriction may be about."""
+    own = own_name(name)
+    return own is not None and (_NAME.fullmatch(own) or _IMPORT.fullmatch(own)) is not None
+
+
+def is_about(kind: str, name: str) -> bool:
+    """Whether a restriction of some kind is about a terminal."""
+    own = own_name(name)
+    if own is None:
+        return False
+    if kind == "imports":
+        return _IMPORT.fullmatch(own) is not None
+    found = _NAME.fullmatch(own)
+    return found is not None and kind in ("names", f"{(found['role'] or '').lower()}_names")
