@@ -127,6 +127,9 @@ def test_what_is_no_program_is_refused(language: str, text: str) -> None:
         ("sql", "SELECT CASE whenever WHEN 1 THEN 2 END, CASE WHEN a THEN 3 END b, c matching FROM t;\n"),
         ("sql", "select d, distinctly from t;\n"),
         ("sql", "SELECT DISTINCT match FROM é;\n"),
+        ("sql", "SELECT row, release AS release FROM f(), pragma_database_list() b WHERE row = 1;\n"),
+        ("sql", "SELECT 0 WHERE 1;\n"),
+        ("sql", "CREATE VIRTUAL TABLE t USING f();\nCREATE VIRTUAL TABLE u USING g(1, 'a');\n"),
         ("sql", "CREATE VIRTUAL TABLE t USING fts4(a, tokenize=porter);\n"),
         ("sql", "ALTER TABLE t ADD a;\n"),
         (
