@@ -8,10 +8,12 @@ that this machine has headers of; the same sources, Zig and headers give the sam
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import build_ffi
@@ -31,28 +33,44 @@ UNWINDER = "void _Unwind_Resume(void) {}\nint __gcc_personality_v0(void) { retur
 """What is used of libgcc_s.so.1, for a library of that name to link to: those of other machines are not here."""
 
 
-def python_headers() -> dict[int, Path]:
-    """Folders with Python.h by minor version, of the Pythons on PATH and of pyenv's, that do for every machine."""
+@dataclass(frozen=True, slots=True)
+class PythonHeaders:
+    """Those of one Python, which do for all machines: all 64-bit Linux has the same sizes."""
+
+    folder: Path
+    """Has Python.h."""
+    sizes: Path
+    """Its pyconfig.h, which is elsewhere on Debian; that in the folder only leads to another for each machine."""
+
+    def copy(self, folder: Path) -> Path:
+        """Put both into one new folder."""
+        shutil.copytree(self.folder, folder)
+        shutil.copyfile(self.sizes, folder / "pyconfig.h")
+        return folder
+
+
+def python_headers() -> dict[int, PythonHeaders]:
+    """By minor version, of the Pythons on PATH and of pyenv's."""
     candidates = [sys.executable, *(f"python3.{minor}" for minor in range(OLDEST_MINOR, 30))]
     candidates += map(str, sorted(Path.home().glob(".pyenv/versions/3.*/bin/python3"), reverse=True))
-    found: dict[int, Path] = {}
+    found: dict[int, PythonHeaders] = {}
     for python in candidates:
         for minor, headers in _headers_of(python):
-            config = headers / "pyconfig.h"
-            # Debian's only leads to another for each machine. All 64-bit Linux has the same.
-            if minor >= OLDEST_MINOR and config.is_file() and "SIZEOF_LONG" in config.read_text():
+            if minor >= OLDEST_MINOR and (headers.folder / "Python.h").is_file() and headers.sizes.is_file():
                 found.setdefault(minor, headers)
     return dict(sorted(found.items()))
 
 
-def _headers_of(python: str) -> Iterator[tuple[int, Path]]:
-    ask = "import sys, sysconfig; print(sys.version_info[1], sysconfig.get_path('include'))"
+def _headers_of(python: str) -> Iterator[tuple[int, PythonHeaders]]:
+    ask = "import sys, sysconfig as s; print(sys.version_info[1], s.get_config_var('MULTIARCH'), s.get_path('include'))"
     try:
         answer = subprocess.run([python, "-I", "-c", ask], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return
-    minor, _, headers = answer.strip().partition(" ")
-    yield int(minor), Path(headers)
+    minor, machine, place = answer.strip().split(maxsplit=2)
+    folder = Path(place)
+    of_machine = folder.parent / machine / folder.name / "pyconfig.h"
+    yield int(minor), PythonHeaders(folder, of_machine if of_machine.is_file() else folder / "pyconfig.h")
 
 
 def cross_compiler(machine: str) -> list[str]:
@@ -64,9 +82,9 @@ def cross_compiler(machine: str) -> list[str]:
     ]
 
 
-def build_native(machine: str, headers: dict[int, Path], package: Path, folder: Path) -> None:
+def build_native(machine: str, headers: dict[int, PythonHeaders], package: Path, folder: Path) -> None:
     """Put the library, its parts for Python and all that compilers need into `package`/lib and /include."""
-    compiler = cross_compiler(machine)
+    compiler = [*cross_compiler(machine), f"-ffile-prefix-map={folder}=."]
     folder.mkdir(parents=True)
     (folder / "unwinder.c").write_text(UNWINDER)
     unwinder = folder / "libgcc_s.so.1"
@@ -75,13 +93,14 @@ def build_native(machine: str, headers: dict[int, Path], package: Path, folder: 
     libraries = package / "lib"
     libraries.mkdir(parents=True)
     build_ffi.build_library(compiler, libraries, folder / "library")
-    for minor, include in headers.items():
+    for minor, found in headers.items():
         part = libraries / build_ffi.python_part_name(minor)
+        include = found.copy(folder / f"headers-{minor}")
         build_ffi.build_python_part(compiler, part, include, unwinder, folder / str(minor))
     build_ffi.complete_package(package)
 
 
-def build_wheel(machine: str, headers: dict[int, Path], destination: Path) -> Path:
+def build_wheel(machine: str, headers: dict[int, PythonHeaders], destination: Path) -> Path:
     """Build the wheel for a machine; returns its path."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

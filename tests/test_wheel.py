@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 import build_ffi
 from release import backend
 from release.packing import pack
-from release.wheel import build_wheel, python_headers
+from release.wheel import PythonHeaders, build_native, build_wheel, python_headers
 
 SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
 README = (ROOT / "README.md").read_text()
@@ -34,12 +34,10 @@ OTHER = {"x86_64": "aarch64", "aarch64": "x86_64"}.get(HERE, "")
 COLOURS = {"red", "green", "blue"}
 """What the programs of the README may answer."""
 
-pytestmark = pytest.mark.skipif(
-    MINOR not in python_headers(), reason="needs headers of this Python that all machines share"
-)
+pytestmark = pytest.mark.skipif(MINOR not in python_headers(), reason="needs the headers of this Python")
 
 
-def headers() -> dict[int, Path]:
+def headers() -> dict[int, PythonHeaders]:
     """For this Python alone: each takes seconds."""
     return {MINOR: python_headers()[MINOR]}
 
@@ -117,6 +115,18 @@ def test_nothing_in_the_wheel_needs_a_newer_c_library_than_it_says(wheel: Path, 
 def test_the_same_sources_give_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
     again = build_wheel(HERE, headers(), tmp_path)
     assert hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(wheel.read_bytes()).digest()
+
+
+def test_headers_that_lead_to_others_for_each_machine_do_as_well(wheel: Path, tmp_path: Path) -> None:
+    """As Debian has them, and only for its own machine."""
+    here = python_headers()[MINOR]
+    shutil.copytree(here.folder, tmp_path / "include")
+    (tmp_path / "include" / "pyconfig.h").write_text("#error this leads to a file that is not there\n")
+    debians = {MINOR: PythonHeaders(tmp_path / "include", here.sizes)}
+    build_native(HERE, debians, tmp_path / "maze", tmp_path / "objects")
+    name = f"maze/lib/_libmaze_3{MINOR}.so"
+    with zipfile.ZipFile(wheel) as files:
+        assert files.read(name) == (tmp_path / name).read_bytes()
 
 
 def test_the_record_of_the_wheel_names_all_its_files_with_their_digests(wheel: Path) -> None:
