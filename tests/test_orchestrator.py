@@ -25,7 +25,15 @@ from maze.batch import MAX_CONCURRENT_BATCH
 from maze.config import MazeConfig
 from maze.errors import EngineUnavailableError, InvalidArgumentError, InvalidConstraintError, Status, TimedOutError
 from maze.orchestrator import Orchestrator
-from maze.types import ConstraintIR, GenerationOptions, Handling, Intent, OnUnenforceable
+from maze.types import (
+    ConstraintIR,
+    ConstraintOptions,
+    GenerationOptions,
+    Handling,
+    Intent,
+    OnConflict,
+    OnUnenforceable,
+)
 
 ROOT = Path(__file__).parent.parent
 INTENT = Intent("write it")
@@ -107,6 +115,16 @@ def test_the_prompt_goes_before_the_raw_input() -> None:
 def test_the_same_constraints_are_compiled_once() -> None:
     maze = orchestrator(ScriptedBackend(["1"]))
     assert [maze.generate(INTENT, [DIGITS]).metadata.cache_hit for _ in range(3)] == [False, True, True]
+
+
+def test_what_is_compiled_under_options_is_there_for_all_who_take_constraints_so() -> None:
+    reporting = ConstraintOptions(on_conflict=OnConflict.REPORT)
+    with Orchestrator(backend=ScriptedBackend(["12"])) as maze:
+        assert not maze.compile([DIGITS], None, reporting).cache_hit
+        assert maze.compile([DIGITS], None, GenerationOptions(on_conflict=OnConflict.REPORT, seed=1)).cache_hit
+        assert not maze.generate(INTENT, [DIGITS]).metadata.cache_hit
+    with pytest.raises(InvalidArgumentError, match=r"^options is of type OnConflict; give ConstraintOptions, or None$"):
+        Orchestrator().compile([DIGITS], None, OnConflict.REPORT)  # type: ignore[arg-type]
 
 
 def test_a_text_that_breaks_its_constraints_is_no_success_however_the_engine_ended() -> None:
