@@ -204,7 +204,7 @@ class Orchestrator:
         self, intent: Intent | str, constraints: Constraints = (), options: GenerationOptions | None = None
     ) -> GenerationStream:
         """Generate, giving the text as an iterator of pieces; its `result` holds the rest once they are read."""
-        deadline = self._deadline(options or GenerationOptions())
+        deadline = self._deadline(options)
 
         def generate(on_text: OnText, cancellation: Cancellation) -> GenerationResult:
             return self.generate(
@@ -246,6 +246,8 @@ class Orchestrator:
         Without a deadline it takes as long as the limits of a compilation allow, and its turn in line before that.
         """
         self._refuse_in_forked_child()
+        if language is not None:
+            check_text("language", language)
         options = _DEFAULT_OPTIONS if options is None else options
         check_type("options", options, ConstraintOptions, "ConstraintOptions, or None")
         taken = options.of_constraints(self.config.braid_grammar)
@@ -267,7 +269,7 @@ class Orchestrator:
     def validate(
         self,
         text: str | bytes,
-        constraints: Constraints,
+        constraints: Constraints | CompiledConstraints,
         language: str | None = None,
         options: ConstraintOptions | None = None,
         *,
@@ -276,8 +278,11 @@ class Orchestrator:
         """Judge `text` against every constraint. Raises MazeError where that cannot be done."""
         if isinstance(text, str):
             check_text("text", text)
-        compiled = self.compile(constraints, language, options, constraints_key=constraints_key)
-        return traced("maze.validate")(validate)(text.encode() if isinstance(text, str) else text, compiled)
+            text = text.encode()
+        check_type("text", text, bytes, "text (str), or bytes")
+        if not isinstance(constraints, CompiledConstraints):
+            constraints = self.compile(constraints, language, options, constraints_key=constraints_key)
+        return traced("maze.validate")(validate)(text, constraints)
 
     def cache_stats(self) -> CacheStats:
         """Counters of the cache of compiled constraints."""
@@ -359,9 +364,9 @@ class Orchestrator:
                 self._backend = _backend_for(self.config)
             return self._backend
 
-    def _deadline(self, options: GenerationOptions | None = None) -> Deadline:
+    def _deadline(self, options: object = None) -> Deadline:
         """By when a call that begins now must have ended."""
-        if options is not None and options.timeout_ms is not None:
+        if isinstance(options, GenerationOptions) and options.timeout_ms is not None:
             return Deadline(options.timeout_ms)
         return Deadline(self.config.timeout_secs * 1000)
 

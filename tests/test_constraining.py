@@ -231,6 +231,17 @@ def test_a_function_that_shares_an_orchestrator_is_known_by_its_name_and_signatu
         ]
 
 
+@pytest.mark.parametrize(
+    "made", ["maze.validate('x', maze.choice(['x']))", "maze.Orchestrator().compile(maze.choice(['x']))", "unpickled"]
+)
+def test_what_a_process_has_alone_shows_itself(made: str) -> None:
+    if made == "unpickled":
+        made = f"pickle.loads({pickle.dumps(validate('x', choice(['x'])))!r})"
+    program = f"import maze, pickle; print({made}.to_dict()['status'])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "MAZE_OK\n"
+
+
 def test_a_result_shows_itself_as_values_as_json_and_in_a_notebook(maze: Orchestrator) -> None:
     wanted = constrain(int, name="<b>")
     result = maze.generate("a number", wanted)

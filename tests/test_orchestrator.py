@@ -472,3 +472,33 @@ def test_an_argument_of_another_type_is_named(arguments: tuple[Any, ...], proble
         result = maze.generate(*arguments)
     assert result.status is Status.INVALID_ARGUMENT
     assert re.search(problem, result.error or "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ((5, int), "text is of type int; give text (str), or bytes"),
+        (("5", int, ConstraintOptions()), "language is of type ConstraintOptions; give text (str)"),
+        (("5", int, None, {}), "options is of type dict; give ConstraintOptions, or None"),
+    ],
+)
+def test_an_argument_of_a_validation_of_another_type_is_named(arguments: tuple[Any, ...], problem: str) -> None:
+    with Orchestrator(backend=ScriptedBackend([])) as maze, pytest.raises(InvalidArgumentError) as caught:
+        maze.validate(*arguments)
+    assert str(caught.value) == problem
+
+
+def test_options_of_another_type_are_the_result_of_a_stream() -> None:
+    with Orchestrator(backend=ScriptedBackend("hi")) as maze:
+        result = maze.stream("hi", (), {"seed": 1}).result  # type: ignore[arg-type]
+    assert result.error == "options is of type dict; give GenerationOptions, or None"
+
+
+def test_constraints_that_are_compiled_are_taken_where_they_stand_alone() -> None:
+    with Orchestrator(backend=ScriptedBackend(["12"])) as maze:
+        compiled = maze.compile([DIGITS])
+        assert maze.validate("12", compiled)
+        assert not maze.validate("x", compiled)
+        assert maze.generate(INTENT, compiled).success
+        with pytest.raises(InvalidArgumentError, match=r"^constraints\[0\] is compiled already; generate\(\) and"):
+            maze.validate("12", [compiled])

@@ -16,12 +16,13 @@ from typing import Any
 from maze.abi.library import Ffi, Lib, Pointer
 from maze.abi.read import Reader, decode_constraints
 from maze.abi.write import Writer, c_text
-from maze.config import ENVIRONMENT_VARIABLES, PROXY_VARIABLES, MazeConfig, config_from_environment
+from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environment
 from maze.errors import ConfigurationError, Status
 from maze.log import set_sink
 from maze.memory import Ledger, memory_for, set_ledger
 from maze.orchestrator import Orchestrator
 from maze.outcome import validation_error
+from maze.proxies import PROXY_VARIABLES
 from maze.report import encode, grammar_text, report_call, report_health, report_validation
 from maze.threads import favour_quick_calls
 from maze.types import GenerationOptions, Intent

@@ -76,8 +76,7 @@ class Asker:
         endpoint = self._endpoint
         if self._dialect.chat_path is None:
             return False
-        template = Template(self._client, endpoint, self._dialect, self._model, self._call)
-        if not endpoint.has_template or not template.thinks_apart():
+        if not endpoint.has_template or not self._template().thinks_apart():
             return False
         endpoint.thinks_unasked.add(self._model)
         return True
@@ -97,6 +96,8 @@ class Asker:
         if self._endpoint.context is not None:
             request = replace(request, prompt=request.prompt.within(self._endpoint.context))
         if request.prompt.form is PromptForm.RAW:
+            if request.grammar is not None and self._thinks_unasked(request):
+                request = replace(request, thought="")  # it would be under no grammar before
             return self._generate_raw(request, on_text)
         templated = self._templated(request)
         if templated is not None:
@@ -121,11 +122,10 @@ class Asker:
         A thought that the template has begun, or the model always begins, is ended at once where none was asked for.
         """
         endpoint, dialect = self._endpoint, self._dialect
-        thinks = request.reasoning_tokens > 0 or request.thought is not None
-        thinks_unasked = not thinks and self._model in endpoint.thinks_unasked
+        thinks, thinks_unasked = _is_to_think(request), self._thinks_unasked(request)
         if not endpoint.has_template or (dialect.chat_path is not None and not (thinks or thinks_unasked)):
             return None
-        template = Template(self._client, endpoint, dialect, self._model, self._call)
+        template = self._template()
         text = template.text(request.prompt.conversation(), thinks=thinks) if template.thinks_apart() else None
         if text is None:
             endpoint.has_template = dialect.chat_path is not None  # which says so itself where there is none
@@ -133,6 +133,14 @@ class Asker:
         if thinks_unasked or (not thinks and text.rstrip().endswith(THINK)):
             request = replace(request, thought="")
         return replace(request, prompt=Prompt(text, PromptForm.RAW))
+
+    def _thinks_unasked(self, request: Request) -> bool:
+        """Whether the model would think though it is not to, and its thought can be ended before."""
+        is_known = not _is_to_think(request) and self._model in self._endpoint.thinks_unasked
+        return is_known and self._template().thinks_apart()
+
+    def _template(self) -> Template:
+        return Template(self._client, self._endpoint, self._dialect, self._model, self._call)
 
     def _chat(self, request: Request, on_text: OnText) -> Completion:
         """Generate at the chat endpoint, and note of a model that it thinks where it was not to."""
@@ -284,6 +292,10 @@ class Asker:
             _log.info("%s does not stream: using %s", endpoint.url, dialect.whole_path)
             endpoint.whole_until = time.monotonic() + WHOLE_SECS
         return completion
+
+
+def _is_to_think(request: Request) -> bool:
+    return request.reasoning_tokens > 0 or request.thought is not None
 
 
 def _behind(opened: str, thought: str, request: Request) -> Request:
