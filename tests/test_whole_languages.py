@@ -96,6 +96,8 @@ def test_names_are_forbidden_wherever_they_stand_as_names() -> None:
         assert holds("%language python", text)
         assert not holds(grammar, text)
     assert holds(grammar, 'x = "eval"\n')  # a text is not a name
+    assert holds("%language python", "match = 1\n")
+    assert not holds("%language python\n%forbid names match", "match = 1\n")
 
 
 @pytest.mark.parametrize(
