@@ -166,6 +166,44 @@ def test_only_some_imports_are_allowed() -> None:
         assert not holds(grammar, text)
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("javascript", "import 'a/%2e%2e/b/c.js';"),  # all of these node takes for b/c.js
+        ("javascript", "import 'a/.%2E/b/c.js';"),
+        ("javascript", "import 'a/\t../b/c.js';"),
+        ("javascript", "import 'a/.\t./b/c.js';"),
+        ("javascript", "import 'a/../b/c.js';"),
+        ("javascript", "import 'a/x/../../b/c.js';"),
+        ("javascript", "import '\tb/c.js';"),
+        ("javascript", 'import "b/it\'s.js";'),
+        ("typescript", "let c: import('a/%2e%2e/b').C;"),
+        ("zig", 'const a = @import("\\x62");'),
+        ("zig", 'const a = @import("./b");'),
+        ("zig", 'const a = @import("c/../b");'),
+        ("c", "#include <./b>"),
+        ("c", '#include "a/../b"'),
+        ("c", "#include <.//b>"),
+    ],
+)
+def test_no_spelling_of_a_path_imports_what_is_forbidden_or_not_allowed(language: str, text: str) -> None:
+    assert holds(f"%language {language}", f"{text}\n")
+    assert not holds(f"%language {language}\n%forbid imports b", f"{text}\n")
+    assert not holds(f"%language {language}\n%allow imports a", f"{text}\n")
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("javascript", "import './b.js';\nimport '../../c';\nimport 'https://b/c';\nimport '@a/b';"),
+        ("zig", 'const a = @import("bc");\nconst d = @import("../d/b.zig");'),
+        ("c", '#include <bc>\n#include "../d/b.h"\n#include <sys/b>'),
+    ],
+)
+def test_what_is_called_like_a_forbidden_import_is_another(language: str, text: str) -> None:
+    assert holds(f"%language {language}\n%forbid imports b", f"{text}\n")
+
+
 def test_names_of_a_role_follow_a_rule() -> None:
     grammar = "%language python\n%allow function_names /[a-z_]+/\n%allow type_names /[A-Z][A-Za-z]*/"
     assert holds(grammar, "class Big:\n    def get_it(self):\n        return X\n")

@@ -46,8 +46,19 @@ _WITHIN = parse_whole(r"(\.[^\"'<>]*)?")
 """What is within a module that is imported by its name."""
 _PATH_OPENING = parse_whole("[\"'<](node:)?")
 """`node:` before what JavaScript imports names the same."""
-_PATH_WITHIN, _PATH_ALL = parse_whole(r"(/[^\"'<>/.][^\"'<>/]*)*[\"'>]"), parse_whole(r"(/[^\"'<>]*)?[\"'>]")
-"""What is within a path, and what begins like it: what leads out of a path again (`a/../b`) is not within it."""
+_PATH_WITHIN = parse_whole(r"(/[^\"'<>/.%\\\x00-\x20][^\"'<>/%\\\x00-\x20]*)*[\"'>]")
+"""What is within a path, which is not what leads out of it again: `a/../b`, or spelled as URLs may be `a/%2e%2e/b`, and
+with a tab between the dots, which they leave out."""
+_PATH_ALL = parse_whole(r"([/?#](.|\n)*)?[\"'>]")
+"""What begins like a path."""
+_DETOUR = parse_whole(
+    r"[\"'<]((.|\n)*([%\\\x00-\x1f]|/\./|[^:]//)(.|\n)*"
+    r"|([^\n]*/)?(\.|[^/.\n][^/\n]*|\.[^/.\n][^/\n]*|\.\.[^/\n]+)/\.\./(.|\n)*)"
+)
+"""A path that can be written shorter, or without escapes, and so another spelling of any other."""
+_FROM_HERE = parse_whole(r"(\.{1,2}/)*")
+_SEARCHED = ("c", "zig")
+"""The languages in which a path that begins with dots may name the same as one without."""
 
 
 def is_of_language(statement: Import) -> bool:
@@ -131,10 +142,11 @@ def _left_by(restriction: Restriction, language: str, reading: Terminals) -> Nod
         written = tuple(map(_in_any_case, written))
     texts = alt(*(reading.language(each, restriction.place) for each in written))
     if restriction.kind == "imports":
-        within = _PATH_WITHIN if restriction.is_allowed else _PATH_ALL
-        texts = alt(cat(texts, _WITHIN), cat(_PATH_OPENING, texts, within))
-    else:
-        texts = cat(_BLANK, alt(texts, cat(_OPENING, texts, _CLOSING)))
+        if restriction.is_allowed:
+            return alt(cat(texts, _WITHIN), cat(_PATH_OPENING, texts, _PATH_WITHIN))
+        opening = cat(_PATH_OPENING, _FROM_HERE) if language in _SEARCHED else _PATH_OPENING
+        return negation(alt(cat(texts, _WITHIN), cat(opening, texts, _PATH_ALL), _DETOUR))
+    texts = cat(_BLANK, alt(texts, cat(_OPENING, texts, _CLOSING)))
     if restriction.kind == "names":
         texts = cat(texts, _BEHIND)
     return texts if restriction.is_allowed else negation(texts)
