@@ -157,6 +157,34 @@ def test_a_forbidden_name_is_forbidden_in_quotes_and_in_capitals_where_these_are
     assert not holds(grammar, text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#define eval 1",
+        "#define a eval",
+        "#define a(eval) 1",
+        "#define a(b) (eval(b))",
+        "#define a ev##al",
+        "#define a b; ev\\\nal(c)",
+        "#pragma redefine_extname a eval",
+        "#pragma eval",
+        "#undef eval",
+    ],
+)
+def test_no_line_of_the_preprocessor_makes_a_forbidden_name(text: str) -> None:
+    assert holds("%language c", f"{text}\n")
+    assert not holds("%language c\n%forbid names eval", f"{text}\n")
+    assert not holds("%language c\n%allow names a b c pragma redefine_extname", f"{text}\n")
+
+
+def test_other_names_may_stand_in_the_preprocessor() -> None:
+    lines = '#define evaluate(a) my_eval(a, "b", 0x1f, 1eval)\n#pragma once\n#define a\n#define b c \\\n    c\n'
+    assert holds("%language c\n%forbid names eval define", lines)
+    allowed = "%language c\n%allow names a c once"
+    assert holds(allowed, "#define a(c) if (c) return c + 1e5; \\\n    while (0x1f)\n#pragma once\n")
+    assert not holds(allowed, "#define a(c) (c + d)\n")
+
+
 def test_only_some_imports_are_allowed() -> None:
     grammar = "%language python\n%allow imports math os.path"
     for text in ("import math\n", "from math import pi\n", "import os.path\n", "from os.path import join as j\n"):

@@ -20,6 +20,7 @@ from maze.grammar.read.lark.language_names import (
     full_name,
     is_about,
     is_name_of_language,
+    is_text_with_names,
     own_name,
 )
 from maze.grammar.read.lark.syntax import (
@@ -59,6 +60,12 @@ _DETOUR = parse_whole(
 _FROM_HERE = parse_whole(r"(\.{1,2}/)*")
 _SEARCHED = ("c", "zig")
 """The languages in which a path that begins with dots may name the same as one without."""
+_WORD = parse_whole(r"[A-Za-z_][A-Za-z0-9_]*")
+_BEFORE_WORD = parse_whole(r"(#[ \t]*define(.|\n)*[^A-Za-z0-9_]|[^#](.|\n)*[^A-Za-z0-9_])?")
+"""What stands before a word in the text of a macro or a pragma, without the `define`."""
+_BEHIND_WORD = parse_whole(r"([^A-Za-z0-9_](.|\n)*)?")
+_JOINED = parse_whole(r"(.|\n)*(##|%:%:|[A-Za-z0-9_]\\\n[A-Za-z0-9_])(.|\n)*")
+"""Text in which words are joined to another: `ev##al`, and lines within a word."""
 
 
 def is_of_language(statement: Import) -> bool:
@@ -98,10 +105,14 @@ def narrowed_languages(definitions: Definitions, budget: Budget) -> list[Narrowe
     found = []
     for language, terminals in about.items():
         parts = [(each, _left_by(each, language, reading)) for each in definitions.restrictions]
+        name_alone = next((each.language for each in terminals if own_name(each.name) == "NAME"), NOTHING)
         narrowing: dict[str, Narrowing | None] = {}
         for terminal in terminals:
             texts = terminal.language
-            if left := tuple(texts for restriction, texts in parts if is_about(restriction.kind, terminal.name)):
+            left = tuple(texts for restriction, texts in parts if is_about(restriction.kind, terminal.name))
+            if left and is_text_with_names(terminal.name):
+                left = tuple(_with_names_of(texts, name_alone) for texts in left)
+            if left:
                 texts = both(texts, *left)
                 is_possible = not is_without_texts(texts, derivatives)
                 narrowing[terminal.name] = left if is_possible else None
@@ -150,6 +161,12 @@ def _left_by(restriction: Restriction, language: str, reading: Terminals) -> Nod
     if restriction.kind == "names":
         texts = cat(texts, _BEHIND)
     return texts if restriction.is_allowed else negation(texts)
+
+
+def _with_names_of(left: Node, name: Node) -> Node:
+    """The texts, of macros and pragmas, all of whose words are names that are left, or no names."""
+    refused = both(name, _WORD, negation(left))
+    return negation(alt(cat(_BEFORE_WORD, refused, _BEHIND_WORD), _JOINED))
 
 
 def _in_any_case(text: Expression) -> Expression:
