@@ -110,11 +110,12 @@ def narrowed_languages(definitions: Definitions, budget: Budget) -> list[Narrowe
         for terminal in terminals:
             texts = terminal.language
             left = tuple(texts for restriction, texts in parts if is_about(restriction.kind, terminal.name))
-            if left and is_text_with_names(terminal.name):
-                left = tuple(_with_names_of(texts, name_alone) for texts in left)
+            is_text = is_text_with_names(terminal.name)
             if left:
+                left = tuple(_with_names_of(each, name_alone) for each in left) if is_text else left
                 texts = both(texts, *left)
-                is_possible = not is_without_texts(texts, derivatives)
+                # Text with words of the language, which are no names, is always left, and long to look for.
+                is_possible = is_text or not is_without_texts(texts, derivatives)
                 narrowing[terminal.name] = left if is_possible else None
                 texts = texts if is_possible else NOTHING
             definitions.texts_in_languages[terminal.name] = texts
