@@ -284,6 +284,22 @@ def test_a_program_is_laid_out_in_one_way() -> None:
     assert laid_out(laid_out(text, "python"), "python") == laid_out(text, "python")
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "printed"),
+    [
+        ("c", "int z = a - --b;\n", "int z = a - --b;\n"),
+        ("c", "int z = a+ ++b;\n", "int z = a + ++b;\n"),
+        ("c", "int z = a++ +b;\n", "int z = a++ + b;\n"),
+        ("c", "int z = a - -b - - c;\n", "int z = a - -b - -c;\n"),
+        ("javascript", "z = a - --b;\n", "z = a - --b;\n"),
+        ("javascript", "a\n++b\n", "a;\n++b;\n"),
+        ("typescript", "z = a + ++b;\n", "z = a + ++b;\n"),
+    ],
+)
+def test_signs_of_one_operator_stay_together_and_others_apart(language: str, text: str, printed: str) -> None:
+    assert laid_out(text, language) == printed
+
+
 def test_what_is_outside_of_a_grammar_is_not_laid_out_and_its_place_is_told() -> None:
     with pytest.raises(LayoutError, match="'1' on line 2") as raised:
         laid_out('{"a":\n1 1}', "json")
