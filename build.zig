@@ -13,7 +13,7 @@ pub fn build(b: *std.Build) void {
     const prefix = b.option(
         []const u8,
         "maze-prefix",
-        "Where libmaze is installed, such as /usr/local (default: .venv here if it was built there, else what pkg-config knows)",
+        "Where libmaze is installed, such as /usr/local (default: .venv here if it was built there, else what pkg-config or `maze config` knows)",
     );
 
     // What a dependent package imports: b.dependency("maze", .{}).module("maze").
@@ -89,17 +89,11 @@ pub fn build(b: *std.Build) void {
     test_step.dependOn(&run_tests.step);
 }
 
-/// Link libmaze.so from under `given`; without that from .venv of a source tree that was built, else as pkg-config says.
+/// Link libmaze.so from under `given`; without that from .venv of a source tree that was built, else as pkg-config says,
+/// else from the Python environment of the command `maze`.
 fn linkLibrary(b: *std.Build, maze: *std.Build.Module, given: ?[]const u8) void {
     const directory = compat.absolutePath(b, b.pathJoin(&.{ given orelse ".venv", "lib" }));
-    if (compat.exists(b, b.pathJoin(&.{ directory, "libmaze.so" }))) {
-        const lib = compat.machinePath(b, directory);
-        maze.addLibraryPath(lib);
-        // So that programs run where they were built, without LD_LIBRARY_PATH.
-        maze.addRPath(lib);
-        // Not pkg-config, which may know another libmaze than the one here.
-        return maze.linkSystemLibrary("maze", .{ .use_pkg_config = .no });
-    }
+    if (linkFrom(b, maze, directory)) return;
     // The linker's own complaint would not say where libmaze comes from.
     const naming = if (b.dep_prefix.len != 0)
         "b.dependency(\"maze\", .{ .@\"maze-prefix\" = \"PREFIX\" }) in your build.zig"
@@ -110,14 +104,29 @@ fn linkLibrary(b: *std.Build, maze: *std.Build.Module, given: ?[]const u8) void 
             directory, naming,
         });
     } else if (!isInstalled(b)) {
-        std.log.warn("libmaze is not installed, or not where pkg-config and the linker look. In its source tree run make " ++
-            "install PREFIX=/usr/local (or make alone, for .venv in the tree), and give that prefix: {s}", .{naming});
+        if (compat.output(b, &.{ "maze", "config", "--zig-prefix" })) |prefix| {
+            if (linkFrom(b, maze, b.pathJoin(&.{ prefix, "lib" }))) return;
+        }
+        std.log.warn("libmaze is not installed, or not where pkg-config and the linker look. Activate the environment that pip " ++
+            "has installed it in, or in its source tree run make install PREFIX=/usr/local (or make alone, for .venv in " ++
+            "the tree), and give that prefix: {s}", .{naming});
     }
     maze.linkSystemLibrary("maze", .{});
 }
 
+/// Link the library of a directory. False if it has none.
+fn linkFrom(b: *std.Build, maze: *std.Build.Module, directory: []const u8) bool {
+    const library = b.pathJoin(&.{ directory, "libmaze.so.1" });
+    if (!compat.exists(b, library)) return false;
+    // By its file: libmaze.so of a wheel is a linker script, which Zig does not read.
+    maze.addObjectFile(compat.machinePath(b, library));
+    // So that programs run where they were built, without LD_LIBRARY_PATH.
+    maze.addRPath(compat.machinePath(b, directory));
+    return true;
+}
+
 fn isInstalled(b: *std.Build) bool {
-    if (compat.succeeds(b, &.{ "pkg-config", "--exists", "maze" })) return true;
+    if (compat.output(b, &.{ "pkg-config", "--exists", "maze" }) != null) return true;
     for (compat.searchPrefixes(b)) |prefix| {
         if (compat.exists(b, b.pathJoin(&.{ prefix, "lib", "libmaze.so" }))) return true;
     }

@@ -1,11 +1,11 @@
 """Build libmaze.so into the environment of the Python that runs this; `make` runs it with the one of .venv.
 
     build_ffi.py                               build
-    build_ffi.py check [install]               only say what is missing on this machine for make, or make install
+    build_ffi.py check [install | test]        only say what is missing on this machine for make, or that of it
     build_ffi.py install <prefix> <libraries>  with the Python of <libraries>/maze: lead to it from where programs look
 
 cffi generates the part between C and Python. Its declarations come from include/maze.h and maze/abi/entry.h, so nothing
-is written twice; all other C is in maze/abi/*.c.
+is written twice; all other C is in maze/abi.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from release.describe import describe
 ROOT = Path(__file__).resolve().parent
 HEADER = ROOT / "include" / "maze.h"
 ABI = ROOT / "maze" / "abi"
-"""C of libmaze.so.1, which links no Python; below it, in python/, that of the part that is compiled for one version."""
+"""C of libmaze.so.1, which links no Python. Below it, what of that differs between systems: posix/ is built, windows/
+compiled by the tests alone; and python/, the part that is compiled for one version."""
 BUILD = ROOT / "build" / "abi"
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wstrict-prototypes", "-Werror"]
@@ -158,7 +159,8 @@ def build(prefix: Path, folder: Path = BUILD) -> None:
 def build_library(compiler: list[str], libraries: Path, folder: Path) -> None:
     """Compile in `folder` and link libmaze.so.1, which uses the C library alone, into `libraries`."""
     compiler = [*compiler, *WARNINGS, f"-I{HEADER.parent}", f"-I{ABI}"]
-    objects = [compile_source(compiler, source, folder) for source in sorted(ABI.glob("*.c"))]
+    sources = sorted([*ABI.glob("*.c"), *ABI.glob("posix/*.c")])
+    objects = [compile_source(compiler, source, folder) for source in sources]
     options = [f"-Wl,-soname,{library_name()}", "-Wl,-z,defs", f"-Wl,--version-script={ABI / 'libmaze.map'}"]
     link_library(compiler, libraries / library_name(), options, objects)
 
@@ -249,11 +251,18 @@ def find_environments() -> None:
         )
 
 
-def missing(*, compiler: bool) -> list[str]:
-    """All that this machine lacks; the compiler counts where Zig's is not going to be installed."""
+def find_tools_of_tests() -> None:
+    """What the tests run besides Python and Zig."""
+    lacking = [tool for tool in ("gcc", "g++", "readelf", "objdump", "nm", "git") if shutil.which(tool) is None]
+    if lacking:
+        text = f"the tests need {', '.join(lacking)}: install g++ and git (Debian, Ubuntu) or gcc-c++ and git (Fedora)"
+        raise MissingError(text)
+
+
+def missing(*also: Callable[[], object]) -> list[str]:
+    """All that this machine lacks of what every build needs, and of what `also` finds."""
     lacking = []
-    wanted: list[Callable[[], object]] = [find_headers, find_shared_python, find_environments, find_unwinder]
-    for find in [*wanted, find_compiler] if compiler else wanted:
+    for find in (find_headers, find_shared_python, find_environments, find_unwinder, *also):
         try:
             find()
         except MissingError as error:
@@ -274,9 +283,11 @@ def main() -> None:
             case []:
                 build(Path(sys.prefix))
             case ["check"]:
-                say_missing(missing(compiler=False))
+                say_missing(missing())
             case ["check", "install"]:
-                say_missing(missing(compiler=True))
+                say_missing(missing(find_compiler))  # as Zig's is not going to be installed
+            case ["check", "test"]:
+                say_missing(missing(find_tools_of_tests))
             case ["install", prefix, libraries]:
                 install(Path(prefix), Path(libraries))
             case _:

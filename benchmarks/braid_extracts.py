@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from maze import BraidGrammar, ConstraintIR, GenerationOptions, Intent, Orchestrator, Status, TokenMaskRules
 from maze.check.layout import LayoutError, laid_out
@@ -43,10 +44,10 @@ class Way:
     braid_grammar: BraidGrammar
     ignores_grammars_without_language: bool = False
 
-    def ignored(self, language: str) -> tuple[str, ...]:
-        """What is left out in a language."""
+    def options(self, language: str, **more: Any) -> GenerationOptions:  # noqa: ANN401 - of GenerationOptions
+        """How those of a language are taken, beside `more`."""
         is_hint = self.ignores_grammars_without_language and find_syntax(language) is None
-        return ("grammar",) if is_hint else ()
+        return GenerationOptions(ignore=("grammar",) if is_hint else (), braid_grammar=self.braid_grammar, **more)
 
 
 WAYS = (
@@ -84,13 +85,7 @@ def why_not_satisfied(maze: Orchestrator, extract: Extract, way: Way) -> str:
     language = find_syntax(extract.language)
     try:
         text = extract.source if language is None else laid_out(extract.source, language)
-        validation = maze.validate(
-            text,
-            [extract.constraint],
-            extract.language,
-            ignore=way.ignored(extract.language),
-            braid_grammar=way.braid_grammar,
-        )
+        validation = maze.validate(text, [extract.constraint], extract.language, way.options(extract.language))
     except LayoutError as error:
         return f"no layout in the grammar of {language}: {error}"
     except MazeError as error:
@@ -134,9 +129,8 @@ def main() -> None:
 
 
 def _compiles(maze: Orchestrator, extract: Extract, way: Way) -> bool:
-    ignored = way.ignored(extract.language)
     try:
-        maze.compile([extract.constraint], extract.language, ignore=ignored, braid_grammar=way.braid_grammar)
+        maze.compile([extract.constraint], extract.language, way.options(extract.language))
     except MazeError as error:
         print(f"  {extract.file}: {error}")
         return False
@@ -150,13 +144,7 @@ def _generate(maze: Orchestrator, given: list[Extract], way: Way, *, show: bool)
         result = maze.generate(
             Intent(f"Write a short program in {extract.language}, as for {extract.file}.", language=extract.language),
             [extract.constraint],
-            GenerationOptions(
-                max_tokens=MAX_TOKENS,
-                timeout_ms=TIMEOUT_MS,
-                seed=1,
-                ignore=way.ignored(extract.language),
-                braid_grammar=way.braid_grammar,
-            ),
+            way.options(extract.language, max_tokens=MAX_TOKENS, timeout_ms=TIMEOUT_MS, seed=1),
         )
         statuses[result.status.name] += 1
         has_grammar = find_syntax(extract.language) is not None

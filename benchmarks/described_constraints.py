@@ -2,8 +2,9 @@
 
 python -m benchmarks.described_constraints [TASKS] [URL]
 
-The embedded model, or the service at URL. Each task asks for an object whose values stand in the prompt; agreement is
-how many of its fields have the value that the prompt names, of those that an answer could have had.
+The embedded model, or the service at URL, with as many tasks at once as the engine computes together. Each task asks
+for an object whose values stand in the prompt; agreement is how many of its fields have the value that the prompt
+names, of those that an answer could have had.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import json
 import random
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from statistics import mean
 
 from maze import ConstraintIR, GenerationOptions, Intent, Orchestrator
@@ -18,14 +21,37 @@ from maze.config import read_config
 
 TASKS = 100
 MAX_TOKENS = 96
+AT_ONCE_EMBEDDED = 4
+"""The slots of the embedded engine."""
+AT_ONCE_AT_A_SERVICE = 16
+TIMEOUT_MS = 600_000
 
 _CITIES = ("Paris", "Lima", "Oslo", "Cairo", "Tokyo", "Quito", "Delhi", "Rome")
 _COLOURS = ("red", "green", "blue", "black")
 _ANIMALS = ("cat", "dog", "horse", "owl", "bee")
 
 
-def tasks(count: int) -> list[tuple[str, str, dict[str, object]]]:
+@dataclass(frozen=True)
+class Task:
     """A prompt, a schema, and the values that the prompt names."""
+
+    prompt: str
+    schema: str
+    wanted: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a task."""
+
+    success: bool
+    tokens: int
+    agreeing: tuple[bool, ...]
+    """Of each field, whether it has the value that the prompt names."""
+
+
+def tasks(count: int) -> list[Task]:
+    """The same for each run."""
     chance = random.Random(7)
     made = []
     for _ in range(count):
@@ -49,26 +75,40 @@ def tasks(count: int) -> list[tuple[str, str, dict[str, object]]]:
             "required": list(wanted),
             "additionalProperties": False,
         }
-        made.append((f"Fill in a record: {said}.", json.dumps(schema), wanted))
+        made.append(Task(f"Fill in a record: {said}.", json.dumps(schema), wanted))
     return made
+
+
+def outcome(maze: Orchestrator, task: Task, seed: int, *, describe: bool) -> Outcome:
+    """Have the model do a task."""
+    options = GenerationOptions(max_tokens=MAX_TOKENS, seed=seed, describe_constraints=describe, timeout_ms=TIMEOUT_MS)
+    result = maze.generate(Intent(task.prompt), [ConstraintIR(json_schema=task.schema)], options)
+    found = json.loads(result.code) if result.success else {}
+    agreeing = tuple(str(found.get(name)).lower() == str(value).lower() for name, value in task.wanted.items())
+    return Outcome(result.success, result.metadata.tokens_generated or 0, agreeing)
 
 
 def main() -> None:
     """Run the tasks."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else TASKS
-    with Orchestrator(read_config({"endpoint": sys.argv[2] if len(sys.argv) > 2 else ""})) as maze:
+    url = sys.argv[2] if len(sys.argv) > 2 else ""
+    with (
+        Orchestrator(read_config({"endpoint": url})) as maze,
+        ThreadPoolExecutor(AT_ONCE_AT_A_SERVICE if url else AT_ONCE_EMBEDDED) as pool,
+    ):
         for describe in (True, False):
-            tokens, successes, agreeing = [], 0, []
-            for seed, (prompt, schema, wanted) in enumerate(tasks(count)):
-                options = GenerationOptions(max_tokens=MAX_TOKENS, seed=seed, describe_constraints=describe)
-                result = maze.generate(Intent(prompt), [ConstraintIR(json_schema=schema)], options)
-                tokens.append(result.metadata.tokens_generated or 0)
-                successes += result.success
-                found = json.loads(result.code) if result.success else {}
-                agreeing += [str(found.get(name)).lower() == str(value).lower() for name, value in wanted.items()]
+            done = list(
+                pool.map(
+                    lambda numbered, describe=describe: outcome(maze, numbered[1], numbered[0], describe=describe),
+                    enumerate(tasks(count)),
+                )
+            )
+            agreeing = [agrees for each in done for agrees in each.agreeing]
+            successes = sum(each.success for each in done)
             print(
                 f"{'described' if describe else 'not described':14} success {successes}/{count}, "
-                f"{mean(tokens):.1f} tokens to the end, {100 * mean(agreeing):.0f} % of the fields as the prompt says",
+                f"{mean(each.tokens for each in done):.1f} tokens to the end, "
+                f"{100 * mean(agreeing):.0f} % of the fields as the prompt says",
                 flush=True,
             )
 

@@ -1,9 +1,10 @@
 """How many generations end by themselves within max_tokens, with the steering to an end in time and without.
 
 `python -m benchmarks.endings [--corpus FILE] [--every N] [--tokens N ...]`: every Nth schema of FILE (see
-benchmarks.schema_coverage), and all of Braid's grammars and GBNF that the tests have, each generated once with the
-embedded model at temperature 1.0, with the same seed both ways. Told is, for each kind and each max_tokens, how many
-ended by themselves, and what `complete` makes of the others.
+benchmarks.schema_coverage), and all of Braid's grammars and GBNF that the tests have, with the embedded model at
+temperature 1.0. Told is, for each kind and each max_tokens, how many ended by themselves, and what `complete` makes of
+the others. With the same seed the same text comes however large max_tokens is, until it is steered: so without the
+steering each is generated once, with the largest, and what ended before the steering began is not generated again.
 """
 
 from __future__ import annotations
@@ -11,21 +12,26 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.schema_coverage import corpus
 from maze import ConstraintIR, GenerationOptions, GenerationResult, Intent, MazeConfig, Orchestrator
 from maze.backends.base import FINISHED_COMPLETED, FINISHED_STOP, Completion, Deadline, Health, OnText, Request
 from maze.engine import EmbeddedEngine
+from maze.engine.embedded import SLOTS
 from maze.errors import MazeError, Status
+from maze.steering import first_reserve
 from maze.types import CompiledConstraints, WhenCutOff
 
 DATA = Path(__file__).parent.parent / "tests" / "data"
 TOKENS = (64, 256, 1_024)
 INTENT = "Write an example."
 SEED = 7
+TIMEOUT_MS = 1_200_000
+SHOWN_EVERY = 50
 
 
 @dataclass(slots=True)
@@ -80,6 +86,48 @@ def outcome(result: GenerationResult) -> str:
     return "cut off" if result.status is Status.TRUNCATED else result.status.name
 
 
+@dataclass(slots=True)
+class Endings:
+    """Generates each sample both ways."""
+
+    unsteered: Orchestrator
+    steered: Orchestrator
+    tokens: Sequence[int]
+    found: dict[tuple[str, int, str], Counter[str]] = field(default_factory=dict)
+    """Outcomes by kind, max_tokens and way."""
+
+    def add(self, kind: str, constraint: ConstraintIR, language: str | None) -> None:
+        """Generate for one constraint, where a grammar is enforced."""
+        try:
+            compiled = self.steered.compile([constraint], language)
+        except MazeError:
+            return
+        if compiled.grammar is None:
+            return
+        before = _generate(self.unsteered, compiled, max(self.tokens), WhenCutOff.ERROR)
+        used = before.metadata.tokens_generated
+        for tokens in self.tokens:
+            if before.success and used is not None and used <= tokens:
+                ended = "ended"
+            else:
+                ended = "cut off" if before.success else outcome(before)
+            self._count(kind, tokens, "before", ended)
+            if ended == "ended" and used is not None and used <= tokens - first_reserve(tokens):
+                self._count(kind, tokens, "after", ended)
+            else:
+                after = _generate(self.steered, compiled, tokens, WhenCutOff.COMPLETE)
+                self._count(kind, tokens, "after", outcome(after))
+
+    def _count(self, kind: str, tokens: int, way: str, ended: str) -> None:
+        self.found.setdefault((kind, tokens, way), Counter())[ended] += 1
+
+    def show(self) -> None:
+        """Print what has been found so far."""
+        for (kind, tokens, way), outcomes in sorted(self.found.items()):
+            told = ", ".join(f"{what} {count}" for what, count in outcomes.most_common())
+            print(f"{kind:7} {tokens:5} tokens, {way:6}: {told} (n = {outcomes.total()})", flush=True)
+
+
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser()
@@ -87,31 +135,28 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--tokens", type=int, nargs="+", default=TOKENS)
     arguments = parser.parse_args()
-    found: dict[tuple[str, int, str], Counter[str]] = {}
     engine = EmbeddedEngine()
     with (
-        Orchestrator(MazeConfig(), backend=engine) as steered,
         Orchestrator(MazeConfig(), backend=Unsteered(engine)) as unsteered,
+        Orchestrator(MazeConfig(), backend=engine) as steered,
+        ThreadPoolExecutor(SLOTS) as pool,
     ):
-        for kind, constraint, language in samples(arguments.corpus, arguments.every):
-            try:
-                compiled = steered.compile([constraint], language)
-            except MazeError:
-                continue
-            if compiled.grammar is None:
-                continue
-            for tokens in arguments.tokens:
-                for way, maze in (("before", unsteered), ("after", steered)):
-                    result = _generate(maze, compiled, tokens)
-                    found.setdefault((kind, tokens, way), Counter())[outcome(result)] += 1
-    for (kind, tokens, way), outcomes in sorted(found.items()):
-        told = ", ".join(f"{what} {count}" for what, count in outcomes.most_common())
-        print(f"{kind:7} {tokens:5} tokens, {way:6}: {told} (n = {outcomes.total()})")
+        endings = Endings(unsteered, steered, arguments.tokens)
+        calls = [pool.submit(endings.add, *sample) for sample in samples(arguments.corpus, arguments.every)]
+        for number, call in enumerate(as_completed(calls), 1):
+            call.result()
+            if number % SHOWN_EVERY == 0:
+                print(f"\n{number} of {len(calls)}:")
+                endings.show()
+        print("\nall:")
+        endings.show()
 
 
-def _generate(maze: Orchestrator, compiled: CompiledConstraints, tokens: int) -> GenerationResult:
+def _generate(
+    maze: Orchestrator, compiled: CompiledConstraints, tokens: int, when_cut_off: WhenCutOff
+) -> GenerationResult:
     options = GenerationOptions(
-        max_tokens=tokens, temperature=1.0, seed=SEED, when_cut_off=WhenCutOff.COMPLETE, timeout_ms=600_000
+        max_tokens=tokens, temperature=1.0, seed=SEED, max_attempts=1, when_cut_off=when_cut_off, timeout_ms=TIMEOUT_MS
     )
     return maze.generate(Intent(INTENT), compiled, options)
 

@@ -1,7 +1,8 @@
 """Generations of the embedded model, judged by libraries that share nothing with libmaze.
 
 `python -m benchmarks.judged_generations [--generations N] [--kind KIND] [--sets N] [--max-tokens N] ...`: the sets are
-those of judged_sets.jsonl, one a line, each asked N times at temperature 1.0. Told are the calls that failed and why,
+those of judged_sets.jsonl, one a line, each asked N times at temperature 1.0, as many at once as the engine computes at
+once. Told are the calls that failed and why,
 how many attempts the others took, and texts that libmaze called a success and a judge did not.
 """
 
@@ -13,6 +14,7 @@ import lzma
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -22,6 +24,7 @@ from benchmarks.judges import Judge, pattern_judge, schema_judge
 from benchmarks.language_programs import PROGRAMS
 from benchmarks.schema_coverage import CORPUS
 from maze import ConstraintIR, GenerationOptions, GenerationResult, Intent, Orchestrator, Status, TokenMaskRules
+from maze.engine.embedded import SLOTS
 from maze.json_text import JsonValue
 from maze.types import WhenCutOff
 
@@ -193,14 +196,13 @@ def main() -> None:
     began = time.perf_counter()
     figures = Figures()
     print(f"{'':34}{'succeeded':>10}{'violated':>10}{'cut off':>9}{'other':>7}{'secs':>7}")
-    with Orchestrator() as maze:
+    with Orchestrator() as maze, ThreadPoolExecutor(SLOTS) as pool:
         for each in wanted:
             started = time.perf_counter()
             own = Figures()
-            for call in range(arguments.generations):
-                # Attempts count up from the seed: calls leave room for them.
-                seed = arguments.seed + call * SEEDS_EACH
-                made = generate(maze, each, replace(options, seed=seed))
+            # Attempts count up from the seed: calls leave room for them.
+            seeds = [arguments.seed + call * SEEDS_EACH for call in range(arguments.generations)]
+            for made in pool.map(lambda seed, each=each: generate(maze, each, replace(options, seed=seed)), seeds):
                 for kept in (own, figures):
                     count(made, kept)
             counts = [own.statuses[status.name] for status in (Status.OK, Status.CONSTRAINT_VIOLATED, Status.TRUNCATED)]

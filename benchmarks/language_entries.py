@@ -209,6 +209,10 @@ _COMPLEX = re.compile(r"\b(float|double) complex\b")
 """The judge knows no complex numbers."""
 
 
+_NORETURN = re.compile(r"\bnoreturn\b")
+"""A name, until a header makes it a macro; the judge takes it as a word of the language."""
+
+
 @cache
 def _c_parser() -> Parser:
     return Parser(Language(tree_sitter_c.language()))
@@ -217,7 +221,7 @@ def _c_parser() -> Parser:
 def _c_judge(texts: Sequence[str]) -> Verdicts:
     verdicts: Verdicts = []
     for text in texts:
-        known = _COMPLEX.sub(r"\1", _TYPE_OF_ARGUMENT.sub(r"\1int)", text))
+        known = _NORETURN.sub("no_return", _COMPLEX.sub(r"\1", _TYPE_OF_ARGUMENT.sub(r"\1int)", text)))
         node = _c_parser().parse(known.encode()).root_node
         while error := next((each for each in node.children if each.has_error), None):
             node = error

@@ -66,6 +66,7 @@ _SCOPE = (
     "Label '.*' has already",
     "Unexpected eval or arguments",
     "Illegal ('use strict'|return)",
+    "'arguments' is not allowed in class field",
 )
 
 

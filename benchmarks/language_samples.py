@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from benchmarks.language_entries import Entry
 from maze import ConstraintIR, GenerationOptions, GenerationResult, Intent, Orchestrator
+from maze.backends.base import FINISHED_COMPLETED, FINISHED_LENGTH
 from maze.engine.embedded import SLOTS
 from maze.types import WhenCutOff
 
@@ -37,16 +38,28 @@ class Share:
         return f"{self.parse} of {self.texts} parse ({self.cut_off} of the others were cut off)"
 
 
-def sampled(entry: Entry, count: int) -> str:
-    """The share of texts by the grammar of a language that its judge takes; its known complaints are left out."""
+def sampled(entry: Entry, count: int, show: int = 0) -> str:
+    """The share of texts by the grammar of a language that its judge takes; its known complaints are left out.
+
+    What the limit of tokens cut off and libmaze completed counts, and is told apart. `show` examples of what the judge
+    refuses are printed.
+    """
     results = _generated(f"Write a program in {entry.name}.", entry.name, count, temperature=1.0, max_tokens=128)
-    texts = [each.code for each in results if each.success]
+    made = [each for each in results if each.success]
     excluded = re.compile("|".join(entry.excluded) or r"(?!)")
-    verdicts = [each for each in entry.judge(texts) if not (each and excluded.search(each))]
-    parsed = sum(each is None for each in verdicts)
+    judged = [
+        (each, verdict)
+        for each, verdict in zip(made, entry.judge([each.code for each in made]), strict=True)
+        if not (verdict and excluded.search(verdict))
+    ]
+    for each, verdict in [one for one in judged if one[1]][:show]:
+        print(f"  {entry.name}: the judge refuses what the model wrote: {each.code}\n  -> {verdict}")
+    completed = [verdict for each, verdict in judged if each.metadata.finish_reason == FINISHED_COMPLETED]
     failed = Counter(each.status.name for each in results if not each.success)
     others = "".join(f", {number} {status}" for status, number in failed.items())
-    return f"{100 * parsed / max(len(verdicts), 1):.1f} % of {len(verdicts)}{others}"
+    parsed = sum(verdict is None for _, verdict in judged)
+    share = f"{100 * parsed / max(len(judged), 1):.1f} % of {len(judged)}"
+    return f"{share}, with {completed.count(None)} of {len(completed)} that were cut off and completed{others}"
 
 
 def demonstrated(entry: Entry, count: int) -> dict[str, Share]:
@@ -59,7 +72,7 @@ def demonstrated(entry: Entry, count: int) -> dict[str, Share]:
         results = _generated(PROMPTS[entry.name], grammar, count, temperature=0.7, max_tokens=MAX_TOKENS)
         texts = [each.code if grammar else _program_in(each.code) for each in results]
         verdicts = entry.judge(texts)
-        cut_off = [each.metadata.finish_reason == "length" for each in results]
+        cut_off = [each.metadata.finish_reason == FINISHED_LENGTH for each in results]
         shares[f"%language {grammar}" if grammar else "without"] = Share(
             count,
             sum(verdict is None for verdict in verdicts),

@@ -1,10 +1,14 @@
-"""Derivations of the grammars of languages: with a seed, 20 to 200 tokens, every alternative of every rule 20 times."""
+"""Derivations of the grammars of languages: with a seed, 20 to 200 tokens, every alternative of every rule 20 times.
+
+What has no derivation of that length, as the empty file, has the last one that was tried. Names often begin as words of
+the language do, or are them where they may, since that is where a lexer that takes the longest match goes wrong.
+"""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Production, Symbol, Terminal
@@ -14,6 +18,8 @@ from maze.grammar.pattern.tree import Node
 
 LEAST_TOKENS, MOST_TOKENS = 20, 200
 LEAST_USES = 20
+_TRIES = 8
+"""For a derivation of the right length."""
 
 _Alternative = tuple[str, int]
 
@@ -21,13 +27,17 @@ _Alternative = tuple[str, int]
 class Walks:
     """Random derivations of one grammar; the rarest alternatives come first."""
 
-    def __init__(self, cfg: Cfg, seed: int = 0) -> None:
+    def __init__(self, cfg: Cfg, seed: int = 0, words: Sequence[str] = ()) -> None:
+        """`words` are those of the language, and none if it has no names."""
         self._cfg = cfg
+        self._words = words
         self._chance = random.Random(seed)
         self._texts: dict[Node, _Texts] = {}
         self.uses: Counter[_Alternative] = Counter(
             {(name, number): 0 for name, productions in cfg.rules.items() for number in range(len(productions))}
         )
+        self.lengths: Counter[str] = Counter()
+        """How many derivations were short, right and long."""
         self._least = _least_tokens(cfg)
         self._costs = {each: self._cost(cfg.rules[each[0]][each[1]]) for each in self.uses}
         self._parents = _ways_from_the_start(cfg)
@@ -42,14 +52,25 @@ class Walks:
     def derivation(self) -> str:
         """One that uses what was used least."""
         rare = min(self.uses, key=lambda each: (self.uses[each], self._chance.random()))
-        for _ in range(8):
-            tokens = self._derivation(rare)
-            if len(tokens) >= LEAST_TOKENS:
+        for _ in range(_TRIES):
+            tokens, used = self._derivation(rare)
+            if LEAST_TOKENS <= len(tokens) <= MOST_TOKENS:
                 break
+        self.uses.update(used)
+        self.lengths["short" if len(tokens) < LEAST_TOKENS else "long" if len(tokens) > MOST_TOKENS else "right"] += 1
         return "".join(tokens)
 
-    def _derivation(self, wanted: _Alternative) -> list[str]:
-        """One that uses the wanted alternative."""
+    def __str__(self) -> str:
+        """What was made of which length, and how often the alternative that was used least."""
+        return (
+            f"{self.lengths['right']} of {LEAST_TOKENS} to {MOST_TOKENS} tokens, {self.lengths['short']} shorter, "
+            f"{self.lengths['long']} longer; "
+            f"each of {len(self.uses)} alternatives at least {min(self.uses.values())} times"
+        )
+
+    def _derivation(self, wanted: _Alternative) -> tuple[list[str], Counter[_Alternative]]:
+        """One that uses the wanted alternative, and how often it uses each."""
+        used: Counter[_Alternative] = Counter()
         way = self._way_to(wanted)
         room = self._chance.randint(LEAST_TOKENS, MOST_TOKENS)
         done: list[str] = []
@@ -67,12 +88,12 @@ class Walks:
                 number, position = way.pop()
             else:
                 number, position = self._choice(symbol.name, room - len(done) - needed), -1
-            self.uses[symbol.name, number] += 1
+            used[symbol.name, number] += 1
             production = self._cfg.rules[symbol.name][number]
             sought = len(todo) + len(production) - 1 - position if position >= 0 else sought
             todo += reversed(production)
             needed += self._costs[symbol.name, number]
-        return done
+        return done, used
 
     def _choice(self, name: str, room: float) -> int:
         """An alternative that there is room for; one that was used little is likelier."""
@@ -101,7 +122,8 @@ class Walks:
         tree = tree_of(terminal)  # names of all roles are one language, and an automaton takes long
         if tree not in self._texts:
             self._texts[tree] = _Texts(tree)
-        return self._texts[tree].any(self._chance)
+        begin = self._chance.choice(self._words) if self._words and self._chance.random() < 0.5 else ""
+        return self._texts[tree].any(self._chance, begin)
 
 
 def _least_tokens(cfg: Cfg) -> dict[str, float]:
@@ -149,9 +171,15 @@ class _Texts:
         ]
         self._to_end = self._distances()
 
-    def any(self, chance: random.Random) -> str:
+    def any(self, chance: random.Random, begin: str = "") -> str:
+        """A text that begins as `begin` does as far as a text may, and is often no longer."""
         state, text = 0, ""
-        room = chance.choice((1, 2, 4, 8, 12))
+        for character in begin:
+            to = [after for group, after in self._moves[state] if character in self._characters[group]]
+            if not to:
+                break
+            state, text = to[0], text + character
+        room = len(text) + chance.choice((0, 0, 1, 2) if text else (1, 2, 4, 8, 12))
         while True:
             if state in self._accepting and (len(text) >= room or not self._moves[state] or chance.random() < 0.1):
                 return text

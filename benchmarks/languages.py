@@ -60,6 +60,15 @@ def share(verdicts: Iterable[bool]) -> str:
     return f"{100 * sum(found) / max(len(found), 1):.1f} % of {len(found)}"
 
 
+def words_of(name: str) -> list[str]:
+    """Words in the grammar of a language, in small letters too, since some keywords are in any case."""
+    grammar = re.sub(r"^//.*", "", syntax_text(name), flags=re.MULTILINE)
+    words = {*re.findall(r"\b[A-Za-z_]{2,13}\b", grammar)}.union(
+        *(words_of(each) for each in re.findall(r"^%import language\.(\w+)$", grammar, re.MULTILINE))
+    )
+    return sorted(words | {each.lower() for each in words if each.isupper()})
+
+
 class Measured:
     """One language."""
 
@@ -88,7 +97,8 @@ class Measured:
 
     def walks(self, number: int, seed: int) -> dict[str, str]:
         """Soundness, and what the lexer takes."""
-        texts = list(Walks(self._lowered.cfg, seed).texts(number))
+        walks = Walks(self._lowered.cfg, seed, words_of(self._entry.name))
+        texts = list(walks.texts(number))
         taken = [text for text in texts if self.accepts(text)]
         self._examples("the lexer does not take", [text for text in texts if text not in set(taken)], self._refused_at)
         verdicts = self._entry.judge(taken)
@@ -98,6 +108,7 @@ class Measured:
         self._examples("the judge refuses", list(bad), lambda text: f"{text}\n  -> {bad[text]}")
         left_out = len(taken) - len(counted)
         return {
+            "walks": str(walks),
             "sound": share(verdict is None for _, verdict in counted) + (f" (-{left_out})" if left_out else ""),
             "lexer": f"{100 * len(taken) / len(texts):.2f} % of {len(texts)}",
         }
@@ -196,7 +207,7 @@ def measured(entry: Entry, given: argparse.Namespace, tokenizer: LLTokenizer) ->
     language = Measured(entry, given.show)
     row.figures.update(language.walks(given.walks, given.seed))
     if given.samples:
-        row.figures["sampled"] = sampled(entry, given.samples)
+        row.figures["sampled"] = sampled(entry, given.samples, given.show)
     functions = list(islice(entry.functions(), 10 * given.skip, 10 * given.skip + given.functions))
     files = list(islice(entry.files(), given.skip, given.skip + given.files))
     refused = [verdict is not None for verdict in entry.judge(files)]

@@ -11,22 +11,21 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial, wraps
+from inspect import signature
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from maze.backends.base import Backend, Cancellation, OnText
+from maze.backends.base import Backend, Cancellation
 from maze.cache import CacheStats
 from maze.config import MazeConfig
-from maze.constraining import Constrainable, constrain, constraints_of, value_of
 from maze.orchestrator import SHUTDOWN_GRACE_SECS, Constraints, Orchestrator
 from maze.stream import GenerationStream
 from maze.threads import leave_signals_to_the_host
-from maze.types import CompiledConstraints, GenerationOptions, GenerationResult, Intent
+from maze.types import GenerationOptions, GenerationResult, Intent
 
 MAX_CONCURRENT_CALLS = 512
 """Calls of one AsyncOrchestrator under way at once; more wait their turn."""
 
-_Kind = TypeVar("_Kind")
 _Result = TypeVar("_Result")
 _Arguments = ParamSpec("_Arguments")
 
@@ -34,17 +33,23 @@ _Arguments = ParamSpec("_Arguments")
 def _awaited(
     method: Callable[Concatenate[Orchestrator, _Arguments], _Result],
 ) -> Callable[Concatenate[AsyncOrchestrator, _Arguments], Coroutine[Any, Any, _Result]]:
-    """The same method, to be awaited."""
+    """The same method, to be awaited; one that takes a cancellation is cancelled with its task."""
+    takes_cancellation = "cancellation" in signature(method).parameters
 
     @wraps(method)
     async def call(self: AsyncOrchestrator, /, *arguments: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
-        return await self._run(partial(method, self._maze, *arguments, **named))
+        cancel = None
+        if takes_cancellation:
+            given: Any = named.get("cancellation") or Cancellation()
+            named["cancellation"] = given
+            cancel = partial(given.cancel, "cancelled: its task was cancelled")
+        return await self._run(partial(method, self._maze, *arguments, **named), cancel)
 
     return call
 
 
 class AsyncOrchestrator:
-    """An Orchestrator for asyncio. It may be used in several event loops."""
+    """An Orchestrator for asyncio. It may be used in several event loops. `on_text` is called on another thread."""
 
     def __init__(self, config: MazeConfig | None = None, *, backend: Backend | None = None) -> None:
         self._maze = Orchestrator(config, backend=backend)
@@ -65,48 +70,8 @@ class AsyncOrchestrator:
 
     # -------------------------------------------------------------------------------------------- generating
 
-    async def generate(
-        self,
-        intent: Intent | str,
-        constraints: Constraints | CompiledConstraints = (),
-        options: GenerationOptions | None = None,
-        *,
-        on_text: OnText | None = None,
-    ) -> GenerationResult:
-        """As Orchestrator.generate(), ended where its task is cancelled. `on_text` is called on another thread."""
-        call = Cancellation()
-        return await self._run(
-            partial(self._maze.generate, intent, constraints, options, on_text=on_text, cancellation=call),
-            partial(call.cancel, "cancelled: its task was cancelled"),
-        )
-
-    @overload
-    async def generate_as(
-        self,
-        kind: type[_Kind],
-        intent: Intent | str,
-        constraints: Constraints = (),
-        options: GenerationOptions | None = None,
-    ) -> _Kind: ...
-
-    @overload
-    async def generate_as(
-        self,
-        kind: Constrainable,
-        intent: Intent | str,
-        constraints: Constraints = (),
-        options: GenerationOptions | None = None,
-    ) -> Any: ...  # noqa: ANN401 - such as of Literal["a", "b"]
-
-    async def generate_as(
-        self,
-        kind: Constrainable,
-        intent: Intent | str,
-        constraints: Constraints = (),
-        options: GenerationOptions | None = None,
-    ) -> Any:
-        """As Orchestrator.generate_as()."""
-        return value_of(kind, await self.generate(intent, (constrain(kind), *constraints_of(constraints)), options))
+    generate = _awaited(Orchestrator.generate)
+    generate_as = _awaited(Orchestrator.generate_as)
 
     def stream(
         self, intent: Intent | str, constraints: Constraints = (), options: GenerationOptions | None = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast, get_origin
 
 from maze.errors import ConfigurationError, ConstraintViolatedError, InvalidArgumentError, MazeError
 from maze.field_checks import check_text
-from maze.types import ConstraintIR, GenerationResult
+from maze.types import CompiledConstraints, ConstraintIR, GenerationResult
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -45,7 +45,7 @@ def constrain(wanted: Constrainable, *, name: str = "", priority: int = 0) -> Co
             return ConstraintIR(regex_patterns=(_pattern_text(wanted),), name=name, priority=priority)
         case Mapping():
             schema = _schema_text(wanted)
-        case str() | bytes() | bool() | int() | float() | Sequence():
+        case str() | bytes() | bool() | int() | float() | Sequence() | CompiledConstraints():
             raise InvalidArgumentError(_instead_of(wanted), field="constraint")
         case _:
             schema = _schema_of_type(wanted)
@@ -104,6 +104,8 @@ def _instead_of(wanted: object) -> str:
                 "is text, which could be many things: write ConstraintIR(json_schema=...), ConstraintIR(grammar=...), "
                 're.compile("...") or choice(["...", "..."])'
             )
+        case CompiledConstraints():
+            return "is compiled already; generate() and validate() take that alone, and nothing beside it"
         case Sequence() if not isinstance(wanted, bytes):
             return "is a list; give each thing of it, or choice([...]) for one of several texts"
         case _:

@@ -41,44 +41,48 @@ class BraidGrammar(StrEnum):
     """The same, and a finished text must have what it asks for."""
 
 
-@dataclass(frozen=True, slots=True)
+_PART = re.compile(
+    r"constraints\[(0|[1-9][0-9]{0,9})\](\.(json_schema|grammar|regex_patterns(\[(0|[1-9][0-9]{0,9})\])?|token_masks))?"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConstraintOptions:
-    """How an array of constraints is compiled, beside what they say themselves."""
+    """How constraints are taken, beside what they say themselves. GenerationOptions are these, and more."""
 
     on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR
     on_conflict: OnConflict = OnConflict.ERROR
     ignore: tuple[str, ...] = ()
     """Parts that are left out, and reported: paths such as `constraints[1].grammar`, or kinds such as `grammar`."""
-    braid_grammar: BraidGrammar = BraidGrammar.AS_GRAMMAR
+    braid_grammar: BraidGrammar | None = None
+    """None leaves it to the configuration, of which the default is AS_GRAMMAR."""
 
     def __post_init__(self) -> None:
-        check_constraint_options(self)
+        # An exact type is seen quickly, and a plain "report", which would pass for one in part, is refused.
+        if type(self.on_unenforceable) is not OnUnenforceable:
+            check_type("on_unenforceable", self.on_unenforceable, OnUnenforceable, "one of OnUnenforceable")
+        if type(self.on_conflict) is not OnConflict:
+            check_type("on_conflict", self.on_conflict, OnConflict, "one of OnConflict")
+        if self.braid_grammar is not None and type(self.braid_grammar) is not BraidGrammar:
+            check_type("braid_grammar", self.braid_grammar, BraidGrammar, "one of BraidGrammar, or None")
+        if self.ignore != ():
+            take_tuple(self, "ignore", str, TEXT)
+            self._check_ignored()
 
+    def _check_ignored(self) -> None:
+        for number, text in enumerate(self.ignore):
+            if text not in tuple(ConstraintKind) and not _PART.fullmatch(text):
+                raise InvalidArgumentError(
+                    f"is {text[:100]!r}; it must be a kind ({', '.join(ConstraintKind)}) or the path of a part, such "
+                    "as constraints[0].grammar, constraints[0].regex_patterns[1], or constraints[0] for all of it",
+                    field=f"ignore[{number}]",
+                )
 
-_PART = re.compile(
-    r"constraints\[(0|[1-9][0-9]{0,9})\](\.(json_schema|grammar|regex_patterns(\[(0|[1-9][0-9]{0,9})\])?|token_masks))?"
-)
-_TYPES: dict[str, type[StrEnum]] = {
-    "on_unenforceable": OnUnenforceable,
-    "on_conflict": OnConflict,
-    "braid_grammar": BraidGrammar,
-}
-
-
-def check_constraint_options(owner: object) -> None:
-    """Check those fields of `owner` that ConstraintOptions has; None is a choice that is left to the configuration."""
-    for name, kind in _TYPES.items():
-        value = getattr(owner, name)
-        if type(value) is kind or (value is None and name == "braid_grammar"):
-            continue  # a plain "report" would pass for it in part
-        check_type(name, value, kind, f"one of {kind.__name__}{', or None' if name == 'braid_grammar' else ''}")
-    if getattr(owner, "ignore") == ():  # noqa: B009 - two classes have it
-        return
-    take_tuple(owner, "ignore", str, TEXT)
-    for number, text in enumerate(getattr(owner, "ignore")):  # noqa: B009
-        if text not in tuple(ConstraintKind) and not _PART.fullmatch(text):
-            raise InvalidArgumentError(
-                f"is {text[:100]!r}; it must be a kind ({', '.join(ConstraintKind)}) or the path of a part, such as "
-                "constraints[0].grammar, constraints[0].regex_patterns[1], or constraints[0] for all of it",
-                field=f"ignore[{number}]",
-            )
+    def of_constraints(self, braid_grammar: BraidGrammar) -> ConstraintOptions:
+        """These options alone, a key for what is compiled under them, with what the configuration says they leave."""
+        return ConstraintOptions(
+            on_unenforceable=self.on_unenforceable,
+            on_conflict=self.on_conflict,
+            ignore=self.ignore,
+            braid_grammar=self.braid_grammar or braid_grammar,
+        )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from typing import Any, TypeVar, overload
+from collections.abc import Callable
+from inspect import signature
+from typing import Concatenate, ParamSpec, TypeVar
 
-from maze.constraining import Constrainable
-from maze.orchestrator import Constraints, Orchestrator
-from maze.types import CompiledConstraints, GenerationOptions, GenerationResult, Intent, ValidationResult
+from maze.orchestrator import Orchestrator
 
-_Kind = TypeVar("_Kind")
+_Result = TypeVar("_Result")
+_Arguments = ParamSpec("_Arguments")
 
 _lock = threading.Lock()
 _made: dict[int, Orchestrator] = {}
@@ -30,43 +31,19 @@ def _orchestrator() -> Orchestrator:
 os.register_at_fork(after_in_child=lambda: globals().update(_lock=threading.Lock()))
 
 
-def generate(
-    intent: Intent | str,
-    constraints: Constraints | CompiledConstraints = (),
-    options: GenerationOptions | None = None,
-) -> GenerationResult:
-    """As Orchestrator.generate()."""
-    return _orchestrator().generate(intent, constraints, options)
+def _of_one(method: Callable[Concatenate[Orchestrator, _Arguments], _Result]) -> Callable[_Arguments, _Result]:
+    """The same method, of the one Orchestrator, as a function of this module."""
+
+    def call(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
+        return method(_orchestrator(), *arguments, **named)
+
+    call.__name__ = call.__qualname__ = method.__name__
+    call.__doc__ = method.__doc__
+    whole = signature(method)
+    call.__signature__ = whole.replace(parameters=[*whole.parameters.values()][1:])  # type: ignore[attr-defined]
+    return call
 
 
-@overload
-def generate_as(
-    kind: type[_Kind],
-    intent: Intent | str,
-    constraints: Constraints = (),
-    options: GenerationOptions | None = None,
-) -> _Kind: ...
-
-
-@overload
-def generate_as(
-    kind: Constrainable,
-    intent: Intent | str,
-    constraints: Constraints = (),
-    options: GenerationOptions | None = None,
-) -> Any: ...  # noqa: ANN401 - such as of Literal["a", "b"]
-
-
-def generate_as(
-    kind: Constrainable,
-    intent: Intent | str,
-    constraints: Constraints = (),
-    options: GenerationOptions | None = None,
-) -> Any:
-    """As Orchestrator.generate_as()."""
-    return _orchestrator().generate_as(kind, intent, constraints, options)
-
-
-def validate(text: str | bytes, constraints: Constraints, language: str | None = None) -> ValidationResult:
-    """As Orchestrator.validate()."""
-    return _orchestrator().validate(text, constraints, language)
+generate = _of_one(Orchestrator.generate)
+generate_as = _of_one(Orchestrator.generate_as)
+validate = _of_one(Orchestrator.validate)

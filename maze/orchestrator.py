@@ -34,15 +34,12 @@ from maze.provenance import CallRecord, library_versions
 from maze.stream import GenerationStream
 from maze.tracing import TracedBackend, span, traced
 from maze.types import (
-    BraidGrammar,
     CompiledConstraints,
     ConstraintIR,
     ConstraintOptions,
     GenerationOptions,
     GenerationResult,
     Intent,
-    OnConflict,
-    OnUnenforceable,
     ValidationResult,
 )
 
@@ -134,10 +131,7 @@ class Orchestrator:
                     compiled = self.compile(
                         constraints,
                         intent.language,
-                        options.on_unenforceable,
-                        on_conflict=options.on_conflict,
-                        ignore=options.ignore,
-                        braid_grammar=options.braid_grammar,
+                        options,
                         constraints_key=constraints_key,
                         deadline=request.deadline,
                     )
@@ -174,6 +168,8 @@ class Orchestrator:
         intent: Intent | str,
         constraints: Constraints = (),
         options: GenerationOptions | None = None,
+        *,
+        cancellation: Cancellation | None = None,
     ) -> _Kind: ...
 
     @overload
@@ -183,6 +179,8 @@ class Orchestrator:
         intent: Intent | str,
         constraints: Constraints = (),
         options: GenerationOptions | None = None,
+        *,
+        cancellation: Cancellation | None = None,
     ) -> Any: ...  # noqa: ANN401 - such as of Literal["a", "b"]
 
     def generate_as(
@@ -191,19 +189,22 @@ class Orchestrator:
         intent: Intent | str,
         constraints: Constraints = (),
         options: GenerationOptions | None = None,
+        *,
+        cancellation: Cancellation | None = None,
     ) -> Any:
         """Generate a value of the type `kind`, of those that constrain() takes, under `constraints` beside it.
 
         Raises the MazeError of a generation that is no success, and ConstraintViolatedError where a validator of the
         type refuses the text; `result` of the error is the generation's.
         """
-        return value_of(kind, self.generate(intent, (constrain(kind), *constraints_of(constraints)), options))
+        wanted = (constrain(kind), *constraints_of(constraints))
+        return value_of(kind, self.generate(intent, wanted, options, cancellation=cancellation))
 
     def stream(
         self, intent: Intent | str, constraints: Constraints = (), options: GenerationOptions | None = None
     ) -> GenerationStream:
         """Generate, giving the text as an iterator of pieces; its `result` holds the rest once they are read."""
-        deadline = self._deadline(options or GenerationOptions())
+        deadline = self._deadline(options)
 
         def generate(on_text: OnText, cancellation: Cancellation) -> GenerationResult:
             return self.generate(
@@ -235,22 +236,21 @@ class Orchestrator:
         self,
         constraints: Constraints,
         language: str | None = None,
-        on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR,
+        options: ConstraintOptions | None = None,
         *,
-        on_conflict: OnConflict = OnConflict.ERROR,
-        ignore: Sequence[str] = (),
-        braid_grammar: BraidGrammar | None = None,
         constraints_key: Hashable | None = None,
         deadline: Deadline | None = None,
     ) -> CompiledConstraints:
         """Compile `constraints`, or find them compiled: their `cache_hit` says which. Raises MazeError.
 
-        What the options mean stands at ConstraintOptions; without `braid_grammar` the configuration says. Without a
-        deadline it takes as long as the limits of a compilation allow, and its turn in line before that.
+        Without a deadline it takes as long as the limits of a compilation allow, and its turn in line before that.
         """
         self._refuse_in_forked_child()
-        read_as = self.config.braid_grammar if braid_grammar is None else braid_grammar
-        options = ConstraintOptions(on_unenforceable, on_conflict, ignore, read_as)  # type: ignore[arg-type]
+        if language is not None:
+            check_text("language", language)
+        options = _DEFAULT_OPTIONS if options is None else options
+        check_type("options", options, ConstraintOptions, "ConstraintOptions, or None")
+        taken = options.of_constraints(self.config.braid_grammar)
         if constraints_key is None:
             constraints = constraints_key = constraints_of(constraints)
         source = constraints
@@ -258,9 +258,9 @@ class Orchestrator:
         def compile_now(budget: Budget) -> CompiledConstraints:
             given = source() if callable(source) else source
             with memory_for(COMPILING_FACTOR * sum(map(_characters_of, given))):
-                return compile_constraints(given, language, options, budget)
+                return compile_constraints(given, language, taken, budget)
 
-        key = constraints_key, language, options
+        key = constraints_key, language, taken
         with span("maze.compile") as made:
             compiled, was_there = self._cache.get_or_compile(key, compile_now, deadline, at_once=not constraints_key)
             made.tell({"maze.cache_hit": was_there, "maze.constraint_parts": len(compiled.parts)})
@@ -269,28 +269,20 @@ class Orchestrator:
     def validate(
         self,
         text: str | bytes,
-        constraints: Constraints,
+        constraints: Constraints | CompiledConstraints,
         language: str | None = None,
-        on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR,
+        options: ConstraintOptions | None = None,
         *,
-        on_conflict: OnConflict = OnConflict.ERROR,
-        ignore: Sequence[str] = (),
-        braid_grammar: BraidGrammar | None = None,
         constraints_key: Hashable | None = None,
     ) -> ValidationResult:
         """Judge `text` against every constraint. Raises MazeError where that cannot be done."""
         if isinstance(text, str):
             check_text("text", text)
-        compiled = self.compile(
-            constraints,
-            language,
-            on_unenforceable,
-            on_conflict=on_conflict,
-            ignore=ignore,
-            braid_grammar=braid_grammar,
-            constraints_key=constraints_key,
-        )
-        return traced("maze.validate")(validate)(text.encode() if isinstance(text, str) else text, compiled)
+            text = text.encode()
+        check_type("text", text, bytes, "text (str), or bytes")
+        if not isinstance(constraints, CompiledConstraints):
+            constraints = self.compile(constraints, language, options, constraints_key=constraints_key)
+        return traced("maze.validate")(validate)(text, constraints)
 
     def cache_stats(self) -> CacheStats:
         """Counters of the cache of compiled constraints."""
@@ -372,9 +364,9 @@ class Orchestrator:
                 self._backend = _backend_for(self.config)
             return self._backend
 
-    def _deadline(self, options: GenerationOptions | None = None) -> Deadline:
+    def _deadline(self, options: object = None) -> Deadline:
         """By when a call that begins now must have ended."""
-        if options is not None and options.timeout_ms is not None:
+        if isinstance(options, GenerationOptions) and options.timeout_ms is not None:
             return Deadline(options.timeout_ms)
         return Deadline(self.config.timeout_secs * 1000)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-from maze.backends.base import FINISHED_LENGTH, Backend, Completion, OnText, Request, total_of
+from maze.backends.base import FINISHED_LENGTH, Backend, Completion, OnText, Request, WrittenTokens, total_of
 from maze.errors import CancelledError, ConstraintViolatedError, LimitExceededError, MazeError, TimedOutError
 from maze.grammar.budget import Budget
 from maze.grammar.continuation import CannotFollowError, Rest, rest_after
@@ -14,8 +14,8 @@ from maze.types import CompiledConstraints, EngineGrammar, TokenLogprob
 _log = logging.getLogger(__name__)
 
 LEAST_TOKENS = 8
-"""Where there are fewer tokens, the model has all of them for itself: a quarter would be a token."""
-LEAST_STEERED_TOKENS = 32
+"""Where there are fewer tokens, the model has all of them for itself: half of them would be a few."""
+LEAST_STEERED_TOKENS = 16
 """What is left is worth more than one further request where it is over twice as much."""
 MOST_RESERVED_TOKENS = 256
 """Most tokens that are kept for the ending before it is known how long that is."""
@@ -65,14 +65,14 @@ def generate_in_time(
 ) -> Generated:
     """Generate so that the text comes to its end within max_tokens, as far as the grammar and the engine allow.
 
-    The model has all but a part of the tokens for itself. If it is not done by then, what is left of the grammar tells
+    The model has a part of the tokens for itself. If it is not done by then, what is left of the grammar tells
     how many tokens an ending takes: with far more left it goes on as before, else under a grammar of short endings.
     Raises as Backend.generate().
     """
     if not _can_be_steered(backend, request, compiled):
         return Generated(backend.generate(request, on_text))
     left = request.max_tokens
-    reserved = min(left // 4, MOST_RESERVED_TOKENS)
+    reserved = first_reserve(left)
     made = backend.generate(replace(request, max_tokens=left - reserved), on_text)
     while True:
         if made.finish_reason != FINISHED_LENGTH or made.tokens_generated is None:
@@ -93,6 +93,7 @@ def generate_in_time(
         reserved = 0 if is_last else max(3 * _tokens_for(rest.shortest), left // 4)
         going_on = replace(
             request, grammar=grammar, continue_from=request.continue_from + begun, max_tokens=left - reserved,
+            written=WrittenTokens(begun, made.token_ids) if made.token_ids and begun == made.text else None,
             reasoning_tokens=0, thought=made.reasoning,
         )  # fmt: skip
         on_text.drop()
@@ -111,6 +112,11 @@ def generate_in_time(
         made = _joined(made, begun, following)
         if is_last:
             return Generated(made, steered_from=len(begun))
+
+
+def first_reserve(max_tokens: int) -> int:
+    """How many tokens are kept for the ending before it is known how many it takes."""
+    return min(max_tokens // 2, MOST_RESERVED_TOKENS)
 
 
 def _can_be_steered(backend: Backend, request: Request, compiled: CompiledConstraints) -> bool:
@@ -149,6 +155,9 @@ def _joined(first: Completion, begun: str, second: Completion) -> Completion:
     logprobs: tuple[TokenLogprob, ...] | None = None
     if first.logprobs is not None and second.logprobs is not None:
         logprobs = first.logprobs + second.logprobs
+    token_ids: tuple[int, ...] | None = None
+    if first.token_ids is not None and second.token_ids is not None and first.text == begun:
+        token_ids = first.token_ids + second.token_ids
     lowered = None if second.max_tokens is None else (first.tokens_generated or 0) + second.max_tokens
     return replace(
         second,
@@ -156,6 +165,7 @@ def _joined(first: Completion, begun: str, second: Completion) -> Completion:
         tokens_generated=tokens,
         prompt_tokens=first.prompt_tokens,
         first_token_ms=first.first_token_ms,
+        token_ids=token_ids,
         logprobs=logprobs,
         max_tokens=lowered,
         reasoning=first.reasoning,

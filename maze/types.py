@@ -17,7 +17,6 @@ from maze.constraint_options import BraidGrammar as BraidGrammar
 from maze.constraint_options import ConstraintOptions as ConstraintOptions
 from maze.constraint_options import OnConflict as OnConflict
 from maze.constraint_options import OnUnenforceable as OnUnenforceable
-from maze.constraint_options import check_constraint_options
 from maze.errors import InvalidArgumentError, Status, error_of
 from maze.field_checks import TEXT, check_text, check_texts, check_type, take_tuple
 from maze.outcome import ConstraintKind as ConstraintKind
@@ -126,8 +125,8 @@ class Message:
         check_text("text", self.text)
 
 
-@dataclass(frozen=True, slots=True)
-class GenerationOptions:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationOptions(ConstraintOptions):
     """Options of one call; None leaves a value to the configuration (`MazeOptionsFFI` of include/maze.h).
 
     The one place that checks them, for C, the service and the command line alike: they build this, and name the field
@@ -142,7 +141,6 @@ class GenerationOptions:
     seed: int | None = None
     model: str | None = None
     stop: tuple[str, ...] = ()
-    on_unenforceable: OnUnenforceable = OnUnenforceable.ERROR
     prompt_form: PromptForm | None = None
     system: str | None = None
     """System prompt."""
@@ -159,12 +157,9 @@ class GenerationOptions:
     when_cut_off: WhenCutOff = WhenCutOff.ERROR
     top_logprobs: int | None = None
     """Likeliest tokens to tell the log-probabilities of beside each token; 0 for those of the text alone."""
-    on_conflict: OnConflict = OnConflict.ERROR
-    ignore: tuple[str, ...] = ()
-    """Parts of the constraints that are left out, and reported; see ConstraintOptions."""
-    braid_grammar: BraidGrammar | None = None
 
     def __post_init__(self) -> None:
+        ConstraintOptions.__post_init__(self)  # super() knows the class before it had slots
         for name, kind, lowest, highest in _OPTION_RANGES:
             value = getattr(self, name)
             if value is None or (type(value) is kind and lowest < value <= highest):
@@ -178,7 +173,6 @@ class GenerationOptions:
         if self.stop != ():
             take_tuple(self, "stop", str, TEXT)
             self._check_stop_texts()
-        check_constraint_options(self)
         if type(self.when_cut_off) is not WhenCutOff:
             check_type("when_cut_off", self.when_cut_off, WhenCutOff, "one of WhenCutOff")
         if self.prompt_form is not None and type(self.prompt_form) is not PromptForm:

@@ -11,7 +11,8 @@ from maze.backends.base import Cancellation, Completion, Deadline, Prompt, Reque
 from maze.backends.http.backend import HttpBackend
 from maze.backends.http.limits import Limits
 from maze.backends.http.transport import SocketTransport
-from maze.config import NO_PROXIES, ModalConfig, Proxies, Secret
+from maze.config import ModalConfig, Secret
+from maze.proxies import NO_PROXIES, Proxies
 from maze.types import EngineGrammar, PromptForm
 
 KEY = "sk-the-key-that-nobody-may-see"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -13,6 +14,9 @@ import cffi
 import pytest
 from c_programs import HEADERS, LIBRARIES, ROOT, SOURCES, WARNINGS, check_scenario, run, scenarios
 
+sys.path.insert(0, str(ROOT))
+
+import build_ffi
 from maze import _version, config, ranges
 from maze.errors import MazeError, Status
 from maze.types import BraidGrammar, OnConflict, OnUnenforceable
@@ -276,3 +280,42 @@ def test_the_header_compiles_without_a_warning(tmp_path: Path, compiler: str, st
         ],
         check=True,
     )
+
+
+# ------------------------------------------------------------------------------------------------ other systems
+
+FOLDERS_OF_SYSTEMS = {"aarch64-macos": "posix", "x86_64-windows-gnu": "windows"}
+ABI = build_ffi.ABI
+OF_ONE_SYSTEM = {"dlfcn.h", "fcntl.h", "link.h", "sys/mman.h", "sys/resource.h", "sys/stat.h", "unistd.h", "windows.h"}
+
+
+def compile_for(target: str, folder: Path, sources: list[Path], *flags: str) -> None:
+    """Compile with the headers of that system's C library, which come with Zig, and without a warning."""
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-std=gnu11", "-O2", "-g0", "-fexceptions"]
+    compiler += ["-fvisibility=hidden", *build_ffi.WARNINGS, f"-I{HEADERS}", f"-I{ABI}", *flags]
+    caches = {"ZIG_GLOBAL_CACHE_DIR": f"{ROOT}/build/zig-cache", "ZIG_LOCAL_CACHE_DIR": str(folder / "cache")}
+    for source in sources:
+        command = [*compiler, "-c", str(source), "-o", f"{folder}/{source.stem}.o"]
+        done = subprocess.run(command, env=os.environ | caches, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert (folder / f"{source.stem}.o").stat().st_size > 0
+
+
+@pytest.mark.parametrize("target", FOLDERS_OF_SYSTEMS)
+def test_the_library_compiles_for_systems_that_it_is_not_built_for(target: str, tmp_path: Path) -> None:
+    system = sorted(ABI.glob(f"{FOLDERS_OF_SYSTEMS[target]}/*.c"))
+    compile_for(target, tmp_path, [*sorted(ABI.glob("*.c")), *system, ABI / "python" / "callback.c"])
+
+
+def test_the_part_for_python_compiles_for_macos(tmp_path: Path) -> None:
+    """With the headers of this Python: those of one for Windows say other sizes of types, and pip has none."""
+    flags = [f"-I{ABI}/python", f"-I{build_ffi.find_headers()}"]
+    compile_for("aarch64-macos", tmp_path, sorted((ABI / "python").glob("*.c")), *flags)
+    compile_for("aarch64-macos", tmp_path, [build_ffi.generate_bridge(tmp_path)], *flags, "-w")  # cffi's
+
+
+def test_what_differs_between_systems_is_in_one_file_of_each_behind_one_header() -> None:
+    posix, windows = ({path.stem for path in ABI.glob(f"{folder}/*.c")} for folder in ("posix", "windows"))
+    assert posix == windows
+    for source in [*ABI.glob("*.c"), *ABI.glob("*.h")]:
+        assert OF_ONE_SYSTEM.isdisjoint(re.findall("^#include <(.+)>", source.read_text(), re.MULTILINE)), source

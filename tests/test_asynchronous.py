@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import assert_type
 
 import pytest
 from fault_server import FaultServer, fine
@@ -10,6 +11,7 @@ from scripted_backend import Gate, ScriptedBackend
 
 from maze import (
     AsyncOrchestrator,
+    Cancellation,
     ConstraintViolatedError,
     MazeConfig,
     Status,
@@ -65,8 +67,13 @@ def test_a_task_that_is_cancelled_ends_its_generation_before_it_ends_itself() ->
             assert gate.cancelled.acquire(blocking=False)
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
-                    await maze.generate("?")
+                    await maze.generate_as(int, "?")
             assert gate.cancelled.acquire(blocking=False)
+            own = Cancellation()
+            task = asyncio.create_task(maze.generate("?", cancellation=own))
+            await entered(gate)
+            own.cancel("cancelled: enough")
+            assert (await task).error == "cancelled: enough"
 
     asyncio.run(ask())
 
@@ -102,7 +109,7 @@ def test_the_other_methods_are_those_of_an_orchestrator() -> None:
             assert (await maze.compile(int)).cache_hit
             assert maze.cache_stats().entries == 1
             assert await maze.validate("1", int)
-            assert await maze.generate_as(int, "a number") == 12
+            assert assert_type(await maze.generate_as(int, "a number"), int) == 12
             with pytest.raises(ConstraintViolatedError) as refused:
                 await maze.generate_as(bool, "a truth")
             assert refused.value.result.code == "12"

@@ -310,7 +310,7 @@ def test_the_configuration_says_how_braids_grammars_are_taken_where_a_call_does_
     config = config_from_environment({"MAZE_BRAID_GRAMMAR": "as_language"})
     with Orchestrator(config, backend=ScriptedBackend([PYTHON])) as maze:
         assert maze.validate(PYTHON, constraints, "python")
-        assert not maze.validate(PYTHON, constraints, "python", braid_grammar=BraidGrammar.AS_GRAMMAR)
+        assert not maze.validate(PYTHON, constraints, "python", options(braid_grammar=BraidGrammar.AS_GRAMMAR))
         assert maze.generate(Intent("x", language="python"), constraints).success
     with Orchestrator(MazeConfig(), backend=ScriptedBackend([])) as maze:
         assert not maze.validate(PYTHON, constraints, "python")
@@ -453,7 +453,7 @@ def test_the_text_of_what_goes_on_is_given_and_is_a_contradiction() -> None:
         assert len(result.metadata.attempts) == 1
         assert maze.generate(Intent("x"), constraints).status is Status.CONTRADICTION
         with pytest.raises(ContradictionError, match="was left out, as it contradicts"):
-            maze.validate("aa", constraints, on_conflict=OnConflict.REPORT).raise_for_status()
+            maze.validate("aa", constraints, None, REPORT).raise_for_status()
 
 
 def test_without_a_conflict_the_option_changes_nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from fault_server import DONE, Exchange, FaultServer, Play, answer, by_path, eve
 from http_calls import ask, backend_for, generate
 from llama_server import API_KEY, llama_server
 from test_dialects import LLAMA, USAGE, choice, llama, llama_end, models
+from thinking_model import write_thinking_model
 
 from maze import ConstraintIR, GenerationOptions, GenerationResult, Intent, MazeConfig, Orchestrator
 from maze.backends.base import Deadline, Prompt
@@ -123,6 +125,34 @@ def test_the_model_thinks_apart_from_its_answer(maze: Orchestrator) -> None:
     assert thought is not None
     assert 0 < thought <= 16
     assert (result.metadata.tokens_generated or 0) > thought
+
+
+def test_a_thought_that_a_real_template_begins_is_ended_by_its_model_or_limited_or_ended_at_once(
+    tmp_path: Path,
+) -> None:
+    write_thinking_model(tmp_path / "thinking.gguf")
+    backend = EmbeddedEngine(tmp_path / "thinking.gguf")
+    try:
+        with Orchestrator(MazeConfig(), backend=backend) as maze:
+            silent, limited, *thoughtful = (
+                maze.generate(Intent("Give a French city."), [CITY], options(temperature=1.0, seed=seed, **given))
+                for seed, given in enumerate(({}, {"reasoning_tokens": 1}, *({"reasoning_tokens": 40},) * 4))
+            )
+            free = maze.generate(Intent("Name a colour."), (), options(max_tokens=12))
+    finally:
+        backend.close()
+    for result in (silent, limited, *thoughtful):
+        assert result.success, result.error
+        assert "think>" not in result.code
+        assert "think>" not in (result.metadata.reasoning or "")
+    assert (silent.metadata.reasoning, silent.metadata.reasoning_tokens) == (None, None)
+    assert limited.metadata.reasoning_tokens == 1
+    thought = [result.metadata.reasoning_tokens or 0 for result in thoughtful]
+    assert min(thought) < 40, "none ended its thought itself"
+    assert all((result.metadata.tokens_generated or 0) > each for result, each in zip(thoughtful, thought, strict=True))
+    assert free.success
+    assert not free.code.startswith("<think>")
+    assert free.metadata.reasoning is None
 
 
 def test_a_model_that_the_server_does_not_have_is_refused(maze: Orchestrator) -> None:
@@ -261,7 +291,7 @@ def test_llama_cpp_is_asked_for_the_thought_first_and_then_for_the_answer_behind
 def test_llama_cpp_is_shown_what_it_has_thought_where_it_goes_on_from_its_answer() -> None:
     told = (models("llamacpp"), answer(200, {"build_info": "b7"}), answer(200, {"prompt": "<user>hi<bot>"}))
     thought = stream(llama("Let me see.\n"), llama_end(stop_type="word", tokens_predicted=5))
-    cut = stream(llama('"a'), llama_end(stop_type="limit", tokens_predicted=15))
+    cut = stream(llama('"a'), llama_end(stop_type="limit", tokens_predicted=10))
     end = stream(llama('b"'), llama_end(tokens_predicted=2))
     with (
         FaultServer(*told, thought, cut, told[-1], end) as server,
@@ -270,11 +300,91 @@ def test_llama_cpp_is_shown_what_it_has_thought_where_it_goes_on_from_its_answer
         result = maze.generate(Intent("hi"), [WORDS], options(max_tokens=20, reasoning_tokens=9))
     assert (result.success, result.code, result.metadata.steered_from) == (True, '"ab"', 2)
     assert (result.metadata.reasoning, result.metadata.reasoning_tokens) == ("Let me see.", 5)
-    assert result.metadata.tokens_generated == 22
+    assert result.metadata.tokens_generated == 17
     templated, last = (request.json() for request in server.requests[-2:])
     assert templated["chat_template_kwargs"] == {"enable_thinking": True}
     assert last["prompt"] == '<user>hi<bot><think>\nLet me see.\n</think>\n\n"a'
-    assert last["n_predict"] == 5
+    assert last["n_predict"] == 10
+
+
+def test_llama_cpp_ends_a_thought_that_its_template_begins_where_none_is_asked_for() -> None:
+    told = (models("llamacpp"), answer(200, {"build_info": "b7"}), answer(200, {"prompt": "<user>hi<bot><think>\n"}))
+    with FaultServer(*told, LLAMA) as server:
+        completion, _ = generate(backend_for(server.url, dialect=None), ask(prompt=CHAT, continue_from="so "))
+    assert server.requests[-1].json()["prompt"] == "<user>hi<bot><think>\n\n</think>\n\nso "
+    assert (completion.text, completion.reasoning) == ("hey", None)
+
+
+END_TOKEN, BEGIN_TOKEN = 77, 1
+
+
+def tokens(exchange: Exchange) -> None:
+    """A model whose thoughts a token ends, and before each of whose prompts the server puts one of its own."""
+    asked = exchange.received.json()
+    if "messages" in asked:
+        answer(200, {"count": 3, "tokens": [BEGIN_TOKEN, 5, 6]})(exchange)
+    else:
+        begin = [BEGIN_TOKEN] if asked["add_special_tokens"] else []
+        answer(200, {"count": 1, "tokens": [*begin, END_TOKEN]})(exchange)
+
+
+@pytest.mark.parametrize(
+    ("owner", "shown", "begins"),
+    [
+        ("vllm", {"prompt": "<user>hi<bot>"}, "<user>hi<bot><think>\n"),
+        ("sglang", {"text": "<user>hi<bot><think>\n"}, "<user>hi<bot><think>\n"),
+    ],
+)
+def test_vllm_and_sglang_are_asked_for_the_thought_first_and_then_for_the_answer_and_its_end(
+    owner: str, shown: dict[str, str], begins: str
+) -> None:
+    """Their shapes of /tokenize and /detokenize, as of November 2026."""
+    texts = iter(
+        [
+            stream(choice("Let me see.\n", finish_reason="stop", stop_reason="</think>"), used(5), DONE),
+            stream(choice('"a', finish_reason="length"), used(10), DONE),
+            stream(choice('b"', finish_reason="stop"), used(2), DONE),
+        ]
+    )
+    plays = {**VLLM, "v1_models": models(owner), "tokenize": tokens, "detokenize": answer(200, shown)}
+    with (
+        FaultServer(by_path(**plays, v1_completions=lambda exchange: next(texts)(exchange))) as server,
+        Orchestrator(MazeConfig(), backend=backend_for(server.url, dialect=None)) as maze,
+    ):
+        result = maze.generate(Intent("hi"), [WORDS], options(max_tokens=20, reasoning_tokens=9))
+    assert (result.success, result.code, result.metadata.steered_from) == (True, '"ab"', 2)
+    assert (result.metadata.reasoning, result.metadata.reasoning_tokens) == ("Let me see.", 5)
+    assert result.metadata.tokens_generated == 17
+    posted = [request for request in server.requests if request.method == "POST"]
+    assert "/v1/chat/completions" not in {request.path for request in posted}
+    assert {tuple(request.json()["tokens"]) for request in posted if request.path == "/detokenize"} == {(5, 6)}
+    thought, first, last = (request.json() for request in posted if request.path == "/v1/completions")
+    grammar = "structured_outputs" if owner == "vllm" else "ebnf"
+    assert (thought["prompt"], thought["stop"], thought["max_tokens"]) == (begins, ["</think>"], 9)
+    assert (thought["skip_special_tokens"], grammar in thought) == (False, False)
+    behind = begins + "Let me see.\n</think>\n\n"
+    assert (first["prompt"], first["max_tokens"], grammar in first) == (behind, 10, True)
+    assert (last["prompt"], last["max_tokens"], grammar in last) == (behind + '"a', 10, True)
+    assert "skip_special_tokens" not in last
+
+
+def test_a_model_that_always_thinks_in_chats_is_under_the_grammar_at_once_as_its_thought_is_ended() -> None:
+    """As DeepSeek R1 behind a reasoning parser of vLLM or SGLang, whatever `enable_thinking` says."""
+    thinks = stream(said("", delta={"reasoning": "Hm."}), said("", finish_reason="length"), used(16), DONE)
+    answered = stream(choice("maze", finish_reason="stop"), used(2), DONE)
+    shown = answer(200, {"prompt": "<user>hi<bot><think>\n"})
+    play = by_path(**VLLM, tokenize=tokens, detokenize=shown, v1_chat_completions=thinks, v1_completions=answered)
+    with FaultServer(play) as server:
+        backend = backend_for(server.url, dialect=None, is_proven=False)
+        assert backend.health(Deadline(20_000)).ready
+        completion, _ = generate(backend, ask(prompt=CHAT))
+        raw, _ = generate(backend, ask(prompt=Prompt("Go on.", PromptForm.RAW)))
+    assert (completion.text, completion.reasoning, completion.engine["prompt_form"]) == ("maze", None, "chat")
+    ended = "<think>\n\n</think>\n\n"
+    posted = [request.json() for request in server.requests if request.path == "/v1/completions"]
+    assert [each["prompt"] for each in posted[-2:]] == ["<user>hi<bot>" + ended, "Go on." + "<think>\n" + ended[8:]]
+    assert raw.text == "maze"
+    assert [request.path for request in server.requests].count("/v1/chat/completions") == 1
 
 
 def test_a_server_that_ignores_grammars_is_found_out_before_the_first_call_and_by_health() -> None:
@@ -366,6 +476,20 @@ def test_max_tokens_is_fitted_to_the_context() -> None:
     with FaultServer(play) as server:
         generate(backend_for(server.url, dialect=None), ask(prompt=CHAT, max_tokens=2048))
     assert server.requests[-1].json()["max_tokens"] == 1000
+
+
+def test_sglang_counts_without_what_it_refuses_there_and_is_asked_all_the_same_where_it_does_not_count() -> None:
+    """Of versions before it counted conversations, the words of a refusal."""
+    small = answer(200, {"data": [{"id": "m", "owned_by": "sglang", "max_model_len": 1024}]})
+    refusal = answer(400, {"object": "error", "message": "body -> prompt: Field required", "code": 400})
+    for counted, most in ((answer(200, {"count": 24}), 1000), (refusal, 2048)):
+        with FaultServer(by_path(v1_models=small, v1_chat_completions=SPOKEN, tokenize=counted)) as server:
+            request = ask(prompt=CHAT, max_tokens=2048, continue_from="so ")
+            generate(backend_for(server.url, dialect=None), request)
+        question, asked = (request.json() for request in server.requests[-2:])
+        assert asked["max_tokens"] == most
+        assert question["continue_final_message"] is True
+        assert "add_generation_prompt" not in question
 
 
 def fitted(*pieces: bytes, **given: Any) -> tuple[GenerationResult, list[Any]]:  # noqa: ANN401 - options

@@ -33,7 +33,7 @@ from maze.types import (
 )
 
 IR = ConstraintIR
-REPORT = ConstraintOptions(OnUnenforceable.REPORT)
+REPORT = ConstraintOptions(on_unenforceable=OnUnenforceable.REPORT)
 PROGRAM = json.loads((Path(__file__).parent / "data" / "braid" / "e02_typescript.json").read_text())["grammar"]
 BINARY = 'root ::= ("0" | "1")+'
 

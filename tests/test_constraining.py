@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from inspect import signature
 from typing import Annotated, Literal, NamedTuple, cast
 
 import pytest
@@ -25,6 +27,9 @@ from maze import (
     TruncatedError,
     choice,
     constrain,
+    generate,
+    generate_as,
+    validate,
 )
 
 
@@ -215,6 +220,26 @@ print(bool(maze.validate("3", int)), bool(maze.validate("x", int)))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["True", "<class 'bool'>", "True False"]
+
+
+def test_a_function_that_shares_an_orchestrator_is_known_by_its_name_and_signature() -> None:
+    for function in (generate, generate_as, validate):
+        assert pickle.loads(pickle.dumps(function)) is function
+        assert [*signature(getattr(Orchestrator, function.__name__)).parameters] == [
+            "self",
+            *signature(function).parameters,
+        ]
+
+
+@pytest.mark.parametrize(
+    "made", ["maze.validate('x', maze.choice(['x']))", "maze.Orchestrator().compile(maze.choice(['x']))", "unpickled"]
+)
+def test_what_a_process_has_alone_shows_itself(made: str) -> None:
+    if made == "unpickled":
+        made = f"pickle.loads({pickle.dumps(validate('x', choice(['x'])))!r})"
+    program = f"import maze, pickle; print({made}.to_dict()['status'])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "MAZE_OK\n"
 
 
 def test_a_result_shows_itself_as_values_as_json_and_in_a_notebook(maze: Orchestrator) -> None:

@@ -39,7 +39,7 @@ from maze.grammar.cfg.model import Cfg, Pattern
 from maze.grammar.cfg.packing import packed, unpacked
 from maze.grammar.cfg.quotient import left_quotient
 from maze.grammar.cfg.short_endings import short_endings
-from maze.grammar.cfg.shortest import shortest_text
+from maze.grammar.cfg.shortest import ShortestTexts, shortest_text
 from maze.grammar.continuation import rest_after
 from maze.grammar.llguidance import Matcher
 from maze.grammar.pattern.tree import Chars, Node, Repeat, alt, cat, literal
@@ -394,7 +394,7 @@ def test_behind_thoughts_a_model_is_brought_to_an_end_in_time_and_shown_what_it_
     backend = ThinkingBackend(compiled(PROGRAM))
     result = written(backend, max_tokens=64, reasoning_tokens=8)
     first, *others = backend.requests
-    assert (first.reasoning_tokens, first.thought, first.max_tokens) == (8, None, 48)
+    assert (first.reasoning_tokens, first.thought, first.max_tokens) == (8, None, 32)
     assert {(request.reasoning_tokens, request.thought) for request in others} == {(0, "Hm.")}
     metadata = result.metadata
     assert (result.success, metadata.reasoning, metadata.reasoning_tokens) == (True, "Hm.", 5)
@@ -413,7 +413,7 @@ def test_under_a_token_mask_a_model_is_brought_to_an_end_in_time_or_its_text_is_
     assert ended.metadata.steered_from is not None
     nothing_allowed = ConstraintViolatedError("token_masks: no token satisfies both", partial_text="x")
     cut = written(masked(nothing_allowed), max_tokens=64)
-    assert (cut.status, len(cut.code)) == (Status.TRUNCATED, 49)
+    assert (cut.status, len(cut.code)) == (Status.TRUNCATED, 33)
 
 
 @pytest.mark.usefixtures("backends_are_closed")
@@ -433,9 +433,9 @@ def test_a_server_is_asked_what_it_is_before_it_is_known_whether_it_can_go_on() 
         Orchestrator(MazeConfig(), backend=backend_for(server.url, dialect=None)) as maze,
     ):
         result = maze.generate(Intent("x"), [YEAR], GenerationOptions(max_tokens=40))
-    assert (result.success, result.code, result.metadata.tokens_generated) == (True, "2019", 34)
+    assert (result.success, result.code, result.metadata.tokens_generated) == (True, "2019", 24)
     asked = [request.json() for request in server.requests if request.method == "POST"]
-    assert [each["max_tokens"] for each in asked] == [30, 10]
+    assert [each["max_tokens"] for each in asked] == [20, 20]
     assert asked[1]["messages"][-1] == {"role": "assistant", "content": "2"}
 
 
@@ -451,16 +451,16 @@ def test_the_model_has_all_tokens_for_itself_where_it_cannot_be_steered(reason: 
 @pytest.mark.parametrize("error", [RequestRejectedError("the context is full"), EngineUnavailableError("gone")])
 def test_where_an_engine_does_not_go_on_the_text_is_cut_off(error: Exception) -> None:
     result = written(WritingBackend(compiled(PROGRAM), failure=error), max_tokens=64)
-    assert (result.status, len(result.code)) == (Status.TRUNCATED, 48)
+    assert (result.status, len(result.code)) == (Status.TRUNCATED, 32)
     completed = written(
         WritingBackend(compiled(PROGRAM), failure=error), max_tokens=64, when_cut_off=WhenCutOff.COMPLETE
     )
-    assert (completed.success, completed.metadata.completed_from) == (True, 48)
+    assert (completed.success, completed.metadata.completed_from) == (True, 32)
 
 
 def test_a_call_that_is_cancelled_while_it_is_steered_keeps_all_its_text() -> None:
     result = written(WritingBackend(compiled(PROGRAM), failure=CancelledError("cancelled")), max_tokens=64)
-    assert (result.status, len(result.code)) == (Status.CANCELLED, 48)
+    assert (result.status, len(result.code)) == (Status.CANCELLED, 32)
 
 
 def test_an_engine_that_breaks_when_it_is_cancelled_has_not_refused_to_go_on() -> None:
@@ -472,7 +472,7 @@ def test_an_engine_that_breaks_when_it_is_cancelled_has_not_refused_to_go_on() -
 
     backend = CancelledBackend(compiled(PROGRAM), failure=EngineUnavailableError("the connection was closed"))
     result = written(backend, max_tokens=64, when_cut_off=WhenCutOff.COMPLETE)
-    assert (result.status, len(result.code)) == (Status.CANCELLED, 48)
+    assert (result.status, len(result.code)) == (Status.CANCELLED, 32)
 
 
 def test_a_text_that_was_to_be_continued_is_part_of_what_the_ending_ends() -> None:
@@ -522,7 +522,8 @@ def test_short_endings_are_some_of_all_endings_and_the_shortest_is_among_them(
     begun = chosen[: chance.randrange(len(chosen) + 1)]
     rest = left_quotient(cfg, begun, Budget().construction())
     parts = frozenset(rest.rules.keys() - cfg.rules.keys())
-    short = texts_of(short_endings(rest, parts, tokens, Budget().construction()))
+    work = Budget().construction()
+    short = texts_of(short_endings(rest, parts, tokens, ShortestTexts(rest, work), work))
     endings = {text for text in texts_of(rest) if len(text) <= LONGEST}
     assert {text for text in short if len(text) <= LONGEST} <= endings
     assert min(map(len, short)) == min(map(len, endings))

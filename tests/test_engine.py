@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,17 @@ import pytest
 from damaged_models import ARRAY, INT32, Model, array
 from http_calls import ask
 
-from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Cancellation, Completion, Deadline, Prompt, Request
+from maze import ConstraintIR, GenerationOptions, Intent, MazeConfig, Orchestrator
+from maze.backends.base import (
+    FINISHED_LENGTH,
+    FINISHED_STOP,
+    Cancellation,
+    Completion,
+    Deadline,
+    Prompt,
+    Request,
+    WrittenTokens,
+)
 from maze.engine import EmbeddedEngine, bundled_model
 from maze.engine.embedded import CONTEXT_TOKENS, SLOTS
 from maze.engine.gguf import special_tokens
@@ -204,6 +215,27 @@ def test_equal_seeds_give_equal_texts_alone_and_in_company(embedded_backend: Emb
         together = list(pool.map(generate, seeds))
     assert together == alone
     assert len(set(alone)) == len(seeds)
+
+
+def test_a_model_goes_on_from_the_very_tokens_that_it_wrote(embedded_backend: EmbeddedEngine) -> None:
+    grammar = EngineGrammar("start: /([A-Za-z]{1,12}, )+/\n")
+    begun = embedded_backend.generate(make_request(grammar=grammar, max_tokens=40, temperature=1.3), ignore)
+    assert begun.token_ids is not None
+    assert (begun.finish_reason, len(begun.token_ids)) == (FINISHED_LENGTH, 40)
+    written = WrittenTokens(begun.text, begun.token_ids)
+    going_on = make_request(max_tokens=4, continue_from="I say: " + begun.text)
+    read = embedded_backend.generate(going_on, ignore).engine["timings"]
+    known = embedded_backend.generate(replace(going_on, written=written), ignore).engine["timings"]
+    assert known["prompt_n"] + known["cache_n"] > read["prompt_n"] + read["cache_n"], "read, it is fewer tokens"
+
+
+def test_a_steered_text_is_not_computed_again(embedded_backend: EmbeddedEngine) -> None:
+    words = ConstraintIR(regex_patterns=("^([A-Za-z]{1,12}, )+$",))
+    with Orchestrator(MazeConfig(), backend=embedded_backend) as maze:
+        result = maze.generate(Intent("Say words."), words, GenerationOptions(max_tokens=64, temperature=1.3, seed=3))
+    assert result.metadata.steered_from is not None
+    assert result.provenance is not None
+    assert result.provenance.engine["timings"]["prompt_n"] == 1
 
 
 def test_a_stop_text_ends_the_text_and_is_not_part_of_it(embedded_backend: EmbeddedEngine) -> None:

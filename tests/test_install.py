@@ -162,18 +162,21 @@ def test_all_that_is_missing_is_told_at_once(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
     monkeypatch.setattr(sysconfig, "get_config_var", lambda _: str(tmp_path))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    headers, python, environments, compiler = build_ffi.missing(compiler=True)
+    headers, python, environments, compiler, tools = build_ffi.missing(
+        build_ffi.find_compiler, build_ffi.find_tools_of_tests
+    )
     assert headers.startswith("the headers of Python ")
     assert python.startswith("the shared library of Python ")
     assert re.match(
         r"Python 3\.\d+ cannot make virtual environments: install python3\.\d+-venv or python3-venv", environments
     )
     assert compiler.startswith("no C compiler: ")
-    assert len(build_ffi.missing(compiler=False)) == 3
+    assert tools.startswith("the tests need gcc, g++, readelf, objdump, nm, git: install g++ and git (Debian, Ubuntu)")
+    assert len(build_ffi.missing()) == 3
     with pytest.raises(SystemExit) as ended:
         build_ffi.say_missing(["one", "two"])
     assert ended.value.code == "build_ffi.py: one\nbuild_ffi.py: two"
 
 
 def test_nothing_is_missing_here() -> None:
-    subprocess.run([sys.executable, ROOT / "build_ffi.py", "check"], check=True)
+    subprocess.run([sys.executable, ROOT / "build_ffi.py", "check", "test"], check=True)

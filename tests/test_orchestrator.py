@@ -25,7 +25,15 @@ from maze.batch import MAX_CONCURRENT_BATCH
 from maze.config import MazeConfig
 from maze.errors import EngineUnavailableError, InvalidArgumentError, InvalidConstraintError, Status, TimedOutError
 from maze.orchestrator import Orchestrator
-from maze.types import ConstraintIR, GenerationOptions, Handling, Intent, OnUnenforceable
+from maze.types import (
+    ConstraintIR,
+    ConstraintOptions,
+    GenerationOptions,
+    Handling,
+    Intent,
+    OnConflict,
+    OnUnenforceable,
+)
 
 ROOT = Path(__file__).parent.parent
 INTENT = Intent("write it")
@@ -107,6 +115,16 @@ def test_the_prompt_goes_before_the_raw_input() -> None:
 def test_the_same_constraints_are_compiled_once() -> None:
     maze = orchestrator(ScriptedBackend(["1"]))
     assert [maze.generate(INTENT, [DIGITS]).metadata.cache_hit for _ in range(3)] == [False, True, True]
+
+
+def test_what_is_compiled_under_options_is_there_for_all_who_take_constraints_so() -> None:
+    reporting = ConstraintOptions(on_conflict=OnConflict.REPORT)
+    with Orchestrator(backend=ScriptedBackend(["12"])) as maze:
+        assert not maze.compile([DIGITS], None, reporting).cache_hit
+        assert maze.compile([DIGITS], None, GenerationOptions(on_conflict=OnConflict.REPORT, seed=1)).cache_hit
+        assert not maze.generate(INTENT, [DIGITS]).metadata.cache_hit
+    with pytest.raises(InvalidArgumentError, match=r"^options is of type OnConflict; give ConstraintOptions, or None$"):
+        Orchestrator().compile([DIGITS], None, OnConflict.REPORT)  # type: ignore[arg-type]
 
 
 def test_a_text_that_breaks_its_constraints_is_no_success_however_the_engine_ended() -> None:
@@ -454,3 +472,33 @@ def test_an_argument_of_another_type_is_named(arguments: tuple[Any, ...], proble
         result = maze.generate(*arguments)
     assert result.status is Status.INVALID_ARGUMENT
     assert re.search(problem, result.error or "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ((5, int), "text is of type int; give text (str), or bytes"),
+        (("5", int, ConstraintOptions()), "language is of type ConstraintOptions; give text (str)"),
+        (("5", int, None, {}), "options is of type dict; give ConstraintOptions, or None"),
+    ],
+)
+def test_an_argument_of_a_validation_of_another_type_is_named(arguments: tuple[Any, ...], problem: str) -> None:
+    with Orchestrator(backend=ScriptedBackend([])) as maze, pytest.raises(InvalidArgumentError) as caught:
+        maze.validate(*arguments)
+    assert str(caught.value) == problem
+
+
+def test_options_of_another_type_are_the_result_of_a_stream() -> None:
+    with Orchestrator(backend=ScriptedBackend("hi")) as maze:
+        result = maze.stream("hi", (), {"seed": 1}).result  # type: ignore[arg-type]
+    assert result.error == "options is of type dict; give GenerationOptions, or None"
+
+
+def test_constraints_that_are_compiled_are_taken_where_they_stand_alone() -> None:
+    with Orchestrator(backend=ScriptedBackend(["12"])) as maze:
+        compiled = maze.compile([DIGITS])
+        assert maze.validate("12", compiled)
+        assert not maze.validate("x", compiled)
+        assert maze.generate(INTENT, compiled).success
+        with pytest.raises(InvalidArgumentError, match=r"^constraints\[0\] is compiled already; generate\(\) and"):
+            maze.validate("12", [compiled])

@@ -9,9 +9,10 @@ from scripted_backend import ScriptedBackend, raising
 
 from maze import ConstraintIR, Intent, MazeConfig, MazeError, Orchestrator, Status
 from maze.errors import ConstraintViolatedError, RateLimitedError, UnsupportedConstraintError, error_of
-from maze.types import GenerationOptions, OnUnenforceable
+from maze.types import ConstraintOptions, GenerationOptions, OnUnenforceable
 
 COLOUR = [ConstraintIR(regex_patterns=("^(red|blue)$",), name="colour")]
+REPORT = ConstraintOptions(on_unenforceable=OnUnenforceable.REPORT)
 
 
 def orchestrator(*pieces: str) -> Orchestrator:
@@ -22,7 +23,7 @@ def test_a_validation_is_true_where_the_text_is_satisfied_alone() -> None:
     with orchestrator() as maze:
         assert maze.validate("red", COLOUR)
         assert not maze.validate("green", COLOUR)
-        assert not maze.validate("x", [ConstraintIR(regex_patterns=("(a*)\\1",))], None, OnUnenforceable.REPORT)
+        assert not maze.validate("x", [ConstraintIR(regex_patterns=("(a*)\\1",))], None, REPORT)
 
 
 def test_a_result_is_true_where_it_is_a_success_alone() -> None:
@@ -45,7 +46,7 @@ def test_raise_for_status_raises_the_error_of_the_status_with_the_result_inside(
     with orchestrator("green") as maze:
         result = maze.generate(Intent("a colour"), COLOUR, GenerationOptions(max_attempts=1))
         validation = maze.validate("green", COLOUR)
-        reported = maze.validate("x", [ConstraintIR(regex_patterns=("(a*)\\1",))], None, OnUnenforceable.REPORT)
+        reported = maze.validate("x", [ConstraintIR(regex_patterns=("(a*)\\1",))], None, REPORT)
     with pytest.raises(ConstraintViolatedError) as of_result:
         result.raise_for_status()
     assert of_result.value.result is result

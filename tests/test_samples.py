@@ -25,7 +25,6 @@ SAMPLES: dict[str, dict[str, Any]] = {
     path.stem: json.loads(path.read_text())
     for path in sorted((Path(__file__).parent / "data" / "braid").glob("*.json"))
 }
-WITH_GRAMMAR = [name for name, sample in SAMPLES.items() if sample["grammar"] is not None]
 REFUSED = {
     "c09_types_quote_in_required": "is not JSON: .* at byte 54",  # Braid does not escape names
     "e14_unknown_lang": "the language 'klingon' is not known",  # token classes have no tokens in it
@@ -78,7 +77,9 @@ def test_a_broken_sample_is_refused_for_its_reason(name: str) -> None:
 def test_hashes_for_token_ids_are_unenforceable_when_compiling_and_reported_if_that_is_wanted() -> None:
     with pytest.raises(UnsupportedConstraintError, match=r"constraints\[0\].token_masks: .* hashes of words"):
         compiled(HASHES)
-    reported = compile_constraints([ir_of(SAMPLES[HASHES])], None, ConstraintOptions(OnUnenforceable.REPORT))
+    reported = compile_constraints(
+        [ir_of(SAMPLES[HASHES])], None, ConstraintOptions(on_unenforceable=OnUnenforceable.REPORT)
+    )
     assert reported.token_mask is None, "nothing that an engine would stumble over"
     assert [part.handling for part in reported.parts] == [Handling.UNENFORCEABLE]
     assert "hashes of words" in reported.warnings[0]

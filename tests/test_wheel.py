@@ -17,18 +17,22 @@ from pathlib import Path
 
 import pytest
 from c_programs import ROOT, SOURCES
+from emulated_machine import EmulatedMachine, lacking_to_emulate
 
 sys.path.insert(0, str(ROOT))
 
 import build_ffi
 from release import backend
 from release.packing import pack
-from release.wheel import build_native, build_wheel, python_headers
+from release.wheel import build_wheel, python_headers
 
 SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
 README = (ROOT / "README.md").read_text()
 HERE = {"x86_64": "x86_64", "aarch64": "aarch64"}.get(os.uname().machine, "")
 MINOR = sys.version_info.minor
+OTHER = {"x86_64": "aarch64", "aarch64": "x86_64"}.get(HERE, "")
+COLOURS = {"red", "green", "blue"}
+"""What the programs of the README may answer."""
 
 pytestmark = pytest.mark.skipif(
     MINOR not in python_headers(), reason="needs headers of this Python that all machines share"
@@ -57,9 +61,10 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_in(folder: Path, *command: str | Path) -> str:
+def run_in(folder: Path, *command: str | Path, **variables: str) -> str:
     """Run a command far from the tree, with nothing in its environment that leads there."""
-    done = subprocess.run(command, cwd=folder, env={"PATH": os.defpath}, capture_output=True, text=True, check=False)
+    environment = {"PATH": os.defpath, **variables}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip()
 
@@ -128,17 +133,45 @@ def test_the_record_of_the_wheel_names_all_its_files_with_their_digests(wheel: P
 # ------------------------------------------------------------------------------------------------ a fresh environment
 
 
-def readme_program() -> str:
-    (program,) = (text for text in re.findall(r"```c\n(.*?)```", README, re.DOTALL) if "main" in text)
+def readme_program(language: str, having: str = "main") -> str:
+    (program,) = (text for text in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if having in text)
     return str(program)
 
 
 def test_the_c_program_of_the_readme_builds_and_runs_with_the_wheel_alone(environment: Path, tmp_path: Path) -> None:
     """By the command that the README shows for it."""
-    (tmp_path / "colour.c").write_text(readme_program())
+    (tmp_path / "colour.c").write_text(readme_program("c"))
     (command,) = re.findall(r"^cc colour\.c \$\(maze config.*$", README, re.MULTILINE)
     run_in(tmp_path, "sh", "-ec", f'PATH="{environment}/bin:$PATH"; {command}')
-    assert json.loads(run_in(tmp_path, tmp_path / "colour")) in {"red", "green", "blue"}
+    assert json.loads(run_in(tmp_path, tmp_path / "colour")) in COLOURS
+
+
+ZIG_CACHES = {"ZIG_GLOBAL_CACHE_DIR": f"{ROOT}/build/zig-cache", "ZIG_LOCAL_CACHE_DIR": f"{ROOT}/.zig-cache"}
+"""What is compiled of Zig itself is the same everywhere."""
+
+
+def test_the_zig_program_of_the_readme_builds_and_runs_with_the_wheel_alone(environment: Path, tmp_path: Path) -> None:
+    """With the package fetched, as a project has it that depends on it, and the environment active."""
+    package, project = tmp_path / "package", tmp_path / "project"
+    package.mkdir()
+    for name in re.findall(r'^        "(.*)",$', (ROOT / "build.zig.zon").read_text(), re.MULTILINE):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, package / name)
+    ignored = shutil.ignore_patterns(".zig-cache", "zig-out", "zig-pkg")
+    shutil.copytree(ROOT / "examples" / "zig", project, ignore=ignored)
+    (project / "src" / "main.zig").write_text(readme_program("zig"))
+    manifest = project / "build.zig.zon"
+    manifest.write_text(manifest.read_text().replace('.maze = .{ .path = "../.." },', ""))
+    zig = [sys.executable, "-m", "ziglang"]
+    active = {"PATH": f"{environment}/bin:{os.defpath}", "PKG_CONFIG_LIBDIR": str(tmp_path), **ZIG_CACHES}
+    run_in(project, *zig, "fetch", "--save=maze", str(package), **active)
+    shutil.rmtree(package)
+    assert json.loads(run_in(project, *zig, "build", "run", **active)) in COLOURS
+
+
+def test_the_python_program_of_the_readme_runs_with_the_wheel_alone(environment: Path, tmp_path: Path) -> None:
+    (tmp_path / "colour.py").write_text(readme_program("python", "import maze"))
+    assert run_in(tmp_path, environment / "bin" / "python", "colour.py") in COLOURS
 
 
 def test_the_package_that_the_wheel_brought_is_the_one_that_is_used(environment: Path) -> None:
@@ -146,7 +179,7 @@ def test_the_package_that_the_wheel_brought_is_the_one_that_is_used(environment:
     assert shown.startswith(str(environment))
     assert config(environment, "--cmake-dir") == [f"{package_of(environment)}/lib/cmake/Maze"]
     named = dict(line.split(": ", 1) for line in config(environment))
-    assert set(named) == {"cflags", "libs", "rpath", "cmake-dir"}
+    assert set(named) == {"cflags", "libs", "rpath", "cmake-dir", "zig-prefix"}
 
 
 def package_of(environment: Path) -> Path:
@@ -202,14 +235,37 @@ def test_the_doctor_finds_the_library_that_the_wheel_brought(environment: Path) 
 # ------------------------------------------------------------------------------------------------ other machines
 
 
-def test_the_library_is_built_for_the_other_machine_too(tmp_path: Path) -> None:
-    other = {"x86_64": "aarch64", "aarch64": "x86_64"}[HERE]
-    build_native(other, headers(), tmp_path / "maze", tmp_path / "objects")
-    machine = {"x86_64": "Advanced Micro Devices X86-64", "aarch64": "AArch64"}[other]
+@pytest.fixture(scope="module")
+def other_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(OTHER, headers(), tmp_path_factory.mktemp("other"))
+
+
+def test_the_library_is_built_for_the_other_machine_too(other_wheel: Path, tmp_path: Path) -> None:
+    assert other_wheel.name.endswith(f"-py3-none-manylinux_2_31_{OTHER}.whl")
+    machine = {"x86_64": "Advanced Micro Devices X86-64", "aarch64": "AArch64"}[OTHER]
     for name in ("libmaze.so.1", f"_libmaze_3{MINOR}.so"):
-        command = ["readelf", "--file-header", str(tmp_path / "maze" / "lib" / name)]
-        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        with zipfile.ZipFile(other_wheel) as files:
+            library = files.extract(f"maze/lib/{name}", tmp_path)
+        shown = subprocess.run(["readelf", "--file-header", library], capture_output=True, text=True, check=True).stdout
         assert re.search(rf"Machine: +{machine}$", shown, re.MULTILINE)
+
+
+@pytest.mark.skipif(bool(lacking_to_emulate(OTHER)), reason=f"to emulate {OTHER} needs {lacking_to_emulate(OTHER)}")
+def test_what_was_built_for_the_other_machine_runs_there(other_wheel: Path, tmp_path: Path) -> None:
+    """Emulated: on Debian's Python for it, with the locked dependencies in their wheels for it."""
+    machine = EmulatedMachine(OTHER, MINOR, tmp_path)
+    package = machine.install(other_wheel) / "maze"
+    program = tmp_path / "inputs"
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", f"{OTHER}-linux-gnu.2.31", "-pthread", "-lm"]
+    linking = [f"-I{package}/include", f"-L{package}/lib", "-lmaze", f"-Wl,-rpath,{package}/lib"]
+    subprocess.run([*compiler, f"{SOURCES}/inputs.c", *linking, "-o", program], env=os.environ | ZIG_CACHES, check=True)
+    done = machine.run(program, "a_whole_language_is_a_grammar_and_says_what_it_expects")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    # Not a program that succeeds whatever happens: without its part for Python it says so.
+    (package / "lib" / f"_libmaze_3{MINOR}.so").unlink()
+    done = machine.run(program, "a_whole_language_is_a_grammar_and_says_what_it_expects")
+    assert done.returncode == 1
+    assert f"whose part of libmaze (_libmaze_3{MINOR}.so) is not in" in done.stderr
 
 
 BUILD = "import sys; from release import backend; print(backend.build_{}(sys.argv[1]))"

@@ -19,7 +19,10 @@ from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.languages.syntax import syntax_names, syntax_text
 from maze.grammar.read.grammar_text import lower_grammar
-from maze.grammar.read.lark.language_names import is_name_of_language
+from maze.grammar.read.lark.language_files import language_definitions
+from maze.grammar.read.lark.language_names import is_name_of_language, is_restricted
+from maze.grammar.read.lark.parts import parts_of
+from maze.grammar.read.lark.syntax import Reference, is_terminal
 from maze.orchestrator import Orchestrator
 from maze.types import ConstraintIR, Handling
 
@@ -93,6 +96,8 @@ def test_names_are_forbidden_wherever_they_stand_as_names() -> None:
         assert holds("%language python", text)
         assert not holds(grammar, text)
     assert holds(grammar, 'x = "eval"\n')  # a text is not a name
+    assert holds("%language python", "match = 1\n")
+    assert not holds("%language python\n%forbid names match", "match = 1\n")
 
 
 @pytest.mark.parametrize(
@@ -148,12 +153,15 @@ def test_a_word_of_the_language_is_allowed_as_a_name_where_it_is_one() -> None:
         ("%language sql\n%forbid names foo", "SELECT FOO(`a`);\n"),
         ("%language sql\n%forbid names replace", "SELECT Replace(a, b, c);\n"),
         ("%language zig\n%forbid names eval", 'const a = @"eval"(1);\n'),
+        ("%language zig statement\n%forbid names eval", "while (true) break :eval;"),
+        ("%language zig statement\n%forbid names eval", 'const a = b orelse break :@"eval" 2;'),
+        ('%import language.zig.expression -> e\n%forbid names eval\nstart: e ";"', 'a.@"eval";'),
     ],
 )
 def test_a_forbidden_name_is_forbidden_in_quotes_and_in_capitals_where_these_are_the_same(
     grammar: str, text: str
 ) -> None:
-    assert holds(grammar.partition("\n")[0], text)
+    assert holds(re.sub("\n%forbid.*", "", grammar), text)
     assert not holds(grammar, text)
 
 
@@ -183,6 +191,21 @@ def test_other_names_may_stand_in_the_preprocessor() -> None:
     allowed = "%language c\n%allow names a c once"
     assert holds(allowed, "#define a(c) if (c) return c + 1e5; \\\n    while (0x1f)\n#pragma once\n")
     assert not holds(allowed, "#define a(c) (c + d)\n")
+
+
+def test_rules_and_terminals_that_are_imported_are_narrowed_too() -> None:
+    grammar = """%import language.python.expression
+%import language.c.expression -> other
+%import language.c.NAME
+start: expression ";" other ";" MARKED
+MARKED: NAME "!"
+%forbid names eval"""
+    assert holds(grammar, "a.b;c + d;e!")
+    for text in ("a.eval;c + d;e!", "a.b;eval;e!", "a.b;c + d;eval!"):
+        assert holds(grammar.rpartition("\n")[0], text)
+        assert not holds(grammar, text)
+    with pytest.raises(InvalidConstraintError, match="knows no imports"):
+        compile_constraints([ConstraintIR(grammar=grammar + "\n%allow imports math")])
 
 
 def test_only_some_imports_are_allowed() -> None:
@@ -244,6 +267,26 @@ def test_a_naming_pattern_beside_a_language_is_about_the_names_that_a_text_decla
     assert not holds("%language python", "def Ab(c):\n    return Type\n", "^[a-z]+$")
 
 
+@pytest.mark.parametrize(
+    ("language", "good", "bad"),
+    [
+        ("zig", "fn ab(c: u8) void {}\n", "fn Ab(c: u8) void {}\n"),
+        ("zig", "const a = B.C;\n", 'const @"A b" = B;\n'),
+        ("sql", "SELECT A AS b FROM C;\n", "SELECT A AS B FROM C;\n"),
+        ("sql", "SELECT A FROM C d;\n", "SELECT A FROM C D;\n"),
+        ("sql", "SELECT REPLACE(A, B, C);\n", 'SELECT A AS "b" FROM C;\n'),
+        ("c", "int a(void) {\n    return B;\n}\n", "int A(void) {\n    return B;\n}\n"),
+    ],
+)
+def test_a_naming_pattern_is_about_declared_names_also_where_there_are_quoted_ones(
+    language: str, good: str, bad: str
+) -> None:
+    naming = "^[a-z][a-z0-9_]*$"
+    assert holds(f"%language {language}", bad)
+    assert holds(f"%language {language}", good, naming)
+    assert not holds(f"%language {language}", bad, naming)
+
+
 def test_restrictions_that_leave_nothing_are_contradictions() -> None:
     with pytest.raises(ContradictionError):
         compile_constraints([ConstraintIR(grammar="%language python function\n%allow function_names /[0-9]+/")])
@@ -275,6 +318,20 @@ def test_names_are_terminals_of_their_own(name: str) -> None:
     cfg = lower_grammar(f"%language {name}", None, "grammar", Budget()).cfg
     names = [each for each in cfg.terminals() if is_name_of_language(getattr(each, "name", ""))]
     assert bool(names) == (name != "json")
+
+
+@pytest.mark.parametrize("name", syntax_names())
+def test_a_name_is_part_of_no_other_terminal_as_restrictions_would_not_reach_it(name: str) -> None:
+    there = {each.name: each for each in language_definitions(name).values() if is_terminal(each.name)}
+    for each in there.values():
+        todo, needed = [each.name], set[str]()
+        while todo:
+            parts = parts_of(there[todo.pop()].body)
+            new = {part.name for part in parts if isinstance(part, Reference)} - needed
+            needed |= new
+            todo += new
+        if any(map(is_restricted, needed)) and not is_restricted(each.name):
+            assert isinstance(each.body, Reference), each.name  # and so the same terminal by another name
 
 
 def test_a_program_is_laid_out_in_one_way() -> None:

@@ -162,7 +162,10 @@ def addresses(tmp_path: Path) -> Iterator[dict[str, str]]:
         server.shutdown()
 
 
-def test_the_repository_is_a_package_from_wherever_it_is_fetched(addresses: dict[str, str], tmp_path: Path) -> None:
+def test_the_repository_is_a_package_from_wherever_it_is_fetched(
+    addresses: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", os.defpath)  # without the command, which knows the library of its environment
     fetched = {kind: run_zig_well("fetch", address, cwd=tmp_path) for kind, address in addresses.items()}
     assert len(set(fetched.values())) == 1, fetched
 
@@ -195,7 +198,8 @@ def test_the_repository_is_a_package_from_wherever_it_is_fetched(addresses: dict
 def test_the_first_line_says_what_to_do_where_there_is_no_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Nothing is installed, as far as pkg-config knows.
+    # Nothing is installed, as far as pkg-config and the command know.
+    monkeypatch.setenv("PATH", os.defpath)
     monkeypatch.setenv("PKG_CONFIG_LIBDIR", str(tmp_path))
     monkeypatch.delenv("PKG_CONFIG_PATH", raising=False)
     copy_package(tmp_path)

@@ -35,11 +35,11 @@ pub fn machinePath(b: *std.Build, path: []const u8) std.Build.LazyPath {
     return if (@hasDecl(std.Build.Graph, "cwdRelativePath")) b.graph.cwdRelativePath(path) else .{ .cwd_relative = path };
 }
 
-/// Whether a command can be run and ends well.
-pub fn succeeds(b: *std.Build, command: []const []const u8) bool {
+/// The line that a command prints; null if it cannot be run, or fails.
+pub fn output(b: *std.Build, command: []const []const u8) ?[]const u8 {
     var exit_code: u8 = undefined;
-    _ = b.runAllowFail(command, &exit_code, if (@hasField(std.Build.Graph, "io")) .ignore else .Ignore) catch return false;
-    return true;
+    const quiet = if (@hasField(std.Build.Graph, "io")) .ignore else .Ignore;
+    return std.mem.trimEnd(u8, b.runAllowFail(command, &exit_code, quiet) catch return null, "\n");
 }
 
 /// What was given with --search-prefix.

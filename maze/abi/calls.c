@@ -3,6 +3,7 @@
 #include "python_part.h"
 #include "structs.h"
 
+#include <string.h>
 #include <time.h>
 
 /* The layouts that Braid and the Zig package were compiled with. */
@@ -365,4 +366,9 @@ void maze_shutdown(void)
     Call call = {.gives_back = true};
     if (embed_is_running())
         call_for_status(run_shutdown, &call);
+}
+
+size_t host_text_bytes(const char *text, size_t most)
+{
+    return strnlen(text, most);
 }

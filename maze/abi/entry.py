@@ -16,12 +16,13 @@ from typing import Any
 from maze.abi.library import Ffi, Lib, Pointer
 from maze.abi.read import Reader, decode_constraints
 from maze.abi.write import Writer, c_text
-from maze.config import ENVIRONMENT_VARIABLES, PROXY_VARIABLES, MazeConfig, config_from_environment
+from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environment
 from maze.errors import ConfigurationError, Status
 from maze.log import set_sink
 from maze.memory import Ledger, memory_for, set_ledger
 from maze.orchestrator import Orchestrator
 from maze.outcome import validation_error
+from maze.proxies import PROXY_VARIABLES
 from maze.report import encode, grammar_text, report_call, report_health, report_validation
 from maze.threads import favour_quick_calls
 from maze.types import GenerationOptions, Intent
@@ -40,7 +41,7 @@ def attach(ffi: Ffi, lib: Lib, own_interpreter: bool) -> None:
     if own_interpreter:
         favour_quick_calls()
         threading.stack_size(STACK_BYTES)
-    library = _Library(ffi, lib, own_interpreter=own_interpreter)
+    library = _Library(ffi, lib)
     results = (
         library.generate,
         library.compile_constraints,
@@ -96,10 +97,9 @@ def _say_nothing(*_: object) -> None:
 class _Library:
     """The state of libmaze in this process: one Orchestrator, made when it is first needed."""
 
-    def __init__(self, ffi: Ffi, lib: Lib, *, own_interpreter: bool) -> None:
+    def __init__(self, ffi: Ffi, lib: Lib) -> None:
         self._ffi = ffi
         self._lib = lib
-        self._own_interpreter = own_interpreter
         self.read = Reader(ffi, lib)
         self.write = Writer(ffi, lib)
         set_ledger(Ledger(lib.host_memory_is_limited, self._set_memory_aside, lib.host_give_memory_back))
@@ -177,10 +177,7 @@ class _Library:
         compiled = self._running().compile(
             lambda: decode_constraints(key),
             read.text(language, "language"),
-            taken.on_unenforceable,
-            on_conflict=taken.on_conflict,
-            ignore=taken.ignore,
-            braid_grammar=taken.braid_grammar,
+            taken,
             constraints_key=key,
         )
         return self.write.result(Status.OK, code=grammar_text(compiled) or "", report=compiled.report_json)
@@ -201,10 +198,7 @@ class _Library:
             read.validated_text(text, text_len),
             lambda: decode_constraints(key),
             read.text(language, "language"),
-            taken.on_unenforceable,
-            on_conflict=taken.on_conflict,
-            ignore=taken.ignore,
-            braid_grammar=taken.braid_grammar,
+            taken,
             constraints_key=key,
         )
         failure = validation_error(validation)

@@ -7,14 +7,10 @@
  */
 #include "handles.h"
 
+#include "pages.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
 
 #define CHUNK_BYTES ((size_t)1 << 20)
 
@@ -74,34 +70,16 @@ static size_t chunks_up_to(uintptr_t address)
     return first;
 }
 
-static char *map_at(uintptr_t wanted)
-{
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
-    char *start = mmap((void *)wanted, CHUNK_BYTES, PROT_READ | PROT_WRITE, flags, -1, 0);
-    if (start == MAP_FAILED)
-        return NULL;
-    if ((uintptr_t)start == wanted)
-        return start;
-    munmap(start, CHUNK_BYTES); /* a kernel before 4.17, or a tool that knows better */
-    return NULL;
-}
-
 /* Map memory above all that was mapped before, and leave room for a stack there to grow; as map_chunk(). */
 static char *map_above(void)
 {
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
     for (uintptr_t distance = 0; end + distance + CHUNK_BYTES + STACK_ROOM <= ADDRESSES_END;
          distance = distance == 0 ? CHUNK_BYTES : distance * 2) {
-        char *wanted = (char *)(end + distance);
-        char *start = mmap(wanted, CHUNK_BYTES + STACK_ROOM, PROT_NONE, flags, -1, 0);
-        if (start == MAP_FAILED)
-            continue;
-        munmap(start + CHUNK_BYTES, STACK_ROOM);
-        if (start == wanted && mprotect(start, CHUNK_BYTES, PROT_READ | PROT_WRITE) == 0) {
+        char *start = pages_map_with_room((void *)(end + distance), CHUNK_BYTES, STACK_ROOM);
+        if (start != NULL) {
             end = (uintptr_t)start + CHUNK_BYTES;
             return start;
         }
-        munmap(start, CHUNK_BYTES);
     }
     return NULL;
 }
@@ -113,15 +91,15 @@ static char *map_above(void)
 static char *map_chunk(void)
 {
     if (lowest == 0) {
-        char *start = mmap(NULL, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (start == MAP_FAILED)
+        char *start = pages_map(NULL, CHUNK_BYTES);
+        if (start == NULL)
             return NULL;
         lowest = (uintptr_t)start;
         end = lowest + CHUNK_BYTES;
         return start;
     }
     for (uintptr_t distance = CHUNK_BYTES; distance < lowest; distance *= 2) {
-        char *start = map_at(lowest - distance);
+        char *start = pages_map((void *)(lowest - distance), CHUNK_BYTES);
         if (start != NULL) {
             lowest = (uintptr_t)start;
             return start;
@@ -134,7 +112,7 @@ static char *map_chunk(void)
 static Chunk *add_chunk(void)
 {
     if (page_bytes == 0)
-        page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+        page_bytes = pages_size();
     if (chunks_len == chunks_room) {
         size_t wanted = chunks_room == 0 ? 16 : chunks_room * 2;
         Chunk **room = realloc(chunks, wanted * sizeof *chunks);
@@ -149,7 +127,6 @@ static Chunk *add_chunk(void)
         free(chunk);
         return NULL;
     }
-    madvise(start, CHUNK_BYTES, MADV_NOHUGEPAGE); /* a huge page cannot be given back in part */
     chunk->start = start;
     chunk->pages_held = pages_of_chunk();
     size_t place = chunks_up_to((uintptr_t)start);
@@ -167,7 +144,7 @@ static void unmap_empty_chunks(void)
             chunks[kept++] = chunks[i];
             continue;
         }
-        munmap(chunks[i]->start, CHUNK_BYTES);
+        pages_unmap(chunks[i]->start, CHUNK_BYTES);
         free(chunks[i]);
     }
     chunks_len = kept;
@@ -182,7 +159,7 @@ static void page_emptied(Page page)
     emptied_next = (emptied_next + 1) % pages_of_chunk();
     if (oldest.chunk == NULL)
         return;
-    madvise(oldest.chunk->start + oldest.number * page_bytes, page_bytes, MADV_DONTNEED);
+    pages_give_back(oldest.chunk->start + oldest.number * page_bytes, page_bytes);
     if (--oldest.chunk->pages_held > 0)
         return;
     empty_chunks_len++;

@@ -4,24 +4,15 @@
  * The environment is that of MAZE_PYTHON, else the one that libmaze itself lies in; which Python it is, pyvenv.cfg says
  * in a virtual environment, elsewhere the name of the executable.
  */
-#define _GNU_SOURCE /* for dladdr() */
 #include "interpreter.h"
 
-#include <dlfcn.h>
-#include <fcntl.h>
+#include "loading.h"
+#include "paths.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-/* Where Debian and its like keep libraries. */
-#if defined(__x86_64__)
-#define MULTIARCH_FOLDER "lib/x86_64-linux-gnu"
-#else
-#define MULTIARCH_FOLDER "lib/aarch64-linux-gnu"
-#endif
 
 /* Pythons to look for where only the names of folders tell. */
 enum { FIRST_MINOR = 8, LAST_MINOR = 40 };
@@ -32,22 +23,10 @@ const char *host_environment(const char *name)
     return getenv(name);
 }
 
-/* As open() and exec() will decide; access() asks for the real user, without the capabilities. */
-static bool may(const char *path, int mode)
-{
-    return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0;
-}
-
-static bool is_executable_file(const char *path)
-{
-    struct stat found;
-    return stat(path, &found) == 0 && S_ISREG(found.st_mode) && may(path, X_OK);
-}
-
 /* Put "<folder>/<rest>" into PATH_MAX bytes. False if it is too long. */
 __attribute__((format(printf, 3, 4))) static bool join(char *path, const char *folder, const char *format, ...)
 {
-    char rest[NAME_MAX];
+    char rest[256];
     va_list arguments;
     va_start(arguments, format);
     int rest_len = vsnprintf(rest, sizeof rest, format, arguments);
@@ -72,8 +51,7 @@ static bool go_up(char *path)
 bool interpreter_own_path(char *library, EmbedProblem *problem)
 {
     static const char here;
-    Dl_info found;
-    if (dladdr(&here, &found) != 0 && found.dli_fname != NULL && realpath(found.dli_fname, library) != NULL)
+    if (loading_path(&here, library))
         return true;
     return embed_fail(problem, MAZE_STARTUP_FAILED,
                       "cannot find out where libmaze.so lies (is /proc mounted?); set MAZE_PYTHON");
@@ -96,11 +74,11 @@ static bool find_owner_of_packages(const char *folder, char *python)
         char prefix[PATH_MAX];
         memcpy(prefix, folder, (size_t)(at - folder));
         prefix[at - folder] = '\0';
-        if (join(python, prefix, "bin/python3.%d", minor) && is_executable_file(python))
+        if (join(python, prefix, "bin/python3.%d", minor) && paths_is_executable_file(python))
             return true;
         /* Debian's Python has the packages that pip installed below /usr/local. */
         if (strcmp(prefix, "/usr/local") == 0 && join(python, "/usr", "bin/python3.%d", minor) &&
-            is_executable_file(python))
+            paths_is_executable_file(python))
             return true;
     }
     return false;
@@ -110,7 +88,7 @@ static bool find_executable(char *python, EmbedProblem *problem)
 {
     const char *wanted = host_environment("MAZE_PYTHON");
     if (wanted != NULL && wanted[0] != '\0') {
-        if (strlen(wanted) >= PATH_MAX || !is_executable_file(wanted))
+        if (strlen(wanted) >= PATH_MAX || !paths_is_executable_file(wanted))
             return embed_fail(problem, MAZE_CONFIGURATION,
                               "MAZE_PYTHON is '%.1024s', which is not an executable file; "
                               "give the python of the environment that libmaze is installed in, or unset it",
@@ -124,12 +102,12 @@ static bool find_executable(char *python, EmbedProblem *problem)
         return false;
     strcpy(folder, library);
     while (go_up(folder)) {
-        if (join(settings, folder, "pyvenv.cfg") && may(settings, R_OK)) {
-            if (!join(python, folder, "bin/python3") || !is_executable_file(python))
+        if (join(settings, folder, "pyvenv.cfg") && paths_is_readable(settings)) {
+            if (!join(python, folder, "%s", paths_python_of_environment) || !paths_is_executable_file(python))
                 return embed_fail(problem, MAZE_STARTUP_FAILED,
-                                  "%.1024s/bin/python3 is missing or not executable; "
+                                  "%.1024s/%s is missing or not executable; "
                                   "run `make` (or `make install`) in libmaze's source tree again",
-                                  folder);
+                                  folder, paths_python_of_environment);
             return true;
         }
         if (find_owner_of_packages(folder, python))
@@ -168,7 +146,7 @@ static const char *value_of(char *line, const char *key)
 static void read_settings(Interpreter *found)
 {
     char path[PATH_MAX], line[PATH_MAX];
-    FILE *file = join(path, found->environment, "pyvenv.cfg") ? fopen(path, "re") : NULL;
+    FILE *file = join(path, found->environment, "pyvenv.cfg") ? paths_open(path) : NULL;
     if (file == NULL)
         return;
     while (fgets(line, sizeof line, file) != NULL) {
@@ -197,7 +175,7 @@ static int minor_of_folders(const char *environment)
     int only = 0;
     char path[PATH_MAX];
     for (int minor = FIRST_MINOR; minor <= LAST_MINOR; minor++) {
-        if (!join(path, environment, "lib/python3.%d", minor) || !may(path, F_OK))
+        if (!join(path, environment, "lib/python3.%d", minor) || !paths_is_readable(path))
             continue;
         if (only != 0)
             return 0;
@@ -216,14 +194,15 @@ bool interpreter_find(Interpreter *found, EmbedProblem *problem)
     strcpy(found->environment, found->executable);
     if (!go_up(found->environment) || !go_up(found->environment))
         strcpy(found->environment, ".."); /* of a path that is relative to bin/ */
-    if (realpath(found->executable, itself) == NULL)
+    if (!paths_resolve(found->executable, itself))
         strcpy(itself, found->executable);
     read_settings(found);
     if (found->home[0] == '\0') {
         strcpy(found->home, itself);
         go_up(found->home);
     }
-    go_up(found->home); /* from bin/ */
+    if (paths_python_has_folder)
+        go_up(found->home);
     if (found->minor == 0)
         found->minor = minor_of_name(itself);
     if (found->minor == 0)
@@ -241,9 +220,10 @@ bool interpreter_find(Interpreter *found, EmbedProblem *problem)
 
 bool interpreter_library(const Interpreter *found, char *library, EmbedProblem *problem)
 {
-    static const char *const folders[] = {"lib", MULTIARCH_FOLDER, "lib64"};
-    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
-        if (join(library, found->home, "%s/libpython3.%d.so.1.0", folders[i], found->minor) && may(library, R_OK))
+    for (size_t i = 0; paths_of_library[i] != NULL; i++) {
+        char place[64];
+        snprintf(place, sizeof place, paths_of_library[i], found->minor);
+        if (join(library, found->home, "%s", place) && paths_is_readable(library))
             return true;
     }
     return embed_fail(problem, MAZE_STARTUP_FAILED,

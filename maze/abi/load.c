@@ -1,18 +1,16 @@
 /* Loading the part of libmaze that was compiled for the Python of this process, and before it a Python if it has none. */
-#define _GNU_SOURCE /* for dladdr(), dl_iterate_phdr() and RTLD_DEFAULT */
 #include "descriptors.h"
 #include "interpreter.h"
+#include "loading.h"
 #include "lock.h"
 #include "memory.h"
+#include "paths.h"
 #include "python_part.h"
 
 #include <dirent.h>
-#include <dlfcn.h>
-#include <link.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PART_NAME "_libmaze_3%d.so"
 
@@ -24,45 +22,6 @@ static pthread_mutex_t load_lock = PTHREAD_MUTEX_INITIALIZER; /* nobody who hold
 const PythonPart *python_part(void)
 {
     return atomic_load(&loaded);
-}
-
-/* ------------------------------------------------------------------------------------------ the Python */
-
-static VersionFunction *version_function(void *library)
-{
-    VersionFunction *function = NULL;
-    *(void **)&function = dlsym(library, "Py_GetVersion");
-    return function;
-}
-
-/* For dl_iterate_phdr(): the path of a libpython that is loaded, into PATH_MAX bytes. */
-static int find_loaded_library(struct dl_phdr_info *library, size_t size, void *path)
-{
-    (void)size;
-    const char *slash = strrchr(library->dlpi_name, '/');
-    int minor;
-    if (slash == NULL || strlen(library->dlpi_name) >= PATH_MAX || sscanf(slash, "/libpython3.%d", &minor) != 1)
-        return 0;
-    strcpy(path, library->dlpi_name);
-    return 1;
-}
-
-/*
- * What tells the version of the Python that this process has, running or not; NULL if there is none. Extension modules
- * look for its symbols in the global scope: a host that opened it, or us, RTLD_LOCAL hides them.
- */
-static VersionFunction *find_python_of_process(void)
-{
-    char path[PATH_MAX] = "";
-    Dl_info python;
-    VersionFunction *version = version_function(RTLD_DEFAULT);
-    if (version != NULL && dladdr(*(void **)&version, &python) != 0 && python.dli_fname != NULL &&
-        strlen(python.dli_fname) < sizeof path)
-        strcpy(path, python.dli_fname);
-    else if (version == NULL)
-        dl_iterate_phdr(find_loaded_library, path);
-    void *library = path[0] != '\0' ? dlopen(path, RTLD_LAZY | RTLD_GLOBAL | RTLD_NOLOAD) : NULL;
-    return version == NULL && library != NULL ? version_function(library) : version;
 }
 
 /* ------------------------------------------------------------------------------------------ its part of libmaze */
@@ -99,7 +58,7 @@ static bool find_part(int minor, const Interpreter *environment, const char *fol
     for (size_t i = 0; i < (environment != NULL ? 3 : 1); i++) {
         const char *above = i == 0 ? folder : environment->environment;
         int len = snprintf(path, PATH_MAX, "%s%s/" PART_NAME, above, below[i], minor);
-        if (len > 0 && len < PATH_MAX && access(path, R_OK) == 0)
+        if (len > 0 && len < PATH_MAX && paths_is_readable(path))
             return true;
     }
     return false;
@@ -123,10 +82,10 @@ static bool fail_without_part(EmbedProblem *problem, const char *who, const char
 
 static const PythonPart *load_part(const char *path, EmbedProblem *problem)
 {
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    const PythonPart *part = library != NULL ? dlsym(library, "maze_python_part") : NULL;
+    void *library = loading_open(path, LOADED_FOR_US);
+    const PythonPart *part = library != NULL ? loading_find(library, "maze_python_part") : NULL;
     if (part == NULL)
-        embed_fail(problem, MAZE_STARTUP_FAILED, "%.1024s cannot be loaded: %.1024s", path, dlerror());
+        embed_fail(problem, MAZE_STARTUP_FAILED, "%.1024s cannot be loaded: %.1024s", path, loading_problem());
     else if (strcmp(part->version, MAZE_VERSION) != 0)
         embed_fail(problem, MAZE_STARTUP_FAILED,
                    "the library is version " MAZE_VERSION " but %.1024s is of version %.100s; install both from the same "
@@ -168,9 +127,9 @@ static const PythonPart *load_with_python(const char *folder, EmbedProblem *prob
     }
     if (!interpreter_library(&wanted, path, problem))
         return NULL;
-    if (dlopen(path, RTLD_LAZY | RTLD_GLOBAL) != NULL)
+    if (loading_open(path, LOADED_FOR_ALL) != NULL)
         return load_part(part, problem);
-    embed_fail(problem, MAZE_STARTUP_FAILED, "%.1024s cannot be loaded: %.1024s", path, dlerror());
+    embed_fail(problem, MAZE_STARTUP_FAILED, "%.1024s cannot be loaded: %.1024s", path, loading_problem());
     return NULL;
 }
 
@@ -182,7 +141,8 @@ static bool load(EmbedProblem *problem)
         !interpreter_own_path(folder, problem))
         return false;
     *strrchr(folder, '/') = '\0';
-    VersionFunction *version = find_python_of_process();
+    VersionFunction *version;
+    *(void **)&version = loading_find_in_python("Py_GetVersion");
     const PythonPart *part =
         version != NULL ? load_for_process(version(), folder, problem) : load_with_python(folder, problem);
     atomic_store(&loaded, part);

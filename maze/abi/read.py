@@ -26,6 +26,7 @@ from maze.ranges import MAX_STOP_TEXTS
 from maze.types import (
     BraidGrammar,
     ConstraintIR,
+    ConstraintOptions,
     GenerationOptions,
     Intent,
     Message,
@@ -269,12 +270,12 @@ class Reader:
         except MazeError as error:
             return error
 
-    def constraint_options(self, options: Pointer) -> GenerationOptions:
+    def constraint_options(self, options: Pointer) -> ConstraintOptions:
         """Read the options that count for compiling and checking."""
         if options == self._null:
-            return GenerationOptions()
+            return ConstraintOptions()
         with self._naming_options(options):
-            return GenerationOptions(**self._of_constraints(options))
+            return ConstraintOptions(**self._of_constraints(options))
 
     def _of_constraints(self, options: Pointer) -> dict[str, Any]:
         conflict, unenforceable, braid = options.on_conflict, options.on_unenforceable, options.braid_grammar

@@ -59,6 +59,7 @@ void maze_config_init(MazeConfigFFI *config)
         *config = (MazeConfigFFI)MAZE_CONFIG_INIT;
 }
 
+#if defined(__ELF__) /* elsewhere there were none, and symbols have no versions */
 /* The same for hosts with an earlier header. That with the first fields alone has the symbol version MAZE_1, that with
  * the options up to top_logprobs MAZE_1.1. */
 #define FOR_HOSTS_OF(version, name, symbol)                                                                            \
@@ -94,6 +95,7 @@ void structs_init_first_config(MazeConfigFFI *config)
     if (config != NULL)
         memcpy(config, &whole, whole.struct_size);
 }
+#endif
 
 bool structs_read_options(const MazeOptionsFFI *given, MazeOptionsFFI *options, EmbedProblem *problem)
 {

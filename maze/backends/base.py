@@ -168,6 +168,14 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenTokens:
+    """A text in the tokens that its engine wrote it in, which need not be those that it would read it in."""
+
+    text: str
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One generation as a backend sees it. Everything is explicit: engines' own defaults differ."""
 
@@ -189,6 +197,11 @@ class Request:
     cancellation: Cancellation
     continue_from: str = ""
     """The answer begins with this text, and the model goes on from it."""
+    written: WrittenTokens | None = None
+    """The end of `continue_from`, where the engine wrote it itself for the same prompt and said how.
+
+    An engine that is given its own tokens has them in its cache, and need not compute them once more.
+    """
     whole_grammar: EngineGrammar | None = None
     """Of the answer with `continue_from`, for services that find out themselves what comes after it."""
     reasoning_tokens: int = 0
@@ -244,6 +257,8 @@ class Completion:
     """How many tokens of `tokens_generated` were that; None where the engine does not tell them apart."""
     unenforced: str = ""
     """Why the engine is not known to enforce what it was handed; empty if it does."""
+    token_ids: tuple[int, ...] | None = None
+    """Of a text that was cut off; None where the engine does not tell all of them, or they could mean another text."""
     logprobs: tuple[TokenLogprob, ...] | None = None
     """Of the tokens of `text`; None where they were not asked for, or the engine gives none."""
     max_tokens: int | None = None

@@ -37,6 +37,10 @@ class Endpoint:
         """Tokens of prompt and answer together, where the service tells it."""
         self.has_template = True
         """Whether the model has a chat template, as far as that is known."""
+        self.thinks_unasked: set[str | None] = set()
+        """Models that think in chats also where they are asked not to."""
+        self.tokens_before: dict[str | None, int | None] = {}
+        """By model, how many tokens the service puts before each prompt; None for one whose thoughts no token ends."""
         self.announces_thoughts: set[str | None] = set()
         """Models whose thoughts are known not to begin a text without a word."""
         self.version: str | None = None

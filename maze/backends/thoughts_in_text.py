@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+THINK, END_OF_THOUGHT = "<think>", "</think>"
 _TAGS = (
-    ("<think>", "</think>"),
+    (THINK, END_OF_THOUGHT),
     ("<thinking>", "</thinking>"),
     ("<thought>", "</thought>"),
     ("<seed:think>", "</seed:think>"),
     ("[THINK]", "[/THINK]"),
 )
 """As DeepSeek, Qwen and most others have them; Claude's habit in prompts; Gemini's; Seed's; Mistral's."""
-_UNOPENED = "</think>"
+_UNOPENED = END_OF_THOUGHT
 """Ends thoughts that the chat template has opened itself, as those of DeepSeek R1 and QwQ do."""
 
 
@@ -60,7 +61,7 @@ class ThoughtsInText:
             self._tail = self._tail[1 - len(self._closing) :]
             return ""
         thoughts, _, answer = "".join(self._held).partition(self._closing)
-        if self.were_unopened and _TAGS[0][0] in thoughts:
+        if self.were_unopened and THINK in thoughts:
             return self.rest()  # it ends what was begun within the text
         self._set_thoughts(thoughts)
         self._held = []

@@ -1,4 +1,4 @@
-"""The command `maze`: generate, compile, validate, serve, health, models, doctor.
+"""The command `maze`, with a command within it for each thing to be done.
 
 Text for people goes to stdout and stderr with colours on a terminal only; `--json` prints one JSON object to stdout.
 """
@@ -22,27 +22,7 @@ from maze._version import __version__
 from maze.check.layout import laid_out
 from maze.cli.config import config
 from maze.cli.generating import generate
-from maze.cli.inputs import (
-    BraidGrammarChoice,
-    GrammarFile,
-    Ignored,
-    Json,
-    Language,
-    Name,
-    OnConflictChoice,
-    Priority,
-    Regexes,
-    Report,
-    SchemaFile,
-    Syntax,
-    check_ignored,
-    constraints_of,
-    on_unenforceable,
-    read,
-    refuse_none,
-    shown,
-    syntax_of,
-)
+from maze.cli.inputs import ConstraintInputs, Json, Language, read, shown, syntax_of, taking_constraints
 from maze.cli.measuring import bench
 from maze.cli.output import Output, failing, print_json, say_error, stderr, stdout, waiting, write
 from maze.cli.serving import serve
@@ -51,7 +31,6 @@ from maze.exit_codes import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, OUTPUT_LOST
 from maze.orchestrator import Orchestrator
 from maze.outcome import validation_error, what_is_wrong
 from maze.report import grammar_text, report_call, report_of
-from maze.types import OnConflict
 
 app = typer.Typer(
     name="maze",
@@ -142,33 +121,15 @@ app.command(epilog=_epilog('maze generate "A colour." --schema colour.json -o co
 
 
 @app.command("compile", epilog=_epilog("maze compile --regex '^[a-z]+$'"))
+@taking_constraints
 def compile_(
-    schema: SchemaFile = None,
-    grammar: GrammarFile = None,
-    regex: Regexes = None,
-    language: Language = None,
-    syntax: Syntax = False,
-    name: Name = "",
-    priority: Priority = 0,
+    given: ConstraintInputs,
     output: Output = None,
-    on_conflict: OnConflictChoice = OnConflict.ERROR,
-    ignore: Ignored = None,
-    braid_grammar: BraidGrammarChoice = None,
-    report: Report = False,
     as_json: Json = False,
 ) -> None:
     """Compile constraints: the grammar goes to stdout, what is enforced and what is checked to stderr."""
     with failing(as_json), Orchestrator() as maze:
-        constraints = constraints_of(schema, grammar, regex, language, syntax=syntax, name=name, priority=priority)
-        refuse_none(constraints)
-        compiled = maze.compile(
-            constraints,
-            language,
-            on_unenforceable(report),
-            on_conflict=on_conflict,
-            ignore=check_ignored(ignore),
-            braid_grammar=braid_grammar,
-        )
+        compiled = maze.compile(given.some_constraints(), given.language, given.options())
     if as_json:
         print_json(report_of(compiled))
         return
@@ -183,36 +144,18 @@ def compile_(
 
 
 @app.command(epilog=_epilog("maze validate main.zig --language zig --syntax"))
+@taking_constraints
 def validate(
+    given: ConstraintInputs,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The text to check; - for stdin.")],
-    schema: SchemaFile = None,
-    grammar: GrammarFile = None,
-    regex: Regexes = None,
-    language: Language = None,
-    syntax: Syntax = False,
-    name: Name = "",
-    on_conflict: OnConflictChoice = OnConflict.ERROR,
-    ignore: Ignored = None,
-    braid_grammar: BraidGrammarChoice = None,
-    report: Report = False,
     as_json: Json = False,
 ) -> None:
     """Check a text against constraints, without an engine; exit code 5 if it breaks one."""
     with failing(as_json), Orchestrator() as maze:
-        if [str(file), str(schema), str(grammar)].count("-") > 1:
+        if [*map(str, (file, given.schema, given.grammar))].count("-") > 1:
             raise InvalidArgumentError("only one of text, --schema and --grammar can come from stdin")
-        constraints = constraints_of(schema, grammar, regex, language, syntax=syntax, name=name)
-        refuse_none(constraints)
-        text = read(file, "FILE")
-        validation = maze.validate(
-            text,
-            constraints,
-            language,
-            on_unenforceable(report),
-            on_conflict=on_conflict,
-            ignore=check_ignored(ignore),
-            braid_grammar=braid_grammar,
-        )
+        constraints = given.some_constraints()
+        validation = maze.validate(read(file, "FILE"), constraints, given.language, given.options())
     failure = validation_error(validation)
     status = failure.status if failure else Status.OK
     if as_json:

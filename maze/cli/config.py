@@ -22,6 +22,9 @@ def config(
     cmake_dir: Annotated[
         bool, typer.Option("--cmake-dir", help="The folder for Maze_DIR of CMake's find_package(Maze).")
     ] = False,
+    zig_prefix: Annotated[
+        bool, typer.Option("--zig-prefix", help="The folder for maze-prefix of the Zig package.")
+    ] = False,
 ) -> None:
     """Print what a C program is built with: cc program.c $(maze config --cflags --libs --rpath).
 
@@ -38,8 +41,10 @@ def config(
         "libs": [f"-L{files.libraries}", "-lmaze"],
         "rpath": [f"-Wl,-rpath,{files.libraries}"],
         "cmake-dir": [str(files.cmake)],
+        "zig-prefix": [str(files.libraries.parent)],
     }
-    wanted = [name for name, chosen in zip(values, (cflags, libs, rpath, cmake_dir), strict=True) if chosen]
+    choices = (cflags, libs, rpath, cmake_dir, zig_prefix)
+    wanted = [name for name, chosen in zip(values, choices, strict=True) if chosen]
     if wanted:
         sys.stdout.write(shlex.join(word for name in wanted for word in values[name]) + "\n")
     else:

@@ -9,23 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from maze.cli.inputs import (
-    BraidGrammarChoice,
-    GrammarFile,
-    Ignored,
-    Json,
-    Language,
-    Name,
-    OnConflictChoice,
-    Priority,
-    Regexes,
-    Report,
-    SchemaFile,
-    Syntax,
-    constraints_of,
-    on_unenforceable,
-    read,
-)
+from maze.cli.inputs import ConstraintInputs, Json, naming_options, read, taking_constraints
 from maze.cli.output import Output, Progress, failing, print_json, say_error, stderr, write
 from maze.config import DEFAULT_MAX_TOKENS, DEFAULT_TEMPERATURE, DEFAULT_TIMEOUT_SECS
 from maze.errors import InvalidArgumentError
@@ -41,7 +25,6 @@ from maze.types import (
     GenerationResult,
     Intent,
     Message,
-    OnConflict,
     PromptForm,
     WhenCutOff,
 )
@@ -50,15 +33,10 @@ MAX_TIMEOUT_SECS = 4_000_000
 """46 days; GenerationOptions.timeout_ms has 32 bits."""
 
 
+@taking_constraints
 def generate(
+    given: ConstraintInputs,
     prompt: Annotated[str, typer.Argument(help="What to generate; - reads it from stdin.")],
-    schema: SchemaFile = None,
-    grammar: GrammarFile = None,
-    regex: Regexes = None,
-    language: Language = None,
-    syntax: Syntax = False,
-    name: Name = "",
-    priority: Priority = 0,
     max_tokens: Annotated[
         int | None, typer.Option(metavar="N", help="Most tokens to generate.", show_default=str(DEFAULT_MAX_TOKENS))
     ] = None,
@@ -135,20 +113,16 @@ def generate(
         typer.Option(metavar="N", help="Log-probabilities of each token and so many likeliest; shown with --json."),
     ] = None,
     output: Output = None,
-    on_conflict: OnConflictChoice = OnConflict.ERROR,
-    ignore: Ignored = None,
-    braid_grammar: BraidGrammarChoice = None,
-    report: Report = False,
     as_json: Json = False,
 ) -> None:
     """Generate text under constraints that all hold; it appears as it comes."""
     with failing(as_json):
-        if [prompt, *map(str, (schema, grammar, messages))].count("-") > 1:
+        if [prompt, *map(str, (given.schema, given.grammar, messages))].count("-") > 1:
             raise InvalidArgumentError("only one of prompt, --schema, --grammar and --messages can come from stdin")
         if prompt == "-":
             prompt = read(Path("-"), "PROMPT")
         earlier = _messages(messages)
-        try:
+        with naming_options():
             options = GenerationOptions(
                 max_tokens=max_tokens,
                 temperature=temperature,
@@ -158,7 +132,6 @@ def generate(
                 timeout_ms=None if timeout is None else round(timeout * 1000),
                 stop=tuple(stop or ()),
                 model=model,
-                on_unenforceable=on_unenforceable(report),
                 system=system,
                 messages=earlier,
                 continue_from=continue_from,
@@ -168,15 +141,10 @@ def generate(
                 max_attempts=max_attempts,
                 when_cut_off=when_cut_off,
                 top_logprobs=top_logprobs,
-                on_conflict=on_conflict,
-                ignore=tuple(ignore or ()),
-                braid_grammar=braid_grammar,
+                **given.how_taken(),
             )
-        except InvalidArgumentError as error:
-            option, bracket, place = error.field.partition("[")
-            raise error.naming(f"--{option.replace('_', '-')}{bracket}{place}") from None
-        intent = Intent(prompt, language=language)
-        constraints = constraints_of(schema, grammar, regex, language, syntax=syntax, name=name, priority=priority)
+        intent = Intent(prompt, language=given.language)
+        constraints = given.constraints()
         with Orchestrator() as maze, Progress(as_json) as progress:
 
             def show(piece: str) -> bool:
@@ -228,8 +196,8 @@ def _messages(file: Path | None) -> tuple[Message, ...]:
         return ()
     text = read(file, "--messages")
     try:
-        return messages_of(parse(text))
+        turns = parse(text)
     except ValueError as error:
         raise InvalidArgumentError(f"is no JSON: {error}", field="--messages") from None
-    except InvalidArgumentError as error:
-        raise error.naming(f"--{error.field}") from None
+    with naming_options():
+        return messages_of(turns)

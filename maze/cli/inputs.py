@@ -1,11 +1,15 @@
-"""What commands take in common: constraints, and where they are read."""
+"""What commands take in common: constraints, how they are taken, and where they are read."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
@@ -14,96 +18,117 @@ from maze.grammar.languages.syntax import find_syntax, syntax_names
 from maze.types import BraidGrammar, ConstraintIR, ConstraintOptions, OnConflict, OnUnenforceable
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-SchemaFile = Annotated[
-    Path | None, typer.Option("--schema", metavar="FILE", help="JSON Schema that the text must satisfy; - for stdin.")
-]
-GrammarFile = Annotated[
-    Path | None,
-    typer.Option("--grammar", metavar="FILE", help="Grammar: Lark, GBNF, or Braid's JSON (needs --language)."),
-]
-Regexes = Annotated[
-    list[str] | None,
-    typer.Option("--regex", metavar="PATTERN", help="Pattern: ^...$ is the whole text, others are contained in it."),
-]
 Language = Annotated[
     str | None,
     typer.Option(
         "--language", metavar="NAME", help="Programming language, such as python.", autocompletion=syntax_names
     ),
 ]
-Syntax = Annotated[
-    bool, typer.Option("--syntax", help="The text must be a whole program in --language, which needs a grammar here.")
-]
-Name = Annotated[
-    str, typer.Option("--name", metavar="TEXT", help="What reports call these constraints.", show_default=False)
-]
-Priority = Annotated[
-    int, typer.Option("--priority", metavar="N", help="Of these constraints; higher ones are told first.")
-]
-Report = Annotated[
-    bool,
-    typer.Option("--report", help="Go on without what can be neither enforced nor checked; exit code 3 all the same."),
-]
-
-OnConflictChoice = Annotated[
-    OnConflict,
-    typer.Option(
-        "--on-conflict", help="What to do where no text satisfies all constraints: report goes on, with exit code 4."
-    ),
-]
-Ignored = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--ignore",
-        metavar="PART",
-        help="Leave a part out: constraints[0].grammar, or a kind such as grammar.",
-    ),
-]
-BraidGrammarChoice = Annotated[
-    BraidGrammar | None,
-    typer.Option(
-        "--braid-grammar",
-        help="How Braid's token classes are taken: as they stand, or as a hint beside the language's own grammar.",
-        show_default="MAZE_BRAID_GRAMMAR",
-    ),
-]
+_Arguments = ParamSpec("_Arguments")
 
 
-def constraints_of(
-    schema: Path | None,
-    grammar: Path | None,
-    regexes: list[str] | None,
-    language: str | None,
-    *,
-    syntax: bool,
-    name: str = "",
-    priority: int = 0,
-) -> list[ConstraintIR]:
-    """The constraints of a command, with `syntax` the grammar of the language among them.
+@dataclass(frozen=True, slots=True)
+class ConstraintInputs:
+    """The options of a command that takes constraints."""
 
-    Raises InvalidArgumentError for a file that cannot be read, and for a language without a grammar.
-    """
-    constraints = []
-    if syntax:
-        constraints.append(ConstraintIR(grammar=f"%language {syntax_of(language, '--syntax')}", name="--syntax"))
-    if schema is not None:
-        constraints.append(ConstraintIR(json_schema=read(schema, "--schema"), name=f"--schema {shown(schema)}"))
-    if grammar is not None:
-        constraints.append(ConstraintIR(grammar=read(grammar, "--grammar"), name=f"--grammar {shown(grammar)}"))
-    if regexes:
-        constraints.append(ConstraintIR(regex_patterns=tuple(regexes), name="--regex"))
-    try:
-        return [replace(constraint, name=name or constraint.name, priority=priority) for constraint in constraints]
-    except InvalidArgumentError as error:
-        raise error.naming(f"--{error.field}") from None
+    schema: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON Schema that the text must satisfy; - for stdin.")
+    ] = None
+    grammar: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Grammar: Lark, GBNF, or Braid's JSON (needs --language).")
+    ] = None
+    regex: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Pattern: ^...$ is the whole text, others are contained in it."),
+    ] = None
+    language: Language = None
+    syntax: Annotated[
+        bool,
+        typer.Option("--syntax", help="The text must be a whole program in --language, which needs a grammar here."),
+    ] = False
+    name: Annotated[
+        str, typer.Option(metavar="TEXT", help="What reports call these constraints.", show_default=False)
+    ] = ""
+    priority: Annotated[int, typer.Option(metavar="N", help="Of these constraints; higher ones are told first.")] = 0
+    on_conflict: Annotated[
+        OnConflict,
+        typer.Option(help="What to do where no text satisfies all constraints: report goes on, with exit code 4."),
+    ] = OnConflict.ERROR
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PART", help="Leave a part out: constraints[0].grammar, or a kind such as grammar."),
+    ] = None
+    braid_grammar: Annotated[
+        BraidGrammar | None,
+        typer.Option(
+            help="How Braid's token classes are taken: as they stand, or as a hint beside the language's own grammar.",
+            show_default="MAZE_BRAID_GRAMMAR",
+        ),
+    ] = None
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report", help="Go on without what can be neither enforced nor checked; exit code 3 all the same."
+        ),
+    ] = False
 
+    def constraints(self) -> list[ConstraintIR]:
+        """The constraints, with `--syntax` the grammar of the language among them.
 
-def refuse_none(constraints: list[ConstraintIR]) -> None:
-    """Raise InvalidArgumentError where there is nothing to compile, or to check a text against."""
-    if not constraints:
+        Raises InvalidArgumentError for a file that cannot be read, and for a language without a grammar.
+        """
+        constraints = []
+        if self.syntax:
+            law = f"%language {syntax_of(self.language, '--syntax')}"
+            constraints.append(ConstraintIR(grammar=law, name="--syntax"))
+        if self.schema is not None:
+            schema = read(self.schema, "--schema")
+            constraints.append(ConstraintIR(json_schema=schema, name=f"--schema {shown(self.schema)}"))
+        if self.grammar is not None:
+            grammar = read(self.grammar, "--grammar")
+            constraints.append(ConstraintIR(grammar=grammar, name=f"--grammar {shown(self.grammar)}"))
+        if self.regex:
+            constraints.append(ConstraintIR(regex_patterns=tuple(self.regex), name="--regex"))
+        with naming_options():
+            return [replace(each, name=self.name or each.name, priority=self.priority) for each in constraints]
+
+    def some_constraints(self) -> list[ConstraintIR]:
+        """The same, where there is nothing to do without. Raises InvalidArgumentError then as well."""
+        if constraints := self.constraints():
+            return constraints
         raise InvalidArgumentError(
             "there is no constraint: give --schema, --grammar, --regex, or --language and --syntax"
         )
+
+    def how_taken(self) -> dict[str, Any]:
+        """The fields of ConstraintOptions."""
+        return {
+            "on_unenforceable": OnUnenforceable.REPORT if self.report else OnUnenforceable.ERROR,
+            "on_conflict": self.on_conflict,
+            "ignore": tuple(self.ignore or ()),
+            "braid_grammar": self.braid_grammar,
+        }
+
+    def options(self) -> ConstraintOptions:
+        """How the constraints are taken. Raises InvalidArgumentError for what is no part to be left out."""
+        with naming_options():
+            return ConstraintOptions(**self.how_taken())
+
+
+def taking_constraints(command: Callable[Concatenate[ConstraintInputs, _Arguments], None]) -> Callable[..., None]:
+    """The command as typer is to see it: its first parameter is an option for each field of ConstraintInputs."""
+    options = signature(ConstraintInputs, eval_str=True).parameters.values()
+    others = [*signature(command, eval_str=True).parameters.values()][1:]
+
+    @wraps(command)
+    def call(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> None:
+        inputs: dict[str, Any] = {each.name: named.pop(each.name) for each in options}
+        command(ConstraintInputs(**inputs), *arguments, **named)
+
+    parameters = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in (*options, *others)]
+    call.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {each.name: each.annotation for each in parameters}
+    return call
 
 
 def syntax_of(language: str | None, needs_it: str) -> str:
@@ -130,14 +155,11 @@ def shown(path: Path) -> str:
     return str(path).encode(errors="backslashreplace").decode()
 
 
-def check_ignored(ignored: list[str] | None) -> tuple[str, ...]:
-    """What `--ignore` leaves out. Raises InvalidArgumentError for what is no part."""
+@contextmanager
+def naming_options() -> Iterator[None]:
+    """Let an error name the option of the command in the place of the field."""
     try:
-        return ConstraintOptions(ignore=tuple(ignored or ())).ignore
+        yield
     except InvalidArgumentError as error:
-        raise error.naming(f"--{error.field}") from None
-
-
-def on_unenforceable(report: bool) -> OnUnenforceable:
-    """What `--report` decides."""
-    return OnUnenforceable.REPORT if report else OnUnenforceable.ERROR
+        field, bracket, place = error.field.partition("[")
+        raise error.naming(f"--{field.replace('_', '-')}{bracket}{place}") from None

@@ -12,7 +12,7 @@ from maze.grammar.cfg.packing import unpacked
 from maze.grammar.cfg.quotient import CannotFollowError, left_quotient
 from maze.grammar.cfg.recursion import with_repetition
 from maze.grammar.cfg.short_endings import short_endings
-from maze.grammar.cfg.shortest import shortest_text
+from maze.grammar.cfg.shortest import ShortestTexts
 from maze.grammar.continued_json import rest_of_json
 from maze.grammar.llguidance import ENGINE_LIMITS, GuidanceError, check_grammar, is_bearable
 from maze.threads import run_with_big_stack
@@ -35,6 +35,8 @@ class Rest:
     _cfg: Cfg
     _begun: frozenset[str]
     """The rules that are parts of others."""
+    _texts: ShortestTexts
+    """Of the grammar."""
     _budget: Budget
     _work: Construction
 
@@ -47,7 +49,7 @@ class Rest:
 
         def find() -> EngineGrammar:
             try:
-                return _written(short_endings(self._cfg, self._begun, tokens, self._work), self._budget)
+                return _written(short_endings(self._cfg, self._begun, tokens, self._texts, self._work), self._budget)
             except OverBudgetError:
                 raise _too_much_work() from None
 
@@ -75,12 +77,13 @@ def rest_after(compiled: CompiledConstraints, text: str, budget: Budget) -> Rest
                     rest = rest_of_json(cfg, text, work)
                 except CannotFollowError:
                     raise error from None
-            shortest = shortest_text(rest, work)
+            texts = ShortestTexts(rest, work)
+            shortest = texts.of(rest.start)
         except OverBudgetError:
             raise _too_much_work() from None
         if shortest is None:
             raise CannotFollowError(len(text))
-        return Rest(shortest, rest, frozenset(rest.rules.keys() - cfg.rules.keys()), budget, work)
+        return Rest(shortest, rest, frozenset(rest.rules.keys() - cfg.rules.keys()), texts, budget, work)
 
     return run_with_big_stack(find)
 

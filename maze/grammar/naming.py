@@ -10,38 +10,66 @@ from maze.grammar.cfg.known_rules import narrowed
 from maze.grammar.cfg.model import Cfg, LoweredGrammar, Pattern, Symbol
 from maze.grammar.pattern.automaton import is_empty, without_intersections
 from maze.grammar.pattern.code_points import complement, intersection
-from maze.grammar.pattern.tree import Node, Not, both, characters_of, conditions, is_plain, negation
+from maze.grammar.pattern.derivative import Derivatives
+from maze.grammar.pattern.tree import (
+    Alt,
+    Both,
+    Node,
+    Not,
+    alt,
+    both,
+    cat,
+    characters_of,
+    is_plain,
+    literal,
+    negation,
+    positions_of,
+    repeat,
+)
+from maze.grammar.pattern.trial import has_text_by_trial
+
+_BLANK = repeat(literal(" "), 0, 1)
+"""Belongs to a name that follows another without a word between."""
 
 
 def may_describe_names(lowered: LoweredGrammar, language: Node) -> bool:
     """Whether describes_names() is worth asking: most patterns are about other things, which is seen at once."""
-    if not lowered.identifier_terminals:
-        return False
-    if not is_plain(language):
-        return True
-    strangers = [complement(characters_of(name)) for name in _names(lowered)]
-    return not any(intersection(characters_of(language), each) for each in strangers)
+    return any(_may_be_within(language, name) for name in _names(lowered))
 
 
 def describes_names(lowered: LoweredGrammar, language: Node, budget: Budget) -> bool:
-    """Whether every text of the language is a name in the grammar's language, keywords left aside.
+    """Whether every text of the language is a name of some kind in the grammar's language, keywords left aside.
 
     False also for a pattern so large that this cannot be found out: nobody describes names with such a one.
     """
     try:
-        return not is_empty(language, budget) and all(
-            is_empty(both(language, negation(name)), budget) for name in _names(lowered)
-        )
+        return any(
+            is_empty(both(language, negation(name)), budget)
+            for name in _names(lowered)
+            if _may_be_within(language, name)
+        ) and not is_empty(language, budget)
     except OverBudgetError:
         return False
 
 
+def _may_be_within(language: Node, name: Node) -> bool:
+    return not is_plain(language) or not intersection(characters_of(language), complement(characters_of(name)))
+
+
 def _names(lowered: LoweredGrammar) -> list[Node]:
-    """The languages of the terminals for names, with the keywords that they leave out."""
-    return [
-        both(*(item for item in conditions(terminal.language) if not isinstance(item, Not)))
-        for terminal in lowered.identifier_terminals
-    ]
+    """What names are, in each way to write them, with the keywords that they leave out; the simplest first."""
+    every = [_with_keywords(terminal.language) for terminal in lowered.identifier_terminals]
+    ways = [way for name in every for way in ((*name.items, name) if isinstance(name, Alt) else (name,))]
+    return sorted(dict.fromkeys(ways), key=positions_of)
+
+
+def _with_keywords(name: Node) -> Node:
+    match name:
+        case Alt(items):
+            return alt(*map(_with_keywords, items))
+        case Both(items):
+            return both(*(_with_keywords(item) for item in items if not isinstance(item, Not)))
+    return name
 
 
 def has_names(lowered: LoweredGrammar, languages: Sequence[Node], paths: str, budget: Budget) -> bool:
@@ -66,10 +94,15 @@ def _narrowed(
     """Each terminal for names with only those of its texts that all languages have; None where none is left."""
     named: dict[Symbol, Pattern | None] = {}
     try:
-        wanted = [language if is_plain(language) else without_intersections(language, budget) for language in languages]
-        for terminal in lowered.identifier_terminals:
-            narrowed = both(terminal.language, *wanted)
-            named[terminal] = None if is_empty(narrowed, budget) else Pattern(terminal.name, narrowed)
+        plain = [language if is_plain(language) else without_intersections(language, budget) for language in languages]
+        wanted = [cat(_BLANK, language) for language in plain]
+        derivatives = Derivatives(budget.construction())
+        for terminal in sorted(lowered.identifier_terminals, key=lambda each: each.name):
+            texts = both(terminal.language, *wanted)
+            has_text = has_text_by_trial(texts, derivatives)
+            if has_text is None:
+                has_text = not is_empty(texts, budget)
+            named[terminal] = Pattern(terminal.name, texts) if has_text else None
     except (OverBudgetError, LimitExceededError):
         raise UnsupportedConstraintError(
             f"{paths}: patterns that describe names are too complicated to be applied to them; make them simpler"

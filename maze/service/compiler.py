@@ -49,14 +49,7 @@ class Compiler:
         """
         if not request.constraints:
             return self._unconstrained, True
-        options = request.options
-        taken = ConstraintOptions(
-            options.on_unenforceable,
-            options.on_conflict,
-            options.ignore,
-            self._braid_grammar if options.braid_grammar is None else options.braid_grammar,
-        )
-        key = request.constraints, request.intent.language, taken
+        key = request.constraints, request.intent.language, request.options.of_constraints(self._braid_grammar)
         kept = self._kept.get(key)
         if kept is not None:
             return kept, True

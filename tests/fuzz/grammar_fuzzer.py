@@ -87,7 +87,8 @@ def fuzz(data: bytes) -> None:
     case = decode(data)
     try:
         with _limited_time():
-            compiled = compile_constraints(case.constraints, case.language, ConstraintOptions(case.on_unenforceable))
+            options = ConstraintOptions(on_unenforceable=case.on_unenforceable)
+            compiled = compile_constraints(case.constraints, case.language, options)
     except MazeError as error:
         _check_error(error)
         return

@@ -42,6 +42,8 @@ class Dialect(Protocol):
     """Where a conversation is posted to, to be given back as the text that the model's template makes of it."""
     count_path: str | None = None
     """Where the tokens of a prompt are counted, in services that refuse more max_tokens than the context leaves."""
+    text_path: str | None = None
+    """Where tokens of `count_path` are made a text again."""
     remedy: str | None = None
     """How a server must be started that does not obey grammars; None for services that are no server of a model."""
     takes_any_model: bool = False
@@ -149,6 +151,8 @@ class AnswerReader:
         """What the model thought, where the answer tells that apart."""
         self.reasoning_tokens: int | None = None
         self.logprobs: list[TokenLogprob] = []
+        self.token_ids: tuple[int, ...] | None = None
+        """See `Completion.token_ids`."""
         self.may_be_empty = False
         """Whether there may be nothing to add to the text that is continued."""
         self.engine: dict[str, Any] = {}

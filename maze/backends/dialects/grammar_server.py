@@ -7,6 +7,7 @@ from typing import Any
 from maze.backends.base import Request
 from maze.backends.dialects.base import AnswerReader, Dialect, mask_grammar
 from maze.backends.dialects.chunks import ChatReader, CompletionReader, listed_models
+from maze.backends.thoughts_in_text import END_OF_THOUGHT
 from maze.errors import UnsupportedConstraintError
 from maze.grammar.llguidance import engine_text
 from maze.grammar.special_tokens import may_spell_usual_special_token
@@ -18,13 +19,19 @@ class GrammarServerDialect(Dialect):
 
     generate_path = "/v1/completions"
     chat_path = "/v1/chat/completions"
+    count_path = "/tokenize"
+    text_path = "/detokenize"
     needs_model = True
     can_go_on = True
     may_think_in_text = True
+    counted_fields: tuple[str, ...] = ("prompt", "messages", "continue_final_message", "chat_template_kwargs")
+    """Of a request, what `count_path` takes."""
     tells_tokens: bool
     """Whether it tells the ids of the generated tokens, so that a mask can be checked."""
 
     def _common_fields(self, request: Request, model: str | None) -> dict[str, Any]:
+        # Else a token that ends a thought is no text, which then would not end.
+        shown = {"skip_special_tokens": False} if request.stop == (END_OF_THOUGHT,) else {}
         return {
             "model": model,
             **self._asked(request),
@@ -39,6 +46,7 @@ class GrammarServerDialect(Dialect):
             "stop": request.stop,
             "stream": True,
             "stream_options": {"include_usage": True},
+            **shown,
         }
 
     def _asked(self, request: Request) -> dict[str, Any]:
@@ -73,6 +81,10 @@ class GrammarServerDialect(Dialect):
                 "or use the embedded engine"
             )
         return mask_grammar(mask.allowed - mask.forbidden)
+
+    def counting_fields(self, request: Request, model: str | None) -> dict[str, Any]:
+        asked = self._asked(request)
+        return {"model": model, **{name: asked[name] for name in self.counted_fields if name in asked}}
 
     @staticmethod
     def _engine_text(grammar: EngineGrammar) -> str:

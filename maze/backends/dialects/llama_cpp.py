@@ -68,15 +68,17 @@ class LlamaCppDialect(Dialect):
         self._vocabulary = vocabulary
         self._end_tokens = end_tokens
         self._special_tokens = special_tokens
+        self._tells_its_own_tokens = vocabulary is not None
+        """Any other server may have several models behind its address, whose tokens mean different texts."""
         self.describes_models = vocabulary is None
         self.version_path = "/props" if vocabulary is None else None
 
     def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:
         """Every setting of the sampler is given: the server's own defaults are not neutral."""
         vocabulary = self._vocabulary or vocabulary
-        grammar = request.grammar
+        grammar, prompt, written = request.grammar, request.prompt.raw() + request.continue_from, request.written
         fields: dict[str, Any] = {
-            "prompt": request.prompt.raw() + request.continue_from,
+            "prompt": prompt if written is None else [prompt.removesuffix(written.text), *written.ids],
             "n_predict": min(request.max_tokens, _MOST_TOKENS),
             "samplers": ["temperature", "top_k", "top_p"],
             "temperature": request.temperature,
@@ -90,6 +92,7 @@ class LlamaCppDialect(Dialect):
             "cache_prompt": True,
             # Else a token that ends a thought is no text, which then would not end.
             "preserved_tokens": request.stop,
+            "return_tokens": request.token_mask is not None or self._tells_its_own_tokens,
         }
         if model is not None:
             fields["model"] = model
@@ -99,7 +102,6 @@ class LlamaCppDialect(Dialect):
         if mask is not None:
             if vocabulary is not None:
                 check_vocabulary(mask, vocabulary)
-            fields["return_tokens"] = True
             if mask.allowed is None or (vocabulary is not None and self._end_tokens):
                 fields["logit_bias"] = self._bias(mask, vocabulary)
             elif grammar is None:
@@ -128,15 +130,17 @@ class LlamaCppDialect(Dialect):
 
     def reader(self, request: Request) -> AnswerReader:
         """A reader that checks the mask, if there is one."""
-        return _LlamaCppReader(request, self._end_tokens)
+        return _LlamaCppReader(request, self._end_tokens, tells_its_own_tokens=self._tells_its_own_tokens)
 
     def model_names(self, answer: object) -> tuple[str, ...]:
         return listed_models(answer)
 
 
 class _LlamaCppReader(AnswerReader):
-    def __init__(self, request: Request, end_tokens: frozenset[int]) -> None:
+    def __init__(self, request: Request, end_tokens: frozenset[int], *, tells_its_own_tokens: bool) -> None:
         super().__init__()
+        self._written: list[int] | None = [] if tells_its_own_tokens else None
+        """All that were told."""
         self._mask = request.token_mask
         self._top_logprobs = request.top_logprobs
         self._end_tokens = end_tokens
@@ -165,6 +169,8 @@ class _LlamaCppReader(AnswerReader):
             self._read_summary(event)
         elif "prompt_progress" not in event:
             self.take_counts(count_of(event, "tokens_predicted"), None)
+            if self._written is not None:
+                self._written += token_ids_of(event, "tokens")
             if self._mask is not None:
                 self._take_tokens(token_ids_of(event, "tokens"), self._mask)
             self._last_text = text
@@ -200,6 +206,8 @@ class _LlamaCppReader(AnswerReader):
         # A server whose model is known was seen to obey grammars, so that its empty answer is one of the model's.
         self.stopped_by_text = how == "word" or bool(self._end_tokens)
         self.read_counts(event)
+        if self._written is not None and len(self._written) == self.tokens_generated:
+            self.token_ids = tuple(self._written)  # characters of several tokens come with the last of these alone
         self.model = optional_text_of(event, "model")
         if type(event.get("timings")) is dict:
             self.engine["timings"] = event["timings"]

@@ -15,7 +15,7 @@ class VllmDialect(GrammarServerDialect):
     name = "vllm"
     tells_tokens = True
     version_path = "/version"
-    count_path = "/tokenize"
+    counted_fields = (*GrammarServerDialect.counted_fields, "add_generation_prompt")
     remedy = (
         'start it with --structured-outputs-config \'{"backend":"guidance"}\', as no other backend of vLLM takes '
         "these grammars"
@@ -33,11 +33,6 @@ class VllmDialect(GrammarServerDialect):
         if request.token_mask is not None:
             fields["return_token_ids"] = True
         return fields
-
-    def counting_fields(self, request: Request, model: str | None) -> dict[str, Any]:
-        asked = self._asked(request)
-        names = ("prompt", "messages", "add_generation_prompt", "continue_final_message", "chat_template_kwargs")
-        return {"model": model, **{name: asked[name] for name in names if name in asked}}
 
     def vocabulary_question(self, model: str | None) -> dict[str, Any] | None:
         """Ids beyond it are refused here alone; a grammar of them ends with an empty text."""

@@ -23,6 +23,8 @@ from maze.backends.http.client import Client
 from maze.backends.http.generation import GenerationAttempt
 from maze.backends.http.limits import Call, Limits
 from maze.backends.http.retry import FailedAttempt, error_in
+from maze.backends.http.template import Template, question
+from maze.backends.thoughts_in_text import END_OF_THOUGHT, THINK
 from maze.errors import InvalidArgumentError, MazeError
 from maze.native_json import dumps
 from maze.types import PromptForm
@@ -38,7 +40,6 @@ _LACKS_TEMPLATE = re.compile(
     r"default chat template is no longer allowed|must provide a chat template|chat_template is not set", re.IGNORECASE
 )
 """What transformers says, in vLLM and SGLang."""
-_THINK, _END_OF_THOUGHT = "<think>", "</think>"
 
 
 class Asker:
@@ -67,6 +68,23 @@ class Asker:
         max_tokens = self._lowered.get("max_tokens")
         return replace(completion, engine=completion.engine | self._lowered, max_tokens=max_tokens)
 
+    def end_thoughts(self) -> bool:
+        """End the model's thoughts in chats before they begin; returns whether that can be done.
+
+        Raises FailedAttempt and MazeError.
+        """
+        endpoint = self._endpoint
+        if self._dialect.chat_path is None:
+            return False
+        if not endpoint.has_template or not self._template().thinks_apart():
+            return False
+        endpoint.thinks_unasked.add(self._model)
+        return True
+
+    def let_think(self) -> None:
+        """Leave it to the model again whether it thinks."""
+        self._endpoint.thinks_unasked.discard(self._model)
+
     def _generate(self, request: Request, on_text: OnText) -> Completion:
         if request.token_mask is not None:
             self._ask_for_vocabulary()
@@ -78,13 +96,15 @@ class Asker:
         if self._endpoint.context is not None:
             request = replace(request, prompt=request.prompt.within(self._endpoint.context))
         if request.prompt.form is PromptForm.RAW:
+            if request.grammar is not None and self._thinks_unasked(request):
+                request = replace(request, thought="")  # it would be under no grammar before
             return self._generate_raw(request, on_text)
         templated = self._templated(request)
         if templated is not None:
             return _in_form(PromptForm.CHAT, lambda: self._generate_raw(templated, on_text))
         if dialect.chat_path is not None and self._endpoint.has_template:
             try:
-                return _in_form(PromptForm.CHAT, lambda: self._run(self._fitting(request), on_text))
+                return _in_form(PromptForm.CHAT, lambda: self._chat(self._fitting(request), on_text))
             except FailedAttempt as failed:
                 lacks_path = failed.status in (404, 405, 501) and "model" not in failed.said.lower()
                 if failed.error.partial_text or not (lacks_path or _LACKS_TEMPLATE.search(str(failed))):
@@ -97,30 +117,44 @@ class Asker:
     # -------------------------------------------------------------------------------------------- forms
 
     def _templated(self, request: Request) -> Request | None:
-        """The request with the text that the server's template makes of the conversation; None if it makes none."""
-        path = self._dialect.template_path
-        if path is None or not self._endpoint.has_template:
+        """The request with the text that the server's template makes of the conversation; None for the chat endpoint.
+
+        A thought that the template has begun, or the model always begins, is ended at once where none was asked for.
+        """
+        endpoint, dialect = self._endpoint, self._dialect
+        thinks, thinks_unasked = _is_to_think(request), self._thinks_unasked(request)
+        if not endpoint.has_template or (dialect.chat_path is not None and not (thinks or thinks_unasked)):
             return None
-        thinks = request.reasoning_tokens > 0 or request.thought is not None
-        answer = self._client.post_json(
-            self._endpoint,
-            path,
-            dumps(
-                {
-                    "messages": request.prompt.conversation(),
-                    "chat_template_kwargs": {"enable_thinking": thinks},
-                }
-            ),
-            self._call,
-            may_lack=True,
-        )
-        if answer is None:
-            self._endpoint.has_template = False
+        template = self._template()
+        text = template.text(request.prompt.conversation(), thinks=thinks) if template.thinks_apart() else None
+        if text is None:
+            endpoint.has_template = dialect.chat_path is not None  # which says so itself where there is none
             return None
-        text = answer.get("prompt") if type(answer) is dict else None
-        if type(text) is not str:
-            raise self._client.failures.bad(self._endpoint.url, f"what it has at {path} has no text 'prompt'")
+        if thinks_unasked or (not thinks and text.rstrip().endswith(THINK)):
+            request = replace(request, thought="")
         return replace(request, prompt=Prompt(text, PromptForm.RAW))
+
+    def _thinks_unasked(self, request: Request) -> bool:
+        """Whether the model would think though it is not to, and its thought can be ended before."""
+        is_known = not _is_to_think(request) and self._model in self._endpoint.thinks_unasked
+        return is_known and self._template().thinks_apart()
+
+    def _template(self) -> Template:
+        return Template(self._client, self._endpoint, self._dialect, self._model, self._call)
+
+    def _chat(self, request: Request, on_text: OnText) -> Completion:
+        """Generate at the chat endpoint, and note of a model that it thinks where it was not to."""
+        reasoning: str | None = None
+        try:
+            completion = self._run(request, on_text)
+            reasoning = completion.reasoning
+        except (FailedAttempt, MazeError) as caught:
+            reasoning = error_in(caught).reasoning
+            raise
+        finally:
+            if reasoning and not request.reasoning_tokens:
+                self._endpoint.thinks_unasked.add(self._model)
+        return completion
 
     def _generate_raw(self, request: Request, on_text: OnText) -> Completion:
         """Complete a text, after the model has thought where it is to."""
@@ -128,8 +162,8 @@ class Asker:
         if not request.reasoning_tokens and request.thought is None:
             return self._run(request, on_text)
         opened = request.prompt.raw()
-        if not opened.rstrip().endswith(_THINK):
-            opened += f"{_THINK}\n"
+        if not opened.rstrip().endswith(THINK):
+            opened += f"{THINK}\n"
         if request.thought is not None:
             return self._run(self._fitting(_behind(opened, request.thought, request)), on_text)
         thinking = replace(
@@ -137,7 +171,7 @@ class Asker:
             prompt=Prompt(opened, PromptForm.RAW),
             grammar=None,
             token_mask=None,
-            stop=(_END_OF_THOUGHT,),
+            stop=(END_OF_THOUGHT,),
             max_tokens=request.reasoning_tokens,
             reasoning_tokens=0,
             continue_from="",
@@ -184,7 +218,7 @@ class Asker:
         if most + wanted <= context:
             return request  # no token has less than a byte
         fields = self._dialect.counting_fields(request, self._model)
-        answer = self._client.post_json(self._endpoint, path, dumps(fields), self._call, may_lack=True)
+        answer = question(self._client, self._endpoint, path, fields, self._call)
         count = answer.get("count") if type(answer) is dict else None
         if type(count) is not int or not 0 < context - count < wanted:
             return request  # the server says what is wrong with a prompt that is too long
@@ -260,9 +294,13 @@ class Asker:
         return completion
 
 
+def _is_to_think(request: Request) -> bool:
+    return request.reasoning_tokens > 0 or request.thought is not None
+
+
 def _behind(opened: str, thought: str, request: Request) -> Request:
     """The request for the answer behind a thought that has ended."""
-    prompt = Prompt(f"{opened}{thought}\n{_END_OF_THOUGHT}\n\n", PromptForm.RAW)
+    prompt = Prompt(f"{opened}{thought}\n{END_OF_THOUGHT}\n\n", PromptForm.RAW)
     return replace(request, prompt=prompt, reasoning_tokens=0, thought=None)
 
 

@@ -27,6 +27,7 @@ from maze.backends.http.recognition import recognise
 from maze.backends.http.redaction import Redaction
 from maze.backends.http.retry import Again, FailedAttempt, error_in, retry
 from maze.backends.http.route import Route
+from maze.backends.http.template import Template
 from maze.backends.http.transport import SocketTransport
 from maze.backends.semaphore import Semaphore
 from maze.config import ModalConfig
@@ -85,13 +86,25 @@ class HttpBackend:
             except (FailedAttempt, MazeError) as failed:
                 _log.debug("it is not known whether %s can go on: %s", only.url, failed)
         dialects = [endpoint.dialect for endpoint in self._endpoints.all if endpoint.dialect is not None]
+        if not dialects or not all(dialect.can_go_on for dialect in dialects):
+            return False
         # Only a thought that was asked for in a request of its own can be shown to the model again.
-        thinks_apart = request.prompt.form is PromptForm.RAW or all(dialect.template_path for dialect in dialects)
         return (
-            bool(dialects)
-            and all(dialect.can_go_on for dialect in dialects)
-            and (request.reasoning_tokens == 0 or thinks_apart)
+            request.reasoning_tokens == 0
+            or request.prompt.form is PromptForm.RAW
+            or all(self._thinks_apart(endpoint, request) for endpoint in self._endpoints.all)
         )
+
+    def _thinks_apart(self, endpoint: Endpoint, request: Request) -> bool:
+        if endpoint.dialect is None:
+            return True
+        call = Call(request.deadline, request.cancellation)
+        try:
+            model = self._model_at(endpoint, endpoint.dialect, request.model, call)
+            return Template(self._client, endpoint, endpoint.dialect, model, call).thinks_apart()
+        except (FailedAttempt, MazeError) as failed:
+            _log.debug("it is not known whether %s thinks apart: %s", endpoint.url, failed)
+            return False
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         """Generate at one of the endpoints. See `Backend.generate`."""
@@ -182,7 +195,7 @@ class HttpBackend:
         model = self._model_at(endpoint, dialect, request.model, call)
         asker = Asker(self._client, self._limits, endpoint, dialect, model, call)
         if request.grammar is not None or request.token_mask is not None:
-            prove(asker.generate, endpoint, dialect, self._failures, call)
+            prove(asker, endpoint, dialect, self._failures, call)
         return asker.generate(request, on_text)
 
     def _model_at(self, endpoint: Endpoint, dialect: Dialect, wanted: str | None, call: Call) -> str | None:
@@ -230,7 +243,7 @@ class HttpBackend:
             report["models"] = list(map(self._redaction.text, endpoint.models))
             model = self._model_at(endpoint, dialect, None, call)
             asker = Asker(self._client, self._limits, endpoint, dialect, model, call)
-            prove(asker.generate, endpoint, dialect, self._failures, call)
+            prove(asker, endpoint, dialect, self._failures, call)
         except (FailedAttempt, MazeError) as failed:
             report["detail"] = str(failed)
             if isinstance(failed, OutOfMemoryError):

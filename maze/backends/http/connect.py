@@ -15,9 +15,9 @@ from maze.backends.base import Deadline
 from maze.backends.http.connection import Connection, TlsConnection, os_reason
 from maze.backends.http.limits import Call
 from maze.backends.http.proxy import open_tunnel, shown
-from maze.config import Proxy
 from maze.descriptors import hold_the_standard_streams, off_the_standard_streams
 from maze.memory import THREAD_BYTES, memory_for
+from maze.proxies import Proxy
 from maze.scarcity import shortage
 from maze.threads import signals_left_to_the_host
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from maze.backends.base import FINISHED_STOP, Completion, OnText, Request
+from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Completion, OnText, Request
 from maze.backends.dialects.base import AnswerReader, Dialect, Event, MalformedError
 from maze.backends.endpoints import Endpoint
 from maze.backends.http.client import Client, body, limited
@@ -153,6 +153,7 @@ class GenerationAttempt:
             reasoning=reader.reasoning,
             reasoning_tokens=reader.reasoning_tokens,
             unenforced=self.dialect.unenforced(request, self.model),
+            token_ids=reader.token_ids if thoughts is None and finish_reason == FINISHED_LENGTH else None,
             logprobs=_within(reader.logprobs, text, thought) if reader.logprobs else None,
             engine=self._engine(reader),
         )

@@ -6,6 +6,7 @@ itself ready all the same.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +14,7 @@ from dataclasses import replace
 from maze.backends.base import Completion, OnText, Prompt, Request
 from maze.backends.dialects.base import Dialect
 from maze.backends.endpoints import Endpoint
+from maze.backends.http.asking import Asker
 from maze.backends.http.failures import Failures
 from maze.backends.http.limits import Call
 from maze.backends.http.retry import Again, FailedAttempt, error_in
@@ -35,7 +37,7 @@ _GRAMMAR = EngineGrammar(f'start: "{PROOF_TEXT}"\n')
 
 
 def prove(
-    generate: Callable[[Request, OnText], Completion],
+    asker: Asker,
     endpoint: Endpoint,
     dialect: Dialect,
     failures: Failures,
@@ -54,7 +56,7 @@ def prove(
         )
     try:
         if not endpoint.is_proven and not dialect.unproven:
-            problem = _problem(generate, failures, call)
+            problem = _problem_of(asker, failures, call)
             if problem is None:
                 endpoint.is_proven = True
                 _log.info("%s obeys grammars", endpoint.url)
@@ -73,6 +75,30 @@ def prove(
         raise
     finally:
         endpoint.asking.release()
+
+
+def _problem_of(asker: Asker, failures: Failures, call: Call) -> str | None:
+    """What speaks against it that grammars are obeyed, where need be by a model whose thoughts are ended at once.
+
+    A model that always thinks is under no grammar before, behind the reasoning parser of a server.
+    """
+    failure: FailedAttempt | None = None
+    problem: str | None = None
+    try:
+        problem = _problem(asker.generate, failures, call)
+    except FailedAttempt as failed:
+        if not _may_be_refusal(failed):
+            raise
+        failure = failed
+    if failure is None and problem is None:
+        return None
+    with contextlib.suppress(FailedAttempt):
+        if asker.end_thoughts() and _problem(asker.generate, failures, call) is None:
+            return None
+    asker.let_think()
+    if failure is not None:
+        raise failure
+    return problem
 
 
 def _problem(generate: Callable[[Request, OnText], Completion], failures: Failures, call: Call) -> str | None:

@@ -12,7 +12,7 @@ from maze._version import __version__
 from maze.backends.http.connection import Connection
 from maze.backends.http.limits import Call
 from maze.backends.http.route import Origin
-from maze.config import Proxies, Proxy
+from maze.proxies import Proxies, Proxy
 
 MAX_TUNNEL_HEAD_BYTES = 65536
 """Longest answer of a proxy to the wish for a tunnel."""

@@ -26,7 +26,7 @@ from maze.backends.http.left_behind import LeftBehind
 from maze.backends.http.limits import Call
 from maze.backends.http.proxy import proxy_for, through_proxy
 from maze.backends.http.route import Origin, origin_of
-from maze.config import NO_PROXIES, Proxies, Proxy
+from maze.proxies import NO_PROXIES, Proxies, Proxy
 
 KEEP_ALIVE_SECS = 4.0
 """How long an idle connection is kept; vLLM and llama.cpp close theirs after 5 s."""

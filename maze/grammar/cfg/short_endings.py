@@ -25,14 +25,16 @@ _CHARACTERS_PER_TOKEN = 2
 digits a token has one, of other alphabets not even that."""
 
 
-def short_endings(rest: Cfg, begun: frozenset[str], tokens: int, budget: Construction) -> Cfg:
+def short_endings(rest: Cfg, begun: frozenset[str], tokens: int, shortest: ShortestTexts, budget: Construction) -> Cfg:
     """Those texts of `rest` that, by their length, take a model no more than so many tokens, or just the shortest.
 
-    `begun` are the rules of a left quotient that are parts of others. Raises OverBudgetError.
+    `begun` are the rules of a left quotient that are parts of others, and `shortest` the texts of `rest`. Raises
+    OverBudgetError.
     """
-    shortest = ShortestTexts(rest, budget)
     lengths = shortest.lengths()
     for room in _ROOMS:
+        if room > tokens:
+            continue  # a character that a terminal leaves open counts as a token
         shortened = _Shortened(rest, begun, room, shortest, lengths, budget)
         if room == 0 or shortened.most_tokens() <= tokens:
             return pruned(shortened.cfg)

@@ -191,7 +191,7 @@ class Reading:
         if lowered is None:
             return None
         of_braid = lowered if lowered.is_of_braid else None
-        if lowered.asks_for is not None and self._options.braid_grammar is not BraidGrammar.AS_GRAMMAR:
+        if lowered.asks_for is not None and self._options.braid_grammar not in (None, BraidGrammar.AS_GRAMMAR):
             law = text_of_language(self._language)
             if law is None:
                 self.warnings[

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import heapq
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 
 from maze.grammar.budget import Construction, OverBudgetError
@@ -38,6 +40,10 @@ _PREFERRED: tuple[Ranges, ...] = (
 )
 
 
+_MAX_REMEMBERED_POSITIONS = 2_000
+"""Of expressions whose texts are remembered: those of whole languages have up to 800."""
+
+
 def cost_of(text: str) -> Cost:
     """What a text is compared by."""
     return len(text), sum(not character.isprintable() for character in text)
@@ -52,8 +58,8 @@ def shortest_of(node: Node, budget: Construction) -> str | None:
             budget.spend(len(text))
             return text
         case _ if not is_plain(node):
-            found = _small_automaton(node, budget)
-            return _by_derivatives(node, budget) if found is None else _by_automaton(*found, budget)
+            wanted = _Wanted(node, budget)
+            return _remembered(wanted) if positions_of(node) <= _MAX_REMEMBERED_POSITIONS else _searched(wanted)
         case Cat(items):
             parts = [shortest_of(item, budget) for item in items]
             return None if None in parts else "".join(part or "" for part in parts)
@@ -65,6 +71,23 @@ def shortest_of(node: Node, budget: Construction) -> str | None:
             budget.spend(low * len(once or ""))
             return None if once is None else once * low
     raise AssertionError(node)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """An expression whose shortest text is searched for. The same expression has the same text, whoever asks."""
+
+    node: Node
+    budget: Construction = field(compare=False)
+
+
+def _searched(wanted: _Wanted) -> str | None:
+    found = _small_automaton(wanted.node, wanted.budget)
+    return _by_derivatives(wanted.node, wanted.budget) if found is None else _by_automaton(*found, wanted.budget)
+
+
+_remembered = lru_cache(maxsize=256)(_searched)
+"""For each text that is continued or ended the terminals of its grammar are asked for again."""
 
 
 def has_text(node: Node, budget: Construction) -> bool:

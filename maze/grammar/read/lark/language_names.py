@@ -37,7 +37,7 @@ def is_declared_name(name: str) -> bool:
     """Whether a terminal is one for names of a role, where a text gives them to what it declares."""
     own = own_name(name)
     found = None if own is None else _NAME.fullmatch(own)
-    return found is not None and found["role"] is not None
+    return found is not None and found["role"] not in (None, "BUILTIN")  # which a text cannot declare
 
 
 def is_text_with_names(name: str) -> bool:

@@ -193,8 +193,8 @@ class _Translator:
                 if arguments is not None:
                     self._source.fail(place, f"the terminal {name!r} takes no arguments")
                 definition = self._terminals.definition(expression)
-                if isinstance(definition.body, OfLanguage):
-                    name = definition.body.name
+                if isinstance(definition.body, OfLanguage | Reference) and not is_restricted(name):
+                    name = definition.body.name if is_restricted(definition.body.name) else name
                 return self._token(name, self._terminals.language(expression, definition.place))
         written = expression.text if isinstance(expression, QuotedText) else "characters"
         if isinstance(expression, Regex):

@@ -13,22 +13,32 @@
 #define NEEDED_STACK ((size_t)1024 * 1024)
 #define STAND_IN_STACK ((size_t)16 * 1024 * 1024)
 
+/* The stack of this thread, if that can be told. */
+static void find_stack(uintptr_t *bottom, uintptr_t *top)
+{
+#if defined(__APPLE__)
+    *top = (uintptr_t)pthread_get_stackaddr_np(pthread_self());
+    *bottom = *top - pthread_get_stacksize_np(pthread_self());
+#else
+    pthread_attr_t attributes;
+    void *lowest;
+    size_t size;
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+        return;
+    if (pthread_attr_getstack(&attributes, &lowest, &size) == 0) {
+        *bottom = (uintptr_t)lowest;
+        *top = *bottom + size;
+    }
+    pthread_attr_destroy(&attributes);
+#endif
+}
+
 static bool stack_is_deep(void)
 {
     static _Thread_local uintptr_t bottom, top;
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    if (top == 0) {
-        pthread_attr_t attributes;
-        void *lowest;
-        size_t size;
-        if (pthread_getattr_np(pthread_self(), &attributes) != 0)
-            return false;
-        if (pthread_attr_getstack(&attributes, &lowest, &size) == 0) {
-            bottom = (uintptr_t)lowest;
-            top = bottom + size;
-        }
-        pthread_attr_destroy(&attributes);
-    }
+    if (top == 0)
+        find_stack(&bottom, &top);
     /* A host that switches stacks itself is outside of both bounds. */
     return here <= top && here > bottom && here - bottom >= NEEDED_STACK;
 }
@@ -41,8 +51,12 @@ static bool stack_is_deep(void)
  * the last that was registered to the first: the sentinel that was registered before a call runs after those that were
  * registered in it, for calls from exit handlers; the one after it before them, for calls from the host's destructors.
  */
+#if defined(__APPLE__)
+void _tlv_atexit(void (*destructor)(void *), void *object);
+#else
 int __cxa_thread_atexit_impl(void (*destructor)(void *), void *object, void *library); /* that of C++ and Rust */
 extern void *__dso_handle __attribute__((visibility("hidden")));
+#endif
 
 static _Thread_local bool ending;
 static _Thread_local uint64_t uses;
@@ -59,7 +73,11 @@ void thread_is_used(void)
 {
     uses++;
     if (uses <= RENEWED_EACH_TIME || (uses & (uses - 1)) == 0)
+#if defined(__APPLE__)
+        _tlv_atexit(begin_to_end, &ending);
+#else
         __cxa_thread_atexit_impl(begin_to_end, &ending, &__dso_handle);
+#endif
 }
 
 bool thread_is_fit(void)

@@ -10,7 +10,7 @@
 
 typedef _Atomic(pid_t) Process;
 
-static Process without_page; /* where memory is refused; before Linux 4.14, a page is no better */
+static Process without_page; /* where memory is refused; before Linux 4.14, and on macOS, a page is no better */
 static Process *process = &without_page; /* whose memory this is, also before the first call */
 static atomic_bool in_use;               /* by that process, or by one that it was forked from */
 
@@ -29,7 +29,9 @@ __attribute__((constructor)) static void remember_process(void)
 {
     void *page = mmap(NULL, sizeof *process, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page != MAP_FAILED) {
+#if defined(MADV_WIPEONFORK)
         madvise(page, sizeof *process, MADV_WIPEONFORK);
+#endif
         process = page;
     }
     atomic_store(process, getpid());

@@ -8,6 +8,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#if defined(__APPLE__)
+#define O_PATH O_EVTONLY
+#endif
+
 /* It opens up to 2 at once; some more, because other threads open files as well. */
 enum { NEEDED_BY_START = 5 };
 

@@ -125,11 +125,6 @@ const char *host_set_memory_aside(size_t bytes)
     return left ? NULL : text;
 }
 
-size_t host_text_bytes(const char *text, size_t most)
-{
-    return strnlen(text, most);
-}
-
 void host_give_memory_back(size_t bytes)
 {
     LockHost host = lock_take(&lock);
