@@ -165,6 +165,34 @@ def test_a_forbidden_name_is_forbidden_in_quotes_and_in_capitals_where_these_are
     assert not holds(grammar, text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#define eval 1",
+        "#define a eval",
+        "#define a(eval) 1",
+        "#define a(b) (eval(b))",
+        "#define a ev##al",
+        "#define a b; ev\\\nal(c)",
+        "#pragma redefine_extname a eval",
+        "#pragma eval",
+        "#undef eval",
+    ],
+)
+def test_no_line_of_the_preprocessor_makes_a_forbidden_name(text: str) -> None:
+    assert holds("%language c", f"{text}\n")
+    assert not holds("%language c\n%forbid names eval", f"{text}\n")
+    assert not holds("%language c\n%allow names a b c pragma redefine_extname", f"{text}\n")
+
+
+def test_other_names_may_stand_in_the_preprocessor() -> None:
+    lines = '#define evaluate(a) my_eval(a, "b", 0x1f, 1eval)\n#pragma once\n#define a\n#define b c \\\n    c\n'
+    assert holds("%language c\n%forbid names eval define", lines)
+    allowed = "%language c\n%allow names a c once"
+    assert holds(allowed, "#define a(c) if (c) return c + 1e5; \\\n    while (0x1f)\n#pragma once\n")
+    assert not holds(allowed, "#define a(c) (c + d)\n")
+
+
 def test_rules_and_terminals_that_are_imported_are_narrowed_too() -> None:
     grammar = """%import language.python.expression
 %import language.c.expression -> other
@@ -187,6 +215,44 @@ def test_only_some_imports_are_allowed() -> None:
     for text in ("import os\n", "import mathx\n", "from . import math\n", "import math, sys\n"):
         assert holds("%language python", text)
         assert not holds(grammar, text)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("javascript", "import 'a/%2e%2e/b/c.js';"),  # all of these node takes for b/c.js
+        ("javascript", "import 'a/.%2E/b/c.js';"),
+        ("javascript", "import 'a/\t../b/c.js';"),
+        ("javascript", "import 'a/.\t./b/c.js';"),
+        ("javascript", "import 'a/../b/c.js';"),
+        ("javascript", "import 'a/x/../../b/c.js';"),
+        ("javascript", "import '\tb/c.js';"),
+        ("javascript", 'import "b/it\'s.js";'),
+        ("typescript", "let c: import('a/%2e%2e/b').C;"),
+        ("zig", 'const a = @import("\\x62");'),
+        ("zig", 'const a = @import("./b");'),
+        ("zig", 'const a = @import("c/../b");'),
+        ("c", "#include <./b>"),
+        ("c", '#include "a/../b"'),
+        ("c", "#include <.//b>"),
+    ],
+)
+def test_no_spelling_of_a_path_imports_what_is_forbidden_or_not_allowed(language: str, text: str) -> None:
+    assert holds(f"%language {language}", f"{text}\n")
+    assert not holds(f"%language {language}\n%forbid imports b", f"{text}\n")
+    assert not holds(f"%language {language}\n%allow imports a", f"{text}\n")
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("javascript", "import './b.js';\nimport '../../c';\nimport 'https://b/c';\nimport '@a/b';"),
+        ("zig", 'const a = @import("bc");\nconst d = @import("../d/b.zig");'),
+        ("c", '#include <bc>\n#include "../d/b.h"\n#include <sys/b>'),
+    ],
+)
+def test_what_is_called_like_a_forbidden_import_is_another(language: str, text: str) -> None:
+    assert holds(f"%language {language}\n%forbid imports b", f"{text}\n")
 
 
 def test_names_of_a_role_follow_a_rule() -> None:
@@ -273,6 +339,22 @@ def test_a_program_is_laid_out_in_one_way() -> None:
     assert laid_out(text, "python") == "def f(a, b=1):\n    if a:\n        return {'b': b}\n        x = [1, 2]\n"
     assert laid_out('{"a" :[1,\n2]}', "json") == '{"a": [1, 2]}'
     assert laid_out(laid_out(text, "python"), "python") == laid_out(text, "python")
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "printed"),
+    [
+        ("c", "int z = a - --b;\n", "int z = a - --b;\n"),
+        ("c", "int z = a+ ++b;\n", "int z = a + ++b;\n"),
+        ("c", "int z = a++ +b;\n", "int z = a++ + b;\n"),
+        ("c", "int z = a - -b - - c;\n", "int z = a - -b - -c;\n"),
+        ("javascript", "z = a - --b;\n", "z = a - --b;\n"),
+        ("javascript", "a\n++b\n", "a;\n++b;\n"),
+        ("typescript", "z = a + ++b;\n", "z = a + ++b;\n"),
+    ],
+)
+def test_signs_of_one_operator_stay_together_and_others_apart(language: str, text: str, printed: str) -> None:
+    assert laid_out(text, language) == printed
 
 
 def test_what_is_outside_of_a_grammar_is_not_laid_out_and_its_place_is_told() -> None:

@@ -28,6 +28,8 @@ MAX_TRIES = 2_000
 
 _OPENING, _CLOSING = "([{", ")]}"
 _JOINED = frozenset("+-*/%&|^<>=!?.:~@")
+_STEPPING = ("c", "javascript", "typescript")
+"""The languages with `++` and `--`, which may stand before what they step and behind it: `a - --b` is not `a-- - b`."""
 """Signs that may be another one together, which people part by a blank."""
 
 
@@ -59,7 +61,8 @@ def laid_out(text: str, language: str, start: str = "file") -> str:
     tokens = list(source_tokens(text, language))
     known = find_language(language)
     ends = known is not None and known.newlines is Newlines.RESTRICTED
-    layout = _Layout(tokens, _matcher(language, start).copy(), text, ends_statements=ends)
+    never_joined = "+-" if language in _STEPPING else ""
+    layout = _Layout(tokens, _matcher(language, start).copy(), text, never_joined, ends_statements=ends)
     return run_with_big_stack(layout.found)
 
 
@@ -157,7 +160,7 @@ def _pattern(language: str) -> re.Pattern[str]:
         *(f"(?P<{name}>{given[name]})" for name in ("comment", "whole") if name in given),
         r"(?P<space>(?:\s|\\\r?\n)+)",
         r"(?P<word>[\w$]+)",
-        r"(?P<sign>.)",
+        r"(?P<sign>\+\+|--|.)" if language in _STEPPING else r"(?P<sign>.)",
     ]
     return re.compile("|".join(parts), re.DOTALL)
 
@@ -178,9 +181,12 @@ class _Place:
 
 
 class _Layout:
-    def __init__(self, tokens: list[SourceToken], matcher: Matcher, text: str, *, ends_statements: bool) -> None:
+    def __init__(
+        self, tokens: list[SourceToken], matcher: Matcher, text: str, never_joined: str, *, ends_statements: bool
+    ) -> None:
         self._tokens = tokens
         self._ends_statements = ends_statements
+        self._never_joined = frozenset(never_joined)
         self._text = text
         self._matcher = matcher
 
@@ -256,7 +262,9 @@ class _Layout:
             yield from (f"{lines}{indentation}" for lines in blank_lines)
             return
         here = [" "] if self._must_be_parted(before, token) else ["", " "]
-        if token.gap and before[-1:] in _JOINED and token.text[:1] in _JOINED:
+        if token.gap and before[-1:] == token.text[:1] and before[-1:] in self._never_joined:
+            here = [" "]
+        elif token.gap and before[-1:] in _JOINED and token.text[:1] in _JOINED:
             here = [" ", ""]
         lines = list(self._lines(number, opened)) if number else []
         gaps = (*lines, *here) if "\n" in token.gap else (*here, *lines)

@@ -9,6 +9,8 @@ _NAME = re.compile(r"((?P<role>[A-Z]+)_)?NAME|NAME_[A-Z_]+")
 """A terminal for names, and their role as far as the grammar knows it, or behind it what else sets them apart."""
 _IMPORT = re.compile(r"IMPORT(_[A-Z]+)?")
 """A terminal for what is imported: a dotted name, or a text in quotes or angle brackets."""
+_TEXT = re.compile(r"DEFINE|PRAGMA")
+"""A terminal for text in which any word may come to be a name, as a macro's does."""
 _ROLES = ("function", "type", "variable", "constant", "parameter")
 KINDS = ("names", "imports", *(f"{role}_names" for role in _ROLES))
 """What a `%forbid` or an `%allow` can be about."""
@@ -38,6 +40,12 @@ def is_declared_name(name: str) -> bool:
     return found is not None and found["role"] not in (None, "BUILTIN")  # which a text cannot declare
 
 
+def is_text_with_names(name: str) -> bool:
+    """Whether a terminal is text in which a restriction of names is about each word."""
+    own = own_name(name)
+    return own is not None and _TEXT.fullmatch(own) is not None
+
+
 def is_restricted(name: str) -> bool:
     """Whether a terminal is one that a restriction may be about."""
     own = own_name(name)
@@ -51,5 +59,7 @@ def is_about(kind: str, name: str) -> bool:
         return False
     if kind == "imports":
         return _IMPORT.fullmatch(own) is not None
+    if kind == "names" and is_text_with_names(name):
+        return True
     found = _NAME.fullmatch(own)
     return found is not None and kind in ("names", f"{(found['role'] or '').lower()}_names")

@@ -20,6 +20,7 @@ from maze.grammar.read.lark.language_names import (
     full_name,
     is_about,
     is_name_of_language,
+    is_text_with_names,
     own_name,
 )
 from maze.grammar.read.lark.syntax import (
@@ -46,8 +47,25 @@ _WITHIN = parse_whole(r"(\.[^\"'<>]*)?")
 """What is within a module that is imported by its name."""
 _PATH_OPENING = parse_whole("[\"'<](node:)?")
 """`node:` before what JavaScript imports names the same."""
-_PATH_WITHIN, _PATH_ALL = parse_whole(r"(/[^\"'<>/.][^\"'<>/]*)*[\"'>]"), parse_whole(r"(/[^\"'<>]*)?[\"'>]")
-"""What is within a path, and what begins like it: what leads out of a path again (`a/../b`) is not within it."""
+_PATH_WITHIN = parse_whole(r"(/[^\"'<>/.%\\\x00-\x20][^\"'<>/%\\\x00-\x20]*)*[\"'>]")
+"""What is within a path, which is not what leads out of it again: `a/../b`, or spelled as URLs may be `a/%2e%2e/b`, and
+with a tab between the dots, which they leave out."""
+_PATH_ALL = parse_whole(r"([/?#](.|\n)*)?[\"'>]")
+"""What begins like a path."""
+_DETOUR = parse_whole(
+    r"[\"'<]((.|\n)*([%\\\x00-\x1f]|/\./|[^:]//)(.|\n)*"
+    r"|([^\n]*/)?(\.|[^/.\n][^/\n]*|\.[^/.\n][^/\n]*|\.\.[^/\n]+)/\.\./(.|\n)*)"
+)
+"""A path that can be written shorter, or without escapes, and so another spelling of any other."""
+_FROM_HERE = parse_whole(r"(\.{1,2}/)*")
+_SEARCHED = ("c", "zig")
+"""The languages in which a path that begins with dots may name the same as one without."""
+_WORD = parse_whole(r"[A-Za-z_][A-Za-z0-9_]*")
+_BEFORE_WORD = parse_whole(r"(#[ \t]*define(.|\n)*[^A-Za-z0-9_]|[^#](.|\n)*[^A-Za-z0-9_])?")
+"""What stands before a word in the text of a macro or a pragma, without the `define`."""
+_BEHIND_WORD = parse_whole(r"([^A-Za-z0-9_](.|\n)*)?")
+_JOINED = parse_whole(r"(.|\n)*(##|%:%:|[A-Za-z0-9_]\\\n[A-Za-z0-9_])(.|\n)*")
+"""Text in which words are joined to another: `ev##al`, and lines within a word."""
 
 
 def is_of_language(statement: Import) -> bool:
@@ -87,12 +105,17 @@ def narrowed_languages(definitions: Definitions, budget: Budget) -> list[Narrowe
     found = []
     for language, terminals in about.items():
         parts = [(each, _left_by(each, language, reading)) for each in definitions.restrictions]
+        name_alone = next((each.language for each in terminals if own_name(each.name) == "NAME"), NOTHING)
         narrowing: dict[str, Narrowing | None] = {}
         for terminal in terminals:
             texts = terminal.language
-            if left := tuple(texts for restriction, texts in parts if is_about(restriction.kind, terminal.name)):
+            left = tuple(texts for restriction, texts in parts if is_about(restriction.kind, terminal.name))
+            is_text = is_text_with_names(terminal.name)
+            if left:
+                left = tuple(_with_names_of(each, name_alone) for each in left) if is_text else left
                 texts = both(texts, *left)
-                is_possible = not is_without_texts(texts, derivatives)
+                # Text with words of the language, which are no names, is always left, and long to look for.
+                is_possible = is_text or not is_without_texts(texts, derivatives)
                 narrowing[terminal.name] = left if is_possible else None
                 texts = texts if is_possible else NOTHING
             definitions.texts_in_languages[terminal.name] = texts
@@ -131,13 +154,20 @@ def _left_by(restriction: Restriction, language: str, reading: Terminals) -> Nod
         written = tuple(map(_in_any_case, written))
     texts = alt(*(reading.language(each, restriction.place) for each in written))
     if restriction.kind == "imports":
-        within = _PATH_WITHIN if restriction.is_allowed else _PATH_ALL
-        texts = alt(cat(texts, _WITHIN), cat(_PATH_OPENING, texts, within))
-    else:
-        texts = cat(_BLANK, alt(texts, cat(_OPENING, texts, _CLOSING)))
+        if restriction.is_allowed:
+            return alt(cat(texts, _WITHIN), cat(_PATH_OPENING, texts, _PATH_WITHIN))
+        opening = cat(_PATH_OPENING, _FROM_HERE) if language in _SEARCHED else _PATH_OPENING
+        return negation(alt(cat(texts, _WITHIN), cat(opening, texts, _PATH_ALL), _DETOUR))
+    texts = cat(_BLANK, alt(texts, cat(_OPENING, texts, _CLOSING)))
     if restriction.kind == "names":
         texts = cat(texts, _BEHIND)
     return texts if restriction.is_allowed else negation(texts)
+
+
+def _with_names_of(left: Node, name: Node) -> Node:
+    """The texts, of macros and pragmas, all of whose words are names that are left, or no names."""
+    refused = both(name, _WORD, negation(left))
+    return negation(alt(cat(_BEFORE_WORD, refused, _BEHIND_WORD), _JOINED))
 
 
 def _in_any_case(text: Expression) -> Expression:
