@@ -14,7 +14,6 @@ from maze.errors import MazeError, Status
 from maze.grammar.llguidance import engine_text
 from maze.native_json import dumps
 from maze.outcome import validation_error
-from maze.shown import set_reporter
 from maze.types import Attempt, CompiledConstraints, GenerationMetadata, GenerationResult, ValidationResult
 
 Report: TypeAlias = dict[str, Any]
@@ -102,6 +101,3 @@ def encode(report: Report) -> bytes:
         return dumps(report)
     except TypeError:
         return json.dumps(report, default=asdict).encode()
-
-
-set_reporter(report_of)
