@@ -233,6 +233,11 @@ def main() -> None:
     parser.add_argument("--demo", action="store_true", help=f"for {' and '.join(PROMPTS)}")
     parser.add_argument("--count", type=int, default=50, help="answers of each kind in the demonstration")
     given = parser.parse_args()
+    known = {entry.name for entry in (*ENTRIES, *PROGRAMS)}
+    if unknown := [name for name in given.names if name not in known]:
+        parser.error(
+            f"no entry for {', '.join(unknown)}; add it to ENTRIES, or give some of {', '.join(sorted(known))}"
+        )
     if given.demo:
         for entry in ENTRIES:
             if entry.name in PROMPTS and (not given.names or entry.name in given.names):

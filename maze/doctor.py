@@ -22,6 +22,10 @@ from maze.errors import MazeError
 from maze.native_files import ABI_VERSION, LIBRARY_NAME, find_native_files
 
 ENGINE_TIMEOUT_SECS = 20
+_ENGINE_FIX = (
+    f"look again, as a busy machine may need more than the {ENGINE_TIMEOUT_SECS} s that the engine has here "
+    "(programs give it 300), or set MAZE_LOCAL_MODEL to a smaller model"
+)
 _GGUF_MAGIC = b"GGUF"
 
 _PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
@@ -182,7 +186,7 @@ def _model(config: MazeConfig) -> Check:
 
 
 def _engine(config: MazeConfig) -> Iterator[Check]:
-    fix = "look at the log of the service, and at MODAL_ENDPOINT" if config.modal else "see the check of the model"
+    fix = "look at the log of the service, and at MODAL_ENDPOINT" if config.modal else _ENGINE_FIX
     from maze.orchestrator import Orchestrator
 
     try:

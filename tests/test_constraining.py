@@ -253,3 +253,9 @@ def test_a_result_shows_itself_as_values_as_json_and_in_a_notebook(maze: Orchest
         assert shown.to_dict()["status"] in page
         assert "<td>&lt;b&gt;</td>" in page
         assert "<b>&" not in page.replace("&lt;", "")
+
+
+def test_a_result_tells_its_report_to_a_program_that_imports_nothing_else() -> None:
+    program = "import maze; print(maze.validate('red', maze.choice(['blue'])).to_dict()['status'])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("MAZE_CONSTRAINT_VIOLATED", "")

@@ -69,6 +69,13 @@ def found_in(text: str, grammar: str) -> ConstraintOutcome:
             "',' or ';', '?', '(', '()', '<', ':' or more of a name",
         ),
         ("sql", "SELECT a FORM t;\n", (10, 1, 11), "'FROM'"),
+        ("sql", "SELECT a=b;\n", (8, 1, 9), "a blank"),
+        ("javascript", "const x=1;\n", (7, 1, 8), "a blank"),
+        ("javascript", "f(1,2);\n", (4, 1, 5), "a blank"),
+        ("python", "x = 1+2\n", (5, 1, 6), "a blank"),
+        ("python", "x = 1a\n", (5, 1, 6), "a line break, "),
+        ("zig", "const x=1;\n", (7, 1, 8), "a blank"),
+        ("json", '{"a":1}', (5, 1, 6), "a blank"),
     ],
 )
 def test_a_broken_program_is_told_what_its_language_expects(

@@ -65,6 +65,11 @@ def test_every_program_of_the_page_on_python_runs(having: str, printed: str, tmp
     assert re.fullmatch(printed, output_of([sys.executable, "program.py"], tmp_path))
 
 
+def test_the_program_of_the_page_on_languages_runs(tmp_path: Path) -> None:
+    program = block("python", "import maze", (ROOT / "docs" / "languages.md").read_text())
+    assert output_of([sys.executable, "-c", program], tmp_path) == "True\nFalse"
+
+
 def test_the_shell_command_runs() -> None:
     assert output_of(["sh", "-ec", block("sh", "-m maze")], ROOT) in COLOURS
 

