@@ -95,6 +95,9 @@ def test_names_are_forbidden_wherever_they_stand_as_names() -> None:
     for text in ("x = eval(y)\n", "import os as eval\n", "os.system(x)\n", "def exec():\n    pass\n", "f(eval=1)\n"):
         assert holds("%language python", text)
         assert not holds(grammar, text)
+    for text in ("import eval\n", "from eval import a\n", "import a.eval\n", "from .eval.b import a\n"):
+        assert not holds(grammar, text)
+    assert holds(grammar, "import evals.a\nfrom . import b\n")
     assert holds(grammar, 'x = "eval"\n')  # a text is not a name
     assert holds("%language python", "match = 1\n")
     assert not holds("%language python\n%forbid names match", "match = 1\n")
@@ -152,6 +155,8 @@ def test_a_word_of_the_language_is_allowed_as_a_name_where_it_is_one() -> None:
         ("%language sql\n%forbid names foo", "SELECT a FROM t foo;\n"),
         ("%language sql\n%forbid names foo", "SELECT FOO(`a`);\n"),
         ("%language sql\n%forbid names replace", "SELECT Replace(a, b, c);\n"),
+        ("%language sql\n%forbid names foo", "CREATE TABLE 'foo' (a INT);\n"),
+        ("%language sql\n%forbid names foo", "CREATE TABLE t ('Foo' INT, b);\n"),
         ("%language zig\n%forbid names eval", 'const a = @"eval"(1);\n'),
         ("%language zig statement\n%forbid names eval", "while (true) break :eval;"),
         ("%language zig statement\n%forbid names eval", 'const a = b orelse break :@"eval" 2;'),
@@ -215,6 +220,9 @@ def test_only_some_imports_are_allowed() -> None:
     for text in ("import os\n", "import mathx\n", "from . import math\n", "import math, sys\n"):
         assert holds("%language python", text)
         assert not holds(grammar, text)
+    for text in ('const a = @cImport(@cInclude("os"));\n', 'const a = @embedFile("os");\n'):
+        assert holds("%language zig", text)
+        assert not holds("%language zig\n%allow imports std", text)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,9 @@ def _having(law: Cfg, name: str, tokens: Language, budget: Budget) -> Cfg | None
         if isinstance(symbol, Literal):
             return None
         forms = _FUNCTION_RULES if isinstance(symbol, Nonterminal) else _FUNCTION_NAMES
-        return symbol if symbol.name.partition(" of ")[0] in forms else None
+        name, _, rest = symbol.name.partition(" of ")
+        # A part of a rule, such as its decorators, may be one of another rule too.
+        return symbol if name in forms and "[part " not in rest else None
 
     token = tokens.tokens[name]
     if name == "FUNCTION" or not isinstance(token, Literal):

@@ -39,10 +39,12 @@ _WITHOUT_CASE = ("sql",)
 """The languages in which names in capitals are the same names."""
 _BLANK = repeat(literal(" "), 0, 1)
 """Belongs to a name behind another."""
-_OPENING, _CLOSING = parse_whole('@?"|`'), parse_whole('["`]')
+_OPENING, _CLOSING = parse_whole("@?\"|['`]"), parse_whole("[\"'`]")
 """What languages quote names by."""
 _BEHIND = parse_whole("( (.|\\n)*)?")
 """What a name may stand before."""
+_AROUND = parse_whole(r"([^\"'<>]*\.)?")
+"""What a module is within, and dots from which its name counts."""
 _WITHIN = parse_whole(r"(\.[^\"'<>]*)?")
 """What is within a module that is imported by its name."""
 _PATH_OPENING = parse_whole("[\"'<](node:)?")
@@ -111,6 +113,9 @@ def narrowed_languages(definitions: Definitions, budget: Budget) -> list[Narrowe
             texts = terminal.language
             left = tuple(texts for restriction, texts in parts if is_about(restriction.kind, terminal.name))
             is_text = is_text_with_names(terminal.name)
+            if is_about("imports", terminal.name):
+                forbidden = [texts for each, texts in parts if each.kind == "names" and not each.is_allowed]
+                left += tuple(negation(cat(_AROUND, both(_WORD, negation(each)), _WITHIN)) for each in forbidden)
             if left:
                 left = tuple(_with_names_of(each, name_alone) for each in left) if is_text else left
                 texts = both(texts, *left)
