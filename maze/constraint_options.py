@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from maze.errors import InvalidArgumentError
-from maze.field_checks import TEXT, check_type, take_tuple
+from maze.field_checks import TEXT, check_member, take_tuple
 from maze.outcome import ConstraintKind
 
 
@@ -60,11 +60,11 @@ class ConstraintOptions:
     def __post_init__(self) -> None:
         # An exact type is seen quickly, and a plain "report", which would pass for one in part, is refused.
         if type(self.on_unenforceable) is not OnUnenforceable:
-            check_type("on_unenforceable", self.on_unenforceable, OnUnenforceable, "one of OnUnenforceable")
+            check_member("on_unenforceable", self.on_unenforceable, OnUnenforceable)
         if type(self.on_conflict) is not OnConflict:
-            check_type("on_conflict", self.on_conflict, OnConflict, "one of OnConflict")
-        if self.braid_grammar is not None and type(self.braid_grammar) is not BraidGrammar:
-            check_type("braid_grammar", self.braid_grammar, BraidGrammar, "one of BraidGrammar, or None")
+            check_member("on_conflict", self.on_conflict, OnConflict)
+        if self.braid_grammar is not None:
+            check_member("braid_grammar", self.braid_grammar, BraidGrammar, or_none=True)
         if self.ignore != ():
             take_tuple(self, "ignore", str, TEXT)
             self._check_ignored()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import Enum
 
 from maze.errors import InvalidArgumentError
 
@@ -13,6 +14,13 @@ def check_type(field: str, value: object, wanted: type, description: str) -> Non
     """Raise InvalidArgumentError, with what to give, where `value` is not of the type that is wanted."""
     if not isinstance(value, wanted):
         raise InvalidArgumentError(f"is of type {type(value).__name__}; give {description}", field=field)
+
+
+def check_member(field: str, value: object, wanted: type[Enum], *, or_none: bool = False) -> None:
+    """Raise InvalidArgumentError, which names them all, where `value` is no member of an enumeration."""
+    if not (or_none and value is None):
+        members = ", ".join(f"{wanted.__name__}.{each.name}" for each in wanted)
+        check_type(field, value, wanted, f"one of {wanted.__name__}{', or None' if or_none else ''}: {members}")
 
 
 def check_text(field: str, value: object) -> None:

@@ -22,7 +22,7 @@ from maze.check.validation import validate
 from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MazeConfig
 from maze.config import config_from_environment as read_environment
 from maze.constraining import Constrainable, constrain, constraints_of, value_of
-from maze.errors import CancelledError, ForkedError, MazeError
+from maze.errors import CancelledError, ForkedError, InvalidArgumentError, MazeError
 from maze.field_checks import check_text, check_type
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
@@ -222,6 +222,8 @@ class Orchestrator:
         constraints_key: Hashable | None = None,
     ) -> list[GenerationResult]:
         """Generate for several intents at once, one result each in their order; a failure touches no other."""
+        if isinstance(intents, str | Intent):
+            raise InvalidArgumentError(f"is of type {type(intents).__name__}; give a list of them", field="intents")
 
         def generate(intent: Intent | str, cancellation: Cancellation) -> GenerationResult:
             return self.generate(

@@ -18,7 +18,7 @@ from maze.constraint_options import ConstraintOptions as ConstraintOptions
 from maze.constraint_options import OnConflict as OnConflict
 from maze.constraint_options import OnUnenforceable as OnUnenforceable
 from maze.errors import InvalidArgumentError, Status, error_of
-from maze.field_checks import TEXT, check_text, check_texts, check_type, take_tuple
+from maze.field_checks import TEXT, check_member, check_text, check_texts, check_type, take_tuple
 from maze.outcome import ConstraintKind as ConstraintKind
 from maze.outcome import ConstraintOutcome as ConstraintOutcome
 from maze.outcome import Handling as Handling
@@ -121,7 +121,7 @@ class Message:
     text: str
 
     def __post_init__(self) -> None:
-        check_type("role", self.role, Role, "one of Role")
+        check_member("role", self.role, Role)
         check_text("text", self.text)
 
 
@@ -174,9 +174,9 @@ class GenerationOptions(ConstraintOptions):
             take_tuple(self, "stop", str, TEXT)
             self._check_stop_texts()
         if type(self.when_cut_off) is not WhenCutOff:
-            check_type("when_cut_off", self.when_cut_off, WhenCutOff, "one of WhenCutOff")
-        if self.prompt_form is not None and type(self.prompt_form) is not PromptForm:
-            check_type("prompt_form", self.prompt_form, PromptForm, "one of PromptForm, or None")
+            check_member("when_cut_off", self.when_cut_off, WhenCutOff)
+        if self.prompt_form is not None:
+            check_member("prompt_form", self.prompt_form, PromptForm, or_none=True)
         if self.messages != ():
             take_tuple(self, "messages", Message, "a Message")
         check_texts(self, "system")

@@ -317,6 +317,14 @@ def test_a_batch_gives_every_intent_its_own_result() -> None:
     assert orchestrator(backend).generate_batch([]) == []
 
 
+def test_a_single_text_is_no_batch() -> None:
+    with (
+        orchestrator(ScriptedBackend([])) as maze,
+        pytest.raises(InvalidArgumentError, match="intents is of type str; give a list of them"),
+    ):
+        maze.generate_batch("Write a poem.")
+
+
 def test_ctrl_c_ends_a_batch_and_signals_are_left_to_the_host() -> None:
     masks: list[set[signal.Signals | int]] = []
 
