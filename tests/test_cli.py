@@ -564,3 +564,13 @@ def test_where_a_package_is_missing_the_command_says_which_and_what_to_do(missin
 def test_the_version_is_that_of_the_library() -> None:
     done = subprocess.run([*MAZE, "--version"], capture_output=True, check=True, text=True)
     assert done.stdout == f"maze {__version__}\n"
+
+
+def test_a_program_is_laid_out_in_the_language_that_its_name_tells(run: Run, tmp_path: Path) -> None:
+    program = tmp_path / "main.py"
+    program.write_text("x=1  # one\n")
+    assert run("format", str(program)) == (Status.OK, "x = 1\n", "")
+    nameless = program.rename(tmp_path / "main")
+    code, _, err = run("format", str(nameless))
+    assert (code, "format needs --language with one of c, javascript" in err) == (Status.INVALID_ARGUMENT, True)
+    assert run("format", str(nameless), "--language", "python")[1] == "x = 1\n"

@@ -178,16 +178,16 @@ def validate(
     raise typer.Exit(int(status))
 
 
-@app.command("format", epilog=_epilog("maze format main.py --language python"))
+@app.command("format", epilog=_epilog("maze format main.py"))
 def format_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The program to lay out; - for stdin.")],
     language: Language = None,
     output: Output = None,
     as_json: Json = False,
 ) -> None:
-    """Print a program in the layout that --syntax allows, without its comments."""
+    """Print a program in the layout that --syntax allows, without its comments. Its name tells its language, too."""
     with failing(as_json):
-        found = syntax_of(language, "format")
+        found = syntax_of(language or file.suffix.removeprefix("."), "format")
         text = laid_out(read(file, "FILE"), found)
     if as_json:
         print_json(report_call(Status.OK, text=text))
