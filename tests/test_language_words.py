@@ -68,7 +68,7 @@ def found_in(text: str, grammar: str) -> ConstraintOutcome:
             (19, 2, 6),
             "',' or ';', '?', '(', '()', '<', ':' or more of a name",
         ),
-        ("sql", "SELECT a FORM t;\n", (10, 1, 11), "'FROM'"),
+        ("sql", "SELECT a FORM t;\n", (14, 1, 15), "';', a set operator, 'WHERE', ',', 'FROM', "),  # an alias
         ("sql", "SELECT a=b;\n", (8, 1, 9), "a blank"),
         ("javascript", "const x=1;\n", (7, 1, 8), "a blank"),
         ("javascript", "f(1,2);\n", (4, 1, 5), "a blank"),

@@ -155,6 +155,7 @@ def test_a_word_of_the_language_is_allowed_as_a_name_where_it_is_one() -> None:
         ("%language sql\n%forbid names foo", "SELECT a FROM t foo;\n"),
         ("%language sql\n%forbid names foo", "SELECT FOO(`a`);\n"),
         ("%language sql\n%forbid names replace", "SELECT Replace(a, b, c);\n"),
+        ("%language sql\n%forbid names foo", "SELECT a FROM [Foo];\n"),
         ("%language sql\n%forbid names foo", "CREATE TABLE 'foo' (a INT);\n"),
         ("%language sql\n%forbid names foo", "CREATE TABLE t ('Foo' INT, b);\n"),
         ("%language zig\n%forbid names eval", 'const a = @"eval"(1);\n'),

@@ -39,7 +39,7 @@ _WITHOUT_CASE = ("sql",)
 """The languages in which names in capitals are the same names."""
 _BLANK = repeat(literal(" "), 0, 1)
 """Belongs to a name behind another."""
-_OPENING, _CLOSING = parse_whole("@?\"|['`]"), parse_whole("[\"'`]")
+_OPENING, _CLOSING = parse_whole("@?\"|['`\\[]"), parse_whole("[\"'`\\]]")
 """What languages quote names by."""
 _BEHIND = parse_whole("( (.|\\n)*)?")
 """What a name may stand before."""
