@@ -156,11 +156,15 @@ def build(prefix: Path, folder: Path = BUILD) -> None:
     write_descriptions(libraries, HEADER.parent, prefix)
 
 
+def library_sources() -> list[Path]:
+    """The C files of libmaze.so.1."""
+    return sorted([*ABI.glob("*.c"), *ABI.glob("posix/*.c")])
+
+
 def build_library(compiler: list[str], libraries: Path, folder: Path) -> None:
     """Compile in `folder` and link libmaze.so.1, which uses the C library alone, into `libraries`."""
     compiler = [*compiler, *WARNINGS, f"-I{HEADER.parent}", f"-I{ABI}"]
-    sources = sorted([*ABI.glob("*.c"), *ABI.glob("posix/*.c")])
-    objects = [compile_source(compiler, source, folder) for source in sources]
+    objects = [compile_source(compiler, source, folder) for source in library_sources()]
     options = [f"-Wl,-soname,{library_name()}", "-Wl,-z,defs", f"-Wl,--version-script={ABI / 'libmaze.map'}"]
     link_library(compiler, libraries / library_name(), options, objects)
 

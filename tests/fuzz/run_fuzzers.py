@@ -92,7 +92,7 @@ def build_boundary_fuzzer(folder: Path) -> Path:
     includes = [f"-I{headers}" for headers in folders]
     common = [clang, "-std=gnu11", "-O1", "-g", "-pthread", "-fno-omit-frame-pointer", "-w", *includes]
     objects = []
-    library = [source for source in sorted(build_ffi.ABI.glob("*.c")) if source.name != "load.c"]
+    library = [source for source in build_ffi.library_sources() if source.name != "load.c"]
     for source in [build_ffi.generate_bridge(), *library, *sorted(part.glob("*.c")), HERE / "linked_part.c"]:
         objects.append(str(folder / f"{source.parent.name}-{source.stem}.o"))
         subprocess.run([*common, _SANITIZERS, "-c", str(source), "-o", objects[-1]], check=True)
