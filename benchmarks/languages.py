@@ -44,6 +44,9 @@ from maze.grammar.llguidance import ENGINE_LIMITS, Matcher, engine_text
 from maze.grammar.read.grammar_text import lower_grammar
 from maze.types import ConstraintIR, EngineGrammar
 
+MIN_MASKS = 100
+"""Of which the 99th percentile is told."""
+
 
 @dataclass(slots=True)
 class Row:
@@ -195,7 +198,9 @@ def masks(grammar: EngineGrammar, texts: Sequence[str], tokenizer: LLTokenizer) 
             times.append(1e3 * (time.process_time() - started))
             if not matcher.consume_token(token):
                 return f"stuck: {matcher.get_error()[:60]} in {text[:60]!r}"
-    cuts = quantiles(times, n=100) if len(times) > 1 else [0.0] * 99
+    if len(times) < MIN_MASKS:
+        return "too few to tell"
+    cuts = quantiles(times, n=100)
     return f"{cuts[49]:.2f} / {cuts[98]:.2f}, worst {max(times):.1f}"
 
 
@@ -245,15 +250,12 @@ def main() -> None:
                     print(f"{entry.name}, {how}: {share}", flush=True)
         return
     tokenizer = LLTokenizer(TokenizerWrapper(embedded_vocabulary()))
-    rows = [
-        measured(entry, given, tokenizer)
-        for entry in (*ENTRIES, *PROGRAMS)
-        if entry.name in syntax_names() and (not given.names or entry.name in given.names)
-    ]
-    for row in rows:
-        print(f"{row.name}: {row.rules} rules")
-        for what, figure in row.figures.items():
-            print(f"  {what:20} {figure}")
+    for entry in (*ENTRIES, *PROGRAMS):
+        if entry.name in syntax_names() and (not given.names or entry.name in given.names):
+            row = measured(entry, given, tokenizer)
+            print(f"{row.name}: {row.rules} rules")
+            for what, figure in row.figures.items():
+                print(f"  {what:20} {figure}", flush=True)
 
 
 if __name__ == "__main__":
