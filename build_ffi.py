@@ -257,10 +257,11 @@ def find_environments() -> None:
 
 def find_tools_of_tests() -> None:
     """What the tests run besides Python and Zig."""
-    lacking = [tool for tool in ("gcc", "g++", "readelf", "objdump", "nm", "git") if shutil.which(tool) is None]
+    wanted = ("gcc", "g++", "readelf", "objdump", "nm", "git", "pkg-config")
+    lacking = ", ".join(tool for tool in wanted if shutil.which(tool) is None)
     if lacking:
-        text = f"the tests need {', '.join(lacking)}: install g++ and git (Debian, Ubuntu) or gcc-c++ and git (Fedora)"
-        raise MissingError(text)
+        packages = "g++, git and pkg-config (Debian, Ubuntu; gcc-c++ for g++ on Fedora)"
+        raise MissingError(f"the tests need {lacking}: install {packages}")
 
 
 def missing(*also: Callable[[], object]) -> list[str]:

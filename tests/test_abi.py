@@ -20,6 +20,7 @@ import build_ffi
 from maze import _version, config, ranges
 from maze.errors import MazeError, Status
 from maze.types import BraidGrammar, OnConflict, OnUnenforceable
+from release.wheel import python_headers
 
 HEADER = (HEADERS / "maze.h").read_text()
 ZIG_INPUTS = (ROOT / "zig" / "src" / "inputs.zig").read_text()
@@ -309,7 +310,8 @@ def test_the_library_compiles_for_systems_that_it_is_not_built_for(target: str, 
 
 def test_the_part_for_python_compiles_for_macos(tmp_path: Path) -> None:
     """With the headers of this Python: those of one for Windows say other sizes of types, and pip has none."""
-    flags = [f"-I{ABI}/python", f"-I{build_ffi.find_headers()}"]
+    headers = python_headers()[sys.version_info[1]].copy(tmp_path / "headers")
+    flags = [f"-I{ABI}/python", f"-I{headers}"]
     compile_for("aarch64-macos", tmp_path, sorted((ABI / "python").glob("*.c")), *flags)
     compile_for("aarch64-macos", tmp_path, [build_ffi.generate_bridge(tmp_path)], *flags, "-w")  # cffi's
 
