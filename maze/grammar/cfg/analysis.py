@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from maze.errors import ContradictionError
 from maze.grammar.budget import Budget, Construction
-from maze.grammar.cfg.model import Cfg, Nonterminal, Production, Terminal
+from maze.grammar.cfg.model import Cfg, Nonterminal, Production, Terminal, references_of
 
 
 def productive(rules: Mapping[str, Iterable[Production]]) -> set[str]:
@@ -146,13 +146,7 @@ def pruned(cfg: Cfg, alive: Collection[str] | None = None) -> Cfg:
         for name, productions in cfg.rules.items()
         if name in alive or name == cfg.start
     }
-    kept = reachable(
-        cfg.start,
-        {
-            name: (symbol.name for rhs in productions for symbol in rhs if isinstance(symbol, Nonterminal))
-            for name, productions in rules.items()
-        },
-    )
+    kept = reachable(cfg.start, {name: references_of(productions) for name, productions in rules.items()})
     return Cfg(cfg.start, {name: productions for name, productions in rules.items() if name in kept})
 
 
@@ -176,7 +170,7 @@ def circles(rules: Mapping[str, Sequence[Production]]) -> Iterator[list[str]]:
     done: set[str] = set()
 
     def references(name: str) -> Iterator[str]:
-        return (symbol.name for rhs in rules[name] for symbol in rhs if isinstance(symbol, Nonterminal))
+        return iter(references_of(rules[name]))
 
     for root in rules:
         if root in order:

@@ -10,7 +10,17 @@ from maze.errors import LimitExceededError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import chain_is_longer, pruned
 from maze.grammar.cfg.known_rules import NarrowedRules, Rules, WrittenRules, changes_by, narrowed, patterns_of
-from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal, one_of
+from maze.grammar.cfg.model import (
+    Cfg,
+    Literal,
+    Nonterminal,
+    Pattern,
+    Production,
+    Symbol,
+    Terminal,
+    one_of,
+    references_of,
+)
 from maze.grammar.cfg.recursion import recursion_of, with_direct_recursion
 from maze.grammar.pattern.printer import to_terminal
 from maze.grammar.pattern.tree import Node, Not
@@ -137,7 +147,7 @@ class _Writer:
             self._write_rule(name, productions)
             rules[name] = "".join((*self._rules[number:], *self._terminals[before:]))
         own = {name: self._rule_names[name] for name in rules}
-        references = {name: _references_of(productions) for name, productions in self._cfg.rules.items()}
+        references = {name: references_of(productions) for name, productions in self._cfg.rules.items()}
         return WrittenRules(begun_at, own, rules, references, terminals, self._names.taken, self._nodes, self._written)
 
     def write_known(self, narrowing: NarrowedRules, used: Container[Terminal]) -> None:
@@ -149,14 +159,14 @@ class _Writer:
         self._written += written.symbols
         self._write_terminals(narrowing, changes, used)
         everything = (production for productions in self._cfg.rules.values() for production in productions)
-        begun_at = [name for name in _references_of(everything) if name in written.rules]
+        begun_at = [name for name in references_of(everything) if name in written.rules]
         references: Mapping[str, Sequence[str]] = written.references
         anew: Rules = {}
         if None in changes.values():
             direct = with_direct_recursion(Cfg("", known.rules), written.begun_at).rules
             begin = {"": tuple((Nonterminal(name),) for name in begun_at)}
             left = pruned(Cfg("", begin | narrowed(direct, changes))).rules
-            references = {name: _references_of(productions) for name, productions in left.items()}
+            references = {name: references_of(productions) for name, productions in left.items()}
             anew = {name: rest for name, rest in left.items() if name and len(rest) < len(direct[name])}
         found = dict.fromkeys(begun_at)
         todo = list(found)
@@ -236,7 +246,7 @@ class _Writer:
 
     def _add_rule(self, own: str, body: str, productions: Iterable[Production]) -> None:
         self._rules.append(f"{own}: {body}\n")
-        self._references[own] = [self._rule_names[name] for name in _references_of(productions)]
+        self._references[own] = [self._rule_names[name] for name in references_of(productions)]
 
     def _alternatives(self, productions: list[Production], *, bare: bool = False) -> str:
         """The productions as one expression; `bare` leaves out parentheses that nothing follows or precedes."""
@@ -287,11 +297,6 @@ class _Writer:
         name = self._names.new("part", upper=True)
         self._part_depths[name] = depth
         return self._define(name, body)
-
-
-def _references_of(productions: Iterable[Production]) -> list[str]:
-    """The rules that productions refer to, each once."""
-    return list(dict.fromkeys(symbol.name for rhs in productions for symbol in rhs if isinstance(symbol, Nonterminal)))
 
 
 def _folded(productions: list[Production]) -> list[Production]:

@@ -76,6 +76,11 @@ class Cfg:
         return {symbol: None for symbol in self.symbols() if not isinstance(symbol, Nonterminal)}
 
 
+def references_of(productions: Iterable[Production]) -> list[str]:
+    """The rules that productions refer to, each once, in their order."""
+    return list(dict.fromkeys(symbol.name for rhs in productions for symbol in rhs if isinstance(symbol, Nonterminal)))
+
+
 @dataclass(frozen=True, slots=True)
 class WrittenGrammar:
     """What the compiler makes of a grammar that nothing is multiplied with."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from maze.grammar.budget import Construction
 from maze.grammar.cfg.analysis import reachable
 from maze.grammar.cfg.earley import CannotFollowError, Chart, Goal, recognise
-from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal
+from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal, references_of
 from maze.grammar.pattern.reversal import reversed_expression
 
 __all__ = ["CannotFollowError", "between", "left_quotient", "rest_of", "right_quotient"]
@@ -86,7 +86,7 @@ class _References(dict[str, list[str]]):
         self._rules = rules
 
     def __missing__(self, name: str) -> list[str]:
-        return [symbol.name for rhs in self._rules[name] for symbol in rhs if isinstance(symbol, Nonterminal)]
+        return references_of(self._rules[name])
 
 
 class _RestNames(dict[Goal, str]):

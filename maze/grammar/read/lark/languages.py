@@ -8,7 +8,7 @@ from dataclasses import replace
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import reachable
 from maze.grammar.cfg.known_rules import KnownRules, NarrowedRules, Narrowing, patterns_of
-from maze.grammar.cfg.model import Nonterminal, Pattern
+from maze.grammar.cfg.model import Pattern, references_of
 from maze.grammar.languages.syntax import STARTS, find_syntax, syntax_names
 from maze.grammar.pattern.derivative import Derivatives
 from maze.grammar.pattern.parser import parse_whole
@@ -130,10 +130,7 @@ def narrowed_languages(definitions: Definitions, budget: Budget) -> list[Narrowe
 
 def _terminals_of(known: KnownRules, used: Iterable[str]) -> list[Pattern]:
     """The terminals of a language that what is used of it needs, and those that are used themselves."""
-    references = {
-        name: [symbol.name for rhs in productions for symbol in rhs if isinstance(symbol, Nonterminal)]
-        for name, productions in known.rules.items()
-    }
+    references = {name: references_of(productions) for name, productions in known.rules.items()}
     needing = {name for start in used if start in known.rules for name in reachable(start, references)}
     needed = patterns_of({name: rules for name, rules in known.rules.items() if name in needing})
     alone = [each for each in patterns_of(known.rules) if each.name in used]
