@@ -139,9 +139,8 @@ class LlamaCppDialect(Dialect):
 class _LlamaCppReader(AnswerReader):
     def __init__(self, request: Request, end_tokens: frozenset[int], *, tells_its_own_tokens: bool) -> None:
         super().__init__()
-        self._written: list[int] | None = [] if tells_its_own_tokens else None
-        """All that were told."""
         self._mask = request.token_mask
+        self._tells_its_own_tokens = tells_its_own_tokens
         self._top_logprobs = request.top_logprobs
         self._end_tokens = end_tokens
         self._has_grammar = request.grammar is not None
@@ -151,8 +150,8 @@ class _LlamaCppReader(AnswerReader):
         )
         self._token_ids: list[int] = []
         """Of the text, and the end token where it is not known."""
-        self._seen = 0
-        """Tokens that the server told."""
+        self._told: list[int] = []
+        """All that the server told."""
         self._text = ""
         self._last_text = ""
         self._ended_by_token = False
@@ -169,10 +168,11 @@ class _LlamaCppReader(AnswerReader):
             self._read_summary(event)
         elif "prompt_progress" not in event:
             self.take_counts(count_of(event, "tokens_predicted"), None)
-            if self._written is not None:
-                self._written += token_ids_of(event, "tokens")
-            if self._mask is not None:
-                self._take_tokens(token_ids_of(event, "tokens"), self._mask)
+            if self._tells_its_own_tokens or self._mask is not None:
+                ids = token_ids_of(event, "tokens")
+                self._told += ids
+                if self._mask is not None:
+                    self._take_tokens(ids, self._mask)
             self._last_text = text
             self._text += text
             told = event.get("completion_probabilities")
@@ -183,8 +183,7 @@ class _LlamaCppReader(AnswerReader):
 
     def _take_tokens(self, ids: list[int], mask: TokenMask) -> None:
         self._token_ids += (token for token in ids if token not in self._end_tokens or token in mask.forbidden)
-        self._seen += len(ids)
-        self.tokens_generated = max(self.tokens_generated or 0, self._seen)
+        self.tokens_generated = max(self.tokens_generated or 0, len(self._told))
         if not (self._has_grammar and self._end_tokens):
             return
         for token in ids:
@@ -206,8 +205,8 @@ class _LlamaCppReader(AnswerReader):
         # A server whose model is known was seen to obey grammars, so that its empty answer is one of the model's.
         self.stopped_by_text = how == "word" or bool(self._end_tokens)
         self.read_counts(event)
-        if self._written is not None and len(self._written) == self.tokens_generated:
-            self.token_ids = tuple(self._written)  # characters of several tokens come with the last of these alone
+        if self._tells_its_own_tokens and len(self._told) == self.tokens_generated:
+            self.token_ids = tuple(self._told)  # characters of several tokens come with the last of these alone
         self.model = optional_text_of(event, "model")
         if type(event.get("timings")) is dict:
             self.engine["timings"] = event["timings"]
@@ -219,7 +218,7 @@ class _LlamaCppReader(AnswerReader):
         if self._ended_by_token and not self._end_tokens and not self._last_text:
             del self._token_ids[-1:]  # the end token, which is no part of the text
         check_tokens(self._token_ids, self._mask)
-        if self._must_see_all and self._seen != self.tokens_generated:
+        if self._must_see_all and len(self._told) != self.tokens_generated:
             raise UnsupportedConstraintError(
                 "token_masks: the text has characters made of several tokens, or a stop text, whose ids the llama.cpp "
                 "server does not tell, so that the mask cannot be confirmed next to a grammar; leave one of them out"
