@@ -58,13 +58,10 @@ class ConstraintOptions:
     """None leaves it to the configuration, of which the default is AS_GRAMMAR."""
 
     def __post_init__(self) -> None:
-        # An exact type is seen quickly, and a plain "report", which would pass for one in part, is refused.
-        if type(self.on_unenforceable) is not OnUnenforceable:
-            check_member("on_unenforceable", self.on_unenforceable, OnUnenforceable)
-        if type(self.on_conflict) is not OnConflict:
-            check_member("on_conflict", self.on_conflict, OnConflict)
-        if self.braid_grammar is not None:
-            check_member("braid_grammar", self.braid_grammar, BraidGrammar, or_none=True)
+        # A plain "report", which would pass for a member in part, is refused.
+        check_member("on_unenforceable", self.on_unenforceable, OnUnenforceable)
+        check_member("on_conflict", self.on_conflict, OnConflict)
+        check_member("braid_grammar", self.braid_grammar, BraidGrammar, or_none=True)
         if self.ignore != ():
             take_tuple(self, "ignore", str, TEXT)
             self._check_ignored()

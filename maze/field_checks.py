@@ -18,7 +18,7 @@ def check_type(field: str, value: object, wanted: type, description: str) -> Non
 
 def check_member(field: str, value: object, wanted: type[Enum], *, or_none: bool = False) -> None:
     """Raise InvalidArgumentError, which names them all, where `value` is no member of an enumeration."""
-    if not (or_none and value is None):
+    if not (isinstance(value, wanted) or (or_none and value is None)):
         members = ", ".join(f"{wanted.__name__}.{each.name}" for each in wanted)
         check_type(field, value, wanted, f"one of {wanted.__name__}{', or None' if or_none else ''}: {members}")
 

@@ -173,10 +173,8 @@ class GenerationOptions(ConstraintOptions):
         if self.stop != ():
             take_tuple(self, "stop", str, TEXT)
             self._check_stop_texts()
-        if type(self.when_cut_off) is not WhenCutOff:
-            check_member("when_cut_off", self.when_cut_off, WhenCutOff)
-        if self.prompt_form is not None:
-            check_member("prompt_form", self.prompt_form, PromptForm, or_none=True)
+        check_member("when_cut_off", self.when_cut_off, WhenCutOff)
+        check_member("prompt_form", self.prompt_form, PromptForm, or_none=True)
         if self.messages != ():
             take_tuple(self, "messages", Message, "a Message")
         check_texts(self, "system")
