@@ -29,7 +29,7 @@ if [ $# = 0 ]; then
     inside /root "apt-get update -qq
         DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $packages > /dev/null"
     # Afterwards, as a package may have brought certificates of its own.
-    for settings in /etc/ssl/certs/ca-certificates.crt /etc/pip.conf /etc/xdg/pip /root/.config/pip; do
+    for settings in /etc/ssl/certs/ca-certificates.crt /etc/pip.conf /etc/xdg/pip ~/.config/pip; do
         [ ! -e "$settings" ] || cp -rL --parents "$settings" "$debian"
     done
 fi

@@ -28,9 +28,9 @@ MAX_TRIES = 2_000
 
 _OPENING, _CLOSING = "([{", ")]}"
 _JOINED = frozenset("+-*/%&|^<>=!?.:~@")
+"""Signs that may be another one together, which people part by a blank."""
 _STEPPING = ("c", "javascript", "typescript")
 """The languages with `++` and `--`, which may stand before what they step and behind it: `a - --b` is not `a-- - b`."""
-"""Signs that may be another one together, which people part by a blank."""
 
 
 @dataclass(frozen=True, slots=True)
