@@ -19,6 +19,10 @@ LEAST_STEERED_TOKENS = 16
 """What is left is worth more than one further request where it is over twice as much."""
 MOST_RESERVED_TOKENS = 256
 """Most tokens that are kept for the ending before it is known how long that is."""
+USUAL_CHARACTERS_PER_TOKEN = 4
+"""Of JSON, programs and prose: a text whose tokens are longer is ended before its characters are used up, too."""
+CHARACTERS_PER_SHORT_TOKEN = 2
+"""What short endings count fixed texts by; whatever else is in them they count by characters."""
 
 HALF_A_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 """What engines put where a text was cut off within a character."""
@@ -31,6 +35,34 @@ class Generated:
     completion: Completion
     steered_from: int | None = None
     """Characters of its text before what was written under a grammar of short endings; None if nothing was."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """What a text may still have."""
+
+    tokens: int
+    characters: int | None
+    """Where patterns bound its length that the grammar does not know of; None if none does."""
+
+    @classmethod
+    def of(cls, request: Request, compiled: CompiledConstraints) -> _Room:
+        """Of the answer to a request, as a whole."""
+        most = compiled.most_characters
+        if most is None or (most - len(request.continue_from)) < LEAST_TOKENS * USUAL_CHARACTERS_PER_TOKEN:
+            return cls(request.max_tokens, None)
+        return cls(request.max_tokens, most - len(request.continue_from))
+
+    def after(self, text: str, tokens: int) -> _Room:
+        """What is left of it behind a text of so many tokens."""
+        characters = None if self.characters is None else max(0, self.characters - len(text))
+        return _Room(self.tokens - tokens, characters)
+
+    def tokens_of(self, characters_per_token: float) -> int:
+        """How many tokens it may still have, each of about so many characters."""
+        if self.characters is None:
+            return self.tokens
+        return min(self.tokens, int(self.characters / characters_per_token))
 
 
 class WholeCharacters:
@@ -71,28 +103,31 @@ def generate_in_time(
     """
     if not _can_be_steered(backend, request, compiled):
         return Generated(backend.generate(request, on_text))
-    left = request.max_tokens
-    reserved = first_reserve(left)
-    made = backend.generate(replace(request, max_tokens=left - reserved), on_text)
+    left = _Room.of(request, compiled)
+    tokens = left.tokens_of(USUAL_CHARACTERS_PER_TOKEN)
+    asked = tokens - first_reserve(tokens)
+    made = backend.generate(replace(request, max_tokens=asked), on_text)
     while True:
         if made.finish_reason != FINISHED_LENGTH or made.tokens_generated is None:
             return Generated(made)
         used = made.tokens_generated - (made.reasoning_tokens or 0)
-        if used < request.max_tokens - reserved:
+        if used < asked:
             return Generated(made)  # it is the context that is used up
-        left = request.max_tokens - used
         begun = made.text.rstrip(HALF_A_CHARACTER)
+        left = _Room.of(request, compiled).after(begun, used)
+        tokens = left.tokens_of(max(len(begun) / used, USUAL_CHARACTERS_PER_TOKEN))
         rest = _rest(request, compiled, begun)
         if rest is None:
             return Generated(made)
         try:
-            grammar, is_last = _to_go_on_under(rest, left)
+            grammar, is_last = _to_go_on_under(rest, tokens, left)
         except (LimitExceededError, TimedOutError) as error:
             _log.debug("request %s is not steered: %s", request.request_id, error)
             return Generated(made)
-        reserved = 0 if is_last else max(3 * _tokens_for(rest.shortest), left // 4)
+        following_tokens = left.tokens if is_last else tokens - max(3 * _tokens_for(rest.shortest), tokens // 4)
+        asked = used + following_tokens
         going_on = replace(
-            request, grammar=grammar, continue_from=request.continue_from + begun, max_tokens=left - reserved,
+            request, grammar=grammar, continue_from=request.continue_from + begun, max_tokens=following_tokens,
             written=WrittenTokens(begun, made.token_ids) if made.token_ids and begun == made.text else None,
             reasoning_tokens=0, thought=made.reasoning,
         )  # fmt: skip
@@ -132,17 +167,17 @@ def _rest(request: Request, compiled: CompiledConstraints, begun: str) -> Rest |
         return None
 
 
-def _to_go_on_under(rest: Rest, left: int) -> tuple[EngineGrammar, bool]:
+def _to_go_on_under(rest: Rest, tokens: int, left: _Room) -> tuple[EngineGrammar, bool]:
     """All that is left of the grammar, or just its short endings: then true is beside it.
 
     Those are for few tokens, and for where the whole rest is too much for an engine. Raises as Rest.grammar().
     """
-    if left >= 2 * LEAST_STEERED_TOKENS and left >= 6 * _tokens_for(rest.shortest):
+    if tokens >= 2 * LEAST_STEERED_TOKENS and tokens >= 6 * _tokens_for(rest.shortest):
         try:
             return rest.grammar(), False
         except LimitExceededError as error:
             _log.debug("short endings only: %s", error)
-    return rest.grammar_of_short_endings(left), True
+    return rest.grammar_of_short_endings(left.tokens_of(CHARACTERS_PER_SHORT_TOKEN)), True
 
 
 def _tokens_for(text: str) -> int:

@@ -282,6 +282,8 @@ class CompiledConstraints(Shown):
     parts: tuple[ConstraintPart, ...]
     """Every part in the caller's order."""
     joint_check: JointCheck | None = None
+    most_characters: int | None = None
+    """What patterns that are only checked allow a text to have at most, so that it is ended before; None for no end."""
     continues: str = ""
     """The text that `grammar` goes on from; the parts are about the whole."""
     warnings: tuple[str, ...] = ()

@@ -44,7 +44,7 @@ from maze.grammar.continuation import rest_after
 from maze.grammar.llguidance import Matcher
 from maze.grammar.pattern.tree import Chars, Node, Repeat, alt, cat, literal
 from maze.threads import run_with_big_stack
-from maze.types import CompiledConstraints, GenerationResult, TokenMask, WhenCutOff
+from maze.types import CompiledConstraints, GenerationResult, Handling, TokenMask, WhenCutOff
 
 DIGITS = ConstraintIR(regex_patterns=("^[0-9]+$",))
 YEAR = ConstraintIR(regex_patterns=("^[0-9]{4}$",))
@@ -380,6 +380,37 @@ def test_a_model_that_would_not_end_is_brought_to_an_end_in_time(constraint: Con
     assert result.metadata.tokens_generated == len(result.code) + 1
     assert result.metadata.tokens_generated <= tokens
     assert result.metadata.prompt_tokens == 3
+
+
+@pytest.mark.parametrize(("constraint", "most"), [(PROGRAM, 300), (PROGRAM, 1_200), (PERSON, 400)])
+@pytest.mark.parametrize("continue_from", ["", "begun"])
+def test_a_text_ends_before_it_is_longer_than_a_pattern_that_is_only_checked_allows(
+    constraint: ConstraintIR, most: int, continue_from: str
+) -> None:
+    begun = {PROGRAM: "abc = (", PERSON: '{"name":"abc'}[constraint] if continue_from else ""
+    constraints = compile_constraints([constraint, ConstraintIR(regex_patterns=(rf"^[\s\S]{{1,{most}}}$",))])
+    assert (constraints.parts[1].handling, constraints.most_characters) == (Handling.CHECKED, most)
+    backend = WritingBackend(constraints)
+    result = written(backend, max_tokens=4_000, continue_from=begun, max_attempts=1)
+    assert (result.status, result.error) == (Status.OK, None)
+    assert most / 4 < len(result.code) <= most
+    assert result.metadata.steered_from == len(backend.requests[-1].continue_from)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "most"),
+    [
+        (("^[a-z]{1,9}$",), None),  # the product is enforced
+        (("^[^;]*;",), None),
+        ((r"^[\s\S]{1,900}$", r"^[\s\S]{9,700}$", r"(?=[\s\S]*x)"), 700),
+        ((r"^(?=[\s\S]*x)(?:[\s\S]{0,99}\n){1,20}$",), 2_000),
+    ],
+)
+def test_what_patterns_that_are_only_checked_allow_at_most_is_known(
+    patterns: tuple[str, ...], most: int | None
+) -> None:
+    grammar = ConstraintIR(grammar='root ::= x\nx ::= "(" x ")" x | [a-z;\\n] x | ""\n')
+    assert compile_constraints([grammar, ConstraintIR(regex_patterns=patterns)]).most_characters == most
 
 
 def test_behind_thoughts_a_model_is_brought_to_an_end_in_time_and_shown_what_it_has_thought() -> None:

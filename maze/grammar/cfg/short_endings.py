@@ -16,7 +16,20 @@ from maze.grammar.cfg.shortest import ShortestTexts
 from maze.grammar.cfg.terminal_states import is_rest
 from maze.grammar.pattern.code_points import ANY
 from maze.grammar.pattern.shortest import least_length
-from maze.grammar.pattern.tree import Alt, Both, Cat, Chars, Node, Repeat, alt, both, cat, is_plain, literal, repeat
+from maze.grammar.pattern.tree import (
+    Alt,
+    Cat,
+    Chars,
+    Node,
+    Repeat,
+    alt,
+    both,
+    cat,
+    greatest_length,
+    is_plain,
+    literal,
+    repeat,
+)
 
 _ROOMS = (256, 128, 64, 32, 16, 8, 4, 2, 1, 0)
 """Characters that a terminal may have beyond its shortest text, tried from the most on."""
@@ -95,7 +108,7 @@ class _Shortened:
             return most.get(symbol.name, 0.0)
         if isinstance(symbol, Literal):
             return len(symbol.text) / _CHARACTERS_PER_TOKEN
-        return longest_length(symbol.language)
+        return greatest_length(symbol.language)
 
     def _kept(self, name: str, productions: tuple[Production, ...]) -> list[_Kept]:
         """The productions that lead to the shortest texts, and those that go on with what has been begun."""
@@ -180,21 +193,3 @@ def shortened(node: Node, room: int) -> Node:
             # One more than needed in each, so that a string keeps its short escapes.
             return repeat(shortened(item, min(room, 1)), low, count if high is None else min(count, high))
     return node
-
-
-def longest_length(node: Node) -> int:
-    """No text of a shortened expression has more characters."""
-    match node:
-        case Chars():
-            return 1
-        case Literal(text):
-            return len(text)
-        case Cat(items):
-            return sum(map(longest_length, items))
-        case Alt(items):
-            return max(map(longest_length, items))
-        case Repeat(item, _, high):
-            return (high or 0) * longest_length(item)
-        case Both(items):
-            return longest_length(items[-1])
-    return 0

@@ -15,7 +15,7 @@ from maze.errors import ContradictionError, MazeError
 from maze.grammar.budget import Budget
 from maze.grammar.compose.contradictions import refuse_contradictions
 from maze.grammar.compose.demands import demands_of
-from maze.grammar.compose.enforcement import enforce, joint_check_of
+from maze.grammar.compose.enforcement import enforce, joint_check_of, most_characters_of
 from maze.grammar.compose.left_out import LeftOut
 from maze.grammar.compose.reading import Reading
 from maze.grammar.compose.report import digest_of, report_of, with_labels
@@ -85,6 +85,7 @@ def _compile_rest(
         token_mask=mask,
         parts=parts,
         joint_check=joint_check_of(patterns, budget),
+        most_characters=most_characters_of(patterns),
         warnings=warnings,
         digest=digest,
         demands=demands_of(constraints, parts, language),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -16,7 +17,7 @@ from maze.grammar.compose.structures import GrammarStructure, SchemaStructure, S
 from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, check_grammar, is_bearable
 from maze.grammar.pattern.bearable import is_bearable_for_llguidance
 from maze.grammar.pattern.machine import without_complements
-from maze.grammar.pattern.tree import MAX_CONJUNCTS, Node, both, conjuncts
+from maze.grammar.pattern.tree import MAX_CONJUNCTS, Node, both, conjuncts, greatest_length
 from maze.grammar.schema.lower import only_types
 from maze.types import EngineGrammar, Handling, JointCheck
 
@@ -72,6 +73,13 @@ def joint_check_of(patterns: Collection[PatternGroup], budget: Budget) -> JointC
         return JointCheck(grammar_of(language, budget), tuple(grammar_of(group.language, budget) for group in patterns))
     except LimitExceededError:
         return None
+
+
+def most_characters_of(patterns: Collection[PatternGroup]) -> int | None:
+    """What those that are only checked allow a text to have at most; None if they allow any length."""
+    checked = [group for group in patterns if group.parts[0].handling is Handling.CHECKED]
+    most = min((greatest_length(group.language) for group in checked), default=math.inf)
+    return None if math.isinf(most) else int(most)
 
 
 def _rank(item: Group | Structure) -> tuple[int, int, str]:

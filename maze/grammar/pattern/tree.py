@@ -6,6 +6,7 @@ and several are a Literal, what says nothing is left out.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -375,6 +376,24 @@ def positions_of(node: Node) -> int:
         case Machine(edges, _):
             return sum(map(len, edges))
     return sum(map(positions_of, children(node)))
+
+
+def greatest_length(node: Node) -> float:
+    """No text of the expression has more characters; infinite where that is not plain."""
+    match node:
+        case Chars():
+            return 1
+        case Literal(text):
+            return len(text)
+        case Cat(items):
+            return sum(map(greatest_length, items))
+        case Alt(items):
+            return max(map(greatest_length, items))
+        case Both(items):
+            return min(map(greatest_length, items))
+        case Repeat(item, _, high) if high is not None:
+            return high * greatest_length(item)
+    return math.inf
 
 
 def characters_of(node: Node) -> Ranges:
