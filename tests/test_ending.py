@@ -72,6 +72,11 @@ LARK = ConstraintIR(
     grammar='start: item+\nitem: NAME "=" sum ";"\nsum: sum "+" sum | NUMBER | NAME | "(" sum ")" | STRING\n'
     'NAME: /[a-z]+/\nNUMBER: /[0-9]+(\\.[0-9]+)?/\nSTRING: /"([^"\\\\]|\\\\.)*"/\n%ignore /[ \\n]+/\n'
 )
+CHAIN = ConstraintIR(
+    grammar='start: target "=" | callee ";"\ntarget: NAME | callee "." NAME\ncallee: target | "(" callee ")"\n'
+    "NAME: /[a-z]+/\n"
+)
+"""What has been begun goes on with itself through two rules."""
 WORDS = ConstraintIR(grammar='start: (A | B)* "."\nA: /a+/\nB: /ab?/\n')
 """Engines read it by whole terminals."""
 JSON = ConstraintIR(grammar=JSON_GBNF)
@@ -515,7 +520,8 @@ def test_a_text_that_was_to_be_continued_is_part_of_what_the_ending_ends() -> No
 
 
 @pytest.mark.parametrize(
-    "constraint", [pytest.param(each, id=str(number)) for number, each in enumerate((PERSON, PROGRAM, LARK, JSON))]
+    "constraint",
+    [pytest.param(each, id=str(number)) for number, each in enumerate((PERSON, PROGRAM, LARK, JSON))],
 )
 @pytest.mark.parametrize("tokens", [0, 20, 200])
 def test_all_short_endings_are_endings_and_none_is_longer_than_wanted(constraint: ConstraintIR, tokens: int) -> None:
@@ -541,6 +547,35 @@ def test_all_short_endings_are_endings_and_none_is_longer_than_wanted(constraint
             assert len(text) <= max(len(rest.shortest) + 8, 2 * tokens), (begun, text)
 
 
+@pytest.mark.parametrize(
+    ("constraint", "begun"),
+    [
+        (CHAIN, "(a.b"),
+        *(
+            (ConstraintIR(grammar=f"%language {language}"), begun)
+            for language, begun in (
+                ("typescript", "x.ts.mock"),
+                ("typescript", "[1, a + b"),
+                ("javascript", "a.b().c"),
+                ("python", "a.b().c"),
+                ("c", "int f(void) {\n    a.b"),
+                ("zig", "const a = b.c"),
+                ("sql", "SELECT a.b"),
+            )
+        ),
+    ],
+)
+def test_a_short_ending_goes_on_with_what_has_been_begun_no_second_time(constraint: ConstraintIR, begun: str) -> None:
+    rest = rest_after(compiled(constraint), begun, Budget())
+    assert rest is not None
+    walk, text = Matcher(rest.grammar_of_short_endings(32)), b""
+    while len(text) < 100 and (following := walk.next_bytes()):
+        text += bytes([next((byte for byte in b".+,|" if byte in following), following[-1])])
+        walk.consume(text[-1:])
+    assert walk.can_end(), text
+    assert len(text) <= 2 * 32
+
+
 @settings(max_examples=60)
 @given(GRAMMARS, st.integers(0, 10), st.randoms(use_true_random=False))
 def test_short_endings_are_some_of_all_endings_and_the_shortest_is_among_them(
@@ -558,6 +593,7 @@ def test_short_endings_are_some_of_all_endings_and_the_shortest_is_among_them(
     endings = {text for text in texts_of(rest) if len(text) <= LONGEST}
     assert {text for text in short if len(text) <= LONGEST} <= endings
     assert min(map(len, short)) == min(map(len, endings))
+    assert max(map(len, short)) <= max(min(map(len, endings)), 2 * tokens)
 
 
 # ------------------------------------------------------------------------------------------------ what is left

@@ -81,7 +81,7 @@ class _Shortened:
         self._budget = budget
         self._terminals: dict[Terminal, Terminal] = {}
         kept = {name: self._kept(name, productions) for name, productions in rest.rules.items() if name in lengths}
-        self._drop_returns(rest.start, kept)
+        self._drop_returns(kept)
         self.cfg = Cfg(
             rest.start,
             {name: tuple(self._production(each.production) for each in some) for name, some in kept.items()},
@@ -140,25 +140,24 @@ class _Shortened:
             total += length
         return total
 
-    def _drop_returns(self, start: str, kept: dict[str, list[_Kept]]) -> None:
+    def _drop_returns(self, kept: dict[str, list[_Kept]]) -> None:
         """Leave out what would go on with what has been begun again and again, as a sum does with a further summand."""
-        open_names = {start: iter(list(kept[start]))}
-        done: set[str] = set()
-        while open_names:
-            name, pending = next(reversed(open_names.items()))
-            for each in pending:
-                first = each.production[0] if each.production else None
-                if not isinstance(first, Nonterminal) or first.name not in self._begun:
-                    continue
-                if first.name in open_names:
-                    if each.slack:
-                        kept[name].remove(each)
-                elif first.name not in done:
-                    open_names[first.name] = iter(list(kept[first.name]))
-                    break
-            else:
-                done.add(name)
-                del open_names[name]
+        firsts = {
+            name: tuple((first,) for each in some if (first := self._begun_first(each)) is not None)
+            for name, some in kept.items()
+        }
+        for circle in map(frozenset, circles(firsts)):
+            for name in circle:
+                kept[name] = [each for each in kept[name] if not each.slack or not self._returns(each, circle)]
+
+    def _begun_first(self, kept: _Kept) -> Nonterminal | None:
+        """The rule that a production begins with, if that goes on with what has been begun."""
+        first = kept.production[0] if kept.production else None
+        return first if isinstance(first, Nonterminal) and first.name in self._begun else None
+
+    def _returns(self, kept: _Kept, circle: frozenset[str]) -> bool:
+        first = self._begun_first(kept)
+        return first is not None and first.name in circle
 
     def _production(self, production: Production) -> Production:
         return tuple(symbol if isinstance(symbol, Nonterminal) else self._terminal(symbol) for symbol in production)
