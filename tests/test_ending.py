@@ -616,6 +616,31 @@ def test_what_is_left_of_a_sum_is_no_larger_if_the_sum_is_longer(language: str) 
     assert left_after(100) == left_after(3)
 
 
+@pytest.mark.parametrize(
+    ("language", "begun"),
+    [
+        ("python", 'print(f"'),
+        ("python", "print(f'''"),
+        ("python", 'x = """'),
+        ("javascript", "x = `${a}"),
+        ("typescript", "type A = `${B}"),
+        ("zig", 'const a = "'),
+        ("c", 'int f(void) {\n    g("'),
+        ("sql", "SELECT '"),
+        ("json", '["'),
+    ],
+)
+def test_what_is_left_of_a_text_in_a_program_is_no_larger_if_the_text_is_longer(language: str, begun: str) -> None:
+    constraints = compiled(ConstraintIR(grammar=f"%language {language}"))
+
+    def left_after(length: int) -> int:
+        rest = rest_after(constraints, begun + "a" * length, Budget())
+        assert rest is not None
+        return rest.grammar().rules.count("\n")
+
+    assert left_after(80) == left_after(3)
+
+
 def test_what_an_engine_would_give_up_on_is_no_grammar_to_go_on_under() -> None:
     rest = rest_after(compiled(TWO_RULES), "x" + "+x" * 90, Budget())
     assert rest is not None
