@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from maze.backends.base import FINISHED_LENGTH, Backend, Completion, OnText, Request, WrittenTokens, total_of
 from maze.errors import CancelledError, ConstraintViolatedError, LimitExceededError, MazeError, TimedOutError
 from maze.grammar.budget import Budget
+from maze.grammar.cfg.short_endings import CHARACTERS_PER_TOKEN
 from maze.grammar.continuation import CannotFollowError, Rest, rest_after
 from maze.types import CompiledConstraints, EngineGrammar, TokenLogprob
 
@@ -21,8 +22,6 @@ MOST_RESERVED_TOKENS = 256
 """Most tokens that are kept for the ending before it is known how long that is."""
 USUAL_CHARACTERS_PER_TOKEN = 4
 """Of JSON, programs and prose: a text whose tokens are longer is ended before its characters are used up, too."""
-CHARACTERS_PER_SHORT_TOKEN = 2
-"""What short endings count fixed texts by; whatever else is in them they count by characters."""
 
 HALF_A_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 """What engines put where a text was cut off within a character."""
@@ -103,8 +102,8 @@ def generate_in_time(
     """
     if not _can_be_steered(backend, request, compiled):
         return Generated(backend.generate(request, on_text))
-    left = _Room.of(request, compiled)
-    tokens = left.tokens_of(USUAL_CHARACTERS_PER_TOKEN)
+    whole = _Room.of(request, compiled)
+    tokens = whole.tokens_of(USUAL_CHARACTERS_PER_TOKEN)
     asked = tokens - first_reserve(tokens)
     made = backend.generate(replace(request, max_tokens=asked), on_text)
     while True:
@@ -114,7 +113,7 @@ def generate_in_time(
         if used < asked:
             return Generated(made)  # it is the context that is used up
         begun = made.text.rstrip(HALF_A_CHARACTER)
-        left = _Room.of(request, compiled).after(begun, used)
+        left = whole.after(begun, used)
         tokens = left.tokens_of(max(len(begun) / used, USUAL_CHARACTERS_PER_TOKEN))
         rest = _rest(request, compiled, begun)
         if rest is None:
@@ -177,7 +176,7 @@ def _to_go_on_under(rest: Rest, tokens: int, left: _Room) -> tuple[EngineGrammar
             return rest.grammar(), False
         except LimitExceededError as error:
             _log.debug("short endings only: %s", error)
-    return rest.grammar_of_short_endings(left.tokens_of(CHARACTERS_PER_SHORT_TOKEN)), True
+    return rest.grammar_of_short_endings(left.tokens_of(CHARACTERS_PER_TOKEN)), True
 
 
 def _tokens_for(text: str) -> int:

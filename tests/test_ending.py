@@ -520,8 +520,7 @@ def test_a_text_that_was_to_be_continued_is_part_of_what_the_ending_ends() -> No
 
 
 @pytest.mark.parametrize(
-    "constraint",
-    [pytest.param(each, id=str(number)) for number, each in enumerate((PERSON, PROGRAM, LARK, JSON))],
+    "constraint", [pytest.param(each, id=str(number)) for number, each in enumerate((PERSON, PROGRAM, LARK, JSON))]
 )
 @pytest.mark.parametrize("tokens", [0, 20, 200])
 def test_all_short_endings_are_endings_and_none_is_longer_than_wanted(constraint: ConstraintIR, tokens: int) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from maze.grammar.budget import Construction
 from maze.grammar.cfg.analysis import circles, pruned
-from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal
+from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal, references_of
 from maze.grammar.cfg.shortest import ShortestTexts
 from maze.grammar.cfg.terminal_states import is_rest
 from maze.grammar.pattern.code_points import ANY
@@ -33,7 +33,7 @@ from maze.grammar.pattern.tree import (
 
 _ROOMS = (256, 128, 64, 32, 16, 8, 4, 2, 1, 0)
 """Characters that a terminal may have beyond its shortest text, tried from the most on."""
-_CHARACTERS_PER_TOKEN = 2
+CHARACTERS_PER_TOKEN = 2
 """Of fixed texts, such as keywords and the names of properties. What terminals leave open is counted one by one: of
 digits a token has one, of other alphabets not even that."""
 
@@ -107,7 +107,7 @@ class _Shortened:
         if isinstance(symbol, Nonterminal):
             return most.get(symbol.name, 0.0)
         if isinstance(symbol, Literal):
-            return len(symbol.text) / _CHARACTERS_PER_TOKEN
+            return len(symbol.text) / CHARACTERS_PER_TOKEN
         return greatest_length(symbol.language)
 
     def _kept(self, name: str, productions: tuple[Production, ...]) -> list[_Kept]:
@@ -143,21 +143,16 @@ class _Shortened:
     def _drop_returns(self, kept: dict[str, list[_Kept]]) -> None:
         """Leave out what would go on with what has been begun again and again, as a sum does with a further summand."""
         firsts = {
-            name: tuple((first,) for each in some if (first := self._begun_first(each)) is not None)
+            name: [each.production[:1] for each in some if each.production and self._goes_on(each.production[0])]
             for name, some in kept.items()
         }
         for circle in map(frozenset, circles(firsts)):
             for name in circle:
-                kept[name] = [each for each in kept[name] if not each.slack or not self._returns(each, circle)]
-
-    def _begun_first(self, kept: _Kept) -> Nonterminal | None:
-        """The rule that a production begins with, if that goes on with what has been begun."""
-        first = kept.production[0] if kept.production else None
-        return first if isinstance(first, Nonterminal) and first.name in self._begun else None
-
-    def _returns(self, kept: _Kept, circle: frozenset[str]) -> bool:
-        first = self._begun_first(kept)
-        return first is not None and first.name in circle
+                kept[name] = [
+                    each
+                    for each in kept[name]
+                    if not each.slack or circle.isdisjoint(references_of([each.production[:1]]))
+                ]
 
     def _production(self, production: Production) -> Production:
         return tuple(symbol if isinstance(symbol, Nonterminal) else self._terminal(symbol) for symbol in production)
