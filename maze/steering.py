@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, replace
 
 from maze.backends.base import FINISHED_LENGTH, Backend, Completion, OnText, Request, WrittenTokens, total_of
 from maze.errors import CancelledError, ConstraintViolatedError, LimitExceededError, MazeError, TimedOutError
 from maze.grammar.budget import Budget
-from maze.grammar.cfg.short_endings import CHARACTERS_PER_TOKEN
+from maze.grammar.cfg.short_endings import CHARACTERS_PER_TOKEN, most_tokens
 from maze.grammar.continuation import CannotFollowError, Rest, rest_after
 from maze.types import CompiledConstraints, EngineGrammar, TokenLogprob
 
@@ -181,7 +182,7 @@ def _to_go_on_under(rest: Rest, tokens: int, left: _Room) -> tuple[EngineGrammar
 
 def _tokens_for(text: str) -> int:
     """About how many tokens a text has, and the one that ends it."""
-    return 1 + len(text.encode()) // 2
+    return 1 + math.floor(most_tokens(text))
 
 
 def _joined(first: Completion, begun: str, second: Completion) -> Completion:

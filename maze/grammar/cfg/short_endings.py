@@ -14,7 +14,7 @@ from maze.grammar.cfg.analysis import circles, pruned
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Production, Symbol, Terminal, references_of
 from maze.grammar.cfg.shortest import ShortestTexts
 from maze.grammar.cfg.terminal_states import is_rest
-from maze.grammar.pattern.code_points import ANY
+from maze.grammar.pattern.code_points import ANY, Ranges
 from maze.grammar.pattern.shortest import least_length
 from maze.grammar.pattern.tree import (
     Alt,
@@ -34,8 +34,8 @@ from maze.grammar.pattern.tree import (
 _ROOMS = (256, 128, 64, 32, 16, 8, 4, 2, 1, 0)
 """Characters that a terminal may have beyond its shortest text, tried from the most on."""
 CHARACTERS_PER_TOKEN = 2
-"""Of fixed texts, such as keywords and the names of properties. What terminals leave open is counted one by one: of
-digits a token has one, of other alphabets not even that."""
+"""Of fixed texts in ASCII, such as keywords and the names of properties. What terminals leave open is counted one by
+one, as a token has one digit. Of other characters a token may have one byte alone: of emoji, models have few whole."""
 
 
 def short_endings(rest: Cfg, begun: frozenset[str], tokens: int, shortest: ShortestTexts, budget: Construction) -> Cfg:
@@ -49,7 +49,7 @@ def short_endings(rest: Cfg, begun: frozenset[str], tokens: int, shortest: Short
         if room > tokens:
             continue  # a character that a terminal leaves open counts as a token
         shortened = _Shortened(rest, begun, room, shortest, lengths, budget)
-        if room == 0 or shortened.most_tokens() <= tokens:
+        if room == 0 or shortened.most_tokens() < tokens:  # one is what ends the text
             return pruned(shortened.cfg)
     raise AssertionError(_ROOMS)
 
@@ -107,8 +107,8 @@ class _Shortened:
         if isinstance(symbol, Nonterminal):
             return most.get(symbol.name, 0.0)
         if isinstance(symbol, Literal):
-            return len(symbol.text) / CHARACTERS_PER_TOKEN
-        return greatest_length(symbol.language)
+            return most_tokens(symbol.text)
+        return greatest_length(symbol.language, most_tokens, _most_tokens_of_one)
 
     def _kept(self, name: str, productions: tuple[Production, ...]) -> list[_Kept]:
         """The productions that lead to the shortest texts, and those that go on with what has been begun."""
@@ -171,6 +171,18 @@ class _Shortened:
                 language = both(language, room) if self._room else literal(least)
             self._terminals[terminal] = Pattern(terminal.name, language)
         return self._terminals[terminal]
+
+
+def most_tokens(text: str) -> float:
+    """About how many tokens a text has at most."""
+    size = len(text.encode())
+    of_ascii = sum(map(str.isascii, text))
+    return of_ascii / CHARACTERS_PER_TOKEN + (size - of_ascii)
+
+
+def _most_tokens_of_one(ranges: Ranges) -> float:
+    """Of a character that is left open: of these, models write the first ones most, and ASCII where they may."""
+    return len(chr(ranges[0][0]).encode(errors="surrogatepass"))
 
 
 def shortened(node: Node, room: int) -> Node:

@@ -7,6 +7,7 @@ and several are a Literal, what says nothing is left out.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -378,21 +379,27 @@ def positions_of(node: Node) -> int:
     return sum(map(positions_of, children(node)))
 
 
-def greatest_length(node: Node) -> float:
-    """No text of the expression has more characters; infinite where that is not plain."""
+def greatest_length(
+    node: Node, of_text: Callable[[str], float] = len, of_character: Callable[[Ranges], float] = lambda _: 1
+) -> float:
+    """No text of the expression has more characters, or other units; infinite where that is not plain."""
+
+    def length(of: Node) -> float:
+        return greatest_length(of, of_text, of_character)
+
     match node:
-        case Chars():
-            return 1
+        case Chars(ranges):
+            return of_character(ranges)
         case Literal(text):
-            return len(text)
+            return of_text(text)
         case Cat(items):
-            return sum(map(greatest_length, items))
+            return sum(map(length, items))
         case Alt(items):
-            return max(map(greatest_length, items))
+            return max(map(length, items))
         case Both(items):
-            return min(map(greatest_length, items))
+            return min(map(length, items))
         case Repeat(item, _, high) if high is not None:
-            return high * greatest_length(item)
+            return high * length(item)
     return math.inf
 
 
