@@ -368,6 +368,27 @@ def test_vllm_and_sglang_are_asked_for_the_thought_first_and_then_for_the_answer
     assert "skip_special_tokens" not in last
 
 
+@pytest.mark.parametrize("owner", ["vllm", "sglang"])
+def test_a_model_that_ends_its_turn_before_it_has_thought_is_asked_for_the_answer_all_the_same(owner: str) -> None:
+    """As vLLM 0.32 tells it: one token, which ends the turn, and no text."""
+    texts = iter(
+        [
+            stream(choice("", finish_reason="stop"), used(1), DONE),
+            stream(choice('"ab"', finish_reason="stop"), used(2), DONE),
+        ]
+    )
+    shown = {"prompt" if owner == "vllm" else "text": "<user>hi<bot><think>\n"}
+    plays = {**VLLM, "v1_models": models(owner), "tokenize": tokens, "detokenize": answer(200, shown)}
+    with (
+        FaultServer(by_path(**plays, v1_completions=lambda exchange: next(texts)(exchange))) as server,
+        Orchestrator(MazeConfig(), backend=backend_for(server.url, dialect=None)) as maze,
+    ):
+        result = maze.generate(Intent("hi"), [WORDS], options(max_tokens=20, reasoning_tokens=9))
+    assert (result.success, result.code) == (True, '"ab"'), result.error
+    assert (result.metadata.reasoning, result.metadata.reasoning_tokens) == ("", 1)
+    assert result.metadata.tokens_generated == 3
+
+
 def test_a_model_that_always_thinks_in_chats_is_under_the_grammar_at_once_as_its_thought_is_ended() -> None:
     """As DeepSeek R1 behind a reasoning parser of vLLM or SGLang, whatever `enable_thinking` says."""
     thinks = stream(said("", delta={"reasoning": "Hm."}), said("", finish_reason="length"), used(16), DONE)

@@ -154,7 +154,7 @@ class AnswerReader:
         self.token_ids: tuple[int, ...] | None = None
         """See `Completion.token_ids`."""
         self.may_be_empty = False
-        """Whether there may be nothing to add to the text that is continued."""
+        """Whether there may be nothing to add to the text that is continued, or no thought."""
         self.engine: dict[str, Any] = {}
         """What else the service said of this call, for the provenance."""
 

@@ -175,6 +175,7 @@ class Asker:
             max_tokens=request.reasoning_tokens,
             reasoning_tokens=0,
             continue_from="",
+            is_thought=True,
             top_logprobs=None,
         )
         try:

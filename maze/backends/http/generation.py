@@ -75,7 +75,7 @@ class GenerationAttempt:
     def _read(self, response: httpx.Response) -> Completion:
         """Read an answer of status 200; an error keeps what was told of tokens by then."""
         reader = self.dialect.reader(self.request)
-        reader.may_be_empty = bool(self.request.continue_from)
+        reader.may_be_empty = bool(self.request.continue_from) or self.request.is_thought
         try:
             return self._read_with(reader, response)
         except (FailedAttempt, MazeError) as caught:
