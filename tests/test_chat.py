@@ -392,7 +392,7 @@ def test_a_model_that_ends_its_turn_before_it_has_thought_is_asked_for_the_answe
 def test_a_model_that_always_thinks_in_chats_is_under_the_grammar_at_once_as_its_thought_is_ended() -> None:
     """As DeepSeek R1 behind a reasoning parser of vLLM or SGLang, whatever `enable_thinking` says."""
     thinks = stream(said("", delta={"reasoning": "Hm."}), said("", finish_reason="length"), used(16), DONE)
-    answered = stream(choice("maze", finish_reason="stop"), used(2), DONE)
+    answered = stream(choice("maze", finish_reason="stop", token_ids=[7, 8]), used(2), DONE)
     shown = answer(200, {"prompt": "<user>hi<bot><think>\n"})
     play = by_path(**VLLM, tokenize=tokens, detokenize=shown, v1_chat_completions=thinks, v1_completions=answered)
     with FaultServer(play) as server:
@@ -400,10 +400,15 @@ def test_a_model_that_always_thinks_in_chats_is_under_the_grammar_at_once_as_its
         assert backend.health(Deadline(20_000)).ready
         completion, _ = generate(backend, ask(prompt=CHAT))
         raw, _ = generate(backend, ask(prompt=Prompt("Go on.", PromptForm.RAW)))
+        mask = TokenMask(allowed=frozenset({7, 8}), forbidden=frozenset())
+        masked = ask(prompt=Prompt("Go on.", PromptForm.RAW), grammar=None, token_mask=mask)
+        generate(backend, masked)
     assert (completion.text, completion.reasoning, completion.engine["prompt_form"]) == ("maze", None, "chat")
     ended = "<think>\n\n</think>\n\n"
     posted = [request.json() for request in server.requests if request.path == "/v1/completions"]
-    assert [each["prompt"] for each in posted[-2:]] == ["<user>hi<bot>" + ended, "Go on." + "<think>\n" + ended[8:]]
+    of_raw = "Go on." + ended
+    prompts = [each["prompt"] for each in posted if "logit_bias" not in each]  # without the question for its vocabulary
+    assert prompts[-3:] == ["<user>hi<bot>" + ended, of_raw, of_raw]
     assert raw.text == "maze"
     assert [request.path for request in server.requests].count("/v1/chat/completions") == 1
 
