@@ -393,8 +393,13 @@ def test_a_model_that_always_thinks_in_chats_is_under_the_grammar_at_once_as_its
     """As DeepSeek R1 behind a reasoning parser of vLLM or SGLang, whatever `enable_thinking` says."""
     thinks = stream(said("", delta={"reasoning": "Hm."}), said("", finish_reason="length"), used(16), DONE)
     answered = stream(choice("maze", finish_reason="stop", token_ids=[7, 8]), used(2), DONE)
+    refused = answer(400, {"message": "token_id(s) [2147483647] in logit_bias contain out-of-vocab token ids."})
+
+    def completions(exchange: Exchange) -> None:
+        (refused if "logit_bias" in exchange.received.json() else answered)(exchange)
+
     shown = answer(200, {"prompt": "<user>hi<bot><think>\n"})
-    play = by_path(**VLLM, tokenize=tokens, detokenize=shown, v1_chat_completions=thinks, v1_completions=answered)
+    play = by_path(**VLLM, tokenize=tokens, detokenize=shown, v1_chat_completions=thinks, v1_completions=completions)
     with FaultServer(play) as server:
         backend = backend_for(server.url, dialect=None, is_proven=False)
         assert backend.health(Deadline(20_000)).ready
