@@ -454,6 +454,22 @@ def test_a_text_that_breaks_the_constraints_is_no_success_and_is_tried_again_wit
 
 
 @pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+def test_an_empty_text_is_held_against_the_constraints_and_tried_again(dialect: str) -> None:
+    """Also where an answer is the model's alone, as nothing is enforced; without constraints it is none."""
+    empty = stream(chunk("", "stop"), DONE)
+    if dialect == "anthropic":
+        empty = answer(200, {"model": "m", "content": [], "stop_reason": "end_turn"})
+    for constraint in (ConstraintIR(regex_patterns=("^yes$",)), ConstraintIR(json_schema=SCHEMA)):
+        result, sent = result_of(service(empty), constraint, dialect=dialect)
+        assert (result.status.name, result.code, len(sent)) == ("CONSTRAINT_VIOLATED", "", 3)
+        assert all(turn["content"].strip() for each in sent for turn in each["messages"])
+        assert "answer to this was empty" in sent[1]["messages"][-1]["content"]
+    assert result_of(service(empty), ConstraintIR(regex_patterns=("^(yes)?$",)), dialect=dialect)[0].success
+    result, sent = result_of(service(empty), ConstraintIR(), dialect=dialect)
+    assert (result.status.name, len(sent)) == ("BAD_RESPONSE", 1)
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
 def test_a_second_attempt_that_goes_on_from_a_text_is_not_told_to_give_the_whole(dialect: str) -> None:
     """Behind what was wrong stands the beginning of the answer, and that only what comes next is to be written."""
     wrong = says("no") if dialect == "openai" else stream((ANSWERS / "anthropic_message.sse").read_bytes())

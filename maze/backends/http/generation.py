@@ -80,7 +80,7 @@ class GenerationAttempt:
     def _read(self, response: httpx.Response) -> Completion:
         """Read an answer of status 200; an error keeps what was told of tokens by then."""
         reader = self.dialect.reader(self.request)
-        reader.may_be_empty = bool(self.request.continue_from)
+        reader.may_be_empty = self._may_be_empty()
         try:
             return self._read_with(reader, response)
         except (FailedAttempt, MazeError) as caught:
@@ -158,6 +158,13 @@ class GenerationAttempt:
             logprobs=_within(reader.logprobs, text, thought) if reader.logprobs else None,
             engine=self._engine(reader),
         )
+
+    def _may_be_empty(self) -> bool:
+        """Whether an empty text is an answer: nothing to add to a text, or one to hold against what is only checked."""
+        request = self.request
+        is_enforced = request.grammar is not None and not self.dialect.unenforced(request, self.model)
+        is_checked = request.is_constrained and not is_enforced and request.token_mask is None
+        return bool(request.continue_from) or is_checked
 
     def _tokens(self, reader: AnswerReader) -> int | None:
         """How many tokens came: as the service counts them, else by the pieces, as about a token comes with each.
