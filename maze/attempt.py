@@ -132,14 +132,7 @@ class Attempts:
 
     def _attempt(self, request: Request) -> Attempted:
         """Ask the engine and check its text; complete it, if it was cut off and that is wanted."""
-        first_text_at: float | None = None
-
-        def hand_on(text: str) -> bool | None:
-            nonlocal first_text_at
-            first_text_at = first_text_at or perf_counter()
-            return self.on_text(text) if self.on_text else True
-
-        pieces = WholeCharacters(hand_on)
+        pieces = WholeCharacters(self.on_text or (lambda _: True))
         _log.log(TRACE, "request %s to %s: %s", request.request_id, self.backend.name, request.prompt)
         sent = perf_counter()
         try:
@@ -152,7 +145,7 @@ class Attempts:
                 tokens_generated=error.tokens_generated,
                 model=error.model or request.model,
                 prompt_tokens=error.prompt_tokens,
-                first_token_ms=None if first_text_at is None else (first_text_at - sent) * 1000,
+                first_token_ms=error.first_token_ms,
                 engine=error.engine,
                 reasoning=error.reasoning,
                 reasoning_tokens=error.reasoning_tokens,

@@ -46,8 +46,8 @@ class MazeError(Exception):
 
     The message says what was wrong, where, and what to do; it never holds a secret. Where a field is wrong, `field` is
     its name and `problem` the rest of the message. `partial_text` is what the engine had delivered before the failure,
-    `tokens_generated`, `prompt_tokens`, `model`, `reasoning` and `reasoning_tokens` are what it had told of itself,
-    None where it had not, and `engine` is what else was known of it.
+    `tokens_generated`, `prompt_tokens`, `first_token_ms`, `model`, `reasoning` and `reasoning_tokens` are what was
+    known of it, None where it was not, and `engine` is what else was.
     """
 
     status: ClassVar[Status] = Status.INTERNAL_ERROR
@@ -62,6 +62,7 @@ class MazeError(Exception):
         self.partial_text = partial_text
         self.tokens_generated: int | None = None
         self.prompt_tokens: int | None = None
+        self.first_token_ms: float | None = None
         self.model: str | None = None
         self.engine: dict[str, Any] = {}
         self.reasoning: str | None = None
@@ -73,6 +74,7 @@ class MazeError(Exception):
         """Stand in for `error`: take over what that has of the generation."""
         self.partial_text = error.partial_text
         self.tokens_generated, self.prompt_tokens = error.tokens_generated, error.prompt_tokens
+        self.first_token_ms = error.first_token_ms
         self.model, self.engine = error.model, error.engine
         self.reasoning, self.reasoning_tokens = error.reasoning, error.reasoning_tokens
         return self

@@ -140,6 +140,7 @@ class Orchestrator:
                 request = record.request = replace(
                     request,
                     prompt=build_prompt(intent, options, compiled, self.config.prompt_form),
+                    is_constrained=compiled.says_something,
                     whole_grammar=compiled.grammar,
                     grammar=after(compiled, options.continue_from, Budget(request.deadline.at)).grammar,
                     token_mask=compiled.token_mask,

@@ -20,6 +20,7 @@ MAX_ANSWER_CHARACTERS = 8_000
 """Most of a wrong answer that the model is shown again."""
 
 _WHOLE_AGAIN = "Give the whole answer again, and nothing but it, without that."
+_WAS_EMPTY = "Your last answer to this was empty. Give the whole answer, and nothing but it."
 
 
 def build_prompt(
@@ -64,6 +65,8 @@ def corrected(prompt: Prompt, answer: str, violated: Sequence[ConstraintOutcome]
     """
     if prompt.form is not PromptForm.CHAT:
         return prompt
+    if not answer.strip():  # services take no turn without text
+        return replace(prompt, text=f"{prompt.turn()}\n\n{_WAS_EMPTY}", demands=(), corrects=True)
     wrong = [violation for outcome in violated for violation in outcome.violations]
     told = [
         f"- line {violation.line}, column {violation.column}"

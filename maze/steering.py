@@ -218,7 +218,7 @@ def _with_beginning(error: MazeError, first: Completion, begun: str) -> MazeErro
     """The error of a later request, with what had been generated before it."""
     error.partial_text = begun + error.partial_text
     error.tokens_generated = total_of((first.tokens_generated, error.tokens_generated))
-    error.prompt_tokens = first.prompt_tokens
+    error.prompt_tokens, error.first_token_ms = first.prompt_tokens, first.first_token_ms
     error.engine = first.engine | error.engine
     error.reasoning, error.reasoning_tokens = first.reasoning, first.reasoning_tokens
     return error

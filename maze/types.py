@@ -300,6 +300,12 @@ class CompiledConstraints(Shown):
     cache_hit: bool = field(default=False, compare=False)
     """Whether the call that gives them found them compiled."""
 
+    @property
+    def says_something(self) -> bool:
+        """Whether there is anything that a text has to satisfy."""
+        silent = (Handling.VACUOUS, Handling.IGNORED, Handling.TOLD)
+        return bool(self.grammar or self.token_mask) or any(part.handling not in silent for part in self.parts)
+
     def __repr__(self) -> str:
         handled = Counter(part.handling.value for part in self.parts)
         parts = ", ".join(f"{count} {handling}" for handling, count in handled.items()) or "no parts"

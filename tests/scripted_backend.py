@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from maze.backends.base import FINISHED_STOP, Completion, Deadline, Health, OnText, Request
-from maze.errors import CancelledError
+from maze.errors import CancelledError, MazeError
 
 
 class ScriptedBackend:
@@ -26,6 +26,13 @@ class ScriptedBackend:
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         self.requests.append(request)
+        try:
+            return self._play(request, on_text)
+        except MazeError as error:
+            error.first_token_ms = 0.01 if error.partial_text else None
+            raise
+
+    def _play(self, request: Request, on_text: OnText) -> Completion:
         text = ""
         for step in self.script:
             request.raise_if_over(text)

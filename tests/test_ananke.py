@@ -394,9 +394,9 @@ FAILED = {"generated_text": "", "finish_reason": "error", "tokens_generated": 0,
         ("ananke-eval", {"code": 7, "metadata": {}}, "its field 'code' is a number"),
         ("ananke-eval", {"code": "yes", "metadata": {"tokens_generated": 17}}, "the service ignores the limit"),
         ("ananke-chat", {"choices": []}, "no array 'choices' with an object"),
-        ("ananke-chat", {"choices": [{"message": {"content": "yes"}, "finish_reason": "error"}]}, "reason is .error."),
-        ("ananke-chat", {"choices": [{"message": {"content": "yes"}}]}, "without saying that the text is finished"),
-        ("ananke-chat", {"choices": [{"message": "yes", "finish_reason": "stop"}]}, "'delta' is not an object"),
+        ("ananke-chat", {"choices": [{"message": {"content": "yes"}, "finish_reason": "error"}]}, "reason .error."),
+        ("ananke-chat", {"choices": [{"message": {"content": "yes" * 6}}]}, "without saying that the text is finished"),
+        ("ananke-chat", {"choices": [{"message": "yes", "finish_reason": "stop"}]}, "'message' is not an object"),
     ],
 )
 def test_an_answer_that_is_none_is_an_error_of_the_service(dialect: str, said: object, complaint: str) -> None:

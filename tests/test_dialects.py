@@ -242,7 +242,7 @@ def test_an_empty_text_is_right_where_a_stop_text_came_at_once() -> None:
         ("vllm", stream(choice("", finish_reason="stop"), USAGE, DONE), BadResponseError, r"an empty text, and claims"),
         ("vllm", stream(choice("he"), DONE), BadResponseError, r"without saying that the text is finished"),
         ("vllm", stream(choice("he", finish_reason="stop")), BadResponseError, r"without its last event, \[DONE\]"),
-        ("vllm", stream(choice("he", finish_reason="abort"), DONE), BadResponseError, r"finish reason is 'abort'"),
+        ("vllm", stream(choice("he", finish_reason="abort"), DONE), EngineUnavailableError, r"finish reason 'abort'"),
         ("vllm", stream(event({"choices": "none"}), DONE), BadResponseError, r"no array 'choices'"),
         ("vllm", stream(event({"choices": [1]}), DONE), BadResponseError, r"does not hold one object"),
         ("vllm", stream(event({"choices": [{}, {}]}), DONE), BadResponseError, r"does not hold one object"),

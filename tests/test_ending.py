@@ -289,7 +289,15 @@ def test_a_json_text_of_a_schema_that_is_only_checked_can_go_on_if_it_is_a_numbe
     assert judge(text.encode(), schema, may_be_cut_off=True).could_go_on is could_go_on
 
 
-@pytest.mark.parametrize("constraints", [[], [VACUOUS], [ConstraintIR()]])
+@pytest.mark.parametrize(
+    "constraints",
+    [
+        [],
+        [VACUOUS],
+        [ConstraintIR()],
+        *([ConstraintIR(regex_patterns=(text,))] for text in ("", "^", ".*", "a*|(?s:.)")),
+    ],
+)
 @pytest.mark.parametrize("when", list(WhenCutOff))
 def test_without_constraints_a_text_that_was_cut_off_is_a_success_with_a_warning(
     constraints: list[ConstraintIR], when: WhenCutOff
@@ -297,8 +305,9 @@ def test_without_constraints_a_text_that_was_cut_off_is_a_success_with_a_warning
     result = cut_off("Once upon", *constraints, when=when)
     assert (result.success, result.metadata.finish_reason, result.metadata.cut) == (True, FINISHED_LENGTH, True)
     assert result.validation is not None
-    (warning,) = result.validation.warnings
+    *others, warning = result.validation.warnings
     assert "cut off after 9 tokens" in warning
+    assert all("every text satisfies it" in other for other in others)
 
 
 def test_a_text_that_satisfies_as_it_stands_can_be_accepted() -> None:

@@ -214,17 +214,17 @@ FAILED = {"error": {"message": "out of luck"}}
         ("maze", [token("re"), summary(**CUT_OFF), DONE], (7, 4)),
         ("maze", [token("re"), summary(**CUT_OFF)], (7, 4)),
         ("maze", [token("re"), event({**FAILED, "done": True, "tokens_generated": 7})], (7, None)),
-        ("maze", [token("re"), event(FAILED)], (None, None)),
-        ("maze", [token("re"), event({**FAILED, "tokens_generated": "many"})], (None, None)),
+        ("maze", [token("re"), event(FAILED)], (1, None)),
+        ("maze", [token("re"), event({**FAILED, "tokens_generated": "many"})], (1, None)),
         ("vllm", [choice("re"), event({"choices": [], **COUNTED}), DONE], (7, 4)),
         ("vllm", [choice("re"), event({"choices": [], **COUNTED}), event({"choices": [], "usage": {}}), DONE], (7, 4)),
         ("vllm", [choice("re"), event({**FAILED, **COUNTED}), DONE], (7, 4)),
-        ("vllm", [choice("re"), choice("", finish_reason="abort", usage=None), DONE], (None, None)),
+        ("vllm", [choice("re"), choice("", finish_reason="abort", usage=None), DONE], (1, None)),
         ("llama.cpp", [llama("re", tokens_predicted=7), llama("d"), event(FAILED)], (7, None)),
-        ("llama.cpp", [llama("re"), llama_end(stop_type="other", tokens_predicted=7)], (None, None)),
+        ("llama.cpp", [llama("re"), llama_end(stop_type="other", tokens_predicted=7)], (1, None)),
     ],
 )
-def test_what_was_told_of_tokens_stays_in_the_record_of_a_generation_that_failed(
+def test_what_was_told_of_tokens_or_else_came_stays_in_the_record_of_a_generation_that_failed(
     dialect: str, events: list[bytes], counts: tuple[int | None, int | None]
 ) -> None:
     questions = () if dialect == "maze" else (models("x", n_vocab=100), answer(200, {"version": "1"}))
@@ -237,6 +237,7 @@ def test_what_was_told_of_tokens_stays_in_the_record_of_a_generation_that_failed
     assert not result.success
     assert result.code.startswith("re")
     assert (result.metadata.tokens_generated, result.metadata.prompt_tokens) == counts
+    assert result.metadata.first_token_ms is not None
 
 
 def test_a_generation_that_nobody_was_asked_for_has_no_tokens() -> None:

@@ -222,8 +222,8 @@ def test_other_words_for_what_was_cut_off_are_understood(reason: str) -> None:
             "calls a tool",
         ),
         (stream(chunk("ab")), BadResponseError, "ended without its last event"),
-        (stream(chunk("ab"), DONE), BadResponseError, "without saying that the text is finished"),
-        (stream(chunk("ab", "error"), DONE), BadResponseError, "its finish reason is 'error'"),
+        (stream(chunk("a" * 16), DONE), BadResponseError, "without saying that the text is finished"),
+        (stream(chunk("ab", "error"), DONE), EngineUnavailableError, "it gave up, with the finish reason 'error'"),
         (stream(chunk("", "stop"), DONE), BadResponseError, "an empty text"),
         (recorded("openai_too_large.json"), RequestRejectedError, "max_tokens is too large"),
         (answer(404, {"error": {"message": "The model `m` does not exist"}}), RequestRejectedError, "does not exist"),
@@ -451,6 +451,22 @@ def test_a_text_that_breaks_the_constraints_is_no_success_and_is_tried_again_wit
     result, sent = result_of(service(says("no")), ConstraintIR(regex_patterns=("^(yes|maybe)$",)))
     assert (result.success, result.status.name, len(sent)) == (False, "CONSTRAINT_VIOLATED", 3)
     assert "only be checked" in str(result.error)
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+def test_an_empty_text_is_held_against_the_constraints_and_tried_again(dialect: str) -> None:
+    """Also where an answer is the model's alone, as nothing is enforced; without constraints it is none."""
+    empty = stream(chunk("", "stop"), DONE)
+    if dialect == "anthropic":
+        empty = answer(200, {"model": "m", "content": [], "stop_reason": "end_turn"})
+    for constraint in (ConstraintIR(regex_patterns=("^yes$",)), ConstraintIR(json_schema=SCHEMA)):
+        result, sent = result_of(service(empty), constraint, dialect=dialect)
+        assert (result.status.name, result.code, len(sent)) == ("CONSTRAINT_VIOLATED", "", 3)
+        assert all(turn["content"].strip() for each in sent for turn in each["messages"])
+        assert "answer to this was empty" in sent[1]["messages"][-1]["content"]
+    assert result_of(service(empty), ConstraintIR(regex_patterns=("^(yes)?$",)), dialect=dialect)[0].success
+    result, sent = result_of(service(empty), ConstraintIR(), dialect=dialect)
+    assert (result.status.name, len(sent)) == ("BAD_RESPONSE", 1)
 
 
 @pytest.mark.parametrize("dialect", ["openai", "anthropic"])
@@ -746,8 +762,16 @@ def test_anthropic_thinks_where_it_is_asked_to() -> None:
             "calls a tool",
         ),
         (stream(event({"type": "message_delta", "delta": {"stop_reason": "odd"}})), BadResponseError, "'odd'"),
-        (stream(event({"type": "message_delta", "delta": {"stop_reason": []}})), BadResponseError, "stop reason"),
-        (stream(event({"type": "message_delta", "delta": {"stop_reason": {}}})), BadResponseError, "stop reason"),
+        (
+            stream(event({"type": "message_delta", "delta": {"stop_reason": []}})),
+            BadResponseError,
+            "finish reason is an",
+        ),
+        (
+            stream(event({"type": "message_delta", "delta": {"stop_reason": {"type": []}}})),
+            BadResponseError,
+            "finish reason is an",
+        ),
         (stream(event({"type": "content_block_delta", "delta": []})), BadResponseError, "'delta' is not an object"),
         (stream(event({"type": "message_stop"})), BadResponseError, "ended without"),
     ],

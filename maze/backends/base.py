@@ -202,6 +202,8 @@ class Request:
 
     An engine that is given its own tokens has them in its cache, and need not compute them once more.
     """
+    is_constrained: bool = False
+    """Whether there are constraints that say something, enforced or not."""
     whole_grammar: EngineGrammar | None = None
     """Of the answer with `continue_from`, for services that find out themselves what comes after it."""
     reasoning_tokens: int = 0

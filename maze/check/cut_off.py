@@ -59,13 +59,8 @@ def judge(
     """Check a text until `ends_at`, a time of time.monotonic(). Raises as validate() does."""
     time_limit = TimeLimit(ends_at)
     validation = validate(text, compiled, time_limit)
-    is_constrained = (
-        compiled.grammar is not None
-        or compiled.token_mask is not None
-        or any(part.handling not in (Handling.VACUOUS, Handling.IGNORED, Handling.TOLD) for part in compiled.parts)
-    )
-    if not may_be_cut_off or not is_constrained:
-        return Judgement(validation, is_constrained=is_constrained)
+    if not may_be_cut_off or not compiled.says_something:
+        return Judgement(validation, is_constrained=compiled.says_something)
     if validation.all_satisfied:
         return Judgement(validation, could_go_on=_could_go_on(text, compiled, time_limit))
     broken = [

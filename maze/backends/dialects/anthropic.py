@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Request
+from maze.backends.base import Request
 from maze.backends.dialects.base import (
     AnswerReader,
-    DeclinedError,
     Event,
     MalformedError,
-    count_of,
     optional_text_of,
     text_of,
 )
 from maze.backends.dialects.strict_schema import ANTHROPIC_RULES
 from maze.backends.dialects.unenforcing import GO_ON, REFUSED, UnenforcingDialect
+from maze.backends.dialects.words import CALLS_A_TOOL, end_by_count, end_of, usage_of
 from maze.errors import UnsupportedConstraintError
 from maze.types import PromptForm
 
@@ -30,12 +29,6 @@ _BEGINS_ANEW = ("vllm", "sglang")
 """Servers that end the turn of an assistant in this protocol, whatever comes last."""
 _PREFILL = "prefill"
 """Stands among what a model does not take for an answer that is begun."""
-_FINISH_REASONS = {
-    "end_turn": FINISHED_STOP,
-    "stop_sequence": FINISHED_STOP,
-    "max_tokens": FINISHED_LENGTH,
-    "model_context_window_exceeded": FINISHED_LENGTH,
-}
 
 
 class AnthropicDialect(UnenforcingDialect):
@@ -131,21 +124,18 @@ class _MessageReader(AnswerReader):
     def __init__(self, request: Request) -> None:
         super().__init__()
         self._request = request
+        self._text_bytes = 0
 
     def read_counts(self, event: Event) -> None:
-        usage = event.get("usage")
-        if usage is None:
-            return
-        if type(usage) is not dict:
-            raise MalformedError("its field 'usage' is not an object")
-        self.take_counts(count_of(usage, "output_tokens"), count_of(usage, "input_tokens"))
+        usage = usage_of(event)
+        self.take_counts(usage.generated, usage.prompt)
 
     def feed(self, event: Event) -> str:
         match event.get("type"):
             case "message_start":
                 message = _object_of(event, "message")
                 self.model = optional_text_of(message, "model")
-                self.read_counts({"usage": {**_object_of(message, "usage"), "output_tokens": None}})  # not its own yet
+                self.take_counts(None, usage_of(message).prompt)  # the other count is not its own yet
             case "content_block_start":
                 return self._text_of(_object_of(event, "content_block"))
             case "content_block_delta":
@@ -153,7 +143,9 @@ class _MessageReader(AnswerReader):
             case "message_delta":
                 self.read_counts(event)
                 self._read_end(_object_of(event, "delta"))
-            case _:  # ping, content_block_stop, message_stop, and what may be added
+            case "message_stop":
+                self.end()
+            case _:  # ping, content_block_stop, and what may be added
                 pass
         return ""
 
@@ -165,32 +157,37 @@ class _MessageReader(AnswerReader):
         self.read_counts(answer)
         text = "".join(map(self._text_of, content))
         self._read_end(answer)
+        self.end()
         return text
+
+    def end(self) -> None:
+        if self.finish_reason is None:
+            most = self._request.max_tokens + self._request.reasoning_tokens
+            self.finish_reason = end_by_count(self.tokens_generated, self._text_bytes, most)
 
     def _text_of(self, block: Event) -> str:
         """The text in a block of content or a piece of one."""
         match block.get("type"):
             case "text" | "text_delta":
-                return text_of(block, "text")
+                text = text_of(block, "text")
+                self._text_bytes += len(text.encode(errors="surrogatepass"))
+                return text
             case "thinking" | "thinking_delta":
                 self.reasoning = (self.reasoning or "") + text_of(block, "thinking")
             case "tool_use" | "server_tool_use":
-                raise MalformedError("it calls a tool, and was offered none")
+                self.problem = MalformedError(CALLS_A_TOOL)
             case _:  # signature_delta, redacted_thinking
                 pass
         return ""
 
     def _read_end(self, end: Event) -> None:
         reason = end.get("stop_reason")
-        if reason is None:
-            return
-        if reason == "refusal":
-            raise DeclinedError("the model refuses (refusal)")
-        if type(reason) is not str or reason not in _FINISH_REASONS:
-            raise MalformedError("its stop reason is {}, which no finished text has", str(reason))
-        self.finish_reason = _FINISH_REASONS[reason]
-        # vLLM says end_turn of a stop text as well.
-        self.stopped_by_text = reason == "stop_sequence" or (reason == "end_turn" and bool(self._request.stop))
+        try:
+            self.finish_reason = end_of(reason) or self.finish_reason
+        except MalformedError as problem:
+            self.problem = problem
+        # vLLM says end_turn of a stop text as well, and gateways have no word of their own for one.
+        self.stopped_by_text = self.stopped_by_text or reason == "stop_sequence" or bool(self._request.stop)
 
 
 def _object_of(event: Event, field: str) -> Event:

@@ -155,6 +155,8 @@ class AnswerReader:
         """See `Completion.token_ids`."""
         self.may_be_empty = False
         """Whether there may be nothing to add to the text that is continued, or no thought."""
+        self.problem: MalformedError | None = None
+        """What is wrong with the answer behind the text that was read of it."""
         self.engine: dict[str, Any] = {}
         """What else the service said of this call, for the provenance."""
 
@@ -176,6 +178,9 @@ class AnswerReader:
         """Read an answer that is one JSON object, not a stream; returns its text. Raises MalformedError."""
         del answer
         raise MalformedError("it is one JSON object, not a stream of events")
+
+    def end(self) -> None:
+        """Take account of the end of an answer that came in order."""
 
     def check(self, text: str) -> None:
         """Look at the whole: raises MalformedError or a MazeError if what was read cannot be trusted."""

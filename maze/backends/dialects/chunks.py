@@ -57,6 +57,12 @@ class ChunkReader(AnswerReader):
         content = told.get("content") if type(told) is dict else None
         return [logprob_of(token) for token in content] if type(content) is list else ()
 
+    def take_logprobs(self, choice: Event) -> None:
+        """Take those in a choice, where they were asked for."""
+        most = self._request.top_logprobs
+        if most is not None:
+            self.logprobs += (replace(each, top=each.top[:most]) for each in self.logprobs_of_choice(choice))
+
     def read_counts(self, event: Event) -> None:
         usage = event.get("usage")
         if usage is None:
@@ -85,9 +91,8 @@ class ChunkReader(AnswerReader):
         text = self.text_of_choice(choice)
         if self.finish_reason is not None and text:
             raise MalformedError("text follows the event that finished it")
-        most = self._request.top_logprobs
-        if most is not None and text:
-            self.logprobs += (replace(each, top=each.top[:most]) for each in self.logprobs_of_choice(choice))
+        if text:
+            self.take_logprobs(choice)
         ids: list[int] = []
         if self._request.token_mask is not None and self._tells_tokens:
             ids = token_ids_of(choice, "token_ids")
@@ -95,7 +100,10 @@ class ChunkReader(AnswerReader):
             self.tokens_generated = max(self.tokens_generated or 0, self._tokens_told)
         reason = choice.get("finish_reason")
         if reason is not None:
-            self.finish_reason = finish_reason_of(reason)
+            try:
+                self.finish_reason = finish_reason_of(reason)
+            except MalformedError as problem:
+                self.problem = problem
             # SGLang calls it matched_stop. It is a text, the id of a token, or null for the end token of the model.
             matched = choice.get("stop_reason", choice.get("matched_stop"))
             self.stopped_by_text = type(matched) is str and matched in self._request.stop

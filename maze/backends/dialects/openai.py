@@ -7,22 +7,16 @@ from typing import Any
 
 import orjson
 
-from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Request
-from maze.backends.dialects.base import AnswerReader, DeclinedError, Event, MalformedError, optional_text_of
-from maze.backends.dialects.chunks import ChatReader, CompletionReader
+from maze.backends.base import Request
+from maze.backends.dialects.base import AnswerReader, DeclinedError, Event, MalformedError
+from maze.backends.dialects.chunks import ChatReader, ChunkReader, CompletionReader
 from maze.backends.dialects.strict_schema import OPENAI_RULES
 from maze.backends.dialects.unenforcing import GO_ON, REFUSED, ResponseFormat, UnenforcingDialect
+from maze.backends.dialects.words import CALLS_A_TOOL, choice_of, end_by_count, end_of, piece_of, usage_of
 from maze.types import PromptForm
 
 MAX_STOP_TEXTS_SENT = 4
 """OpenAI takes no more. The text is cut at each of them here, wherever the service ends it."""
-
-_CALLS_A_TOOL = "it calls a tool, and was offered none"
-_FINISH_REASONS = {
-    **dict.fromkeys(("eos", "eos_token", "end_turn", "stop_sequence", "complete"), FINISHED_STOP),
-    **dict.fromkeys(("max_tokens", "model_length", "max_length"), FINISHED_LENGTH),
-}
-"""What other products say for stop and length."""
 
 
 class OpenAiDialect(UnenforcingDialect):
@@ -106,65 +100,67 @@ def _effort(tokens: int) -> str:
     return "low" if tokens <= 1024 else "medium" if tokens <= 8192 else "high"
 
 
-def _choice_of(event: Event) -> Event | None:
-    """The one choice of an event, if it has one; a model without a name, as in Azure's first event, is taken out."""
-    if event.get("model") == "":
-        del event["model"]
-    choices = event.get("choices")
-    return choices[0] if type(choices) is list and choices and type(choices[0]) is dict else None
-
-
-def _read_end(choice: Event) -> None:
-    """Put the finish reason into OpenAI's words. Raises DeclinedError, MalformedError for those of no finished text."""
-    reason = choice.get("finish_reason")
-    if reason == "content_filter":
-        raise DeclinedError("a filter of the service withholds the text, or the rest of it (content_filter)")
-    if reason in ("tool_calls", "function_call"):
-        raise MalformedError(_CALLS_A_TOOL)
-    if type(reason) is str:
-        choice["finish_reason"] = _FINISH_REASONS.get(reason.lower(), reason.lower())
-
-
-class _TextReader(CompletionReader):
-    """Reads completions of a prompt."""
-
-    def feed(self, event: Event) -> str:
-        if (choice := _choice_of(event)) is not None:
-            if choice.get("text") is None:
-                choice["text"] = ""  # LiteLLM's last chunk has none
-            _read_end(choice)
-        text = super().feed(event)
-        self.stopped_by_text = self.stopped_by_text or bool(self._request.stop)  # which it does not tell
-        return text
-
-    def feed_whole(self, answer: Event) -> str:
-        return self.feed(answer)
-
-
-class ConversationReader(ChatReader):
-    """Reads chunks of a chat, and chats as a whole from products that do not stream."""
+class _WordsReader(ChunkReader):
+    """Reads chunks in the words of any product, and answers as a whole from those that do not stream."""
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)
         self._refusal = ""
+        self._text_bytes = 0
+        self._in_deltas = False
+        self.stopped_by_text = bool(request.stop)  # which they do not tell
+
+    def read_counts(self, event: Event) -> None:
+        generated, prompt, thought = usage_of(event)
+        self.take_counts(generated, prompt)
+        self.reasoning_tokens = self.reasoning_tokens if thought is None else thought
 
     def feed(self, event: Event) -> str:
-        if (choice := _choice_of(event)) is not None:
-            delta = choice.get("delta")
-            if type(delta) is dict:
-                self._refusal += optional_text_of(delta, "refusal") or ""
-                if delta.get("tool_calls"):  # some products call it stop all the same
-                    raise MalformedError(_CALLS_A_TOOL)
-            if choice.get("finish_reason") is not None and self._refusal:
-                raise DeclinedError("the model refuses: {}", self._refusal)
-            _read_end(choice)
-        text = super().feed(event)
-        self.stopped_by_text = self.stopped_by_text or bool(self._request.stop)  # which it does not tell
-        return text
+        if self.model is None and type(event.get("model")) is str:
+            self.model = event["model"] or None  # Azure's first event has an empty one
+        self.read_counts(event)
+        choice = choice_of(event)
+        if choice is None:
+            return ""
+        piece = piece_of(choice, in_deltas=self._in_deltas)
+        if piece.text and self.finish_reason is not None:
+            raise MalformedError("text follows the event that finished it")
+        if piece.thought:
+            self.reasoning = (self.reasoning or "") + piece.thought
+        self._refusal += piece.refusal
+        self._in_deltas = self._in_deltas or (bool(piece.text) and bool(choice.get("delta")))
+        self._text_bytes += len(piece.text.encode(errors="surrogatepass"))
+        if piece.text:
+            self.take_logprobs(choice)
+        if piece.calls_tool:  # some products call it stop all the same
+            self.problem = MalformedError(CALLS_A_TOOL)
+        try:
+            self.finish_reason = end_of(choice.get("finish_reason")) or self.finish_reason
+        except MalformedError as problem:
+            self.problem = problem
+        return piece.text
 
     def feed_whole(self, answer: Event) -> str:
-        choice = _choice_of(answer)
-        if choice is None:
+        if choice_of(answer) is None:
             raise MalformedError("it has no array 'choices' with an object")
-        choice["delta"] = choice.get("message")
-        return self.feed(answer)
+        text = self.feed(answer)
+        self.end()
+        return text
+
+    def end(self) -> None:
+        if self.finish_reason is None and not self._refusal:
+            most = self._request.max_tokens + self._request.reasoning_tokens
+            self.finish_reason = end_by_count(self.tokens_generated, self._text_bytes, most)
+
+    def check(self, text: str) -> None:
+        if self._refusal:
+            raise DeclinedError("the model refuses: {}", self._refusal)
+        super().check(text)
+
+
+class _TextReader(_WordsReader, CompletionReader):
+    """Reads completions of a prompt."""
+
+
+class ConversationReader(_WordsReader, ChatReader):
+    """Reads chats."""

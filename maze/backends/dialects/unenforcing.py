@@ -14,9 +14,9 @@ import orjson
 
 from maze.backends.base import Prompt, Request
 from maze.backends.dialects.base import Dialect
-from maze.backends.dialects.chunks import listed_models
 from maze.backends.dialects.concessions import Concessions
 from maze.backends.dialects.strict_schema import StrictRules, may_be_object, strict_schema
+from maze.backends.dialects.words import listed_models
 from maze.errors import UnsupportedConstraintError
 from maze.types import PromptForm
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 
 from maze.backends.dialects.base import DeclinedError, Event, MalformedError
+from maze.backends.dialects.words import error_within, status_of_error
 from maze.backends.http.answer_json import read_json
 from maze.backends.http.connect import CONNECT_SECS
 from maze.backends.http.connection import TlsError
@@ -29,15 +30,6 @@ MAX_REASONS = 3
 
 _RETRYABLE = frozenset({408, 429, 502, 503, 504, 529})
 """529: Anthropic's for too much load."""
-_STATUS_OF_ERROR_TYPE = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "rate_limit_error": 429,
-    "engine_error": 503,
-    "overloaded_error": 529,
-    "BadRequestError": 400,
-}
-"""For errors within a stream that carry no number: the types of the Maze service, and vLLM's."""
 _PROXY_ADVICE = (
     "the proxy wants a user name and a password, or refuses them; put them into its URL, in MAZE_PROXY or the variable "
     "that has it: http://user:password@host:port"
@@ -113,10 +105,7 @@ class Failures:
         """What becomes of an error that comes as an answer of status 200, or within one."""
         error = event.get("error")
         details: Event = error if type(error) is dict else event
-        status = details.get("code")
-        if type(status) is not int or not 400 <= status <= 599:
-            kind = details.get("type")
-            status = _STATUS_OF_ERROR_TYPE.get(kind, 500) if type(kind) is str else 500
+        status = status_of_error(details)
         return FailedAttempt(*self._meaning(url, status, self._told_reason(event)), blames_endpoint=status >= 500)
 
     def refused(self, url: str, status: int, body: bytes, retry_after: float | None, leads_to: str) -> FailedAttempt:
@@ -199,9 +188,4 @@ def error_of(data: bytes) -> Event:
         said: object = read_json(data)
     except ValueError:
         said = data.decode(errors="replace")
-    return said if isinstance(said, dict) and is_error(said) else {"error": said}
-
-
-def is_error(event: Event) -> bool:
-    """Whether an object within an answer of status 200 is an error."""
-    return event.get("error") is not None or event.get("object") == "error"
+    return said if isinstance(said, dict) and error_within(said) else {"error": said}

@@ -6,17 +6,19 @@ import contextlib
 import logging
 import time
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import httpx
 
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Completion, OnText, Request
 from maze.backends.dialects.base import AnswerReader, Dialect, Event, MalformedError
+from maze.backends.dialects.words import error_within
 from maze.backends.endpoints import Endpoint
 from maze.backends.http.client import Client, body, limited
-from maze.backends.http.failures import error_of, is_error
+from maze.backends.http.failures import error_of
 from maze.backends.http.limits import Call, Limits
 from maze.backends.http.retry import Again, FailedAttempt, error_in, pause_secs
 from maze.backends.http.sse import DONE, events, parsed
@@ -46,6 +48,9 @@ class GenerationAttempt:
     """Of the text that has arrived."""
     comes_in_pieces: bool = True
     """Whether the answer is a stream."""
+    pieces: int = 0
+    """How many with text have arrived."""
+    first_text_ms: float | None = None
 
     def run(self, path: str, data: bytes) -> Completion:
         """Send the request and read its answer, wherever it is to be had in the end."""
@@ -75,12 +80,13 @@ class GenerationAttempt:
     def _read(self, response: httpx.Response) -> Completion:
         """Read an answer of status 200; an error keeps what was told of tokens by then."""
         reader = self.dialect.reader(self.request)
-        reader.may_be_empty = bool(self.request.continue_from) or self.request.is_thought
+        reader.may_be_empty = self._may_be_empty()
         try:
             return self._read_with(reader, response)
         except (FailedAttempt, MazeError) as caught:
             error = error_in(caught)
-            error.tokens_generated, error.prompt_tokens = reader.tokens_generated, reader.prompt_tokens
+            error.tokens_generated, error.prompt_tokens = self._tokens(reader), reader.prompt_tokens
+            error.first_token_ms = self.first_text_ms
             error.model, error.engine = self._model(reader), self._engine(reader)
             error.reasoning, error.reasoning_tokens = reader.reasoning, reader.reasoning_tokens
             raise
@@ -90,21 +96,20 @@ class GenerationAttempt:
         call, request = self.call, self.request
         stops = StopTexts(request.stop)
         thoughts = self._thoughts_in_text()
-        pieces = characters = 0
-        """How many with text came, and how much."""
+        characters = 0
+        """How much text came."""
         answered: list[str] = []
         """What is no thought."""
         handed_out: list[str] = []
-        first_text_ms: float | None = None
         failure: FailedAttempt | httpx.TransportError | MalformedError | None = None
         call.allow_silence(call.silence_secs)
         try:
             for piece in self._texts(response, reader):
                 if piece:
                     call.raise_if_over()  # much may have arrived before
-                    if first_text_ms is None:
-                        first_text_ms = (time.monotonic() - self.started) * 1000
-                    pieces, characters = pieces + 1, characters + len(piece)
+                    if self.first_text_ms is None:
+                        self.first_text_ms = (time.monotonic() - self.started) * 1000
+                    self.pieces, characters = self.pieces + 1, characters + len(piece)
                 answer = _without_thoughts(thoughts, reader, piece)
                 answered.append(answer)
                 text = stops.take(answer)
@@ -135,10 +140,6 @@ class GenerationAttempt:
             raise self._failed(failure, "".join(handed_out) + _left(thoughts, reader, stops))
         finish_reason = FINISHED_STOP if stops.found else reader.finish_reason
         assert finish_reason is not None  # noqa: S101 - check() has looked
-        tokens = reader.tokens_generated
-        if tokens is None and self.comes_in_pieces and pieces:
-            # Such a service sends about a token with each event.
-            tokens = min(pieces, request.max_tokens + request.reasoning_tokens)
         if thoughts is not None and finish_reason == FINISHED_STOP and not thoughts.were_unopened:
             self.endpoint.announces_thoughts.add(self.model)
         thought = characters - sum(map(len, answered))
@@ -146,10 +147,10 @@ class GenerationAttempt:
         return Completion(
             text=text,
             finish_reason=finish_reason,
-            tokens_generated=tokens,
+            tokens_generated=self._tokens(reader),
             model=self._model(reader),
             prompt_tokens=reader.prompt_tokens,
-            first_token_ms=first_text_ms,
+            first_token_ms=self.first_text_ms,
             reasoning=reader.reasoning,
             reasoning_tokens=reader.reasoning_tokens,
             unenforced=self.dialect.unenforced(request, self.model),
@@ -157,6 +158,24 @@ class GenerationAttempt:
             logprobs=_within(reader.logprobs, text, thought) if reader.logprobs else None,
             engine=self._engine(reader),
         )
+
+    def _may_be_empty(self) -> bool:
+        """Whether an empty text is an answer: nothing to add to a text, or one to hold against what is only checked."""
+        request = self.request
+        is_enforced = request.grammar is not None and not self.dialect.unenforced(request, self.model)
+        is_checked = request.is_constrained and not is_enforced and request.token_mask is None
+        return bool(request.continue_from) or request.is_thought or is_checked
+
+    def _tokens(self, reader: AnswerReader) -> int | None:
+        """How many tokens came: as the service counts them, else by the pieces, as about a token comes with each.
+
+        No text has 0 tokens; some services say so where they do not know.
+        """
+        if reader.tokens_generated or not self.pieces:
+            return reader.tokens_generated
+        if not self.comes_in_pieces:
+            return None
+        return min(self.pieces, self.request.max_tokens + self.request.reasoning_tokens)
 
     def _engine(self, reader: AnswerReader) -> dict[str, Any]:
         """What is known of the service and of how it was asked."""
@@ -193,28 +212,35 @@ class GenerationAttempt:
     def _texts(self, response: httpx.Response, reader: AnswerReader) -> Iterator[str]:
         """The text of each event of an answer, as it arrives; empty where an event has none."""
         content_type = response.headers.get("content-type", "")
-        kind = content_type.lower()
-        pieces = limited(body(response), self.limits.answer_bytes)
-        if kind.startswith("application/json"):
+        first, pieces = _first_of(limited(body(response), self.limits.answer_bytes))
+        if not _may_be_answer(content_type, first):
+            raise _not_a_stream(content_type)
+        # Services call either of the two the other, and both a text.
+        if first == b"{" or (_is_json(content_type) and first not in _FIRST_OF_EVENTS):
             self.comes_in_pieces = False
             answer = parsed(b"".join(pieces).removeprefix(BOM_UTF8))
-            if is_error(answer):
-                raise self._told(answer, reader)
+            if (told := error_within(answer)) is not None:
+                yield from _text_beside_error(reader.feed_whole, answer)
+                raise self._told(told, reader)
             text = reader.feed_whole(answer)
             yield text
+            _raise_problem(reader)
             self._check_limit(reader, text)
             return
-        if not kind.startswith("text/event-stream"):
-            raise _not_a_stream(content_type)
         for sent in events(pieces):
             if sent.data.strip() == DONE:
+                reader.end()
+                yield ""
                 return
             event = error_of(sent.data) if sent.is_error else parsed(sent.data)
-            if sent.is_error or is_error(event):
-                raise self._told(event, reader)
+            told = event if sent.is_error else error_within(event)
+            if told is not None:
+                yield from _text_beside_error(reader.feed, event)
+                raise self._told(told, reader)
             text = reader.feed(event)
             self._check_limit(reader, text)
             yield text
+            _raise_problem(reader)
             if not self.dialect.ends_with_done and reader.finish_reason is not None:
                 return
         if self.dialect.may_lack_done and reader.finish_reason is not None:
@@ -232,6 +258,46 @@ class GenerationAttempt:
         check_token_limit(
             self.request.max_tokens + self.request.reasoning_tokens, reader.tokens_generated, self.text_bytes
         )
+
+
+_FIRST_OF_EVENTS = (b":", b"d", b"e", b"i", b"r")
+"""Of a comment, and of the fields data, event, error, id and retry."""
+
+
+def _first_of(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The first byte of an answer that is no space, empty if it has none, and all pieces."""
+    taken: list[bytes] = []
+    for piece in pieces:
+        taken.append(piece)
+        if begun := piece.lstrip().removeprefix(BOM_UTF8).lstrip():
+            return begun[:1], chain(taken, pieces)
+    return b"", iter(taken)
+
+
+def _is_json(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind in ("application/json", "text/json") or kind.endswith("+json")
+
+
+def _may_be_answer(content_type: str, first: bytes) -> bool:
+    """Whether an answer can be a stream of events or a JSON object; of a type that says little, it must begin so."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "text/event-stream" or _is_json(kind):
+        return True
+    return kind in ("", "text/plain", "application/octet-stream") and first in (b"{", *_FIRST_OF_EVENTS)
+
+
+def _text_beside_error(feed: Callable[[Event], str], event: Event) -> Iterator[str]:
+    """The text of an event that tells of an error as well."""
+    if "choices" in event:
+        with contextlib.suppress(MalformedError):
+            yield feed(event)
+
+
+def _raise_problem(reader: AnswerReader) -> None:
+    """Raise what was wrong behind the text that was read, once that is handed out."""
+    if reader.problem is not None:
+        raise reader.problem
 
 
 def _without_thoughts(thoughts: ThoughtsInText | None, reader: AnswerReader, piece: str) -> str:

@@ -70,7 +70,7 @@ def prove(
         if isinstance(caught, FailedAttempt) and error.partial_text:
             caught.again = Again.ELSEWHERE  # nobody got that text
         # What was generated here is not what the caller asked for.
-        error.partial_text, error.tokens_generated, error.prompt_tokens = "", None, None
+        error.partial_text, error.tokens_generated, error.prompt_tokens, error.first_token_ms = "", None, None, None
         error.reasoning, error.reasoning_tokens, error.engine = None, None, {}
         raise
     finally:

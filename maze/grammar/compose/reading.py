@@ -24,7 +24,8 @@ from maze.grammar.compose.left_out import LeftOut
 from maze.grammar.llguidance import engine_text
 from maze.grammar.naming import apply_naming, describes_names, has_names, may_describe_names
 from maze.grammar.pattern.parser import parse_pattern
-from maze.grammar.pattern.tree import Node, alt
+from maze.grammar.pattern.questions import Questions
+from maze.grammar.pattern.tree import Node, alt, negation, nullable
 from maze.grammar.read.grammar_text import lower_grammar
 from maze.grammar.schema.json_shape import texts_of_type
 from maze.grammar.schema.lower import LoweredSchema, lower_schema
@@ -248,6 +249,9 @@ class Reading:
         if language is None:
             return
         self._languages[text] = language
+        if self._is_anything(language):
+            self._say_nothing(part, "every text satisfies it")
+            return
         try:
             check_grammar = grammar_of(language, self._budget)
         except LimitExceededError as error:
@@ -270,6 +274,10 @@ class Reading:
         part.check_grammar = check_grammar
         new = PatternGroup(ConstraintKind.REGEX, canonical, language=language)
         self.patterns.setdefault(canonical, new).parts.append(part)
+
+    def _is_anything(self, language: Node) -> bool:
+        """Whether every text is in a language, as far as that can be found out."""
+        return nullable(language) and Questions(self._budget).is_nothing(negation(language)) is True
 
     def _has_none_of(self, beside: _Beside | None, language: Node) -> bool:
         """Whether beside stands a grammar of Braid's that has no text in a language."""
