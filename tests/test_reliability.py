@@ -1,4 +1,4 @@
-"""docs/reliability.md names a test for each promise; this checks that the tests are there and run, and the commands of figures."""
+"""docs/reliability.md names a test for each promise and a command for each figure; this checks that they are there."""
 
 from __future__ import annotations
 
