@@ -22,11 +22,12 @@ from maze.backends.http.failures import error_of
 from maze.backends.http.limits import Call, Limits
 from maze.backends.http.retry import Again, FailedAttempt, error_in, pause_secs
 from maze.backends.http.sse import DONE, events, parsed
+from maze.backends.repeated_beginning import RepeatedBeginning
 from maze.backends.stop_texts import StopTexts
 from maze.backends.thoughts_in_text import ThoughtsInText
 from maze.backends.token_limit import check_token_limit
 from maze.errors import CancelledError, MazeError
-from maze.types import TokenLogprob
+from maze.types import PromptForm, TokenLogprob
 
 _log = logging.getLogger(__name__)
 
@@ -96,10 +97,12 @@ class GenerationAttempt:
         call, request = self.call, self.request
         stops = StopTexts(request.stop)
         thoughts = self._thoughts_in_text()
+        is_told = self.dialect.may_repeat_beginning and request.prompt.form is PromptForm.CHAT
+        repeated = RepeatedBeginning(request.continue_from if is_told else "")
         characters = 0
         """How much text came."""
         answered: list[str] = []
-        """What is no thought."""
+        """What is no thought, and no beginning once more."""
         handed_out: list[str] = []
         failure: FailedAttempt | httpx.TransportError | MalformedError | None = None
         call.allow_silence(call.silence_secs)
@@ -110,7 +113,11 @@ class GenerationAttempt:
                     if self.first_text_ms is None:
                         self.first_text_ms = (time.monotonic() - self.started) * 1000
                     self.pieces, characters = self.pieces + 1, characters + len(piece)
-                answer = _without_thoughts(thoughts, reader, piece)
+                answer = repeated.take(_without_thoughts(thoughts, reader, piece))
+                if reader.finish_reason is not None:
+                    answer += repeated.rest(is_finished=reader.finish_reason == FINISHED_STOP)
+                if repeated.found:
+                    reader.engine["continue_from"] = {"was_repeated": True}
                 answered.append(answer)
                 text = stops.take(answer)
                 if reader.finish_reason is not None:
@@ -131,13 +138,13 @@ class GenerationAttempt:
         except (FailedAttempt, httpx.TransportError, MalformedError) as caught:
             failure = caught
         except MazeError as error:
-            error.partial_text = "".join(handed_out) + _left(thoughts, reader, stops)
+            error.partial_text = "".join(handed_out) + _left(thoughts, repeated, reader, stops)
             raise
         finally:
             response.close()
 
         if failure is not None:
-            raise self._failed(failure, "".join(handed_out) + _left(thoughts, reader, stops))
+            raise self._failed(failure, "".join(handed_out) + _left(thoughts, repeated, reader, stops))
         finish_reason = FINISHED_STOP if stops.found else reader.finish_reason
         assert finish_reason is not None  # noqa: S101 - check() has looked
         if thoughts is not None and finish_reason == FINISHED_STOP and not thoughts.were_unopened:
@@ -314,13 +321,13 @@ def _without_thoughts(thoughts: ThoughtsInText | None, reader: AnswerReader, pie
     return text
 
 
-def _left(thoughts: ThoughtsInText | None, reader: AnswerReader, stops: StopTexts) -> str:
+def _left(thoughts: ThoughtsInText | None, repeated: RepeatedBeginning, reader: AnswerReader, stops: StopTexts) -> str:
     """The rest of the text of an answer that has failed."""
-    if thoughts is None:
-        return stops.rest()
-    text = stops.take(thoughts.rest()) + stops.rest()
-    reader.reasoning = reader.reasoning or thoughts.thoughts
-    return text
+    text = ""
+    if thoughts is not None:
+        text = thoughts.rest()
+        reader.reasoning = reader.reasoning or thoughts.thoughts
+    return stops.take(repeated.take(text) + repeated.rest(is_finished=False)) + stops.rest()
 
 
 def _within(logprobs: Sequence[TokenLogprob], text: str, thought: int) -> tuple[TokenLogprob, ...]:
