@@ -15,6 +15,7 @@ from test_openai import posted, service
 from maze.backends.base import Completion, Prompt, Request
 from maze.errors import (
     BadResponseError,
+    ConfigurationError,
     EngineUnavailableError,
     MazeError,
     RateLimitedError,
@@ -237,6 +238,37 @@ def test_an_error_is_read_wherever_it_is(said: dict[str, object], error: type[Ma
     assert re.search(says, str(failure))
     assert (failure.partial_text, failure.tokens_generated, asked) == ("hey", 1, 1)
     assert isinstance(failure_of(answer(200, said))[0], error)
+
+
+MODEL = {"id": "m"}
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        {"models": [{"name": "m"}]},
+        {"models": [{"model": "m"}], "object": "list"},
+        [MODEL],
+        {"data": ["m"]},
+        {"data": [MODEL], "models": [{"name": "other"}]},
+        {"data": [MODEL], "has_more": False, "next": None},
+    ],
+)
+@pytest.mark.parametrize("dialect", ["openai", None])
+def test_models_are_read_however_they_are_listed(listed: object, dialect: str | None) -> None:
+    with FaultServer(service(stream(choice(HEY), STOP, DONE), models=answer(200, listed))) as server:
+        completion = generate(backend_for(server.url, dialect=dialect), ask())[0]
+        assert posted(server)[0]["model"] == completion.model == "m"
+
+
+@pytest.mark.parametrize("more", [{"has_more": True}, {"next": "/v1/models?page=2"}, {"nextPageToken": "x"}])
+def test_the_one_model_of_a_page_is_not_taken_for_the_only_one(more: dict[str, object]) -> None:
+    with FaultServer(service(stream(choice(HEY), STOP, DONE), models=answer(200, {"data": [MODEL], **more}))) as server:
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match=r"has more models than it lists at once; name one .*: m$"):
+                generate(backend_for(server.url, dialect="openai"), ask())
+        assert posted(server) == []
+        assert generate(backend_for(server.url, dialect="openai", model="x"), ask())[0].text == "hey"
 
 
 @pytest.mark.parametrize(
