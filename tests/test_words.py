@@ -293,3 +293,68 @@ def test_what_cannot_be_read_is_told(play: Answer, error: type[MazeError], says:
     assert isinstance(failure, error)
     assert says in str(failure)
     assert asked == 1
+
+
+# ------------------------------------------------------------------------------------------------ Anthropic's
+
+
+def of(kind: str, **fields: object) -> bytes:
+    """An event of a message."""
+    return event({"type": kind, **fields})
+
+
+START = of("message_start", message={"model": "m", "usage": {"input_tokens": 3, "output_tokens": 1}})
+BLOCK = of("content_block_delta", index=0, delta={"type": "text_delta", "text": "hey"})
+END = of("message_stop")
+
+
+def ends(reason: object, **usage: object) -> bytes:
+    return of("message_delta", delta={"stop_reason": reason}, usage=usage or {"output_tokens": 2})
+
+
+def message(**fields: object) -> Answer:
+    said = {"type": "message", "model": "m", "content": [{"type": "text", "text": "hey"}], "stop_reason": "end_turn"}
+    return answer(200, said | {"usage": {"input_tokens": 3, "output_tokens": 2}} | fields)
+
+
+@pytest.mark.parametrize(
+    ("play", "tokens"),
+    [
+        (stream(START, BLOCK, ends("end_turn"), END), (2, 3)),
+        (stream(START, BLOCK, ends("stop"), END, DONE), (2, 3)),
+        (stream(START, BLOCK, ends(None), END), (2, 3)),
+        (stream(START, BLOCK, END), (1, 3)),
+        (stream(START, BLOCK, ends("end_turn", output_tokens=2.0), END), (2, 3)),
+        (stream(START, BLOCK, ends("end_turn", output_tokens=None), END), (1, 3)),
+        (stream(of("message_start", message={"model": 5}), BLOCK, ends("end_turn"), END), (2, None)),
+        (stream(START, of("content_block_start", content_block={"type": "text"}), BLOCK, ends("end_turn")), (2, 3)),
+        (stream(START, of("content_block_delta", delta={"text": "hey"}), ends("end_turn")), (2, 3)),
+        (stream(of("ping"), START, of("later"), event({}), BLOCK, ends("end_turn"), END), (2, 3)),
+        (message(), (2, 3)),
+        (message(content="hey", usage=None, model=None), (None, None)),
+        (message(stop_reason=None), (2, 3)),
+    ],
+)
+def test_a_message_is_read_however_a_gateway_spells_it(play: Answer, tokens: tuple[int | None, int | None]) -> None:
+    completion = read(play, "anthropic")
+    assert (completion.text, completion.finish_reason) == ("hey", "stop")
+    assert (completion.tokens_generated, completion.prompt_tokens) == tokens
+
+
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [("refusal", RequestRejectedError), ("content_filter", RequestRejectedError), ("odd", BadResponseError)],
+)
+def test_the_text_before_a_bad_end_of_a_message_is_kept(reason: str, error: type[MazeError]) -> None:
+    for play in (stream(START, BLOCK, ends(reason), END), message(stop_reason=reason)):
+        failure, asked = failure_of(play, "anthropic")
+        assert isinstance(failure, error)
+        assert (failure.partial_text, failure.tokens_generated, failure.prompt_tokens, asked) == ("hey", 2, 3, 1)
+
+
+def test_an_error_within_a_message_is_told_with_what_had_come() -> None:
+    for said in (of("error", message="too much"), of("error", error={"type": "api_error", "message": "too much"})):
+        failure, _ = failure_of(stream(START, BLOCK, said), "anthropic")
+        assert isinstance(failure, EngineUnavailableError)
+        assert "too much" in str(failure)
+        assert (failure.partial_text, failure.tokens_generated, failure.prompt_tokens) == ("hey", 1, 3)
