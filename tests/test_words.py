@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
-from fault_server import DONE, Answer, FaultServer, answer, event, head, stream
+from fault_server import DONE, Answer, Exchange, FaultServer, answer, event, head, reset, stall, stream, unfinished
+from http_calls import LIMITS, backend_for, generate
 from http_calls import ask as ask_for
-from http_calls import backend_for, generate
 from test_openai import posted, service
 
 from maze.backends.base import Completion, Prompt, Request
@@ -201,6 +203,34 @@ def test_counts_are_read_wherever_they_are_and_what_is_none_is_unknown(
 ) -> None:
     completion = read(stream(choice(HEY), last, DONE))
     assert (completion.tokens_generated, completion.prompt_tokens) == counts
+
+
+@pytest.mark.parametrize("then", [stall, reset])
+def test_what_is_missing_behind_the_end_of_a_text_is_not_waited_for(then: Callable[[Exchange], None]) -> None:
+    limits = replace(LIMITS, last_events_secs=0.2)
+    play = service(unfinished(choice(HEY), STOP, then=then), stream(choice(HEY), STOP, DONE))
+    with FaultServer(play) as server:
+        backend = backend_for(server.url, dialect="openai", limits=limits)
+        for _ in range(2):
+            assert generate(backend, ask(timeout_ms=3_000))[0].text == "hey"
+    failure, _ = failure_of(unfinished(choice(HEY), then=reset))
+    assert (failure.partial_text, failure.tokens_generated) == ("hey", 1)
+
+
+def test_a_log_probability_that_is_none_takes_no_text_away() -> None:
+    wrong = {"content": [{"token": "hey", "logprob": 5}]}
+    for play in (stream(event({"choices": [{"delta": HEY, "logprobs": wrong}]}), STOP), whole(logprobs=wrong)):
+        with FaultServer(service(play)) as server, pytest.raises(BadResponseError, match="'logprobs'") as caught:
+            generate(backend_for(server.url, dialect="openai"), ask(top_logprobs=2))
+        assert caught.value.partial_text == "hey"
+
+
+def test_thoughts_count_as_tokens_where_nobody_counts() -> None:
+    thoughts = [choice({"reasoning": each}) for each in ("h", "m", "!")]
+    completion = read(stream(*thoughts, choice(HEY), STOP, DONE), reasoning_tokens=16)
+    assert (completion.tokens_generated, completion.reasoning, completion.reasoning_tokens) == (4, "hm!", None)
+    failure, _ = failure_of(stream(*thoughts, event({"error": "x"})))
+    assert (failure.tokens_generated, failure.reasoning, failure.partial_text) == (3, "hm!", "")
 
 
 @pytest.mark.parametrize(
