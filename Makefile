@@ -83,8 +83,11 @@ format: $(DEPENDENCIES) ## Bring Python and Zig into their one format
 	@$(PY) -m ruff format --quiet
 	@$(ZIG) fmt build.zig zig examples tests/zig
 
-bench: all ## Measure, and print the figures beside the targets
-	@set -e; for benchmark in $(basename $(notdir $(wildcard benchmarks/[!_]*.py))); do $(PY) -m benchmarks.$$benchmark; done
+# Those of time and memory, which need no more than is here. The others judge texts, for hours or with files of one's own.
+BENCHMARKS := compile embedded http_generate language_rules latency memory results service_load
+
+bench: all ## Measure time and memory, and print the figures beside the targets (20 minutes, on an idle machine)
+	@set -e; for benchmark in $(BENCHMARKS); do echo; echo "$$benchmark:"; $(PY) -m benchmarks.$$benchmark; done
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -368,21 +368,52 @@ def test_vllm_and_sglang_are_asked_for_the_thought_first_and_then_for_the_answer
     assert "skip_special_tokens" not in last
 
 
+@pytest.mark.parametrize("owner", ["vllm", "sglang"])
+def test_a_model_that_ends_its_turn_before_it_has_thought_is_asked_for_the_answer_all_the_same(owner: str) -> None:
+    """As vLLM 0.32 tells it: one token, which ends the turn, and no text."""
+    texts = iter(
+        [
+            stream(choice("", finish_reason="stop"), used(1), DONE),
+            stream(choice('"ab"', finish_reason="stop"), used(2), DONE),
+        ]
+    )
+    shown = {"prompt" if owner == "vllm" else "text": "<user>hi<bot><think>\n"}
+    plays = {**VLLM, "v1_models": models(owner), "tokenize": tokens, "detokenize": answer(200, shown)}
+    with (
+        FaultServer(by_path(**plays, v1_completions=lambda exchange: next(texts)(exchange))) as server,
+        Orchestrator(MazeConfig(), backend=backend_for(server.url, dialect=None)) as maze,
+    ):
+        result = maze.generate(Intent("hi"), [WORDS], options(max_tokens=20, reasoning_tokens=9))
+    assert (result.success, result.code) == (True, '"ab"'), result.error
+    assert (result.metadata.reasoning, result.metadata.reasoning_tokens) == ("", 1)
+    assert result.metadata.tokens_generated == 3
+
+
 def test_a_model_that_always_thinks_in_chats_is_under_the_grammar_at_once_as_its_thought_is_ended() -> None:
     """As DeepSeek R1 behind a reasoning parser of vLLM or SGLang, whatever `enable_thinking` says."""
     thinks = stream(said("", delta={"reasoning": "Hm."}), said("", finish_reason="length"), used(16), DONE)
-    answered = stream(choice("maze", finish_reason="stop"), used(2), DONE)
+    answered = stream(choice("maze", finish_reason="stop", token_ids=[7, 8]), used(2), DONE)
+    refused = answer(400, {"message": "token_id(s) [2147483647] in logit_bias contain out-of-vocab token ids."})
+
+    def completions(exchange: Exchange) -> None:
+        (refused if "logit_bias" in exchange.received.json() else answered)(exchange)
+
     shown = answer(200, {"prompt": "<user>hi<bot><think>\n"})
-    play = by_path(**VLLM, tokenize=tokens, detokenize=shown, v1_chat_completions=thinks, v1_completions=answered)
+    play = by_path(**VLLM, tokenize=tokens, detokenize=shown, v1_chat_completions=thinks, v1_completions=completions)
     with FaultServer(play) as server:
         backend = backend_for(server.url, dialect=None, is_proven=False)
         assert backend.health(Deadline(20_000)).ready
         completion, _ = generate(backend, ask(prompt=CHAT))
         raw, _ = generate(backend, ask(prompt=Prompt("Go on.", PromptForm.RAW)))
+        mask = TokenMask(allowed=frozenset({7, 8}), forbidden=frozenset())
+        masked = ask(prompt=Prompt("Go on.", PromptForm.RAW), grammar=None, token_mask=mask)
+        generate(backend, masked)
     assert (completion.text, completion.reasoning, completion.engine["prompt_form"]) == ("maze", None, "chat")
     ended = "<think>\n\n</think>\n\n"
     posted = [request.json() for request in server.requests if request.path == "/v1/completions"]
-    assert [each["prompt"] for each in posted[-2:]] == ["<user>hi<bot>" + ended, "Go on." + "<think>\n" + ended[8:]]
+    of_raw = "Go on." + ended
+    prompts = [each["prompt"] for each in posted if "logit_bias" not in each]  # without the question for its vocabulary
+    assert prompts[-3:] == ["<user>hi<bot>" + ended, of_raw, of_raw]
     assert raw.text == "maze"
     assert [request.path for request in server.requests].count("/v1/chat/completions") == 1
 

@@ -1,4 +1,4 @@
-"""docs/reliability.md names a test for each promise; this checks that the tests are there and run."""
+"""docs/reliability.md names a test for each promise and a command for each figure; this checks that they are there."""
 
 from __future__ import annotations
 
@@ -33,6 +33,18 @@ def test_every_promise_names_a_test() -> None:
 
 def test_every_scenario_in_c_is_run() -> None:
     assert {path.stem for path in SOURCES.glob("*.c") if "SCENARIOS(" in path.read_text()} <= programs_run()
+
+
+def test_every_command_of_a_figure_exists_and_every_benchmark_is_named() -> None:
+    """By a page, or by `make bench`, which names those that need nothing but time."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    named = set(re.findall(r"benchmarks\.(\w+)", "".join(path.read_text() for path in pages)))
+    in_make = re.search(r"^BENCHMARKS := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert in_make is not None
+    benchmarks = {path.stem for path in (ROOT / "benchmarks").glob("[!_]*.py") if "__main__" in path.read_text()}
+    assert set(in_make[1].split()) <= benchmarks
+    assert named <= benchmarks
+    assert benchmarks - named <= set(in_make[1].split())
 
 
 def programs_run() -> set[str]:

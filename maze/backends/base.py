@@ -210,6 +210,8 @@ class Request:
     """Tokens that the model may think before the answer, outside the grammar; beside max_tokens."""
     thought: str | None = None
     """What it has thought before `continue_from` already, where that was so."""
+    is_thought: bool = False
+    """What is asked for is a thought alone, of which there may be none."""
     json_schemas: tuple[str, ...] = ()
     """The JSON Schemas among the constraints, in the caller's order, for engines that take no grammar."""
     top_logprobs: int | None = None

@@ -156,7 +156,7 @@ class AnswerReader:
         self.token_ids: tuple[int, ...] | None = None
         """See `Completion.token_ids`."""
         self.may_be_empty = False
-        """Whether there may be nothing to add to the text that is continued."""
+        """Whether there may be nothing to add to the text that is continued, or no thought."""
         self.problem: MalformedError | None = None
         """What is wrong with the answer behind the text that was read of it."""
         self.engine: dict[str, Any] = {}

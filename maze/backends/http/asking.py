@@ -96,7 +96,8 @@ class Asker:
         if self._endpoint.context is not None:
             request = replace(request, prompt=request.prompt.within(self._endpoint.context))
         if request.prompt.form is PromptForm.RAW:
-            if request.grammar is not None and self._thinks_unasked(request):
+            is_bound = request.grammar is not None or request.token_mask is not None
+            if is_bound and self._thinks_unasked(request):
                 request = replace(request, thought="")  # it would be under no grammar before
             return self._generate_raw(request, on_text)
         templated = self._templated(request)
@@ -175,6 +176,7 @@ class Asker:
             max_tokens=request.reasoning_tokens,
             reasoning_tokens=0,
             continue_from="",
+            is_thought=True,
             top_logprobs=None,
         )
         began = time.monotonic()

@@ -181,7 +181,7 @@ class GenerationAttempt:
         request = self.request
         is_enforced = request.grammar is not None and not self.dialect.unenforced(request, self.model)
         is_checked = request.is_constrained and not is_enforced and request.token_mask is None
-        return bool(request.continue_from) or is_checked
+        return bool(request.continue_from) or request.is_thought or is_checked
 
     def _tokens(self, reader: AnswerReader) -> int | None:
         """How many tokens came: as the service counts them, else by the pieces, as about a token comes with each.
