@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from maze.check.source_tokens import CLOSING, OPENING, SourceToken, source_tokens
+from maze.check.source_tokens import CLOSING, OPENING, SourceToken, operators_of, source_tokens
 from maze.errors import InvalidArgumentError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
@@ -28,17 +28,8 @@ MAX_TRIES = 2_000
 
 _JOINED = frozenset("+-*/%&|^<>=!?.:~@")
 """Signs that may be another one together, which people part by a blank."""
-_OPERATORS = frozenset(
-    re.findall(r"\S+", "++ -- && || << >> <= >= == != += -= *= /= %= &= |= ^= -> => ** // /* ?? ?. .. := :: <>")
-)
-"""What two signs mean together that stand apart: another program."""
-_NO_OPERATORS = {
-    "c": frozenset(("**",)),
-    "python": frozenset(("++", "--")),
-    "typescript": frozenset((">>",)),
-    "zig": frozenset(("--",)),
-}
-"""Of these, what means the same as its two signs, such as those of a pointer to pointers, or behind lists of types."""
+_COMMENTS = frozenset(("//", "/*", "--"))
+"""What begins a comment somewhere, or is an operator."""
 _PREFIX = re.compile("u8|[LUuRrBbFfXx]|[Rr][BbFf]|[BbFf][Rr]")
 """What makes a string another one, if it stands right before it."""
 _BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
@@ -64,7 +55,7 @@ def laid_out(text: str, language: str, start: str = "file") -> str:
         text,
         list(source_tokens(text, language)),
         _matcher(language, start).copy(),
-        _OPERATORS - _NO_OPERATORS.get(language, frozenset()),
+        operators_of(language) | _COMMENTS,
         ends_statements=known is not None and known.newlines is Newlines.RESTRICTED,
     )
     printed = run_with_big_stack(layout.found)

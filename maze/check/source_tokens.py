@@ -12,8 +12,18 @@ from maze.grammar.languages.language import Newlines
 from maze.grammar.read.lark.language_files import for_the_printer
 
 OPENING, CLOSING = "([{", ")]}"
-_STEPPING = ("c", "javascript", "typescript")
-"""The languages with `++` and `--`, which may stand before what they step and behind it: `a - --b` is not `a-- - b`."""
+_OPERATORS = (
+    "++ -- && || << >> <= >= == != += -= *= /= %= &= |= ^= -> => ** // ?? ?. .. := :: <> "
+    "=== !== ... **= //= <<= >>= >>> &&= ||= ??= >>>="
+)
+"""What is one sign, and where its characters stand apart another program: `a !== b` is not `a! == b` in TypeScript."""
+_NO_OPERATORS = {
+    "c": "** **=",
+    "python": "++ --",
+    "typescript": ">> >= >>= >>> >>>=",
+    "zig": "--",
+}
+"""Of these, what means the same as its signs, such as those of a pointer to pointers, or behind lists of types."""
 _BEFORE_A_BREAK = frozenset(("return", "break", "continue", "throw", "yield", "async"))
 """Words of JavaScript behind which a line break ends the statement."""
 _BEHIND_NO_BREAK = frozenset(("++", "--", "=>"))
@@ -55,8 +65,14 @@ class SourceToken:
     """Whether a line break must stand before it, or must not; None where the program is the same either way."""
 
 
+@cache
+def operators_of(language: str) -> frozenset[str]:
+    """What consists of several signs, and is not what these are alone."""
+    return frozenset(_OPERATORS.split()) - frozenset(_NO_OPERATORS.get(language, "").split())
+
+
 def source_tokens(text: str, language: str) -> Iterator[SourceToken]:
-    """The tokens of a program: what the grammar's file says is taken whole, words, and single signs."""
+    """The tokens of a program: what the grammar's file says is taken whole, words, and signs."""
     known = find_language(language)
     if known is not None and known.newlines is Newlines.INDENTING:
         return _indented_tokens(text, language)
@@ -195,10 +211,12 @@ def _indented_tokens(text: str, language: str) -> Iterator[SourceToken]:
 @cache
 def _pattern(language: str) -> re.Pattern[str]:
     given = for_the_printer(language)
+    # A `?` before a fraction is none of `?.`.
+    operators = sorted(operators_of(language) - {"?."}, key=len, reverse=True)
     parts = [
         *(f"(?P<{name}>{given[name]})" for name in ("comment", "whole") if name in given),
         r"(?P<space>(?:\s|\\\r?\n)+)",
         r"(?P<word>[\w$]+)",
-        r"(?P<sign>\+\+|--|.)" if language in _STEPPING else r"(?P<sign>.)",
+        rf"(?P<sign>{'|'.join(map(re.escape, operators))}|\?\.(?![0-9])|.)",
     ]
     return re.compile("|".join(parts), re.DOTALL)
