@@ -4,6 +4,7 @@ from maze._version import __version__
 from maze.asynchronous import AsyncGenerationStream, AsyncOrchestrator
 from maze.backends.base import Backend, Cancellation, Health
 from maze.cache import CacheStats
+from maze.compiled import CompiledConstraints, ConstraintPart, EngineGrammar, TokenMask
 from maze.config import MazeConfig, Secret
 from maze.constraining import choice, constrain
 from maze.errors import (
@@ -29,37 +30,23 @@ from maze.errors import (
     UnsupportedConstraintError,
 )
 from maze.one_orchestrator import generate, generate_as, validate
-from maze.orchestrator import Orchestrator
-from maze.report import report_of
-from maze.stream import GenerationStream
-from maze.types import (
-    Attempt,
+from maze.options import (
     BraidGrammar,
-    CompiledConstraints,
-    ConstraintIR,
-    ConstraintKind,
     ConstraintOptions,
-    ConstraintOutcome,
-    ConstraintPart,
-    EngineGrammar,
-    GenerationMetadata,
     GenerationOptions,
-    GenerationResult,
-    Handling,
-    Intent,
     Message,
     OnConflict,
     OnUnenforceable,
     PromptForm,
-    Provenance,
     Role,
-    TokenLogprob,
-    TokenMask,
-    TokenMaskRules,
-    ValidationResult,
-    Violation,
     WhenCutOff,
 )
+from maze.orchestrator import Orchestrator
+from maze.outcome import ConstraintKind, ConstraintOutcome, Handling, ValidationResult, Violation
+from maze.report import report_of
+from maze.result import Attempt, GenerationMetadata, GenerationResult, Provenance, TokenLogprob
+from maze.stream import GenerationStream
+from maze.types import ConstraintIR, Intent, TokenMaskRules
 
 __all__ = [
     "AsyncGenerationStream",

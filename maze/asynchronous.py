@@ -18,10 +18,12 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from maze.backends.base import Backend, Cancellation
 from maze.cache import CacheStats
 from maze.config import MazeConfig
+from maze.options import GenerationOptions
 from maze.orchestrator import SHUTDOWN_GRACE_SECS, Constraints, Orchestrator
+from maze.result import GenerationResult
 from maze.stream import GenerationStream
 from maze.threads import leave_signals_to_the_host
-from maze.types import GenerationOptions, GenerationResult, Intent
+from maze.types import Intent
 
 MAX_CONCURRENT_CALLS = 512
 """Calls of one AsyncOrchestrator under way at once; more wait their turn."""

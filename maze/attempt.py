@@ -22,6 +22,7 @@ from maze.backends.base import (
 )
 from maze.check.cut_off import Judgement
 from maze.check.unenforced import only_checked
+from maze.compiled import CompiledConstraints
 from maze.errors import (
     BadResponseError,
     CancelledError,
@@ -34,9 +35,10 @@ from maze.errors import (
 from maze.grammar.budget import Budget
 from maze.grammar.continuation import CannotFollowError, rest_after
 from maze.log import TRACE
+from maze.options import WhenCutOff
+from maze.outcome import ConstraintOutcome, ValidationResult
 from maze.prompt import corrected
 from maze.steering import HALF_A_CHARACTER, WholeCharacters, generate_in_time
-from maze.types import CompiledConstraints, ConstraintOutcome, ValidationResult, WhenCutOff
 from maze.verdict import verdict_on
 
 _log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from maze.backends.base import Cancellation
 from maze.memory import THREAD_BYTES, memory_for
+from maze.result import GenerationResult
 from maze.threads import leave_signals_to_the_host
-from maze.types import GenerationResult
 
 _Intent = TypeVar("_Intent")
 

@@ -10,11 +10,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, fields, is_dataclass
 
 from maze.backends.base import Deadline
+from maze.compiled import CompiledConstraints
 from maze.errors import TimedOutError
 from maze.grammar.budget import Budget
 from maze.store import BoundedStore
 from maze.threads import TakesLongError, on_big_stack, take_turn
-from maze.types import CompiledConstraints
 
 DEFAULT_MAX_BYTES = 256 * 1024 * 1024
 """Most memory that entries take together, keys included: 1000 entries of a 10 KB schema take about 40 MB."""

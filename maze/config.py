@@ -17,10 +17,10 @@ from maze import ranges
 from maze.ananke_settings import VARIABLES as ANANKE_VARIABLES
 from maze.ananke_settings import Setting, with_ananke_settings
 from maze.errors import ConfigurationError
+from maze.options import BraidGrammar, PromptForm
 from maze.proxies import NO_PROXIES, PROXY_VARIABLES, Proxies, find_proxies
 from maze.secret import NO_SECRET as NO_SECRET
 from maze.secret import Secret as Secret
-from maze.types import BraidGrammar, PromptForm
 
 DEFAULT_MAX_TOKENS = 2048
 DEFAULT_TEMPERATURE = 0.7

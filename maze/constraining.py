@@ -9,9 +9,11 @@ from functools import lru_cache
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, TypeAlias, cast, get_origin
 
+from maze.compiled import CompiledConstraints
 from maze.errors import ConfigurationError, ConstraintViolatedError, InvalidArgumentError, MazeError
 from maze.field_checks import check_text
-from maze.types import CompiledConstraints, ConstraintIR, GenerationResult
+from maze.result import GenerationResult
+from maze.types import ConstraintIR
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maze.errors import InvalidArgumentError
-from maze.types import Message, Role
+from maze.options import Message, Role
 
 _FIELDS = ("role", "text")
 

@@ -19,6 +19,7 @@ from maze.batch import generate_all
 from maze.cache import CacheStats, ConstraintCache
 from maze.check.cut_off import judge
 from maze.check.validation import validate
+from maze.compiled import CompiledConstraints
 from maze.config import DEFAULT_TOP_K, DEFAULT_TOP_P, MazeConfig
 from maze.config import config_from_environment as read_environment
 from maze.constraining import Constrainable, constrain, constraints_of, value_of
@@ -29,19 +30,14 @@ from maze.grammar.budget import Budget
 from maze.grammar.continuation import after
 from maze.log import TRACE, configure_logging
 from maze.memory import memory_for
+from maze.options import ConstraintOptions, GenerationOptions
+from maze.outcome import ValidationResult
 from maze.prompt import build_prompt
 from maze.provenance import CallRecord, library_versions
+from maze.result import GenerationResult
 from maze.stream import GenerationStream
 from maze.tracing import TracedBackend, span, traced
-from maze.types import (
-    CompiledConstraints,
-    ConstraintIR,
-    ConstraintOptions,
-    GenerationOptions,
-    GenerationResult,
-    Intent,
-    ValidationResult,
-)
+from maze.types import ConstraintIR, Intent
 
 _log = logging.getLogger(__name__)
 

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from maze.backends.base import Prompt
+from maze.compiled import CompiledConstraints
 from maze.errors import InvalidArgumentError
+from maze.options import GenerationOptions, Message, PromptForm, Role
 from maze.outcome import ConstraintOutcome, what_is_wrong
-from maze.types import CompiledConstraints, GenerationOptions, Intent, Message, PromptForm, Role
+from maze.types import Intent
 
 _DEFAULT_OPTIONS = GenerationOptions()
 

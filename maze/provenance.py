@@ -14,16 +14,11 @@ from time import perf_counter
 from maze._version import __version__
 from maze.attempt import Attempted
 from maze.backends.base import Backend, Request, total_of
+from maze.compiled import CompiledConstraints
 from maze.errors import MazeError, Status
-from maze.types import (
-    Attempt,
-    CompiledConstraints,
-    GenerationMetadata,
-    GenerationResult,
-    Handling,
-    Intent,
-    Provenance,
-)
+from maze.outcome import Handling
+from maze.result import Attempt, GenerationMetadata, GenerationResult, Provenance
+from maze.types import Intent
 
 
 @cache

@@ -10,11 +10,12 @@ from dataclasses import asdict, fields
 from typing import Any, TypeAlias
 
 from maze.backends.base import Health
+from maze.compiled import CompiledConstraints
 from maze.errors import MazeError, Status
 from maze.grammar.llguidance import engine_text
 from maze.native_json import dumps
-from maze.outcome import validation_error
-from maze.types import Attempt, CompiledConstraints, GenerationMetadata, GenerationResult, ValidationResult
+from maze.outcome import ValidationResult, validation_error
+from maze.result import Attempt, GenerationMetadata, GenerationResult
 
 Report: TypeAlias = dict[str, Any]
 

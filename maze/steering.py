@@ -7,11 +7,12 @@ import math
 from dataclasses import dataclass, replace
 
 from maze.backends.base import FINISHED_LENGTH, Backend, Completion, OnText, Request, WrittenTokens, total_of
+from maze.compiled import CompiledConstraints, EngineGrammar
 from maze.errors import CancelledError, ConstraintViolatedError, LimitExceededError, MazeError, TimedOutError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.short_endings import CHARACTERS_PER_TOKEN, most_tokens
 from maze.grammar.continuation import CannotFollowError, Rest, rest_after
-from maze.types import CompiledConstraints, EngineGrammar, TokenLogprob
+from maze.result import TokenLogprob
 
 _log = logging.getLogger(__name__)
 

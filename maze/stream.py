@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 from maze.backends.base import Cancellation, Deadline, OnText
-from maze.types import GenerationResult
+from maze.result import GenerationResult
 
 Generate: TypeAlias = Callable[[OnText, Cancellation], GenerationResult]
 """Generates, handing out text as it arrives, until it is finished or cancelled."""

@@ -19,7 +19,8 @@ from maze._version import __version__
 from maze.backends.base import Backend, Completion, OnText, Request
 from maze.config import tells_traces_of_content
 from maze.errors import MazeError, Status
-from maze.types import GenerationResult, PromptForm
+from maze.options import PromptForm
+from maze.result import GenerationResult
 
 _SCHEMA_URL = "https://opentelemetry.io/schemas/1.37.0"
 

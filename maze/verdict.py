@@ -8,9 +8,9 @@ from maze.backends.base import FINISHED_COMPLETED, FINISHED_LENGTH, Completion, 
 from maze.backends.thoughts_in_text import opening_of_thoughts
 from maze.check.cut_off import Judgement
 from maze.errors import ConstraintViolatedError, MazeError, TruncatedError
+from maze.options import WhenCutOff
 from maze.outcome import ConstraintOutcome, Handling, ValidationResult, describe_violation, validation_error
 from maze.shown import tokens_in_words
-from maze.types import WhenCutOff
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from typer.main import get_command
 
 from maze._version import __version__
 from maze.cli import app
+from maze.cli.exit_codes import BROKEN_PIPE, INTERRUPTED, OUTPUT_LOST
 from maze.config import ENVIRONMENT_VARIABLES
 from maze.errors import Status
-from maze.exit_codes import BROKEN_PIPE, INTERRUPTED, OUTPUT_LOST
 
 
 def write_manual(path: Path) -> None:

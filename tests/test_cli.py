@@ -30,10 +30,10 @@ from typer.main import get_command
 
 from maze._version import __version__
 from maze.cli import app
+from maze.cli.exit_codes import EXIT_CODES, INTERRUPTED, OUTPUT_LOST
 from maze.cli.generating import generate
 from maze.config import Secret
 from maze.errors import Status
-from maze.exit_codes import EXIT_CODES, INTERRUPTED, OUTPUT_LOST
 from maze.report import report_call
 from maze.service.settings import ServiceSettings
 from maze.types import GenerationOptions

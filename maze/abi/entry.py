@@ -20,12 +20,13 @@ from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, config_from_environme
 from maze.errors import ConfigurationError, Status
 from maze.log import set_sink
 from maze.memory import Ledger, memory_for, set_ledger
+from maze.options import GenerationOptions
 from maze.orchestrator import Orchestrator
 from maze.outcome import validation_error
 from maze.proxies import PROXY_VARIABLES
 from maze.report import encode, grammar_text, report_call, report_health, report_validation
 from maze.threads import favour_quick_calls
-from maze.types import GenerationOptions, Intent
+from maze.types import Intent
 
 _log = logging.getLogger(__name__)
 

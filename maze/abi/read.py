@@ -22,21 +22,19 @@ from maze.config import (
 )
 from maze.errors import ConfigurationError, InvalidArgumentError, LimitExceededError, MazeError
 from maze.memory import is_limited, memory_for
-from maze.ranges import MAX_STOP_TEXTS
-from maze.types import (
+from maze.options import (
     BraidGrammar,
-    ConstraintIR,
     ConstraintOptions,
     GenerationOptions,
-    Intent,
     Message,
     OnConflict,
     OnUnenforceable,
     PromptForm,
     Role,
-    TokenMaskRules,
     WhenCutOff,
 )
+from maze.ranges import MAX_STOP_TEXTS
+from maze.types import ConstraintIR, Intent, TokenMaskRules
 
 ConstraintKey = tuple[int, bytes | None, bytes | None, tuple[bytes, ...], bytes, bytes, bytes]
 """priority, json_schema, grammar, regex_patterns, allowed tokens, forbidden tokens, name: as they lay in memory."""

@@ -9,8 +9,8 @@ from maze.abi.library import Ffi, Lib, Pointer
 from maze.cache import CacheStats
 from maze.errors import MazeError, Status
 from maze.report import encode, report_call, report_generation
+from maze.result import GenerationResult
 from maze.scarcity import shortage
-from maze.types import GenerationResult
 
 _log = logging.getLogger(__name__)
 

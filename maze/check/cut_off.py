@@ -9,15 +9,9 @@ from dataclasses import dataclass, replace
 from maze.check import Finding
 from maze.check.grammar_check import bytes_after, grammar_violation
 from maze.check.validation import TimeLimit, placed, validate
+from maze.compiled import CompiledConstraints, ConstraintPart, EngineGrammar
 from maze.errors import LimitExceededError, TimedOutError
-from maze.types import (
-    CompiledConstraints,
-    ConstraintOutcome,
-    ConstraintPart,
-    EngineGrammar,
-    Handling,
-    ValidationResult,
-)
+from maze.outcome import ConstraintOutcome, Handling, ValidationResult
 
 _JSON = EngineGrammar(
     r"""start: value

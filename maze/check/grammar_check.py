@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 from maze.check import Finding
 from maze.check.expectation import END_OF_TEXT
+from maze.compiled import EngineGrammar
 from maze.errors import LimitExceededError
 from maze.grammar.llguidance import GuidanceError, Matcher
 from maze.json_text import shown
 from maze.store import BoundedStore
 from maze.threads import run_with_big_stack
-from maze.types import EngineGrammar
 
 _log = logging.getLogger(__name__)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from maze.types import CompiledConstraints, Handling
+from maze.compiled import CompiledConstraints
+from maze.outcome import Handling
 
 
 def only_checked(compiled: CompiledConstraints, reason: str) -> CompiledConstraints:

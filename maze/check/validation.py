@@ -17,19 +17,10 @@ from maze.check.explanation import MAX_FINDINGS
 from maze.check.grammar_check import bytes_after, grammar_violation
 from maze.check.json_check import JsonCheck
 from maze.check.language_words import A_BLANK, expected_after, lacks_a_blank
+from maze.compiled import CompiledConstraints, ConstraintPart, EngineGrammar, JointCheck
 from maze.errors import LimitExceededError, TimedOutError
 from maze.grammar.budget import Budget
-from maze.outcome import is_decisive
-from maze.types import (
-    CompiledConstraints,
-    ConstraintOutcome,
-    ConstraintPart,
-    EngineGrammar,
-    Handling,
-    JointCheck,
-    ValidationResult,
-    Violation,
-)
+from maze.outcome import ConstraintOutcome, Handling, ValidationResult, Violation, is_decisive
 
 MAX_TEXT_BYTES = 16 * 1024 * 1024
 """Longest text that is checked."""

@@ -21,13 +21,13 @@ from typer.main import get_command
 from maze._version import __version__
 from maze.check.layout import laid_out
 from maze.cli.config import config
+from maze.cli.exit_codes import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, OUTPUT_LOST
 from maze.cli.generating import generate
 from maze.cli.inputs import ConstraintInputs, Json, Language, read, shown, syntax_of, taking_constraints
 from maze.cli.measuring import bench
 from maze.cli.output import Output, failing, print_json, say_error, stderr, stdout, waiting, write
 from maze.cli.serving import serve
 from maze.errors import ConfigurationError, EngineUnavailableError, InvalidArgumentError, Status
-from maze.exit_codes import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, OUTPUT_LOST
 from maze.orchestrator import Orchestrator
 from maze.outcome import validation_error, what_is_wrong
 from maze.report import grammar_text, report_call, report_of

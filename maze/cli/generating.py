@@ -15,20 +15,13 @@ from maze.config import DEFAULT_MAX_TOKENS, DEFAULT_TEMPERATURE, DEFAULT_TIMEOUT
 from maze.errors import InvalidArgumentError
 from maze.json_text import parse
 from maze.messages import messages_of
+from maze.options import OPTION_RANGES, GenerationOptions, Message, PromptForm, WhenCutOff
 from maze.orchestrator import Orchestrator
 from maze.ranges import MAX_STOP_TEXTS
 from maze.report import report_of
+from maze.result import GenerationMetadata, GenerationResult
 from maze.shown import tokens_in_words
-from maze.types import (
-    OPTION_RANGES,
-    GenerationMetadata,
-    GenerationOptions,
-    GenerationResult,
-    Intent,
-    Message,
-    PromptForm,
-    WhenCutOff,
-)
+from maze.types import Intent
 
 MAX_TIMEOUT_SECS = 4_000_000
 """46 days; GenerationOptions.timeout_ms has 32 bits."""

@@ -15,7 +15,8 @@ import typer
 
 from maze.errors import InvalidArgumentError
 from maze.grammar.languages.syntax import find_syntax, syntax_names
-from maze.types import BraidGrammar, ConstraintIR, ConstraintOptions, OnConflict, OnUnenforceable
+from maze.options import BraidGrammar, ConstraintOptions, OnConflict, OnUnenforceable
+from maze.types import ConstraintIR
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Language = Annotated[

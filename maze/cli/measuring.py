@@ -11,9 +11,11 @@ from rich.table import Table
 from maze.cli.inputs import Json
 from maze.cli.output import failing, print_json, stdout, waiting
 from maze.errors import Status
+from maze.options import GenerationOptions, WhenCutOff
 from maze.orchestrator import Orchestrator
 from maze.report import report_call
-from maze.types import ConstraintIR, GenerationOptions, GenerationResult, Intent, WhenCutOff
+from maze.result import GenerationResult
+from maze.types import ConstraintIR, Intent
 
 _INTENT = Intent("Tell a long story about a lighthouse, with many names and places.")
 _PERSON = '{"type":"object","properties":{"name":{"type":"string"},"age":{"type":"integer"}},"required":["name","age"]}'

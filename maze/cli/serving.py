@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from maze.cli.exit_codes import INTERRUPTED
 from maze.cli.inputs import Json
 from maze.cli.output import failing, print_json, stderr
 from maze.config import (
@@ -18,7 +19,6 @@ from maze.config import (
     service_key_from_environment,
 )
 from maze.errors import ConfigurationError, Status
-from maze.exit_codes import INTERRUPTED
 from maze.report import report_call
 from maze.service.settings import ServiceSettings
 

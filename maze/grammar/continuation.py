@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from maze.compiled import CompiledConstraints, EngineGrammar
 from maze.errors import ContradictionError, LimitExceededError
 from maze.grammar.budget import Budget, Construction, OverBudgetError
 from maze.grammar.cfg.lark_writer import cfg_to_lark
@@ -15,8 +16,8 @@ from maze.grammar.cfg.short_endings import short_endings
 from maze.grammar.cfg.shortest import ShortestTexts
 from maze.grammar.continued_json import rest_of_json
 from maze.grammar.llguidance import ENGINE_LIMITS, GuidanceError, check_grammar, is_bearable
+from maze.outcome import ConstraintKind
 from maze.threads import run_with_big_stack
-from maze.types import CompiledConstraints, ConstraintKind, EngineGrammar
 
 MAX_CONTINUATION_STEPS = 1_000_000
 """Most steps that reading a text and finding what comes after it may take: a few seconds, for 300 KB of a text."""

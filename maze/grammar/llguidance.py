@@ -17,10 +17,10 @@ from string import ascii_letters, ascii_lowercase, digits, printable
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 
+from maze.compiled import EngineGrammar
 from maze.errors import ContradictionError, LimitExceededError, MazeError
 from maze.grammar.budget import Budget
 from maze.memory import memory_for
-from maze.types import EngineGrammar
 
 _log = logging.getLogger(__name__)
 

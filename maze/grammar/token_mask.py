@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from maze.compiled import TokenMask
 from maze.errors import ContradictionError, InvalidConstraintError, UnsupportedConstraintError
-from maze.types import TokenMask, TokenMaskRules
+from maze.types import TokenMaskRules
 
 MAX_ID = 2**32 - 1
 """Highest number that ConstraintIRFFI can hold."""

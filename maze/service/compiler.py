@@ -11,12 +11,12 @@ from maze.cache import DEFAULT_MAX_BYTES, size_of
 from maze.check.cut_off import Judgement, judge
 from maze.config import MazeConfig
 from maze.grammar import compile_constraints
+from maze.options import ConstraintOptions
 from maze.service.contract import GenerateRequest
 from maze.service.turns import until
 from maze.service.worker import CheckTask, Compiled, CompileTask
 from maze.service.workers import Workers
 from maze.store import BoundedStore
-from maze.types import ConstraintOptions
 
 _Key: TypeAlias = tuple[str, str | None, ConstraintOptions]
 """The constraints as the client wrote them, the language, and how they are taken."""

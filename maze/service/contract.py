@@ -15,22 +15,13 @@ from maze.backends.base import FINISHED
 from maze.errors import InvalidArgumentError, Status
 from maze.json_text import TooDeepError, children, decode, dump, parse
 from maze.messages import messages_of
+from maze.options import BraidGrammar, GenerationOptions, Message, OnConflict, PromptForm, WhenCutOff
 from maze.prompt import build_prompt
 from maze.report import name_of, report_metadata
+from maze.result import GenerationResult
 from maze.service.ananke import Form, Translated, translated
 from maze.service.refusal import in_words_of_the_contract, invalid, over_limit, refusal_of_failure, refuse_unknown
-from maze.types import (
-    BraidGrammar,
-    ConstraintIR,
-    GenerationOptions,
-    GenerationResult,
-    Intent,
-    Message,
-    OnConflict,
-    PromptForm,
-    TokenMaskRules,
-    WhenCutOff,
-)
+from maze.types import ConstraintIR, Intent, TokenMaskRules
 
 _log = logging.getLogger(__name__)
 

@@ -29,10 +29,10 @@ from maze.config import MazeConfig, service_key_from_environment
 from maze.config import environment as process_environment
 from maze.constraining import choice
 from maze.errors import ConfigurationError, EngineUnavailableError
+from maze.options import GenerationOptions
 from maze.orchestrator import Orchestrator
 from maze.service.app import create_app
 from maze.service.settings import ServiceSettings
-from maze.types import GenerationOptions
 
 _log = logging.getLogger(__name__)
 

@@ -28,6 +28,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from maze._version import __version__
 from maze.backends.base import Cancellation, Deadline, OnText
 from maze.check.cut_off import Judgement
+from maze.compiled import CompiledConstraints
 from maze.config import DEFAULT_MODAL_MODEL
 from maze.errors import MazeError
 from maze.orchestrator import Orchestrator
@@ -44,7 +45,6 @@ from maze.service.slots import Generation, Slots
 from maze.service.turns import until
 from maze.service.worker import ReadTask
 from maze.service.workers import Workers
-from maze.types import CompiledConstraints
 
 _log = logging.getLogger(__name__)
 

@@ -27,16 +27,17 @@ from typing import BinaryIO, Protocol
 from maze.cache import size_of
 from maze.check.cut_off import Judgement, judge
 from maze.check.unenforced import only_checked
+from maze.compiled import CompiledConstraints, EngineGrammar
 from maze.errors import LimitExceededError, MazeError
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.llguidance import is_bearable
+from maze.options import ConstraintOptions
 from maze.outcome import is_decisive
 from maze.service.ananke import Form
 from maze.service.contract import GenerateRequest, RequestLimits, constraints_of, read_request
 from maze.service.refusal import Refusal
 from maze.threads import STACK_BYTES
-from maze.types import CompiledConstraints, ConstraintOptions, EngineGrammar
 
 LENGTH = struct.Struct(">Q")
 """What precedes a message of a worker, and of the service to it."""

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 
+from maze.compiled import EngineGrammar
 from maze.errors import LimitExceededError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import chain_is_longer, pruned
@@ -24,7 +25,6 @@ from maze.grammar.cfg.model import (
 from maze.grammar.cfg.recursion import recursion_of, with_direct_recursion
 from maze.grammar.pattern.printer import to_terminal
 from maze.grammar.pattern.tree import Node, Not
-from maze.types import EngineGrammar
 
 MAX_DEPTH = 500
 """Longest chain of references between rules. llguidance (1.0.1, 1.7 and 1.9 alike) recurses over them when it compiles:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter
 
+from maze.compiled import CompiledConstraints
 from maze.errors import ContradictionError, MazeError
 from maze.grammar.budget import Budget
 from maze.grammar.compose.contradictions import refuse_contradictions
@@ -21,8 +22,9 @@ from maze.grammar.compose.reading import Reading
 from maze.grammar.compose.report import digest_of, report_of, with_labels
 from maze.grammar.compose.structures import structures_of
 from maze.grammar.token_mask import combine_masks
+from maze.options import ConstraintOptions, OnConflict
 from maze.threads import run_with_big_stack
-from maze.types import CompiledConstraints, ConstraintIR, ConstraintOptions, OnConflict
+from maze.types import ConstraintIR
 
 _DEFAULT_OPTIONS = ConstraintOptions()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from maze.compiled import EngineGrammar
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, Literal, LoweredGrammar, Nonterminal, Pattern, Symbol
@@ -15,7 +16,6 @@ from maze.grammar.languages.syntax import find_syntax
 from maze.grammar.pattern.automaton import is_empty
 from maze.grammar.pattern.parser import parse_whole
 from maze.grammar.pattern.tree import both, cat, literal
-from maze.types import EngineGrammar
 
 _BEFORE_WORD = parse_whole(r"[ \n}]*")
 _BEHIND_WORD = parse_whole(r"([^A-Za-z0-9_](?s:.)*)?")

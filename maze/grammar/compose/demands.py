@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from maze.compiled import ConstraintPart
 from maze.grammar.compose.reading import MAX_SHOWN_PATTERN
 from maze.native_json import dumps, loads
-from maze.types import ConstraintIR, ConstraintKind, ConstraintPart, Handling
+from maze.outcome import ConstraintKind, Handling
+from maze.types import ConstraintIR
 
 MAX_TOLD_SCHEMA_CHARACTERS = 1_500
 """Longest schema, written compactly, that a model is told; longer ones find no room among its tokens."""

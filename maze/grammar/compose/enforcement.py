@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from maze.compiled import EngineGrammar, JointCheck
 from maze.errors import InternalError, LimitExceededError
 from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.lark_writer import cfg_to_lark
@@ -19,7 +20,7 @@ from maze.grammar.pattern.bearable import is_bearable_for_llguidance
 from maze.grammar.pattern.machine import without_complements
 from maze.grammar.pattern.tree import MAX_CONJUNCTS, Node, both, conjuncts, greatest_length
 from maze.grammar.schema.lower import only_types
-from maze.types import EngineGrammar, Handling, JointCheck
+from maze.outcome import Handling
 
 _Item = TypeVar("_Item", PatternGroup, "Structure | PatternGroup")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 
+from maze.compiled import ConstraintPart, EngineGrammar
 from maze.errors import ContradictionError, LimitExceededError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import pruned
@@ -14,7 +15,7 @@ from maze.grammar.pattern.derivative import without_empty
 from maze.grammar.pattern.printer import needs_parts, to_terminal
 from maze.grammar.pattern.tree import EMPTY, NOTHING, Node, nullable
 from maze.grammar.schema.lower import LoweredSchema
-from maze.types import ConstraintKind, ConstraintPart, EngineGrammar, Handling
+from maze.outcome import ConstraintKind, Handling
 
 KIND_ORDER = (ConstraintKind.JSON_SCHEMA, ConstraintKind.GRAMMAR, ConstraintKind.REGEX)
 """Which kind is enforced first where priorities are equal: the one that says most about the structure of a text."""

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from maze.errors import ContradictionError
 from maze.grammar.compose.groups import KIND_ORDER, Part
-from maze.types import ConstraintIR, ConstraintKind, Handling
+from maze.outcome import ConstraintKind, Handling
+from maze.types import ConstraintIR
 
 _PATH = re.compile(r"constraints\[(\d+)\]\.(\w+)(?:\[(\d+)\])?")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from maze.compiled import EngineGrammar
 from maze.errors import (
     ContradictionError,
     InvalidConstraintError,
@@ -30,16 +31,9 @@ from maze.grammar.read.grammar_text import lower_grammar
 from maze.grammar.schema.json_shape import texts_of_type
 from maze.grammar.schema.lower import LoweredSchema, lower_schema
 from maze.grammar.token_mask import MaskPart, is_vacuous, with_possible_ids
-from maze.types import (
-    BraidGrammar,
-    ConstraintIR,
-    ConstraintKind,
-    ConstraintOptions,
-    EngineGrammar,
-    Handling,
-    OnUnenforceable,
-    TokenMaskRules,
-)
+from maze.options import BraidGrammar, ConstraintOptions, OnUnenforceable
+from maze.outcome import ConstraintKind, Handling
+from maze.types import ConstraintIR, TokenMaskRules
 
 MAX_PARTS = 10_000
 """Most schemas, grammars, patterns and masks of one array together."""

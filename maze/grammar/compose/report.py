@@ -6,10 +6,11 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 
+from maze.compiled import ConstraintPart, EngineGrammar, TokenMask
 from maze.grammar.compose.contradictions import MAX_NAMED_IN_CONFLICT
 from maze.grammar.llguidance import engine_text
 from maze.native_json import dumps
-from maze.types import ConstraintIR, ConstraintPart, EngineGrammar, TokenMask
+from maze.types import ConstraintIR
 
 MAX_LABEL_CHARACTERS = 80
 """Most characters of a label that an error shows."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 
+from maze.compiled import EngineGrammar
 from maze.grammar.budget import Budget
 from maze.grammar.llguidance import OWN_LIMITS, GuidanceError, Matcher
 from maze.grammar.pattern.code_points import Ranges
 from maze.store import BoundedStore
-from maze.types import EngineGrammar
 
 _KEPT_BYTES = 4 * 1024 * 1024
 """Memory for properties that are kept."""

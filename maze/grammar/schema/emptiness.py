@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from maze.compiled import EngineGrammar
 from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, Outcome, check_grammar
 from maze.grammar.pattern.bearable import is_bearable_for_llguidance
 from maze.grammar.pattern.printer import needs_parts, to_terminal
 from maze.grammar.pattern.questions import Questions
 from maze.grammar.pattern.tree import Node
-from maze.types import EngineGrammar
 
 
 def has_no_text(language: Node, questions: Questions, budget: Budget) -> bool:
