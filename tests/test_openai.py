@@ -305,6 +305,58 @@ def test_a_field_that_is_refused_is_left_out_from_then_on_and_it_is_told(
     assert "left_out" not in other.engine
 
 
+@pytest.mark.parametrize(
+    ("said", "gone"),
+    [
+        ({"message": "Invalid parameter: top_k"}, "top_k"),
+        ({"message": "stream_options is not a valid field"}, "stream_options"),
+        ({"message": "property 'seed' is not defined in schema"}, "seed"),
+        ({"message": "Unsupported value: 'stream' does not support true with this model."}, "stream"),
+    ],
+)
+def test_a_field_is_left_out_however_it_is_refused(said: dict[str, str], gone: str) -> None:
+    """With a status of its own, or in an answer of 200, or in a stream."""
+    error = {"error": said | {"code": 400}}
+    for refusal in (answer(400, error), answer(200, error), stream(event(error))):
+        completion, sent = asked(service(refusal, says("hey")), json_schemas=(SCHEMA,), top_k=5)
+        assert completion.text == "hey"
+        assert sent[0].keys() - sent[1].keys() == {gone}
+
+
+def test_a_request_that_is_refused_behind_a_text_is_not_sent_again() -> None:
+    late = stream(chunk("he"), event({"error": {"message": "'top_k' is not supported", "code": 400}}))
+    with FaultServer(service(late, says("hey"))) as server, pytest.raises(RequestRejectedError) as caught:
+        generate(backend_for(server.url, dialect="openai"), ask(top_k=5))
+    assert (caught.value.partial_text, len(posted(server))) == ("he", 1)
+
+
+def test_a_format_that_no_provider_of_a_gateway_takes_is_left_out_and_the_chat_is_kept() -> None:
+    none = {"error": {"message": "No endpoints found that can handle the requested parameters.", "code": 404}}
+    with FaultServer(service(*[answer(404, none)] * 3, says('{"name":"a"}'))) as server:
+        completion = generate(backend_for(server.url, dialect="openai"), ask(json_schemas=(SCHEMA,)))[0]
+    assert {each.path for each in server.requests if each.method == "POST"} == {"/v1/chat/completions"}
+    assert completion.engine["response_format"] == "none"
+    with FaultServer(service(answer(404, {"error": "no provider left"}))) as server:
+        with pytest.raises(RequestRejectedError, match="no provider left"):
+            generate(backend_for(server.url, dialect="openai"), ask())
+        assert len(posted(server)) == 1
+
+
+@pytest.mark.parametrize("dialect", ["openai", "vllm"])
+@pytest.mark.parametrize("said", ["System role not supported", "Developer instruction is not enabled for models/gemma"])
+def test_a_model_without_a_system_turn_is_told_the_system_prompt_in_the_first_turn(said: str, dialect: str) -> None:
+    refusal = answer(400, {"error": {"message": said}})
+    earlier = (Message(Role.USER, "a"), Message(Role.ASSISTANT, "b"))
+    with FaultServer(service(refusal, says("hey"))) as server:
+        backend = backend_for(server.url, dialect=dialect)
+        for messages in (earlier, (), earlier[1:]):
+            prompt = Prompt("Say hey.", system="Be kind.", messages=messages)
+            assert generate(backend, ask(prompt=prompt, grammar=None))[0].text == "hey"
+        turns = [[turn["content"] for turn in each["messages"]] for each in posted(server)]
+    assert turns[0] == ["Be kind.", "a", "b", "Say hey."]
+    assert turns[1:] == [["Be kind.\n\na", "b", "Say hey."], ["Be kind.\n\nSay hey."], ["Be kind.", "b", "Say hey."]]
+
+
 def test_formats_are_stepped_down_and_the_service_is_not_asked_again() -> None:
     refusal = recorded("openai_json_schema.json")
     with FaultServer(service(refusal, refusal, refusal, says('{"name":"a"}'))) as server:

@@ -136,6 +136,19 @@ class Prompt:
         """The user's turn in a chat."""
         return "\n\n".join([self.text, "\n".join(self.demands)]) if self.demands else self.text
 
+    def without_system(self) -> Prompt:
+        """The same in a chat, with the system prompt at the beginning of the user's first turn."""
+        if self.system is None or self.form is not PromptForm.CHAT:
+            return self
+        first, *others = [*self.messages, Message(Role.USER, self.text)]
+        if first.role is Role.USER:
+            first = replace(first, text=f"{self.system}\n\n{first.text}")
+        else:
+            others.insert(0, first)
+            first = Message(Role.USER, self.system)
+        *messages, last = first, *others
+        return replace(self, system=None, messages=tuple(messages), text=last.text)
+
     def conversation(self) -> list[dict[str, str]]:
         """All turns as chat endpoints take them."""
         turns = [*self.messages, Message(Role.USER, self.turn())]

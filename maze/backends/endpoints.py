@@ -40,6 +40,8 @@ class Endpoint:
         """Tokens of prompt and answer together, where the service tells it."""
         self.has_template = True
         """Whether the model has a chat template, as far as that is known."""
+        self.lacks_system: set[str | None] = set()
+        """Models whose template knows no system turn."""
         self.thinks_unasked: set[str | None] = set()
         """Models that think in chats also where they are asked not to."""
         self.tokens_before: dict[str | None, int | None] = {}

@@ -9,7 +9,8 @@ from typing import Any
 
 _NOT_TAKEN = re.compile(
     r"unsupported|not supported|n[o']t support|unrecognized|unrecognised|unknown|unexpected|not permitted|not allowed"
-    r"|extra_forbidden|extra input|cannot both|deprecated|not available|not accept",
+    r"|extra_forbidden|extra input|cannot both|deprecated|not available|not accept|not a valid|not defined|not recogni"
+    r"|invalid (?:parameter|argument|field|property)",
     re.IGNORECASE,
 )
 """Words of a refusal of a field as such, and not of its value."""

@@ -27,7 +27,7 @@ class OpenAiDialect(UnenforcingDialect):
     chat_path = "/v1/chat/completions"
     may_lack_done = True
     optional_fields = (
-        "temperature", "top_p", "top_k", "seed", "stop", "stream_options", "logprobs", "top_logprobs",
+        "temperature", "top_p", "top_k", "seed", "stop", "stream", "stream_options", "logprobs", "top_logprobs",
         "reasoning_effort",
     )  # fmt: skip
     strict_rules = OPENAI_RULES

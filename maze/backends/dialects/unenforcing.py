@@ -28,7 +28,9 @@ GO_ON = (
 
 REFUSED = frozenset((400, 422, 501))
 """Statuses of a refusal of something in the request."""
-_FORMAT_WORDS = ("response_format", "schema", "json_object", "grammar", "output_config", "structured")
+_NAMES_OF_FORMATS = ("response_format", "json_schema", "json_object", "output_config")
+_FORMAT_WORDS = ("schema", "grammar", "structured")
+"""What speaks of a format too, where no field is named."""
 
 
 class ResponseFormat(NamedTuple):
@@ -115,8 +117,14 @@ class UnenforcingDialect(Dialect):
     ) -> bool:
         conceded = self.conceded(model)
         asked_for = self.format_of(request, model)
-        names_it = asked_for is not None and any(word in said.lower() for word in _FORMAT_WORDS)
-        if asked_for is not None and names_it and status in (*REFUSED, 500):  # 500: llama-cpp-python
+        speaks = said.lower()
+        names_it = any(name in speaks for name in _NAMES_OF_FORMATS)
+        if status in REFUSED and not names_it and conceded.leave_out(sent, said, self.optional_fields):
+            return True
+        names_it = names_it or any(word in speaks for word in _FORMAT_WORDS)
+        # 500: llama-cpp-python. 404: OpenRouter, where no provider takes all that is asked for.
+        refused = (names_it and status in (*REFUSED, 500)) or (status == 404 and "parameters" in speaks)
+        if asked_for is not None and refused:
             conceded.refuse_format(asked_for.kind, asked_for.schema)
             return True
         return status in REFUSED and conceded.leave_out(sent, said, self.optional_fields)

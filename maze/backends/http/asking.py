@@ -40,6 +40,14 @@ _LACKS_TEMPLATE = re.compile(
     r"default chat template is no longer allowed|must provide a chat template|chat_template is not set", re.IGNORECASE
 )
 """What transformers says, in vLLM and SGLang."""
+_OF_PATHS = re.compile(r"not found|<html|<!doctype|no route|cannot post|\b(?:url|path|route)\b")
+"""What servers say of a path that they do not have."""
+_NO_SYSTEM = re.compile(
+    r"system (?:role|message|prompt)s?(?: is| are)? not (?:be )?supported|not support (?:the )?system (?:role|message)"
+    r"|only user and assistant roles|(?:developer|system) instruction is not enabled",
+    re.IGNORECASE,
+)
+"""What the templates of models without a system turn say, such as Gemma's."""
 
 
 class Asker:
@@ -60,7 +68,7 @@ class Asker:
     def generate(self, request: Request, on_text: OnText) -> Completion:
         """Generate. Raises FailedAttempt and MazeError."""
         try:
-            completion = self._generate(request, on_text)
+            completion = self._generate_for(request, on_text)
         except (FailedAttempt, MazeError) as caught:
             error = error_in(caught)
             error.engine = error.engine | self._lowered
@@ -85,6 +93,20 @@ class Asker:
         """Leave it to the model again whether it thinks."""
         self._endpoint.thinks_unasked.discard(self._model)
 
+    def _generate_for(self, request: Request, on_text: OnText) -> Completion:
+        """Generate; a model without a system turn is told the system prompt in the first turn of the user."""
+        endpoint = self._endpoint
+        if self._model not in endpoint.lacks_system:
+            try:
+                return self._generate(request, on_text)
+            except FailedAttempt as failed:
+                is_final = request.prompt.system is None or failed.error.partial_text
+                if is_final or not _NO_SYSTEM.search(f"{failed} {failed.said}"):
+                    raise
+            _log.info("%s: the model has no system turn; its text goes into the first turn", endpoint.url)
+            endpoint.lacks_system.add(self._model)
+        return self._generate(replace(request, prompt=request.prompt.without_system()), on_text)
+
     def _generate(self, request: Request, on_text: OnText) -> Completion:
         if request.token_mask is not None:
             self._ask_for_vocabulary()
@@ -107,7 +129,7 @@ class Asker:
             try:
                 return _in_form(PromptForm.CHAT, lambda: self._chat(self._fitting(request), on_text))
             except FailedAttempt as failed:
-                lacks_path = failed.status in (404, 405, 501) and "model" not in failed.said.lower()
+                lacks_path = failed.status in (405, 501) or (failed.status == 404 and _lacks_path(failed.said))
                 if failed.error.partial_text or not (lacks_path or _LACKS_TEMPLATE.search(str(failed))):
                     raise
             _log.warning("%s has no chat template: prompts are completed as they stand", self._endpoint.url)
@@ -298,6 +320,12 @@ class Asker:
             _log.info("%s does not stream: using %s", endpoint.url, dialect.whole_path)
             endpoint.whole_until = time.monotonic() + WHOLE_SECS
         return completion
+
+
+def _lacks_path(said: str) -> bool:
+    """Whether a 404 is about the path, and not about a model or something else that the service says it has not."""
+    said = said.lower()
+    return "model" not in said and (not said.strip() or bool(_OF_PATHS.search(said)))
 
 
 def _is_to_think(request: Request) -> bool:

@@ -106,7 +106,9 @@ class Failures:
         error = event.get("error")
         details: Event = error if type(error) is dict else event
         status = status_of_error(details)
-        return FailedAttempt(*self._meaning(url, status, self._told_reason(event)), blames_endpoint=status >= 500)
+        reason = self._told_reason(event)
+        error, again = self._meaning(url, status, reason)
+        return FailedAttempt(error, again, status=status, blames_endpoint=status >= 500, said=reason)
 
     def refused(self, url: str, status: int, body: bytes, retry_after: float | None, leads_to: str) -> FailedAttempt:
         """What becomes of an answer that is neither 200 nor a redirect that is followed.

@@ -222,7 +222,7 @@ class GenerationAttempt:
                 failure if isinstance(failure, FailedAttempt) else self.client.failures.bad(self.endpoint.url, failure)
             )
         if text:
-            failed.again = Again.NEVER
+            failed.again, failed.status = Again.NEVER, None
             failed.error.partial_text = text
         return failed
 

@@ -50,7 +50,7 @@ class FailedAttempt(Exception):  # noqa: N818 - it is the outcome of an attempt;
         self.error = error
         self.again = again
         self.status = status
-        """The HTTP status of the answer, if it was the answer that failed, and not something in it."""
+        """The HTTP status of the answer, or of the error in it; None of what failed otherwise, or behind a text."""
         self.retry_after = retry_after
         """Seconds that the service asked to wait."""
         self.blames_endpoint = blames_endpoint
