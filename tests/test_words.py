@@ -280,6 +280,7 @@ MODEL = {"id": "m"}
         {"models": [{"model": "m"}], "object": "list"},
         [MODEL],
         {"data": ["m"]},
+        {"data": [MODEL, MODEL]},
         {"data": [MODEL], "models": [{"name": "other"}]},
         {"data": [MODEL], "has_more": False, "next": None},
     ],

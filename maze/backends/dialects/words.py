@@ -262,8 +262,7 @@ def listed_models(answer: object) -> tuple[str, ...]:
         entries = answer.get("data") if type(answer.get("data")) is list else answer.get("models")
     if type(entries) is not list:
         raise MalformedError("its list of models has no array 'data'")
-    names = [_name_of_model(entry) for entry in entries]
-    return tuple(name for name in names if name)
+    return tuple(dict.fromkeys(map(_name_of_model, entries)))
 
 
 def lists_more(answer: object) -> bool:
