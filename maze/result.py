@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from maze.errors import Status, error_of
 from maze.outcome import ConstraintOutcome, ValidationResult
-from maze.shown import Shown
+from maze.shown import Shown, tokens_in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class GenerationResult(Shown):
 
     def __repr__(self) -> str:
         tokens, ended = self.metadata.tokens_generated, self.metadata.finish_reason
-        told = f"{self.status.name}, {'?' if tokens is None else tokens} tokens{f', {ended}' if ended else ''}"
+        told = f"{self.status.name}, {tokens_in_words(tokens)}{f', {ended}' if ended else ''}"
         return f"<{type(self).__name__} {told}: {self.error or reprlib.repr(self.code)}>"
 
     def raise_for_status(self) -> Self:
