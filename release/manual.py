@@ -12,9 +12,8 @@ from typer.main import get_command
 
 from maze._version import __version__
 from maze.cli import app
-from maze.cli.exit_codes import BROKEN_PIPE, INTERRUPTED, OUTPUT_LOST
+from maze.cli.exit_codes import MEANINGS
 from maze.config import ENVIRONMENT_VARIABLES
-from maze.errors import Status
 
 
 def write_manual(path: Path) -> None:
@@ -38,7 +37,7 @@ def manual() -> str:
         ".SH COMMANDS",
         *(line for name in group.commands for line in _command(group, name)),
         ".SH EXIT STATUS",
-        *(line for code, meaning in _exit_codes() for line in (".TP", f"\\fB{code}\\fR", _text(meaning))),
+        *(line for code, meaning in MEANINGS.items() for line in (".TP", f"\\fB{code}\\fR", _text(meaning))),
         ".SH ENVIRONMENT",
         _text(", ".join(ENVIRONMENT_VARIABLES) + ": README.md of libmaze says what each means."),
         ".SH SEE ALSO",
@@ -60,13 +59,6 @@ def _command(group: TyperGroup, name: str) -> Iterator[str]:
         yield ".TP"
         yield f"\\fB{_text(spelled)}\\fR" if isinstance(parameter, TyperOption) else f"\\fI{_text(spelled)}\\fR"
         yield _text(meaning)
-
-
-def _exit_codes() -> Iterator[tuple[int, str]]:
-    yield from ((status.value, status.meaning) for status in Status)
-    yield INTERRUPTED, "Ctrl-C; the generation is cancelled."
-    yield OUTPUT_LOST, "The output cannot be written."
-    yield BROKEN_PIPE, "The reader of the output has gone."
 
 
 def _text(text: str) -> str:

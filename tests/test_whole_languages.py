@@ -276,6 +276,14 @@ def test_a_naming_pattern_beside_a_language_is_about_the_names_that_a_text_decla
     assert not holds("%language python", "def Ab(c):\n    return Type\n", "^[a-z]+$")
 
 
+def test_one_naming_pattern_is_written_once_for_engines_and_for_the_check() -> None:
+    compiled = compile_constraints([ConstraintIR(grammar="%language zig", regex_patterns=("^[a-z][a-z0-9_]*$",))])
+    assert compiled.grammar is not None
+    check = compiled.parts[1].check_grammar
+    assert check is not None
+    assert compiled.grammar.rules is check.rules
+
+
 @pytest.mark.parametrize(
     ("language", "good", "bad"),
     [

@@ -5,11 +5,19 @@ from __future__ import annotations
 from maze.errors import Status
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+"""As shells have it."""
 OUTPUT_LOST = 74
-"""Exit code when the output cannot be written (a full disk, a closed stdout); sysexits.h calls it EX_IOERR."""
+"""sysexits.h calls it EX_IOERR."""
 BROKEN_PIPE = 141
-"""Exit code when the reader of our output has gone, as shells have it."""
+"""As shells have it."""
+
+MEANINGS = {
+    **{status.value: status.meaning for status in Status},
+    INTERRUPTED: "Ctrl-C; the generation is cancelled.",
+    OUTPUT_LOST: "The output cannot be written: a full disk, a closed stdout.",
+    BROKEN_PIPE: "The reader of the output has gone.",
+}
+"""What each code means, in the words of docs/cli.md."""
 
 EXIT_CODES = "Exit codes: {}; {} output cannot be written; {} interrupted; {} reader of the output gone. {}".format(
     "; ".join(f"{status} {status.name.lower().replace('_', ' ')}" for status in Status if status is not Status.FORKED),

@@ -20,7 +20,7 @@ from maze.config import (
 )
 from maze.errors import ConfigurationError, Status
 from maze.report import report_call
-from maze.service.settings import ServiceSettings
+from maze.service.settings import EMBEDDED_CONCURRENCY, UPSTREAM_CONCURRENCY, ServiceSettings
 
 _SERVICE = ServiceSettings()
 
@@ -43,7 +43,12 @@ def serve(
         ),
     ] = None,
     max_concurrent: Annotated[
-        int | None, typer.Option(min=1, help="Generations at once.", show_default="4 embedded, 32 upstream")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Generations at once.",
+            show_default=f"{EMBEDDED_CONCURRENCY} embedded, {UPSTREAM_CONCURRENCY} upstream",
+        ),
     ] = None,
     max_queue: Annotated[
         int, typer.Option(min=0, help="Generations that may wait; more get 429.")
@@ -75,7 +80,7 @@ def serve(
         settings = ServiceSettings(
             api_key=key,
             allow_hosts=allowed,
-            max_concurrent=max_concurrent or (4 if upstream is None else 32),
+            max_concurrent=max_concurrent or (EMBEDDED_CONCURRENCY if upstream is None else UPSTREAM_CONCURRENCY),
             max_queue=max_queue,
             max_tokens=max_tokens,
             request_timeout_secs=timeout,

@@ -32,7 +32,7 @@ from maze.errors import ConfigurationError, EngineUnavailableError
 from maze.options import GenerationOptions
 from maze.orchestrator import Orchestrator
 from maze.service.app import create_app
-from maze.service.settings import ServiceSettings
+from maze.service.settings import UPSTREAM_CONCURRENCY, ServiceSettings
 
 _log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class Deployment:
     """MAZE_MODAL_MAX_CONTAINERS: the limit of what it can cost."""
     scaledown_secs: int = 300
     """MAZE_MODAL_SCALEDOWN_SECS: how long a container without requests stays."""
-    concurrency: int = 32
+    concurrency: int = UPSTREAM_CONCURRENCY
     """MAZE_MODAL_CONCURRENCY: generations at once in a container; Modal adds containers beyond it."""
     context_tokens: int = 16384
     """MAZE_MODAL_CONTEXT_TOKENS: of prompt and answer together."""

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 from maze.config import NO_SECRET, Secret
 
+EMBEDDED_CONCURRENCY = 4
+"""Generations at once that the embedded engine is asked for by default."""
+UPSTREAM_CONCURRENCY = 32
+"""The same of a service in front of an engine of its own, such as vLLM."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from maze.grammar.cfg.model import Cfg, Pattern, Production, Symbol
+from maze.grammar.cfg.model import Cfg, Pattern, Production, Symbol, references_of
 from maze.grammar.pattern.tree import Node, both
 
 Rules = dict[str, tuple[Production, ...]]
@@ -32,13 +33,23 @@ class WrittenRules:
     """What the rules count for in the limits of a text."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what is found out about them stays
 class KnownRules:
     """Rules, and what is made of them each time that they are compiled."""
 
     rules: Rules
     packed: bytes
     written: WrittenRules
+
+    @cached_property
+    def patterns(self) -> list[Pattern]:
+        """Those in the rules, in their order."""
+        return patterns_of(self.rules)
+
+    @cached_property
+    def references(self) -> dict[str, list[str]]:
+        """The rules that each refers to."""
+        return {name: references_of(productions) for name, productions in self.rules.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +62,22 @@ class NarrowedRules:
 
     def rules(self) -> Rules:
         """What is left of the rules."""
-        return narrowed(self.known.rules, changes_by(self.narrowing, self.known.rules))
+        return narrowed(self.known.rules, self.changes())
+
+    def changes(self) -> dict[Symbol, Pattern | None]:
+        """What becomes of the terminals."""
+        return changes_by(self.narrowing, self.known.patterns)
 
 
 Narrowing = tuple[Node, ...]
 """What all texts of a terminal must be as well."""
 
 
-def changes_by(narrowing: Mapping[str, Narrowing | None], rules: Rules) -> dict[Symbol, Pattern | None]:
-    """What becomes of the terminals in some rules."""
+def changes_by(narrowing: Mapping[str, Narrowing | None], patterns: Iterable[Pattern]) -> dict[Symbol, Pattern | None]:
+    """What becomes of some terminals."""
     return {
         each: None if left is None else Pattern(each.name, both(each.language, *left))
-        for each in patterns_of(rules)
+        for each in patterns
         if each.name in narrowing
         for left in (narrowing[each.name],)
     }

@@ -10,7 +10,7 @@ from maze.compiled import EngineGrammar
 from maze.errors import LimitExceededError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import chain_is_longer, pruned
-from maze.grammar.cfg.known_rules import NarrowedRules, Rules, WrittenRules, changes_by, narrowed, patterns_of
+from maze.grammar.cfg.known_rules import NarrowedRules, Rules, WrittenRules, narrowed, patterns_of
 from maze.grammar.cfg.model import (
     Cfg,
     Literal,
@@ -153,7 +153,7 @@ class _Writer:
     def write_known(self, narrowing: NarrowedRules, used: Container[Terminal]) -> None:
         """What is left of some known rules, before write(): the others may refer to them."""
         known, written = narrowing.known, narrowing.known.written
-        changes = changes_by(narrowing.narrowing, known.rules)
+        changes = narrowing.changes()
         self._rule_names.update(written.rule_names)
         self._nodes += written.nodes
         self._written += written.symbols
@@ -186,7 +186,7 @@ class _Writer:
     ) -> None:
         """Those of some known rules that are `used`."""
         known = narrowing.known
-        for old, (name, text) in zip(patterns_of(known.rules), known.written.terminals, strict=True):
+        for old, (name, text) in zip(known.patterns, known.written.terminals, strict=True):
             new = changes.get(old, old)
             if new is None or new not in used:
                 continue

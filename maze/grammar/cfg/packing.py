@@ -49,7 +49,7 @@ def unpacked(data: bytes) -> Cfg:
     rules = dict(cfg.rules)
     for known, narrowing in beside:
         there = unpacked(known).rules
-        rules.update(narrowed(there, changes_by(narrowing, there)))
+        rules.update(narrowed(there, changes_by(narrowing, patterns_of(there))))
     return pruned(Cfg(cfg.start, rules))
 
 

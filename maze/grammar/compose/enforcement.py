@@ -167,6 +167,8 @@ def _alone(base: Structure, budget: Budget) -> Enforced:
         written = base.group.parts[0].check_grammar
         if written is not None and base.group.is_as_checked:
             return Enforced(written, cfg, base.group.lowered.written)
+        if (named := base.group.named_as_checked) is not None:
+            return Enforced(named, cfg)
         return Enforced(cfg_to_lark(base.group.lowered.read_whole or cfg, budget), cfg)
     if not isinstance(base, SchemaStructure):
         raise InternalError(f"{base.path} is neither a schema nor a grammar")

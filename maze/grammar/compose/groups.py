@@ -119,6 +119,13 @@ class GrammarGroup(Group):
         return self._named
 
     @property
+    def named_as_checked(self) -> EngineGrammar | None:
+        """What the names are checked by, where that is also the grammar to decode with."""
+        if len(self.naming) != 1 or self.lowered.read_whole is not None:
+            return None
+        return next(iter(self.naming.values())).parts[0].check_grammar
+
+    @property
     def is_as_checked(self) -> bool:
         """Whether the grammar of finished texts is also the one to decode with."""
         lowered = self.lowered

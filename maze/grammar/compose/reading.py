@@ -16,6 +16,7 @@ from maze.errors import (
     UnsupportedConstraintError,
 )
 from maze.grammar.budget import Budget, OverBudgetError
+from maze.grammar.cfg.analysis import pruned
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, LoweredGrammar
 from maze.grammar.cfg.product import Product
@@ -302,7 +303,8 @@ class Reading:
                 named = self._lowered(part, partial(apply_naming, grammar.lowered, [language], part.path, self._budget))
                 if named is None:
                     continue
-                part.check_grammar = cfg_to_lark(named, self._budget)
+                left = pruned(named)  # as it is enforced
+                part.check_grammar = cfg_to_lark(left if left.rules[left.start] else named, self._budget)
             new = PatternGroup(ConstraintKind.REGEX, canonical, language=language)
             grammar.naming.setdefault(canonical, new).parts.append(part)
 

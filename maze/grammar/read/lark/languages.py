@@ -8,7 +8,7 @@ from dataclasses import replace
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import reachable
 from maze.grammar.cfg.known_rules import KnownRules, NarrowedRules, Narrowing, patterns_of
-from maze.grammar.cfg.model import Pattern, references_of
+from maze.grammar.cfg.model import Pattern
 from maze.grammar.languages.syntax import STARTS, find_syntax, syntax_names
 from maze.grammar.pattern.derivative import Derivatives
 from maze.grammar.pattern.parser import parse_whole
@@ -84,7 +84,7 @@ def import_from_language(statement: Import, found: Definitions) -> None:
             statement.place, f"there is no grammar of a language {wanted!r}; there are {', '.join(syntax_names())}"
         )
     known = whole_language(language)
-    names = (each.name for each in patterns_of(known.rules) if is_name_of_language(each.name))
+    names = (each.name for each in known.patterns if is_name_of_language(each.name))
     starts = (name for name in STARTS if full_name(name, language) in known.rules)
     offered = [*starts, *(own_name(name) for name in names)]
     used = found.languages.setdefault(language, set())
@@ -130,10 +130,11 @@ def narrowed_languages(definitions: Definitions, budget: Budget) -> list[Narrowe
 
 def _terminals_of(known: KnownRules, used: Iterable[str]) -> list[Pattern]:
     """The terminals of a language that what is used of it needs, and those that are used themselves."""
-    references = {name: references_of(productions) for name, productions in known.rules.items()}
-    needing = {name for start in used if start in known.rules for name in reachable(start, references)}
+    needing = {name for start in used if start in known.rules for name in reachable(start, known.references)}
+    if len(needing) == len(known.rules):
+        return known.patterns
     needed = patterns_of({name: rules for name, rules in known.rules.items() if name in needing})
-    alone = [each for each in patterns_of(known.rules) if each.name in used]
+    alone = [each for each in known.patterns if each.name in used]
     return list(dict.fromkeys((*needed, *alone)))
 
 
