@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from maze.check.same_program import difference
 from maze.check.source_tokens import CLOSING, OPENING, SourceToken, operators_of, source_tokens
 from maze.errors import InvalidArgumentError
 from maze.grammar.budget import Budget
@@ -60,6 +61,9 @@ def laid_out(text: str, language: str, start: str = "file") -> str:
     )
     printed = run_with_big_stack(layout.found)
     layout.compare([token.text for token in source_tokens(printed, language)])
+    if (offset := run_with_big_stack(lambda: difference(text, printed, language))) is not None:
+        line = text.count("\n", 0, offset) + 1
+        raise LayoutError(f"the layout of the language could make another program of line {line}", offset)
     return printed
 
 
