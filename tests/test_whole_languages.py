@@ -448,6 +448,8 @@ def test_what_is_printed_is_read_anew_apart_from_the_printer(language: str, text
 
 
 def test_what_is_outside_of_a_grammar_is_not_laid_out_and_its_place_is_told() -> None:
+    with pytest.raises(LayoutError, match="does not take '!' on line 3"):  # and is no part of the text before it
+        laid_out("const a =\n    \\\\b\n    ! c;\n", "zig")
     with pytest.raises(LayoutError, match="'1' on line 2") as raised:
         laid_out('{"a":\n1 1}', "json")
     assert raised.value.offset == 8

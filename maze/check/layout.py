@@ -195,7 +195,9 @@ class _Layout:
         elif token.gap and before[-1:] in _JOINED and token.text[:1] in _JOINED:
             here = [" ", ""]
         lines = list(self._lines(number, opened)) if number else []
-        if token.breaks is None:
+        if before.startswith("\\\\"):
+            yield from lines  # a line of text of Zig would take in what follows
+        elif token.breaks is None:
             yield from (*lines, *here) if "\n" in token.gap else (*here, *lines)
         else:
             yield from lines if token.breaks and number else here
