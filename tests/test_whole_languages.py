@@ -13,6 +13,7 @@ from grammar_texts import accepts
 
 from benchmarks.language_walks import Walks
 from maze.check.layout import LayoutError, laid_out
+from maze.check.same_program import difference
 from maze.errors import ContradictionError, InvalidConstraintError
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
@@ -408,7 +409,55 @@ def test_what_has_no_layout_without_being_another_program_is_refused(language: s
     assert raised.value.offset == place
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("c", "int a;// x \\\nint b;\nint c;\n"),
+        ("javascript", "a<!--b\n"),
+        ("javascript", "x = {a}\n/b/g\n"),
+        ("javascript", "// a\ry()\n"),
+        ("javascript", "x = a // b\u2028y()\n"),
+        ("javascript", "x\x85= 1;\n"),
+        ("typescript", "type\nA=1"),
+        ("typescript", "abstract\nclass A{}"),
+        ("typescript", "let a=b> >c;"),
+        ("typescript", "class A{\n a=1\n ['b']=2}"),
+        ("sql", "select a\xa0b;"),
+        ("sql", "select ? 1;"),
+        ("sql", "select 'a' 'b';"),
+        ("zig", "const a = b + %c;"),
+        ("zig", "const a = b. *;"),
+        ("python", "# c\rx=1"),
+        ("python", "# coding: latin-1\nx='\xe9'"),
+        ("python", "x @ = a"),
+    ],
+)
+def test_what_could_be_printed_as_another_program_is_refused(language: str, text: str) -> None:
+    with pytest.raises(LayoutError):
+        laid_out(text, language)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("c", "#define F (x)\n#define G(x) \\\n    x\n# define H // no\nint a; /* b */\n"),
+        ("javascript", "a = b ? .5 : `c${d}` / 2\nif (a) /b/.test(c)\nx = a / b / c\n++d\n"),
+        ("typescript", "interface A { a: number\n[k: string]: number }\nlet b = a! / 2\n"),
+        ("sql", "select [a  b], [c--d] -- e\nfrom f;"),
+        ("zig", "/// a\nconst b = c - -d; // e\n"),
+    ],
+)
+def test_what_is_printed_is_read_anew_apart_from_the_printer(language: str, text: str) -> None:
+    printed = laid_out(text, language)
+    assert difference(text, printed, language) is None
+    for at in range(len(printed)):  # whatever is lost is seen, but blanks and semicolons
+        if printed[at] not in " \n;":
+            assert difference(text, printed[:at] + printed[at + 1 :], language) is not None, printed[at - 9 : at + 9]
+
+
 def test_what_is_outside_of_a_grammar_is_not_laid_out_and_its_place_is_told() -> None:
+    with pytest.raises(LayoutError, match="does not take '!' on line 3"):  # and is no part of the text before it
+        laid_out("const a =\n    \\\\b\n    ! c;\n", "zig")
     with pytest.raises(LayoutError, match="'1' on line 2") as raised:
         laid_out('{"a":\n1 1}', "json")
     assert raised.value.offset == 8

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from maze.check.same_program import difference
 from maze.check.source_tokens import CLOSING, OPENING, SourceToken, operators_of, source_tokens
 from maze.errors import InvalidArgumentError
 from maze.grammar.budget import Budget
@@ -60,6 +61,9 @@ def laid_out(text: str, language: str, start: str = "file") -> str:
     )
     printed = run_with_big_stack(layout.found)
     layout.compare([token.text for token in source_tokens(printed, language)])
+    if (offset := run_with_big_stack(lambda: difference(text, printed, language))) is not None:
+        line = text.count("\n", 0, offset) + 1
+        raise LayoutError(f"the layout of the language could make another program of line {line}", offset)
     return printed
 
 
@@ -191,7 +195,9 @@ class _Layout:
         elif token.gap and before[-1:] in _JOINED and token.text[:1] in _JOINED:
             here = [" ", ""]
         lines = list(self._lines(number, opened)) if number else []
-        if token.breaks is None:
+        if before.startswith("\\\\"):
+            yield from lines  # a line of text of Zig would take in what follows
+        elif token.breaks is None:
             yield from (*lines, *here) if "\n" in token.gap else (*here, *lines)
         else:
             yield from lines if token.breaks and number else here
