@@ -60,7 +60,6 @@ def laid_out(text: str, language: str, start: str = "file") -> str:
         ends_statements=known is not None and known.newlines is Newlines.RESTRICTED,
     )
     printed = run_with_big_stack(layout.found)
-    layout.compare([token.text for token in source_tokens(printed, language)])
     if (offset := run_with_big_stack(lambda: difference(text, printed, language))) is not None:
         line = text.count("\n", 0, offset) + 1
         raise LayoutError(f"the layout of the language could make another program of line {line}", offset)
@@ -103,8 +102,6 @@ class _Layout:
         self._matcher = matcher
         self._operators = operators
         self._ends_statements = ends_statements
-        self._ended: frozenset[int] = frozenset()
-        """Before which tokens a semicolon was put in."""
 
     def found(self) -> str:
         places = [self._place(0, ())]
@@ -114,7 +111,6 @@ class _Layout:
             place = places[-1]
             number = len(places) - 1
             if number == len(self._tokens) and (end := self._end()) is not None:
-                self._ended = frozenset(at for at, each in enumerate(places) if _is_ended(each, self._tokens, at))
                 return "".join(each.taken for each in places[:-1]) + end
             gap = next(place.gaps, None)
             if gap is None or number == len(self._tokens):
@@ -136,17 +132,6 @@ class _Layout:
             f"the grammar of the language does not take {self._shown(furthest)}",
             self._tokens[furthest].offset if furthest < len(self._tokens) else len(self._text),
         )
-
-    def compare(self, printed: list[str]) -> None:
-        """Raise LayoutError if the tokens of what was printed are not those of the text, and semicolons put in."""
-        at = 0
-        for number, token in enumerate(self._tokens):
-            at += number in self._ended
-            if printed[at : at + 1] != [token.text]:
-                raise LayoutError(
-                    f"{self._shown(number)} would be read as another token in the layout of the language", token.offset
-                )
-            at += 1
 
     def _end(self) -> str | None:
         """What is still to come behind the last token: a line break, or nothing; None if it cannot be the last."""
@@ -223,7 +208,3 @@ class _Layout:
         for each in breaks:
             yield each + INDENTATION * depth
             yield each + INDENTATION * (depth + 1)
-
-
-def _is_ended(place: _Place, tokens: list[SourceToken], number: int) -> bool:
-    return number < len(tokens) and place.taken[: -len(tokens[number].text)].startswith(";")
