@@ -20,7 +20,7 @@ from maze.backends.base import (
     OnText,
     Request,
 )
-from maze.check.cut_off import Judgement
+from maze.check.cut_off import HALF_A_CHARACTER, Judgement
 from maze.check.unenforced import only_checked
 from maze.compiled import CompiledConstraints
 from maze.errors import (
@@ -38,7 +38,7 @@ from maze.log import TRACE
 from maze.options import WhenCutOff
 from maze.outcome import ConstraintOutcome, ValidationResult
 from maze.prompt import corrected
-from maze.steering import HALF_A_CHARACTER, WholeCharacters, generate_in_time
+from maze.steering import WholeCharacters, generate_in_time
 from maze.verdict import verdict_on
 
 _log = logging.getLogger(__name__)

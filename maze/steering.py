@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, replace
 
 from maze.backends.base import FINISHED_LENGTH, Backend, Completion, OnText, Request, WrittenTokens, total_of
+from maze.check.cut_off import HALF_A_CHARACTER
 from maze.compiled import CompiledConstraints, EngineGrammar
 from maze.errors import CancelledError, ConstraintViolatedError, LimitExceededError, MazeError, TimedOutError
 from maze.grammar.budget import Budget
@@ -24,9 +25,6 @@ MOST_RESERVED_TOKENS = 256
 """Most tokens that are kept for the ending before it is known how long that is."""
 USUAL_CHARACTERS_PER_TOKEN = 4
 """Of JSON, programs and prose: a text whose tokens are longer is ended before its characters are used up, too."""
-
-HALF_A_CHARACTER = "\N{REPLACEMENT CHARACTER}"
-"""What engines put where a text was cut off within a character."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ NUMBER: /-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+\-]?[0-9]+)?/
     options=("allow_initial_skip",),
 )
 """Every JSON text."""
-_HALF_A_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+HALF_A_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 """What engines put where a text was cut off within a character."""
 
 
@@ -62,7 +62,7 @@ def judge(
         for part, outcome in zip(compiled.parts, validation.outcomes, strict=True)
         if outcome.satisfied is False
     ]
-    beginning = text.decode().rstrip(_HALF_A_CHARACTER).encode()
+    beginning = text.decode().rstrip(HALF_A_CHARACTER).encode()
     try:
         hopeless = _against_enforced(beginning, compiled, broken, time_limit) or _against_checked(
             beginning, broken, time_limit
