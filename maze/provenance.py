@@ -165,7 +165,11 @@ def _attempt(made: Attempted) -> Attempt:
 
 
 def _time_per_token_us(made: Attempted) -> float | None:
-    tokens, first_token_ms = made.completion.tokens_generated, made.completion.first_token_ms
+    """Behind the first token of the answer: thoughts came before it, where there were any."""
+    completion = made.completion
+    tokens, first_token_ms = completion.tokens_generated, completion.first_token_ms
+    if tokens is not None and completion.reasoning is not None:
+        tokens = None if completion.reasoning_tokens is None else tokens - completion.reasoning_tokens
     if tokens is None or tokens < 2:
         return None
     after_first_ms = (made.answered - made.sent) * 1000 - (first_token_ms or 0.0)

@@ -11,6 +11,11 @@ from typing import Any
 _COLUMNS = ("path", "name", "handling", "satisfied", "expected", "reason")
 
 
+def tokens_in_words(count: int | None) -> str:
+    """`1 token`, `2 tokens`; `? tokens` where it is not known."""
+    return "1 token" if count == 1 else f"{'?' if count is None else count} tokens"
+
+
 class Shown:
     """What has a report (docs/report.md)."""
 

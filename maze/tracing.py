@@ -123,9 +123,14 @@ class TracedBackend:
             if not made.recording:
                 return self._backend.generate(request, on_text)
             made.tell(_of_request(operation, self.name, request))
-            completion = self._backend.generate(request, on_text)
-            made.tell(_of_completion(completion))
-            made.tell({"gen_ai.provider.name": self.name})  # which the first answer may have told
+            try:
+                completion = self._backend.generate(request, on_text)
+                made.tell(_of_completion(completion) | {"gen_ai.response.finish_reasons": (completion.finish_reason,)})
+            except MazeError as error:
+                made.tell(_of_completion(error))
+                raise
+            finally:
+                made.tell({"gen_ai.provider.name": self.name})  # which the first answer may have told
             return completion
 
 
@@ -152,18 +157,21 @@ def _of_request(operation: str, provider: str | None, request: Request) -> Attri
     return attributes
 
 
-def _of_completion(completion: Completion) -> Attributes:
+def _of_completion(answered: Completion | MazeError) -> dict[str, object]:
+    """What is known of an answer, also of one that failed."""
     attributes: dict[str, object] = {
-        "gen_ai.response.model": completion.model,
-        "gen_ai.response.finish_reasons": (completion.finish_reason,),
-        "gen_ai.usage.input_tokens": completion.prompt_tokens,
-        "gen_ai.usage.output_tokens": completion.tokens_generated,
+        "gen_ai.response.model": answered.model,
+        "gen_ai.usage.input_tokens": answered.prompt_tokens,
+        "gen_ai.usage.output_tokens": answered.tokens_generated,
     }
-    if isinstance(endpoint := completion.engine.get("endpoint"), str):
+    if isinstance(endpoint := answered.engine.get("endpoint"), str):
         url = urlsplit(endpoint)
         attributes |= {"server.address": url.hostname, "server.port": url.port}
     if tells_traces_of_content():
-        answer = _message("assistant", completion.text) | {"finish_reason": completion.finish_reason}
+        if isinstance(answered, MazeError):
+            answer = _message("assistant", answered.partial_text) | {"finish_reason": "error"}
+        else:
+            answer = _message("assistant", answered.text) | {"finish_reason": answered.finish_reason}
         attributes["gen_ai.output.messages"] = json.dumps([answer])
     return attributes
 

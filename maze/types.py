@@ -25,7 +25,7 @@ from maze.outcome import Handling as Handling
 from maze.outcome import ValidationResult as ValidationResult
 from maze.outcome import Violation as Violation
 from maze.ranges import MAX_STOP_TEXT_BYTES, MAX_STOP_TEXTS
-from maze.shown import Shown
+from maze.shown import Shown, tokens_in_words
 
 # ------------------------------------------------------------------------------------------------ what goes in
 
@@ -414,7 +414,7 @@ class GenerationResult(Shown):
 
     def __repr__(self) -> str:
         tokens, ended = self.metadata.tokens_generated, self.metadata.finish_reason
-        told = f"{self.status.name}, {'?' if tokens is None else tokens} tokens{f', {ended}' if ended else ''}"
+        told = f"{self.status.name}, {tokens_in_words(tokens)}{f', {ended}' if ended else ''}"
         return f"<{type(self).__name__} {told}: {self.error or reprlib.repr(self.code)}>"
 
     def raise_for_status(self) -> Self:

@@ -9,6 +9,7 @@ from maze.backends.thoughts_in_text import opening_of_thoughts
 from maze.check.cut_off import Judgement
 from maze.errors import ConstraintViolatedError, MazeError, TruncatedError
 from maze.outcome import ConstraintOutcome, Handling, ValidationResult, describe_violation, validation_error
+from maze.shown import tokens_in_words
 from maze.types import WhenCutOff
 
 
@@ -65,11 +66,11 @@ def _after(completion: Completion) -> str:
     if tokens is None:
         return ""
     if completion.reasoning is None:
-        return f" after {tokens} tokens"
+        return f" after {tokens_in_words(tokens)}"
     if completion.reasoning_tokens is None:
-        return f" after {tokens} tokens, those of its thoughts included,"
+        return f" after {tokens_in_words(tokens)}, those of its thoughts included,"
     answered = max(0, tokens - completion.reasoning_tokens)
-    return f" after {answered} tokens, and {completion.reasoning_tokens} of thoughts before them,"
+    return f" after {tokens_in_words(answered)}, and {completion.reasoning_tokens} of thoughts before them,"
 
 
 def _remedy(completion: Completion, request: Request) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -346,9 +347,14 @@ def test_what_was_thought_before_a_failure_is_told_apart_from_the_code(thinking:
     """By llama.cpp's server, which is asked for it in a request of its own."""
     told = (models("llamacpp"), answer(200, {"build_info": "b7"}), answer(200, {"prompt": "<user>hi<bot>"}))
     thought = stream(llama("Let me see.\n"), llama_end(stop_type="word", tokens_predicted=5))
+
+    def thinks_slowly(exchange: Exchange) -> None:
+        time.sleep(0.2)
+        thought(exchange)
+
     breaks_off = unfinished(llama("1", tokens_predicted=1), then=reset)
     with (
-        FaultServer(*told, *(() if thinking else (thought,)), breaks_off) as server,
+        FaultServer(*told, *(() if thinking else (thinks_slowly,)), breaks_off) as server,
         Orchestrator(MazeConfig(), backend=backend_for(server.url, dialect=None)) as maze,
     ):
         result = maze.generate(INTENT, [DIGITS], GenerationOptions(reasoning_tokens=9))
@@ -356,6 +362,9 @@ def test_what_was_thought_before_a_failure_is_told_apart_from_the_code(thinking:
     told_apart = ("", "1", 1, 1) if thinking else ("1", "Let me see.", 5, 6)
     metadata = result.metadata
     assert (result.code, metadata.reasoning, metadata.reasoning_tokens, metadata.tokens_generated) == told_apart
+    assert (metadata.first_token_ms is None) is thinking, "thoughts are no text of the answer"
+    assert thinking or (metadata.first_token_ms or 0) > 200
+    assert metadata.time_per_token_us is None, "one token of the answer has nothing behind it"
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_an_endpoint_that_hangs_rests_like_one_that_failed() -> None:
     assert len(hanging.requests) == 1
 
 
-@pytest.mark.parametrize("play", [answer(404, b"app is stopped"), answer(200, {"data": [{"name": "m"}]})])
+@pytest.mark.parametrize("play", [answer(404, b"app is stopped"), answer(200, {"data": [{"object": "model"}]})])
 def test_an_endpoint_that_cannot_be_used_is_passed_over_and_rests(play: Play) -> None:
     with FaultServer(play) as gone, FaultServer(by_path(models=answer(200, ["m"]), generate_stream=fine())) as good:
         backend = backend_for(gone.url, good.url, dialect=None)

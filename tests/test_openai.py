@@ -184,6 +184,40 @@ def test_what_only_goes_on_is_asked_for_in_words() -> None:
     assert "response_format" not in sent
 
 
+BEGUN = '{"name": "A'
+
+
+@pytest.mark.parametrize(
+    ("contents", "code"),
+    [
+        ((BEGUN, 'da"}'), BEGUN + 'da"}'),
+        (("\n", BEGUN[:3], BEGUN[3:] + 'da"}'), BEGUN + 'da"}'),
+        (('da"}',), BEGUN + 'da"}'),
+        ((BEGUN[:3], '"}'), BEGUN + BEGUN[:3] + '"}'),
+        ((BEGUN,), BEGUN),
+        ((BEGUN[:9],), BEGUN + BEGUN[:9]),
+    ],
+)
+def test_a_beginning_that_is_written_once_more_is_not_doubled(contents: tuple[str, ...], code: str) -> None:
+    result, _ = result_of(service(says(*contents)), continue_from=BEGUN)
+    assert (result.success, result.code) == (True, code)
+    assert result.provenance is not None
+    assert ("continue_from" in result.provenance.engine) == "".join(contents).lstrip().startswith(BEGUN)
+    whole = {"model": "m", "content": [{"type": "text", "text": "".join(contents)}], "stop_reason": "end_turn"}
+    assert result_of(service(answer(200, whole)), continue_from=BEGUN, dialect="anthropic")[0].code == code
+
+
+def test_of_a_short_beginning_none_is_known_to_be_written_once_more() -> None:
+    assert result_of(service(says("[1]]")), continue_from="[")[0].code == "[[1]]"
+
+
+def test_a_beginning_is_not_doubled_where_the_answer_ends_within_it() -> None:
+    result, _ = result_of(service(stream(chunk(BEGUN[:9], "length"), DONE)), continue_from=BEGUN)
+    assert (result.code, result.metadata.finish_reason) == (BEGUN, "length")
+    result, _ = result_of(service(stream(chunk(BEGUN[:9]))), continue_from=BEGUN)
+    assert (result.code, result.status.name) == (BEGUN, "BAD_RESPONSE")
+
+
 def test_a_service_that_does_not_stream_is_read_all_the_same() -> None:
     whole = {"model": "m", "choices": [{"index": 0, "message": {"content": "hey"}, "finish_reason": "stop"}]}
     completion, _ = asked(service(answer(200, whole | {"usage": {"prompt_tokens": 1, "completion_tokens": 2}})))

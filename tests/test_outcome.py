@@ -78,7 +78,7 @@ def test_results_show_themselves_in_one_short_line() -> None:
         size = len(compiled.grammar.rules)
         assert repr(compiled) == f"<CompiledConstraints: 1 enforced; grammar of {size} characters>"
         assert repr(maze.compile([])) == "<CompiledConstraints: no parts; no grammar>"
-        assert repr(maze.generate(Intent("a colour"), COLOUR)) == "<GenerationResult OK, 1 tokens, stop: 'red'>"
+        assert repr(maze.generate(Intent("a colour"), COLOUR)) == "<GenerationResult OK, 1 token, stop: 'red'>"
         assert repr(maze.validate("red", COLOUR)) == "<ValidationResult: satisfied, 1 of 1 parts checked>"
         assert repr(maze.validate("r", COLOUR)).startswith(
             "<ValidationResult: the text breaks its constraints: constraints[0].regex_patterns[0] (colour) is not"

@@ -108,6 +108,27 @@ def test_a_failure_is_told_by_its_kind_alone(spans: InMemorySpanExporter) -> Non
     assert "SECRET" not in "".join(span.to_json() for span in found.values())
 
 
+def test_a_request_that_failed_has_what_is_known_of_its_answer(
+    spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CONTENT, "true")
+
+    def fails(_: object) -> None:
+        error = RateLimitedError("slow", partial_text="re")
+        error.tokens_generated, error.prompt_tokens, error.model = 2, 3, "b-model"
+        error.engine = {"endpoint": "http://localhost:81"}
+        raise error
+
+    with Orchestrator(MazeConfig(), backend=ScriptedBackend(["re", fails])) as maze:
+        assert maze.generate(INTENT, COLOUR).code == "re"
+    told = by_name(spans)["chat scripted"].attributes or {}
+    assert (told["gen_ai.usage.output_tokens"], told["gen_ai.usage.input_tokens"]) == (2, 3)
+    assert (told["gen_ai.response.model"], told["server.port"]) == ("b-model", 81)
+    assert (told["error.type"], told["gen_ai.provider.name"]) == ("rate_limited", "scripted")
+    assert json.loads(str(told["gen_ai.output.messages"]))[0]["parts"][0]["content"] == "re"
+    assert "gen_ai.response.finish_reasons" not in told
+
+
 def test_calls_of_a_batch_and_of_a_stream_belong_to_the_span_of_their_caller(spans: InMemorySpanExporter) -> None:
     with (
         Orchestrator(MazeConfig(), backend=ScriptedBackend(["red"])) as maze,

@@ -366,14 +366,49 @@ def test_signs_of_one_operator_stay_together_and_others_apart(language: str, tex
     assert laid_out(text, language) == printed
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "printed"),
+    [
+        ("javascript", "function f() { return\nx }\n", "function f() {\n    return;\n    x;\n}\n"),
+        ("javascript", "x\n++\ny\n", "x;\n++y;\n"),
+        ("javascript", "a = b\n(c)\n", "a = b(c);\n"),
+        ("javascript", "x = typeof /a  b/\n", "x = typeof /a  b/;\n"),
+        ("javascript", "if (a) /b  c/.test(d / e  / f)\n", "if (a) /b  c/.test(d / e / f);\n"),
+        ("typescript", "let a: A<B<C> > = 1;\n", "let a: A<B<C>> = 1;\n"),
+        ("typescript", "z = x !== y!\n", "z = x !== y!;\n"),
+        ("typescript", "z = x! == y ? .5 : x?.5:a?.b\n", "z = x! == y ? .5 : x ? .5 : a?.b;\n"),
+        ("javascript", "z ||= a>>>b\n", "z ||= a >>> b;\n"),
+        ("c", "char * *p;\n", "char **p;\n"),
+        ("c", "#if A && \\\n  B\nint x;\n#endif\n", "#if A && B\nint x;\n#endif\n"),
+        ("c", "#define A 1 /* x\n */\nint f() { return a /* x\n */ / *b; }\n",
+         "#define A 1\n\nint f() {\n    return a / *b;\n}\n"),
+        ("sql", "SELECT 1 - -1;\n", "SELECT 1 - -1;\n"),
+        ("python", "\ufeffx = 1\n", "x = 1\n"),
+    ],
+)  # fmt: skip
+def test_what_is_printed_is_the_same_program(language: str, text: str, printed: str) -> None:
+    assert laid_out(text, language) == printed
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "place"),
+    [("python", "x = 1 .real\n", 6), ("c", 'char *s = L "b";\n', 12), ("javascript", "x = 1 .x\n", 6)],
+)
+def test_what_has_no_layout_without_being_another_program_is_refused(language: str, text: str, place: int) -> None:
+    with pytest.raises(LayoutError) as raised:
+        laid_out(text, language)
+    assert raised.value.offset == place
+
+
 def test_what_is_outside_of_a_grammar_is_not_laid_out_and_its_place_is_told() -> None:
     with pytest.raises(LayoutError, match="'1' on line 2") as raised:
         laid_out('{"a":\n1 1}', "json")
     assert raised.value.offset == 8
 
 
-def test_the_files_of_this_package_are_laid_out_as_the_programs_that_they_are() -> None:
-    text = (Path(__file__).parent.parent / "maze" / "ranges.py").read_text()
+@pytest.mark.parametrize("file", ["ranges.py", "verdict.py", "check/source_tokens.py", "grammar/pattern/parser.py"])
+def test_the_files_of_this_package_are_laid_out_as_the_programs_that_they_are(file: str) -> None:
+    text = (Path(__file__).parent.parent / "maze" / file).read_text()
     printed = laid_out(text, "python")
     assert ast.dump(ast.parse(printed)) == ast.dump(ast.parse(text))
     assert holds("%language python", printed)

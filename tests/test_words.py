@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
-from fault_server import DONE, Answer, FaultServer, answer, event, head, stream
+from fault_server import DONE, Answer, Exchange, FaultServer, answer, event, head, reset, stall, stream, unfinished
+from http_calls import LIMITS, backend_for, generate
 from http_calls import ask as ask_for
-from http_calls import backend_for, generate
 from test_openai import posted, service
 
 from maze.backends.base import Completion, Prompt, Request
 from maze.errors import (
     BadResponseError,
+    ConfigurationError,
     EngineUnavailableError,
     MazeError,
     RateLimitedError,
@@ -202,6 +205,34 @@ def test_counts_are_read_wherever_they_are_and_what_is_none_is_unknown(
     assert (completion.tokens_generated, completion.prompt_tokens) == counts
 
 
+@pytest.mark.parametrize("then", [stall, reset])
+def test_what_is_missing_behind_the_end_of_a_text_is_not_waited_for(then: Callable[[Exchange], None]) -> None:
+    limits = replace(LIMITS, last_events_secs=0.2)
+    play = service(unfinished(choice(HEY), STOP, then=then), stream(choice(HEY), STOP, DONE))
+    with FaultServer(play) as server:
+        backend = backend_for(server.url, dialect="openai", limits=limits)
+        for _ in range(2):
+            assert generate(backend, ask(timeout_ms=3_000))[0].text == "hey"
+    failure, _ = failure_of(unfinished(choice(HEY), then=reset))
+    assert (failure.partial_text, failure.tokens_generated) == ("hey", 1)
+
+
+def test_a_log_probability_that_is_none_takes_no_text_away() -> None:
+    wrong = {"content": [{"token": "hey", "logprob": 5}]}
+    for play in (stream(event({"choices": [{"delta": HEY, "logprobs": wrong}]}), STOP), whole(logprobs=wrong)):
+        with FaultServer(service(play)) as server, pytest.raises(BadResponseError, match="'logprobs'") as caught:
+            generate(backend_for(server.url, dialect="openai"), ask(top_logprobs=2))
+        assert caught.value.partial_text == "hey"
+
+
+def test_thoughts_count_as_tokens_where_nobody_counts() -> None:
+    thoughts = [choice({"reasoning": each}) for each in ("h", "m", "!")]
+    completion = read(stream(*thoughts, choice(HEY), STOP, DONE), reasoning_tokens=16)
+    assert (completion.tokens_generated, completion.reasoning, completion.reasoning_tokens) == (4, "hm!", None)
+    failure, _ = failure_of(stream(*thoughts, event({"error": "x"})))
+    assert (failure.tokens_generated, failure.reasoning, failure.partial_text) == (3, "hm!", "")
+
+
 @pytest.mark.parametrize(
     "delta",
     [
@@ -239,6 +270,37 @@ def test_an_error_is_read_wherever_it_is(said: dict[str, object], error: type[Ma
     assert isinstance(failure_of(answer(200, said))[0], error)
 
 
+MODEL = {"id": "m"}
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        {"models": [{"name": "m"}]},
+        {"models": [{"model": "m"}], "object": "list"},
+        [MODEL],
+        {"data": ["m"]},
+        {"data": [MODEL], "models": [{"name": "other"}]},
+        {"data": [MODEL], "has_more": False, "next": None},
+    ],
+)
+@pytest.mark.parametrize("dialect", ["openai", None])
+def test_models_are_read_however_they_are_listed(listed: object, dialect: str | None) -> None:
+    with FaultServer(service(stream(choice(HEY), STOP, DONE), models=answer(200, listed))) as server:
+        completion = generate(backend_for(server.url, dialect=dialect), ask())[0]
+        assert posted(server)[0]["model"] == completion.model == "m"
+
+
+@pytest.mark.parametrize("more", [{"has_more": True}, {"next": "/v1/models?page=2"}, {"nextPageToken": "x"}])
+def test_the_one_model_of_a_page_is_not_taken_for_the_only_one(more: dict[str, object]) -> None:
+    with FaultServer(service(stream(choice(HEY), STOP, DONE), models=answer(200, {"data": [MODEL], **more}))) as server:
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match=r"has more models than it lists at once; name one .*: m$"):
+                generate(backend_for(server.url, dialect="openai"), ask())
+        assert posted(server) == []
+        assert generate(backend_for(server.url, dialect="openai", model="x"), ask())[0].text == "hey"
+
+
 @pytest.mark.parametrize(
     ("play", "error", "says"),
     [
@@ -261,3 +323,68 @@ def test_what_cannot_be_read_is_told(play: Answer, error: type[MazeError], says:
     assert isinstance(failure, error)
     assert says in str(failure)
     assert asked == 1
+
+
+# ------------------------------------------------------------------------------------------------ Anthropic's
+
+
+def of(kind: str, **fields: object) -> bytes:
+    """An event of a message."""
+    return event({"type": kind, **fields})
+
+
+START = of("message_start", message={"model": "m", "usage": {"input_tokens": 3, "output_tokens": 1}})
+BLOCK = of("content_block_delta", index=0, delta={"type": "text_delta", "text": "hey"})
+END = of("message_stop")
+
+
+def ends(reason: object, **usage: object) -> bytes:
+    return of("message_delta", delta={"stop_reason": reason}, usage=usage or {"output_tokens": 2})
+
+
+def message(**fields: object) -> Answer:
+    said = {"type": "message", "model": "m", "content": [{"type": "text", "text": "hey"}], "stop_reason": "end_turn"}
+    return answer(200, said | {"usage": {"input_tokens": 3, "output_tokens": 2}} | fields)
+
+
+@pytest.mark.parametrize(
+    ("play", "tokens"),
+    [
+        (stream(START, BLOCK, ends("end_turn"), END), (2, 3)),
+        (stream(START, BLOCK, ends("stop"), END, DONE), (2, 3)),
+        (stream(START, BLOCK, ends(None), END), (2, 3)),
+        (stream(START, BLOCK, END), (1, 3)),
+        (stream(START, BLOCK, ends("end_turn", output_tokens=2.0), END), (2, 3)),
+        (stream(START, BLOCK, ends("end_turn", output_tokens=None), END), (1, 3)),
+        (stream(of("message_start", message={"model": 5}), BLOCK, ends("end_turn"), END), (2, None)),
+        (stream(START, of("content_block_start", content_block={"type": "text"}), BLOCK, ends("end_turn")), (2, 3)),
+        (stream(START, of("content_block_delta", delta={"text": "hey"}), ends("end_turn")), (2, 3)),
+        (stream(of("ping"), START, of("later"), event({}), BLOCK, ends("end_turn"), END), (2, 3)),
+        (message(), (2, 3)),
+        (message(content="hey", usage=None, model=None), (None, None)),
+        (message(stop_reason=None), (2, 3)),
+    ],
+)
+def test_a_message_is_read_however_a_gateway_spells_it(play: Answer, tokens: tuple[int | None, int | None]) -> None:
+    completion = read(play, "anthropic")
+    assert (completion.text, completion.finish_reason) == ("hey", "stop")
+    assert (completion.tokens_generated, completion.prompt_tokens) == tokens
+
+
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [("refusal", RequestRejectedError), ("content_filter", RequestRejectedError), ("odd", BadResponseError)],
+)
+def test_the_text_before_a_bad_end_of_a_message_is_kept(reason: str, error: type[MazeError]) -> None:
+    for play in (stream(START, BLOCK, ends(reason), END), message(stop_reason=reason)):
+        failure, asked = failure_of(play, "anthropic")
+        assert isinstance(failure, error)
+        assert (failure.partial_text, failure.tokens_generated, failure.prompt_tokens, asked) == ("hey", 2, 3, 1)
+
+
+def test_an_error_within_a_message_is_told_with_what_had_come() -> None:
+    for said in (of("error", message="too much"), of("error", error={"type": "api_error", "message": "too much"})):
+        failure, _ = failure_of(stream(START, BLOCK, said), "anthropic")
+        assert isinstance(failure, EngineUnavailableError)
+        assert "too much" in str(failure)
+        assert (failure.partial_text, failure.tokens_generated, failure.prompt_tokens) == ("hey", 1, 3)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from maze.backends.dialects.base import Dialect
+from maze.backends.dialects.words import lists_more
 from maze.backends.semaphore import Semaphore
 
 FIRST_REST_SECS = 1.0
@@ -29,6 +30,8 @@ class Endpoint:
         self.described = dialect is not None and not dialect.describes_models and dialect.version_path is None
         """Whether models, vocabulary and version were asked for, or are not needed."""
         self.models: tuple[str, ...] = ()
+        self.lists_more = False
+        """Whether it has more models than it listed."""
         self.vocabulary: int | None = None
         """Size of the vocabulary of the model, where the service tells it."""
         self.knows_no_vocabulary = False
@@ -55,6 +58,11 @@ class Endpoint:
         self.rest_secs = 0.0
         """How long it rests after the last of them, and until when."""
         self.rests_until = 0.0
+
+    def take_models(self, dialect: Dialect, answer: object) -> None:
+        """Take the models that an answer lists. Raises MalformedError."""
+        self.models = dialect.model_names(answer)
+        self.lists_more = lists_more(answer)
 
     def facts(self) -> dict[str, Any]:
         """What is known of it, for the provenance."""

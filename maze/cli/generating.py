@@ -18,6 +18,7 @@ from maze.messages import messages_of
 from maze.orchestrator import Orchestrator
 from maze.ranges import MAX_STOP_TEXTS
 from maze.report import report_of
+from maze.shown import tokens_in_words
 from maze.types import (
     OPTION_RANGES,
     GenerationMetadata,
@@ -187,7 +188,7 @@ def _speed(metadata: GenerationMetadata) -> str:
     """How long it took, for a person: `42 tokens in 1.9 s, 31 per second`."""
     if not metadata.tokens_generated:
         return ""
-    told = f"{metadata.tokens_generated} tokens in {metadata.total_time_ms / 1000:.1f} s"
+    told = f"{tokens_in_words(metadata.tokens_generated)} in {metadata.total_time_ms / 1000:.1f} s"
     return told + (f", {1e6 / metadata.time_per_token_us:.0f} per second" if metadata.time_per_token_us else "")
 
 

@@ -172,6 +172,7 @@ class AnankeEvalDialect(AnankeDialect):
     generate_path = "/generate/unconstrained"
     constrained_path = "/generate/constrained"
     ready_path = "/health"
+    may_repeat_beginning = True
     left_out = ("max_tokens", "temperature", "top_p", "top_k", "seed", "stop", "reasoning_tokens", "top_logprobs")
 
     def path(self, request: Request) -> str:
@@ -246,6 +247,7 @@ class AnankeChatDialect(AnankeDialect):
     name = "ananke-chat"
     generate_path = ""
     whole_path = "/v1/chat/completions"
+    may_repeat_beginning = True
     left_out = ("top_p", "top_k", "seed", "stop", "reasoning_tokens", "top_logprobs")
 
     def fields(self, request: Request, model: str | None, vocabulary: int | None) -> dict[str, Any]:

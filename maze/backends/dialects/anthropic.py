@@ -10,12 +10,10 @@ from maze.backends.dialects.base import (
     AnswerReader,
     Event,
     MalformedError,
-    optional_text_of,
-    text_of,
 )
 from maze.backends.dialects.strict_schema import ANTHROPIC_RULES
 from maze.backends.dialects.unenforcing import GO_ON, REFUSED, UnenforcingDialect
-from maze.backends.dialects.words import CALLS_A_TOOL, end_by_count, end_of, usage_of
+from maze.backends.dialects.words import CALLS_A_TOOL, content_of, end_by_count, end_of, usage_of
 from maze.errors import UnsupportedConstraintError
 from maze.types import PromptForm
 
@@ -134,7 +132,7 @@ class _MessageReader(AnswerReader):
         match event.get("type"):
             case "message_start":
                 message = _object_of(event, "message")
-                self.model = optional_text_of(message, "model")
+                self._read_model(message)
                 self.take_counts(None, usage_of(message).prompt)  # the other count is not its own yet
             case "content_block_start":
                 return self._text_of(_object_of(event, "content_block"))
@@ -151,11 +149,12 @@ class _MessageReader(AnswerReader):
 
     def feed_whole(self, answer: Event) -> str:
         content = answer.get("content")
-        if type(content) is not list or not all(type(block) is dict for block in content):
-            raise MalformedError("its field 'content' is not an array of objects")
-        self.model = optional_text_of(answer, "model")
+        blocks = [content] if isinstance(content, str) else content
+        if not isinstance(blocks, list):
+            raise MalformedError("its field 'content' is not an array")
+        self._read_model(answer)
         self.read_counts(answer)
-        text = "".join(map(self._text_of, content))
+        text = "".join(map(self._text_of, blocks))
         self._read_end(answer)
         self.end()
         return text
@@ -165,20 +164,23 @@ class _MessageReader(AnswerReader):
             most = self._request.max_tokens + self._request.reasoning_tokens
             self.finish_reason = end_by_count(self.tokens_generated, self._text_bytes, most)
 
-    def _text_of(self, block: Event) -> str:
-        """The text in a block of content or a piece of one."""
-        match block.get("type"):
-            case "text" | "text_delta":
-                text = text_of(block, "text")
-                self._text_bytes += len(text.encode(errors="surrogatepass"))
-                return text
-            case "thinking" | "thinking_delta":
-                self.reasoning = (self.reasoning or "") + text_of(block, "thinking")
-            case "tool_use" | "server_tool_use":
+    def _read_model(self, message: Event) -> None:
+        model = message.get("model")
+        self.model = model if type(model) is str else None
+
+    def _text_of(self, block: object) -> str:
+        """The text in a block of content or a piece of one; what is neither text nor thought says nothing."""
+        match block:
+            case {"type": "tool_use" | "server_tool_use"}:
                 self.problem = MalformedError(CALLS_A_TOOL)
-            case _:  # signature_delta, redacted_thinking
-                pass
-        return ""
+                return ""
+            case {"type": str(kind)} if kind not in ("text", "text_delta", "thinking", "thinking_delta"):
+                return ""
+        piece = content_of(block)
+        if piece.thought:
+            self.reasoning = (self.reasoning or "") + piece.thought
+        self._text_bytes += len(piece.text.encode(errors="surrogatepass"))
+        return piece.text
 
     def _read_end(self, end: Event) -> None:
         reason = end.get("stop_reason")

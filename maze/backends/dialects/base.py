@@ -74,6 +74,8 @@ class Dialect(Protocol):
     """Whether a token mask can be checked at `chat_path`, where it can be at all."""
     can_go_on: bool = False
     """Whether an answer goes on from `continue_from` of a request."""
+    may_repeat_beginning: bool = False
+    """Whether `continue_from` may stand in an answer once more, as the model is only told to go on from it."""
     ends_with_done: bool = True
     """Whether `data: [DONE]` ends a stream; otherwise the event that finishes the answer does."""
     may_think_in_text: bool = False

@@ -60,8 +60,12 @@ class ChunkReader(AnswerReader):
     def take_logprobs(self, choice: Event) -> None:
         """Take those in a choice, where they were asked for."""
         most = self._request.top_logprobs
-        if most is not None:
-            self.logprobs += (replace(each, top=each.top[:most]) for each in self.logprobs_of_choice(choice))
+        if most is None:
+            return
+        try:
+            self.logprobs += [replace(each, top=each.top[:most]) for each in self.logprobs_of_choice(choice)]
+        except MalformedError as problem:
+            self.problem = problem
 
     def read_counts(self, event: Event) -> None:
         usage = event.get("usage")

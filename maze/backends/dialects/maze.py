@@ -18,6 +18,7 @@ from maze.backends.dialects.base import (
 from maze.config import DEFAULT_MODAL_MODEL
 from maze.errors import ConstraintViolatedError, TruncatedError
 from maze.grammar.llguidance import engine_text
+from maze.shown import tokens_in_words
 from maze.types import PromptForm
 
 
@@ -146,9 +147,10 @@ class _MazeReader(AnswerReader):
         if request.grammar is None and request.token_mask is None:
             return
         if self._satisfied is False and self.finish_reason == FINISHED_LENGTH:
+            tokens = tokens_in_words(self._answered() or request.max_tokens)
             raise TruncatedError(
-                f"the text was cut off after {self._answered() or request.max_tokens} tokens, before it satisfied its "
-                "constraints, says the service; raise max_tokens"
+                f"the text was cut off after {tokens}, before it satisfied its constraints, says the service; raise "
+                "max_tokens"
             )
         if self._satisfied is False:
             raise ConstraintViolatedError("the service itself says that the text does not satisfy its constraints")

@@ -47,6 +47,7 @@ class UnenforcingDialect(Dialect):
 
     may_lack_models = True
     may_think_in_text = True
+    may_repeat_beginning = True
     takes_first_model = False
     needs_model = True
     ready_path = None

@@ -30,7 +30,7 @@ _TOOL = frozenset(("tool_calls", "tool_call", "tool_use", "function_call"))
 _FAILED = frozenset(("error", "abort", "aborted", "cancelled", "network_error", "insufficient_system_resource"))
 """The service gave up."""
 _UNSAID = frozenset(("", "null", "none"))
-_THOUGHT = frozenset(("thinking", "reasoning", "reasoning.text", "reasoning.summary"))
+_THOUGHT = frozenset(("thinking", "thinking_delta", "reasoning", "reasoning.text", "reasoning.summary"))
 
 _STATUS_OF_ERROR = {
     "invalid_request_error": 400,
@@ -101,7 +101,7 @@ def _word_of_end(reason: object) -> str | None:
 
 def error_within(event: Event) -> Event | None:
     """What an answer of status 200, or an event of it, has of an error; None if it is none."""
-    if event.get("error") or event.get("object") == "error":
+    if event.get("error") or "error" in (event.get("object"), event.get("type")):
         return event
     choices = event.get("choices")
     for choice in choices if type(choices) is list else ():
@@ -206,7 +206,7 @@ def piece_of(choice: Event, *, in_deltas: bool) -> Piece:
     if piece == Piece() and not in_deltas:
         piece = _said_in(choice, "message")
     if piece == Piece():
-        piece = _content(choice.get("text"))
+        piece = content_of(choice.get("text"))
     return piece
 
 
@@ -216,18 +216,18 @@ def _said_in(choice: Event, field: str) -> Piece:
         return Piece()
     if type(said) is not dict:
         raise MalformedError(f"its field {field!r} is not an object")
-    piece = _content(said.get("content"))
+    piece = content_of(said.get("content"))
     for name in ("reasoning", "reasoning_content", "reasoning_details"):  # today's, DeepSeek's, and OpenRouter's parts
-        thought = _content(said.get(name))
+        thought = content_of(said.get(name))
         if thought != Piece():
             piece += Piece(thought=thought.text + thought.thought)
             break
-    refusal = _content(said.get("refusal"))
+    refusal = content_of(said.get("refusal"))
     calls_tool = bool(said.get("tool_calls") or said.get("function_call"))
     return piece + Piece(refusal=refusal.text + refusal.refusal, calls_tool=calls_tool)
 
 
-def _content(content: object) -> Piece:
+def content_of(content: object) -> Piece:
     """A text, a part of one, or an array of both."""
     match content:
         case None:
@@ -235,9 +235,9 @@ def _content(content: object) -> Piece:
         case str():
             return Piece(content)
         case list():
-            return sum(map(_content, content), Piece())
+            return sum(map(content_of, content), Piece())
         case {"type": str(kind), **said} if kind in _THOUGHT:
-            inner = _content(said.get("thinking", said.get("text", said.get("summary"))))
+            inner = content_of(said.get("thinking", said.get("text", said.get("summary"))))
             return Piece(thought=inner.text + inner.thought)
         case {"type": "refusal", "refusal": str(refusal)}:
             return Piece(refusal=refusal)
@@ -245,6 +245,8 @@ def _content(content: object) -> Piece:
             return Piece()
         case {"text": str(text)}:
             return Piece(text)
+        case {"type": "text" | "text_delta", **said} if said.get("text") is None:
+            return Piece()
         case {"type": str(kind)}:
             raise MalformedError("its content has a part of the type {}, which is no text", kind)
     raise MalformedError("its content is neither a text nor parts of one")

@@ -181,13 +181,15 @@ class Asker:
             is_thought=True,
             top_logprobs=None,
         )
+        began = time.monotonic()
         try:
             thought = self._run(thinking, lambda _: True)
         except (FailedAttempt, MazeError) as caught:
             error = error_in(caught)
             error.reasoning, error.partial_text = error.partial_text.strip() or None, ""
-            error.reasoning_tokens = error.tokens_generated
+            error.reasoning_tokens, error.first_token_ms = error.tokens_generated, None
             raise
+        thinking_ms = (time.monotonic() - began) * 1000
         reasoning = thought.text.rstrip()
         answering = _behind(opened, reasoning, request)
         try:
@@ -196,12 +198,14 @@ class Asker:
             error = error_in(caught)
             error.tokens_generated = total_of((thought.tokens_generated, error.tokens_generated))
             error.prompt_tokens = thought.prompt_tokens
+            error.first_token_ms = _later(error.first_token_ms, thinking_ms)
             error.reasoning, error.reasoning_tokens = reasoning.strip(), thought.tokens_generated
             raise
         return replace(
             answer,
             tokens_generated=total_of((thought.tokens_generated, answer.tokens_generated)),
             prompt_tokens=thought.prompt_tokens,
+            first_token_ms=_later(answer.first_token_ms, thinking_ms),
             reasoning=reasoning.strip(),
             reasoning_tokens=thought.tokens_generated,
         )
@@ -300,6 +304,11 @@ class Asker:
 
 def _is_to_think(request: Request) -> bool:
     return request.reasoning_tokens > 0 or request.thought is not None
+
+
+def _later(ms: float | None, by_ms: float) -> float | None:
+    """A time from the beginning of an answer as one from the beginning of the thoughts before it."""
+    return None if ms is None else by_ms + ms
 
 
 def _behind(opened: str, thought: str, request: Request) -> Request:

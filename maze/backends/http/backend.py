@@ -21,7 +21,7 @@ from maze.backends.http.client import Client
 from maze.backends.http.detect import DIALECTS, detect
 from maze.backends.http.failures import Failures
 from maze.backends.http.limits import Call, Limits
-from maze.backends.http.proof import prove
+from maze.backends.http.proof import make_it_generate, prove
 from maze.backends.http.proxy import secrets_of
 from maze.backends.http.recognition import recognise
 from maze.backends.http.redaction import Redaction
@@ -210,9 +210,10 @@ class HttpBackend:
             return model
         if not endpoint.models:
             raise self._failures.unusable(f"{endpoint.url} lists no model; name one with MODAL_MODEL")
-        if len(endpoint.models) > 1 and not dialect.takes_first_model:
+        if (len(endpoint.models) > 1 or endpoint.lists_more) and not dialect.takes_first_model:
+            count = "more models than it lists at once" if endpoint.lists_more else f"{len(endpoint.models)} models"
             raise self._failures.unusable(
-                f"{endpoint.url} has {len(endpoint.models)} models; name one with MODAL_MODEL: {self._listed(endpoint)}"
+                f"{endpoint.url} has {count}; name one with MODAL_MODEL: {self._listed(endpoint)}"
             )
         return endpoint.models[0]
 
@@ -238,12 +239,13 @@ class HttpBackend:
             dialect = self._detect(endpoint, call)
             report |= {"dialect": dialect.name, "version": endpoint.version, "models": []}
             said = self._said_at(dialect.ready_path, endpoint, dialect, call)
-            if dialect.models_path:
-                recognise(self._client, endpoint, dialect, call)
+            is_sure = recognise(self._client, endpoint, dialect, call) if dialect.models_path else True
             report["models"] = list(map(self._redaction.text, endpoint.models))
             model = self._model_at(endpoint, dialect, None, call)
             asker = Asker(self._client, self._limits, endpoint, dialect, model, call)
             prove(asker, endpoint, dialect, self._failures, call)
+            if not is_sure:
+                make_it_generate(asker, call)
         except (FailedAttempt, MazeError) as failed:
             report["detail"] = str(failed)
             if isinstance(failed, OutOfMemoryError):

@@ -90,7 +90,7 @@ def _ask(client: Client, endpoint: Endpoint, call: Call) -> Dialect:
             models = client.get_json(endpoint, dialect.models_path, call, may_lack=True)
     if models is not None:
         try:
-            endpoint.models = dialect.model_names(models)
+            endpoint.take_models(dialect, models)
         except MalformedError as error:
             failed = client.failures.bad(endpoint.url, error)
             failed.again, failed.blames_endpoint = Again.ELSEWHERE, True  # nothing was generated yet
@@ -116,8 +116,11 @@ def _dialect_of(models: object) -> Dialect:
 
 
 def _listed(models: object) -> bool:
-    """Whether it is a list of models as OpenAI has it."""
-    return type(models) is dict and type(models.get("data")) is list
+    """Whether it is a list of models as OpenAI and others have it, and not one of texts as a Maze service has it."""
+    entries = models
+    if type(models) is dict:
+        entries = models.get("data", models.get("models"))
+    return type(entries) is list and (type(models) is dict or any(type(entry) is dict for entry in entries))
 
 
 def _has_anankes_backend(server_info: object) -> bool:

@@ -22,11 +22,12 @@ from maze.backends.http.failures import error_of
 from maze.backends.http.limits import Call, Limits
 from maze.backends.http.retry import Again, FailedAttempt, error_in, pause_secs
 from maze.backends.http.sse import DONE, events, parsed
+from maze.backends.repeated_beginning import RepeatedBeginning
 from maze.backends.stop_texts import StopTexts
 from maze.backends.thoughts_in_text import ThoughtsInText
 from maze.backends.token_limit import check_token_limit
 from maze.errors import CancelledError, MazeError
-from maze.types import TokenLogprob
+from maze.types import PromptForm, TokenLogprob
 
 _log = logging.getLogger(__name__)
 
@@ -49,8 +50,10 @@ class GenerationAttempt:
     comes_in_pieces: bool = True
     """Whether the answer is a stream."""
     pieces: int = 0
-    """How many with text have arrived."""
+    """How many with text or thoughts have arrived."""
     first_text_ms: float | None = None
+    was_left: bool = False
+    """Whether the connection failed behind the end of the text."""
 
     def run(self, path: str, data: bytes) -> Completion:
         """Send the request and read its answer, wherever it is to be had in the end."""
@@ -96,21 +99,32 @@ class GenerationAttempt:
         call, request = self.call, self.request
         stops = StopTexts(request.stop)
         thoughts = self._thoughts_in_text()
+        is_told = self.dialect.may_repeat_beginning and request.prompt.form is PromptForm.CHAT
+        repeated = RepeatedBeginning(request.continue_from if is_told else "")
         characters = 0
         """How much text came."""
         answered: list[str] = []
-        """What is no thought."""
+        """What is no thought, and no beginning once more."""
         handed_out: list[str] = []
         failure: FailedAttempt | httpx.TransportError | MalformedError | None = None
         call.allow_silence(call.silence_secs)
+        thought = 0
+        """Characters that the service told apart as thoughts."""
         try:
             for piece in self._texts(response, reader):
                 if piece:
                     call.raise_if_over()  # much may have arrived before
                     if self.first_text_ms is None:
                         self.first_text_ms = (time.monotonic() - self.started) * 1000
-                    self.pieces, characters = self.pieces + 1, characters + len(piece)
-                answer = _without_thoughts(thoughts, reader, piece)
+                    characters += len(piece)
+                if piece or len(reader.reasoning or "") > thought:
+                    self.pieces += 1
+                answer = repeated.take(_without_thoughts(thoughts, reader, piece))
+                if reader.finish_reason is not None:
+                    answer += repeated.rest(is_finished=reader.finish_reason == FINISHED_STOP)
+                if repeated.found:
+                    reader.engine["continue_from"] = {"was_repeated": True}
+                thought = len(reader.reasoning or "")
                 answered.append(answer)
                 text = stops.take(answer)
                 if reader.finish_reason is not None:
@@ -119,7 +133,9 @@ class GenerationAttempt:
                     handed_out.append(text)
                     if self.on_text(text) is False:
                         raise CancelledError("the caller ended the generation")
-                if piece:
+                if self.dialect.may_lack_done and reader.finish_reason is not None:
+                    call.allow_silence(self.limits.last_events_secs)
+                elif piece:
                     call.allow_silence(self.limits.gap_secs)
                 # Only the end of an answer tells whether a mask was obeyed.
                 if stops.found and request.token_mask is None:
@@ -127,22 +143,23 @@ class GenerationAttempt:
             else:
                 call.cancellation.raise_if_cancelled()
                 reader.check("".join(answered))
-                response.extensions["done"]()
+                if not self.was_left:
+                    response.extensions["done"]()
         except (FailedAttempt, httpx.TransportError, MalformedError) as caught:
             failure = caught
         except MazeError as error:
-            error.partial_text = "".join(handed_out) + _left(thoughts, reader, stops)
+            error.partial_text = "".join(handed_out) + _left(thoughts, repeated, reader, stops)
             raise
         finally:
             response.close()
 
         if failure is not None:
-            raise self._failed(failure, "".join(handed_out) + _left(thoughts, reader, stops))
+            raise self._failed(failure, "".join(handed_out) + _left(thoughts, repeated, reader, stops))
         finish_reason = FINISHED_STOP if stops.found else reader.finish_reason
         assert finish_reason is not None  # noqa: S101 - check() has looked
         if thoughts is not None and finish_reason == FINISHED_STOP and not thoughts.were_unopened:
             self.endpoint.announces_thoughts.add(self.model)
-        thought = characters - sum(map(len, answered))
+        left_out = characters - sum(map(len, answered))
         text = "".join(handed_out)
         return Completion(
             text=text,
@@ -155,7 +172,7 @@ class GenerationAttempt:
             reasoning_tokens=reader.reasoning_tokens,
             unenforced=self.dialect.unenforced(request, self.model),
             token_ids=reader.token_ids if thoughts is None and finish_reason == FINISHED_LENGTH else None,
-            logprobs=_within(reader.logprobs, text, thought) if reader.logprobs else None,
+            logprobs=_within(reader.logprobs, text, left_out) if reader.logprobs else None,
             engine=self._engine(reader),
         )
 
@@ -227,7 +244,7 @@ class GenerationAttempt:
             _raise_problem(reader)
             self._check_limit(reader, text)
             return
-        for sent in events(pieces):
+        for sent in events(self._up_to_end(pieces, reader)):
             if sent.data.strip() == DONE:
                 reader.end()
                 yield ""
@@ -246,6 +263,15 @@ class GenerationAttempt:
         if self.dialect.may_lack_done and reader.finish_reason is not None:
             return
         raise MalformedError("it ended without its last event" + (", [DONE]" if self.dialect.ends_with_done else ""))
+
+    def _up_to_end(self, pieces: Iterator[bytes], reader: AnswerReader) -> Iterator[bytes]:
+        """The pieces of a stream, also if it fails behind the end of the text, where no more is needed."""
+        try:
+            yield from pieces
+        except httpx.TransportError:
+            if not self.dialect.may_lack_done or reader.finish_reason is None:
+                raise
+            self.was_left = True
 
     def _told(self, error: Event, reader: AnswerReader) -> FailedAttempt:
         """What becomes of an error within an answer."""
@@ -314,13 +340,13 @@ def _without_thoughts(thoughts: ThoughtsInText | None, reader: AnswerReader, pie
     return text
 
 
-def _left(thoughts: ThoughtsInText | None, reader: AnswerReader, stops: StopTexts) -> str:
+def _left(thoughts: ThoughtsInText | None, repeated: RepeatedBeginning, reader: AnswerReader, stops: StopTexts) -> str:
     """The rest of the text of an answer that has failed."""
-    if thoughts is None:
-        return stops.rest()
-    text = stops.take(thoughts.rest()) + stops.rest()
-    reader.reasoning = reader.reasoning or thoughts.thoughts
-    return text
+    text = ""
+    if thoughts is not None:
+        text = thoughts.rest()
+        reader.reasoning = reader.reasoning or thoughts.thoughts
+    return stops.take(repeated.take(text) + repeated.rest(is_finished=False)) + stops.rest()
 
 
 def _within(logprobs: Sequence[TokenLogprob], text: str, thought: int) -> tuple[TokenLogprob, ...]:

@@ -26,6 +26,8 @@ class Limits:
     prompt processing, and on Modal a cold start, so by default only the deadline of the call ends them."""
     gap_secs: float = 60.0
     """Longest silence once text has begun: a stalled stream ends with an error."""
+    last_events_secs: float = 5.0
+    """How long what may come behind the end of a text (counts, [DONE]) is waited for, where it may be missing."""
     calls_under_way: int = 256
     """More wait their turn. vLLM decodes about as many at once."""
     answer_bytes: int = 64 * 2**20

@@ -103,7 +103,30 @@ def _problem_of(asker: Asker, failures: Failures, call: Call) -> str | None:
 
 def _problem(generate: Callable[[Request, OnText], Completion], failures: Failures, call: Call) -> str | None:
     """What speaks against it that grammars are obeyed; None if nothing does."""
-    request = Request(
+    request = _request(call)
+    try:
+        text = generate(request, lambda _: True).text
+    except FailedAttempt as failed:
+        if not _may_be_refusal(failed):
+            raise
+        _generate_without(generate, request, failed)
+        return f"cannot generate under a grammar: {failed}"
+    except TruncatedError as error:
+        return f"cannot generate under a grammar: {error}"
+    if text == PROOF_TEXT:
+        return None
+    shown = failures.redaction.quoted(text)
+    return f"ignores grammars: it answered {shown} where the grammar allows {PROOF_TEXT!r} alone"
+
+
+def make_it_generate(asker: Asker, call: Call) -> None:
+    """Make sure that the endpoint generates anything at all. Raises FailedAttempt and MazeError."""
+    with contextlib.suppress(TruncatedError):
+        asker.generate(replace(_request(call), grammar=None, is_constrained=True, max_tokens=1), lambda _: True)
+
+
+def _request(call: Call) -> Request:
+    return Request(
         prompt=Prompt(f"Say {PROOF_TEXT}."),
         grammar=_GRAMMAR,
         token_mask=None,
@@ -118,19 +141,6 @@ def _problem(generate: Callable[[Request, OnText], Completion], failures: Failur
         deadline=call.deadline,
         cancellation=call.cancellation,
     )
-    try:
-        text = generate(request, lambda _: True).text
-    except FailedAttempt as failed:
-        if not _may_be_refusal(failed):
-            raise
-        _generate_without(generate, request, failed)
-        return f"cannot generate under a grammar: {failed}"
-    except TruncatedError as error:
-        return f"cannot generate under a grammar: {error}"
-    if text == PROOF_TEXT:
-        return None
-    shown = failures.redaction.quoted(text)
-    return f"ignores grammars: it answered {shown} where the grammar allows {PROOF_TEXT!r} alone"
 
 
 def _may_be_refusal(failed: FailedAttempt) -> bool:

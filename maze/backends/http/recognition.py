@@ -15,12 +15,15 @@ from maze.backends.http.retry import FailedAttempt
 _NOTHING_THERE = (404, 405, 501)
 
 
-def recognise(client: Client, endpoint: Endpoint, dialect: Dialect, call: Call) -> None:
-    """Make sure that a service of that dialect is there now. Raises FailedAttempt, which says what is missing."""
+def recognise(client: Client, endpoint: Endpoint, dialect: Dialect, call: Call) -> bool:
+    """Look for a service of that dialect; returns whether it is there for sure, or only something that fails.
+
+    Raises FailedAttempt, which says what is missing.
+    """
     models = client.get_json(endpoint, dialect.models_path, call, may_lack=dialect.may_lack_models)
     if models is not None:
         try:
-            endpoint.models = dialect.model_names(models)
+            endpoint.take_models(dialect, models)
         except MalformedError as error:
             raise client.failures.bad(endpoint.url, error) from None
     elif isinstance(dialect, MazeDialect) and not reports_health_as_maze(client, endpoint, call):
@@ -29,7 +32,8 @@ def recognise(client: Client, endpoint: Endpoint, dialect: Dialect, call: Call) 
             "MAZE_DIALECT"
         )
     if dialect.remedy is None and not endpoint.has_answered:
-        _refuses_an_empty_request(client, endpoint, dialect, call)
+        return _refuses_an_empty_request(client, endpoint, dialect, call)
+    return True
 
 
 def reports_health_as_maze(client: Client, endpoint: Endpoint, call: Call) -> bool:
@@ -38,8 +42,11 @@ def reports_health_as_maze(client: Client, endpoint: Endpoint, call: Call) -> bo
     return type(health) is dict and "status" in health
 
 
-def _refuses_an_empty_request(client: Client, endpoint: Endpoint, dialect: Dialect, call: Call) -> None:
-    """A service that is asked for nothing says what is missing, where any other knows nothing at that path."""
+def _refuses_an_empty_request(client: Client, endpoint: Endpoint, dialect: Dialect, call: Call) -> bool:
+    """A service that is asked for nothing says what is missing, where any other knows nothing at that path.
+
+    One that answers 500 may do so because nothing was asked, or whatever is asked: then false is given back.
+    """
     paths = [path for path in (dialect.chat_path or dialect.generate_path, dialect.whole_path) if path is not None]
     for path in paths:
         try:
@@ -50,7 +57,8 @@ def _refuses_an_empty_request(client: Client, endpoint: Endpoint, dialect: Diale
                 continue
             if failed.status not in (400, 404, 409, 413, 415, 422, 500):
                 raise
-        return
+            return failed.status != 500
+        return True
     raise client.failures.unusable(
         f"{endpoint.url} does not speak {dialect.name}: it has nothing at {' or '.join(paths)}; check the URL and "
         "MAZE_DIALECT"

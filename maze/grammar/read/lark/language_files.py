@@ -61,10 +61,11 @@ def _written_definitions(language: str) -> dict[str, Definition]:
 def for_the_printer(language: str) -> Mapping[str, str]:
     """Regular expressions of Python for a language's `comment`s and for what is taken `whole`, such as strings.
 
-    Where code stands in strings, `whole` ends with `${` before it, and `rest` is what goes on behind it.
+    Where code stands in strings, `whole` ends with `${` before it, and `rest` is what goes on behind it. A `regex` is
+    taken whole where a value may begin.
     """
     found = {}
     for name, definition in language_definitions(language).items():
-        if name in ("_COMMENT", "_WHOLE", "_REST") and isinstance(definition.body, Regex):
+        if name in ("_COMMENT", "_WHOLE", "_REST", "_REGEX") and isinstance(definition.body, Regex):
             found[name.strip("_").lower()] = definition.body.body
     return found
