@@ -418,6 +418,34 @@ def test_a_model_that_always_thinks_in_chats_is_under_the_grammar_at_once_as_its
     assert [request.path for request in server.requests].count("/v1/chat/completions") == 1
 
 
+def test_chats_of_sglang_under_a_mask_are_completions_of_their_template_as_only_those_tell_token_ids() -> None:
+    """By the source of SGLang 0.5.23: its chats refuse `return_token_ids` in a stream, and an end token is told."""
+
+    def in_pieces(exchange: Exchange) -> None:
+        """A model that knows nothing of thoughts: several tokens write what ends one."""
+        asked = exchange.received.json()
+        told = [5, 6] if "messages" in asked else [8, 9]
+        begun = "messages" in asked or asked["add_special_tokens"]
+        answer(200, {"count": 2, "tokens": [BEGIN_TOKEN, *told] if begun else told})(exchange)
+
+    answered = stream(
+        choice("he", token_ids=[7]), choice("", finish_reason="stop", matched_stop=2, token_ids=[2]), used(2), DONE
+    )
+    plays = {"v1_models": models("sglang"), "v1_chat_completions": SPOKEN, "v1_completions": answered}
+    masked = ask(prompt=CHAT, grammar=None, token_mask=TokenMask(frozenset({7}), frozenset()))
+    with FaultServer(by_path(**plays, tokenize=in_pieces, detokenize=answer(200, {"text": "<user>hi<bot>"}))) as server:
+        completion, _ = generate(backend_for(server.url, dialect=None), masked)
+        shown = next(each.json() for each in server.requests if each.path == "/detokenize")
+        last = server.requests[-1]
+    assert (completion.text, completion.engine["prompt_form"]) == ("he", "chat")
+    assert (shown["tokens"], last.path, last.json()["prompt"]) == ([5, 6], "/v1/completions", "<user>hi<bot>")
+    with (
+        FaultServer(by_path(**plays, tokenize=answer(400, {"message": "body -> prompt: Field required"}))) as server,
+        pytest.raises(UnsupportedConstraintError, match=r"cannot be checked in chats of this SGLang.*MAZE_PROMPT=raw"),
+    ):
+        generate(backend_for(server.url, dialect=None), masked)
+
+
 def test_a_server_that_ignores_grammars_is_found_out_before_the_first_call_and_by_health() -> None:
     with FaultServer(by_path(**VLLM, v1_chat_completions=SPOKEN)) as server:
         backend = backend_for(server.url, dialect=None, is_proven=False)

@@ -144,7 +144,10 @@ def test_a_mask_of_allowed_tokens_becomes_a_grammar() -> None:
     body = sent("vllm", play, grammar=None, token_mask=ALLOWED)
     assert body["structured_outputs"]["grammar"] == "%llguidance {}\nstart: <[5-7,20]>*\n"
     assert body["return_token_ids"] is True
-    assert sent("sglang", OPENAI, grammar=None, token_mask=ALLOWED)["ebnf"] == "%llguidance {}\nstart: <[5-7,20]>*\n"
+    play = stream(choice("he", **ids), choice("", finish_reason="stop", matched_stop=2, token_ids=[2]), USAGE, DONE)
+    body = sent("sglang", play, grammar=None, token_mask=ALLOWED)
+    assert body["ebnf"] == "%llguidance {}\nstart: <[5-7,20]>*\n"
+    assert body["return_token_ids"] is True
     play = stream(llama("he", tokens=[5]), llama("", tokens=[0]), llama_end(tokens_predicted=2))
     body = sent("llama.cpp", play, grammar=None, token_mask=ALLOWED)
     assert body["grammar"] == '%llguidance {"no_forcing":true}\nstart: <[5-7,20]>*\n'
@@ -296,6 +299,12 @@ def test_what_an_engine_does_wrong_is_an_error(dialect: str, play: Any, error: t
             stream(choice("he", finish_reason="length", token_ids=[5, 2]), USAGE, DONE),
             r"token 2, which token_masks does not allow",
         ),
+        (
+            "sglang",
+            stream(choice("he", token_ids=[8], finish_reason="stop", matched_stop=2), USAGE, DONE),
+            r"token 8, which token_masks does not allow",
+        ),
+        ("sglang", OPENAI, r"does not tell its token ids \('token_ids'\), so token_masks cannot be checked"),
         ("llama.cpp", stream(llama("he", tokens=[8]), llama_end()), r"token 8, which token_masks does not allow"),
         ("llama.cpp", LLAMA, r"does not tell its token ids \('tokens'\)"),
     ],

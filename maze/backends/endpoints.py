@@ -45,7 +45,9 @@ class Endpoint:
         self.thinks_unasked: set[str | None] = set()
         """Models that think in chats also where they are asked not to."""
         self.tokens_before: dict[str | None, int | None] = {}
-        """By model, how many tokens the service puts before each prompt; None for one whose thoughts no token ends."""
+        """By model, how many tokens the service puts before each prompt; None where it does not tell."""
+        self.ends_thoughts: set[str | None] = set()
+        """Models whose thoughts a single token ends."""
         self.announces_thoughts: set[str | None] = set()
         """Models whose thoughts are known not to begin a text without a word."""
         self.version: str | None = None

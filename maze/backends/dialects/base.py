@@ -70,6 +70,8 @@ class Dialect(Protocol):
     """Whether a request must name its model."""
     takes_first_model: bool = True
     """Whether the first model that is listed is the one to ask where none is named; else it must be the only one."""
+    tells_tokens_in_chats: bool = True
+    """Whether a token mask can be checked at `chat_path`, where it can be at all."""
     can_go_on: bool = False
     """Whether an answer goes on from `continue_from` of a request."""
     may_repeat_beginning: bool = False

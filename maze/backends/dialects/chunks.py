@@ -111,7 +111,7 @@ class ChunkReader(AnswerReader):
             # SGLang calls it matched_stop. It is a text, the id of a token, or null for the end token of the model.
             matched = choice.get("stop_reason", choice.get("matched_stop"))
             self.stopped_by_text = type(matched) is str and matched in self._request.stop
-            if reason == FINISHED_STOP and matched is None:
+            if reason == FINISHED_STOP and (matched is None or ids[-1:] == [matched]):
                 ids = ids[:-1]  # the end token, which is no part of the text
         self._token_ids += ids
         return text

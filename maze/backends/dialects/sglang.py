@@ -6,6 +6,8 @@ from typing import Any
 
 from maze.backends.base import Request
 from maze.backends.dialects.grammar_server import GrammarServerDialect
+from maze.errors import UnsupportedConstraintError
+from maze.types import PromptForm
 
 
 class SglangDialect(GrammarServerDialect):
@@ -13,7 +15,8 @@ class SglangDialect(GrammarServerDialect):
 
     name = "sglang"
     ready_path = "/ready"
-    tells_tokens = False
+    tells_tokens = True
+    tells_tokens_in_chats = False
     version_path = "/server_info"
     remedy = "start it with --grammar-backend llguidance"
 
@@ -24,4 +27,11 @@ class SglangDialect(GrammarServerDialect):
         grammar = self._grammar(request)
         if grammar is not None:
             fields["ebnf"] = self._engine_text(grammar)
+        if request.token_mask is not None:
+            if request.prompt.form is PromptForm.CHAT:
+                raise UnsupportedConstraintError(
+                    "token_masks cannot be checked in chats of this SGLang, as it neither tells their token ids nor "
+                    "applies the chat template at /tokenize; use the raw form of the prompt (MAZE_PROMPT=raw)"
+                )
+            fields["return_token_ids"] = True
         return fields

@@ -146,10 +146,12 @@ class Asker:
         """
         endpoint, dialect = self._endpoint, self._dialect
         thinks, thinks_unasked = _is_to_think(request), self._thinks_unasked(request)
-        if not endpoint.has_template or (dialect.chat_path is not None and not (thinks or thinks_unasked)):
+        is_to_be_told = request.token_mask is not None and not dialect.tells_tokens_in_chats
+        if not endpoint.has_template or not (dialect.chat_path is None or thinks or thinks_unasked or is_to_be_told):
             return None
         template = self._template()
-        text = template.text(request.prompt.conversation(), thinks=thinks) if template.thinks_apart() else None
+        can_be_raw = template.thinks_apart() or (is_to_be_told and not thinks)
+        text = template.text(request.prompt.conversation(), thinks=thinks) if can_be_raw else None
         if text is None:
             endpoint.has_template = dialect.chat_path is not None  # which says so itself where there is none
             return None

@@ -41,7 +41,9 @@ class Template:
         path = self._dialect.text_path
         if tokens is None or path is None:
             return None
-        begin = self._endpoint.tokens_before.get(self._model) or 0
+        begin = self._tokens_before()
+        if begin is None:
+            return None
         # SGLang leaves special tokens out otherwise.
         shown = self._ask(path, {"model": self._model, "tokens": tokens[begin:], "skip_special_tokens": False})
         return self._text_of(shown, path)
@@ -52,14 +54,19 @@ class Template:
             return True
         if self._dialect.text_path is None:
             return False
+        return self._tokens_before() is not None and self._model in self._endpoint.ends_thoughts
+
+    def _tokens_before(self) -> int | None:
+        """How many tokens the server puts before each prompt, None if it does not tell; notes what ends thoughts."""
         known = self._endpoint.tokens_before
         if self._model not in known:
             alone, as_prompt = (
                 self._tokens({"prompt": END_OF_THOUGHT, "add_special_tokens": begun}) for begun in (False, True)
             )
-            marks = alone is not None and as_prompt is not None and len(alone) == 1 and alone[0] in as_prompt
-            known[self._model] = as_prompt.index(alone[0]) if marks and alone and as_prompt else None
-        return known[self._model] is not None
+            if alone is not None and len(alone) == 1:
+                self._endpoint.ends_thoughts.add(self._model)
+            known[self._model] = None if alone is None or as_prompt is None else _place(alone, as_prompt)
+        return known[self._model]
 
     def _tokens(self, asked: dict[str, Any]) -> list[int] | None:
         """What the server makes of a text or a conversation; None if it does not do that."""
@@ -89,3 +96,9 @@ def question(client: Client, endpoint: Endpoint, path: str, fields: dict[str, An
         if failed.status not in _NOT_TAKEN:
             raise
         return None
+
+
+def _place(tokens: list[int], within: list[int]) -> int | None:
+    """Where some tokens begin within others; None if they are not in there."""
+    places = range(len(within) - len(tokens) + 1)
+    return next((place for place in places if tokens and within[place : place + len(tokens)] == tokens), None)
