@@ -54,7 +54,7 @@ MEMORY_TESTS ?=
 test-servers: all ## Other people's OpenAI-compatible servers, which it installs into build/servers (10 minutes, 1 GB)
 	@$(PY) -m pytest --quiet tests/servers.py
 
-test-vllm: all ## Against a real vLLM that runs already: make test-vllm URL=http://127.0.0.1:8000
+test-vllm: all ## Against a real vLLM or SGLang that runs already: make test-vllm URL=http://127.0.0.1:8000
 	@URL="$(URL)" $(PY) -m pytest --quiet tests/vllm.py
 
 FUZZ_SECS ?= 3600

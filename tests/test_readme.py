@@ -55,7 +55,7 @@ def test_the_python_program_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("having", "printed"),
     [
-        ("class User", r"User\(name='.*', age=-?\d+\)\n(red|blue)\nTrue"),
+        ("class User", r"User\(name=(?:'.*'|\".*\"), age=-?\d+\)\n(red|blue)\nTrue"),
         ("seed=1", r"-?\d+"),
         ("asyncio", r"(\w\n?)+\n\[True, True\]"),
     ],

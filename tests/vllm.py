@@ -1,4 +1,4 @@
-"""By hand, against a real vLLM: make test-vllm URL=http://127.0.0.1:8000"""
+"""By hand, against a real vLLM or SGLang: make test-vllm URL=http://127.0.0.1:8000"""
 
 from __future__ import annotations
 
