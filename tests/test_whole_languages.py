@@ -388,6 +388,7 @@ def test_signs_of_one_operator_stay_together_and_others_apart(language: str, tex
         ("typescript", "z = x! == y ? .5 : x?.5:a?.b\n", "z = x! == y ? .5 : x ? .5 : a?.b;\n"),
         ("javascript", "z ||= a>>>b\n", "z ||= a >>> b;\n"),
         ("c", "char * *p;\n", "char **p;\n"),
+        ("c", "#define A 1\r\nint y;\r\n", "#define A 1\nint y;\n"),
         ("c", "#if A && \\\n  B\nint x;\n#endif\n", "#if A && B\nint x;\n#endif\n"),
         ("c", "#define A 1 /* x\n */\nint f() { return a /* x\n */ / *b; }\n",
          "#define A 1\n\nint f() {\n    return a / *b;\n}\n"),
