@@ -179,9 +179,12 @@ class GenerationAttempt:
     def _may_be_empty(self) -> bool:
         """Whether an empty text is an answer: nothing to add to a text, or one to hold against what is only checked."""
         request = self.request
-        is_enforced = request.grammar is not None and not self.dialect.unenforced(request, self.model)
-        is_checked = request.is_constrained and not is_enforced and request.token_mask is None
+        is_checked = request.is_constrained and not self._enforces_grammar() and request.token_mask is None
         return bool(request.continue_from) or request.is_thought or is_checked
+
+    def _enforces_grammar(self) -> bool:
+        """Whether there is a grammar, and the service is known to enforce it."""
+        return self.request.grammar is not None and not self.dialect.unenforced(self.request, self.model)
 
     def _tokens(self, reader: AnswerReader) -> int | None:
         """How many tokens came: as the service counts them, else by the pieces, as about a token comes with each.
@@ -202,8 +205,7 @@ class GenerationAttempt:
     def _thoughts_in_text(self) -> ThoughtsInText | None:
         """What looks for thoughts in the text, where they may be: in no text of an enforced grammar."""
         request = self.request
-        is_enforced = request.grammar is not None and not self.dialect.unenforced(request, self.model)
-        if not request.reasoning_tokens or not self.dialect.may_think_in_text or is_enforced:
+        if not request.reasoning_tokens or not self.dialect.may_think_in_text or self._enforces_grammar():
             return None
         return ThoughtsInText(may_be_unopened=self.model not in self.endpoint.announces_thoughts)
 
