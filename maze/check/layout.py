@@ -49,8 +49,7 @@ def laid_out(text: str, language: str, start: str = "file") -> str:
 
     Raises LayoutError where the grammar does not take its tokens, or what is printed would be read as others.
     """
-    if text.startswith(_BYTE_ORDER_MARK):
-        text = text[1:]
+    text = text.removeprefix(_BYTE_ORDER_MARK)
     known = find_language(language)
     layout = _Layout(
         text,
