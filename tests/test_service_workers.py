@@ -23,6 +23,7 @@ from worker_tasks import Break, Burn, EndBy, Grow, Tell
 
 from maze.check.cut_off import Judgement
 from maze.errors import EngineUnavailableError, InvalidConstraintError, LimitExceededError
+from maze.outcome import ValidationResult
 from maze.service import nursery as nursery_module
 from maze.service import worker as worker_module
 from maze.service import workers as workers_module
@@ -32,7 +33,6 @@ from maze.service.refusal import Refusal
 from maze.service.settings import ServiceSettings
 from maze.service.worker import CheckTask, Compiled, CompileTask
 from maze.service.workers import MAX_HEAVY_WAITING, TRIED_AT_ONCE, WorkerDefect, Workers
-from maze.types import ValidationResult
 
 _Result = TypeVar("_Result")
 
