@@ -7,7 +7,7 @@ from io import BytesIO
 from zipfile import ZipFile
 
 import pytest
-from renew_languages import SYNTAX
+from renew_languages import SYNTAX, grammars, taken
 
 from maze.compiled import EngineGrammar
 from maze.grammar import compile_constraints
@@ -15,8 +15,9 @@ from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import LoweredGrammar
 from maze.grammar.cfg.packing import unpacked
-from maze.grammar.languages.syntax import syntax_names, syntax_text
-from maze.grammar.llguidance import Matcher, check_grammar
+from maze.grammar.compose import enforcement
+from maze.grammar.languages.syntax import TAKEN, syntax_names, syntax_text, taken_grammars
+from maze.grammar.llguidance import VERSION, Matcher, check_grammar, digest_of_text
 from maze.grammar.read import grammar_text
 from maze.grammar.read.lark import lower_lark, whole_languages
 from maze.grammar.read.lark.whole_languages import archive_of, kept_language, whole_language
@@ -64,6 +65,28 @@ def lowered(text: str) -> LoweredGrammar:
 def test_what_is_kept_of_a_language_is_what_its_text_says(name: str) -> None:
     kept = contents((SYNTAX / f"{name}.zip").read_bytes())
     assert kept == contents(archive_of(name)), "run PYTHONPATH=. python tests/renew_languages.py"
+
+
+def test_what_is_known_to_be_taken_is_what_llguidance_takes() -> None:
+    assert (SYNTAX / TAKEN).read_text() == taken(), "run PYTHONPATH=. python tests/renew_languages.py"
+
+
+@pytest.mark.parametrize(("text", "times"), [("%language zig", 0), ("%language zig\n%forbid names eval", 1)])
+def test_only_what_is_known_to_be_taken_is_not_tried(text: str, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[EngineGrammar] = []
+
+    def trying(grammar: EngineGrammar, budget: Budget) -> None:
+        tried.append(grammar)
+        check_grammar(grammar, budget)
+
+    monkeypatch.setattr(enforcement, "check_grammar", trying)
+    found = compile_constraints([ConstraintIR(grammar=text)])
+    assert tried == [found.grammar] * times
+
+
+def test_nothing_is_known_of_another_version_of_llguidance() -> None:
+    assert taken_grammars(VERSION) == {digest_of_text(grammar) for grammar in grammars()}
+    assert not taken_grammars("1.9.999")
 
 
 @pytest.mark.usefixtures("_fresh")

@@ -5,6 +5,7 @@ No other module imports it. Its errors are read here and nowhere else.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import random
 import re
@@ -15,7 +16,7 @@ from functools import cache
 from itertools import product
 from string import ascii_letters, ascii_lowercase, digits, printable
 
-from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper, get_version
 
 from maze.compiled import EngineGrammar
 from maze.errors import ContradictionError, LimitExceededError, MazeError
@@ -24,6 +25,8 @@ from maze.memory import memory_for
 
 _log = logging.getLogger(__name__)
 
+VERSION = get_version()
+"""Of llguidance."""
 ENGINE_LIMITS = LLParserLimits(verbose_errors=False)
 """What llguidance allows itself inside an engine: 1,000,000 of fuel to set up and 200,000 for each step."""
 CAREFUL_LIMITS = LLParserLimits(initial_lexer_fuel=250_000, step_lexer_fuel=50_000, verbose_errors=False)
@@ -58,6 +61,11 @@ def engine_text(grammar: EngineGrammar, *, forced_tokens: bool = True) -> str:
     switched_on = sorted({*grammar.options, *(() if forced_tokens else ("no_forcing",))})
     options = ",".join(f'"{option}":true' for option in switched_on)
     return f"%llguidance {{{options}}}\n{grammar.rules}"
+
+
+def digest_of_text(grammar: EngineGrammar) -> str:
+    """Of the grammar as engines read it, for taken_grammars()."""
+    return hashlib.sha256(engine_text(grammar).encode()).hexdigest()
 
 
 # ------------------------------------------------------------------------------------------------ errors

@@ -15,7 +15,15 @@ from maze.grammar.cfg.model import Cfg, WrittenGrammar
 from maze.grammar.cfg.packing import packed
 from maze.grammar.compose.groups import Group, PatternGroup, cfg_of, grammar_of
 from maze.grammar.compose.structures import GrammarStructure, SchemaStructure, Structure, products
-from maze.grammar.llguidance import CAREFUL_LIMITS, GuidanceError, check_grammar, is_bearable
+from maze.grammar.languages.syntax import taken_grammars
+from maze.grammar.llguidance import (
+    CAREFUL_LIMITS,
+    VERSION,
+    GuidanceError,
+    check_grammar,
+    digest_of_text,
+    is_bearable,
+)
 from maze.grammar.pattern.bearable import is_bearable_for_llguidance
 from maze.grammar.pattern.machine import without_complements
 from maze.grammar.pattern.tree import MAX_CONJUNCTS, Node, both, conjuncts, greatest_length
@@ -268,6 +276,8 @@ def _product(structures: Sequence[Structure], patterns: Sequence[PatternGroup], 
 
 def _refuse_unusable(grammar: EngineGrammar, groups: Sequence[Group], budget: Budget) -> None:
     """Raise if an engine does not take a grammar, or no text begins to satisfy it."""
+    if digest_of_text(grammar) in taken_grammars(VERSION):
+        return  # finding it out again is half of what compiling a whole language takes
     try:
         check_grammar(grammar, budget)
     except GuidanceError as error:

@@ -5,6 +5,7 @@ A file is Lark text that is read as an engine reads it: by the longest match, wi
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from importlib.resources import files
 
@@ -12,6 +13,8 @@ from maze.grammar.languages import ALIASES
 
 STARTS = ("file", "function", "statement", "expression", "type")
 """The rules that a caller may begin at; a language has those that mean something in it, and `file` always."""
+TAKEN = "taken.json"
+"""What taken_grammars() reads; tests/renew_languages.py writes it."""
 
 
 @cache
@@ -32,3 +35,10 @@ def find_syntax(name: str) -> str | None:
 def syntax_text(name: str) -> str:
     """The grammar of one of syntax_names()."""
     return (files(__name__) / f"{name}.lark").read_text(encoding="utf-8")
+
+
+@cache
+def taken_grammars(version: str) -> frozenset[str]:
+    """The digests of what whole languages are for engines, which this version of llguidance has been seen to take."""
+    found = json.loads((files(__name__) / TAKEN).read_text(encoding="utf-8"))
+    return frozenset(found["sha256"]) if found["llguidance"] == version else frozenset()
