@@ -20,11 +20,12 @@ from pathlib import Path
 from benchmarks.schema_coverage import corpus
 from maze import ConstraintIR, GenerationOptions, GenerationResult, Intent, MazeConfig, Orchestrator
 from maze.backends.base import FINISHED_COMPLETED, FINISHED_STOP, Completion, Deadline, Health, OnText, Request
+from maze.compiled import CompiledConstraints
 from maze.engine import EmbeddedEngine
 from maze.engine.embedded import SLOTS
 from maze.errors import MazeError, Status
+from maze.options import WhenCutOff
 from maze.steering import first_reserve
-from maze.types import CompiledConstraints, WhenCutOff
 
 DATA = Path(__file__).parent.parent / "tests" / "data"
 TOKENS = (64, 256, 1_024)

@@ -27,8 +27,9 @@ from maze.grammar.cfg.quotient import CannotFollowError, left_quotient
 from maze.grammar.cfg.shortest import shortest_text
 from maze.grammar.llguidance import ENGINE_LIMITS, GuidanceError, Matcher
 from maze.grammar.schema.lower import lower_schema
+from maze.outcome import Handling
 from maze.threads import run_with_big_stack
-from maze.types import ConstraintIR, Handling
+from maze.types import ConstraintIR
 
 MOST_BYTES = 250
 """A walk turns for home after so many bytes, and after ten times as many it is given up."""

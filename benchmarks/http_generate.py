@@ -25,8 +25,8 @@ import orjson
 from maze import ConstraintIR, Intent, MazeConfig, Orchestrator
 from maze.backends.base import Cancellation, Deadline, Prompt, Request
 from maze.backends.http.backend import HttpBackend
+from maze.compiled import EngineGrammar
 from maze.config import ModalConfig
-from maze.types import EngineGrammar
 
 HERE = Path(__file__).parent
 PREFIX = Path(sys.prefix)

@@ -26,7 +26,7 @@ from benchmarks.schema_coverage import CORPUS
 from maze import ConstraintIR, GenerationOptions, GenerationResult, Intent, Orchestrator, Status, TokenMaskRules
 from maze.engine.embedded import SLOTS
 from maze.json_text import JsonValue
-from maze.types import WhenCutOff
+from maze.options import WhenCutOff
 
 SETS = Path(__file__).parent / "judged_sets.jsonl"
 BRAID = Path(__file__).parent.parent / "tests" / "data" / "braid"

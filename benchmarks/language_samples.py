@@ -12,7 +12,7 @@ from benchmarks.language_entries import Entry
 from maze import ConstraintIR, GenerationOptions, GenerationResult, Intent, Orchestrator
 from maze.backends.base import FINISHED_COMPLETED, FINISHED_LENGTH
 from maze.engine.embedded import SLOTS
-from maze.types import WhenCutOff
+from maze.options import WhenCutOff
 
 MAX_TOKENS = 256
 TIMEOUT_MS = 600_000

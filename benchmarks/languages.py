@@ -36,13 +36,14 @@ from benchmarks.language_samples import PROMPTS, demonstrated, sampled
 from benchmarks.language_walks import Walks
 from benchmarks.model_vocabulary import embedded_vocabulary
 from maze.check.layout import LayoutError, laid_out
+from maze.compiled import EngineGrammar
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.languages.syntax import syntax_names, syntax_text
 from maze.grammar.llguidance import ENGINE_LIMITS, Matcher, engine_text
 from maze.grammar.read.grammar_text import lower_grammar
-from maze.types import ConstraintIR, EngineGrammar
+from maze.types import ConstraintIR
 
 MIN_MASKS = 100
 """Of which the 99th percentile is told."""

@@ -20,11 +20,12 @@ from pathlib import Path
 
 from benchmarks import _llguidance_replay
 from benchmarks.schema_coverage import corpus
+from maze.compiled import CompiledConstraints, EngineGrammar
 from maze.errors import MazeError
 from maze.grammar import compile_constraints
 from maze.grammar.llguidance import GuidanceError, Matcher, engine_text
 from maze.threads import run_with_big_stack
-from maze.types import CompiledConstraints, ConstraintIR, EngineGrammar
+from maze.types import ConstraintIR
 
 DATA = Path(__file__).parent.parent / "tests" / "data"
 VERSIONS = ("1.0.1", "1.7.6")

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.schema_texts import can_write
+from maze.compiled import EngineGrammar
 from maze.errors import MazeError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
@@ -25,7 +26,6 @@ from maze.grammar.llguidance import GuidanceError, Matcher, check_grammar
 from maze.grammar.schema.lower import LoweredSchema, lower_schema
 from maze.json_text import JsonValue
 from maze.threads import run_with_big_stack
-from maze.types import EngineGrammar
 
 CORPUS = Path(__file__).parent.parent / "tests" / "data" / "schemas" / "corpus.json.xz"
 MAX_SECS = 2.0

@@ -5,7 +5,7 @@ from maze.asynchronous import AsyncGenerationStream, AsyncOrchestrator
 from maze.backends.base import Backend, Cancellation, Health
 from maze.cache import CacheStats
 from maze.compiled import CompiledConstraints, ConstraintPart, EngineGrammar, TokenMask
-from maze.config import MazeConfig, Secret
+from maze.config import MazeConfig
 from maze.constraining import choice, constrain
 from maze.errors import (
     BadResponseError,
@@ -45,6 +45,7 @@ from maze.orchestrator import Orchestrator
 from maze.outcome import ConstraintKind, ConstraintOutcome, Handling, ValidationResult, Violation
 from maze.report import report_of
 from maze.result import Attempt, GenerationMetadata, GenerationResult, Provenance, TokenLogprob
+from maze.secret import Secret
 from maze.stream import GenerationStream
 from maze.types import ConstraintIR, Intent, TokenMaskRules
 

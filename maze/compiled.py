@@ -48,6 +48,11 @@ class ConstraintPart:
     construct: str = ""
     """Of what a grammar of Braid asks for beside the language, what that is, in words."""
 
+    @property
+    def says_something(self) -> bool:
+        """Whether a text has to satisfy it."""
+        return self.handling not in (Handling.VACUOUS, Handling.IGNORED, Handling.TOLD)
+
 
 @dataclass(frozen=True, slots=True)
 class TokenMask:
@@ -98,8 +103,7 @@ class CompiledConstraints(Shown):
     @property
     def says_something(self) -> bool:
         """Whether there is anything that a text has to satisfy."""
-        silent = (Handling.VACUOUS, Handling.IGNORED, Handling.TOLD)
-        return bool(self.grammar or self.token_mask) or any(part.handling not in silent for part in self.parts)
+        return bool(self.grammar or self.token_mask) or any(part.says_something for part in self.parts)
 
     def __repr__(self) -> str:
         handled = Counter(part.handling.value for part in self.parts)

@@ -19,8 +19,7 @@ from maze.ananke_settings import Setting, with_ananke_settings
 from maze.errors import ConfigurationError
 from maze.options import BraidGrammar, PromptForm
 from maze.proxies import NO_PROXIES, PROXY_VARIABLES, Proxies, find_proxies
-from maze.secret import NO_SECRET as NO_SECRET
-from maze.secret import Secret as Secret
+from maze.secret import NO_SECRET, Secret
 
 DEFAULT_MAX_TOKENS = 2048
 DEFAULT_TEMPERATURE = 0.7

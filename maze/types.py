@@ -1,7 +1,7 @@
-"""What goes into Maze, frozen dataclasses that check themselves; and the door to what goes with it and comes out.
+"""What goes into Maze: frozen dataclasses that check themselves.
 
-What goes in raises InvalidArgumentError when it is made with a field of a wrong type or value: it names the field, says
-what it is and what it must be.
+Each raises InvalidArgumentError when it is made with a field of a wrong type or value, which names the field, says what
+it is and what it must be.
 """
 
 from __future__ import annotations
@@ -9,33 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from maze import ranges
-from maze.compiled import CompiledConstraints as CompiledConstraints
-from maze.compiled import ConstraintPart as ConstraintPart
-from maze.compiled import EngineGrammar as EngineGrammar
-from maze.compiled import JointCheck as JointCheck
-from maze.compiled import TokenMask as TokenMask
 from maze.errors import InvalidArgumentError
 from maze.field_checks import TEXT, check_text, check_texts, check_type, take_tuple
-from maze.options import OPTION_RANGES as OPTION_RANGES
-from maze.options import BraidGrammar as BraidGrammar
-from maze.options import ConstraintOptions as ConstraintOptions
-from maze.options import GenerationOptions as GenerationOptions
-from maze.options import Message as Message
-from maze.options import OnConflict as OnConflict
-from maze.options import OnUnenforceable as OnUnenforceable
-from maze.options import PromptForm as PromptForm
-from maze.options import Role as Role
-from maze.options import WhenCutOff as WhenCutOff
-from maze.outcome import ConstraintKind as ConstraintKind
-from maze.outcome import ConstraintOutcome as ConstraintOutcome
-from maze.outcome import Handling as Handling
-from maze.outcome import ValidationResult as ValidationResult
-from maze.outcome import Violation as Violation
-from maze.result import Attempt as Attempt
-from maze.result import GenerationMetadata as GenerationMetadata
-from maze.result import GenerationResult as GenerationResult
-from maze.result import Provenance as Provenance
-from maze.result import TokenLogprob as TokenLogprob
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def verdict_on(judgement: Judgement, completion: Completion, request: Request, w
     if completion.max_tokens is not None:
         lowered = f"max_tokens was lowered from {request.max_tokens} to {completion.max_tokens}"
         validation = _warned(validation, f"{lowered}, as the model's context leaves no more beside the prompt")
-    if not judgement.is_constrained and (hint := _of_thoughts(completion, request)):
+    if not request.is_constrained and (hint := _of_thoughts(completion, request)):
         validation = _warned(validation, hint)
     was_ended = completion.finish_reason == FINISHED_LENGTH
     violated = next((outcome for outcome in validation.outcomes if outcome.satisfied is False), None)
@@ -46,7 +46,7 @@ def verdict_on(judgement: Judgement, completion: Completion, request: Request, w
     cut = was_ended and judgement.could_go_on
     if failure_otherwise is not None or not cut:
         return TextVerdict(validation, failure_otherwise, may_do_better=False, cut=cut)
-    if judgement.is_constrained and when_cut_off is not WhenCutOff.ACCEPT:
+    if request.is_constrained and when_cut_off is not WhenCutOff.ACCEPT:
         error = TruncatedError(
             f"the text was cut off{_after(completion)} where it could have gone on; it satisfies the constraints as it "
             f"stands: {_remedy(completion, request)}, or set when_cut_off to accept or complete"

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from llguidance import LLMatcher, LLTokenizer
 
+from maze.compiled import EngineGrammar
 from maze.grammar.languages import NAMES, find_language
 from maze.grammar.llguidance import OWN_LIMITS, engine_text
 from maze.threads import run_with_big_stack
-from maze.types import ConstraintIR, EngineGrammar
+from maze.types import ConstraintIR
 
 LANGUAGES = {name: language for name in NAMES if (language := find_language(name)) is not None}
 JSON_GBNF = (Path(__file__).parent / "data" / "grammars" / "json.gbnf").read_text()

@@ -11,9 +11,11 @@ from maze.backends.base import Cancellation, Completion, Deadline, Prompt, Reque
 from maze.backends.http.backend import HttpBackend
 from maze.backends.http.limits import Limits
 from maze.backends.http.transport import SocketTransport
-from maze.config import ModalConfig, Secret
+from maze.compiled import EngineGrammar
+from maze.config import ModalConfig
+from maze.options import PromptForm
 from maze.proxies import NO_PROXIES, Proxies
-from maze.types import EngineGrammar, PromptForm
+from maze.secret import Secret
 
 KEY = "sk-the-key-that-nobody-may-see"
 LIMITS = Limits(first_backoff_secs=0.01, longest_backoff_secs=0.02, answer_bytes=2**20)

@@ -10,14 +10,15 @@ from decimal import Decimal, DecimalException
 from llguidance import LLMatcher, LLTokenizer
 
 from maze.check.validation import validate
+from maze.compiled import CompiledConstraints, ConstraintPart
 from maze.errors import LimitExceededError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.llguidance import engine_text
 from maze.grammar.schema.lower import CombinedSchemas, LoweredSchema
 from maze.json_text import JsonValue, is_double
+from maze.outcome import ConstraintKind, Handling
 from maze.threads import run_with_big_stack
-from maze.types import CompiledConstraints, ConstraintKind, ConstraintPart, Handling
 
 _TOKENIZER = LLTokenizer("byte")
 

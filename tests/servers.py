@@ -21,7 +21,9 @@ import pytest
 from llama_server import model_path
 
 from maze import ConstraintIR, Intent, MazeConfig, Orchestrator
-from maze.types import GenerationOptions, GenerationResult, Handling, PromptForm
+from maze.options import GenerationOptions, PromptForm
+from maze.outcome import Handling
+from maze.result import GenerationResult
 
 pytestmark = pytest.mark.timeout(3600)
 

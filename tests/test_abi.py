@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 import build_ffi
 from maze import _version, config, ranges
 from maze.errors import MazeError, Status
-from maze.types import BraidGrammar, OnConflict, OnUnenforceable
+from maze.options import BraidGrammar, OnConflict, OnUnenforceable
 from release.wheel import python_headers
 
 HEADER = (HEADERS / "maze.h").read_text()

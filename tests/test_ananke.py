@@ -17,8 +17,11 @@ from http_calls import ask as ask_for
 from maze import ConstraintIR, Intent, MazeConfig, Orchestrator
 from maze.backends.base import Deadline, Prompt, Request
 from maze.backends.http.proof import PROOF_TEXT
+from maze.compiled import EngineGrammar, TokenMask
 from maze.errors import BadResponseError, ConfigurationError, MazeError, Status, UnsupportedConstraintError
-from maze.types import EngineGrammar, GenerationOptions, GenerationResult, Handling, Message, Role, TokenMask
+from maze.options import GenerationOptions, Message, Role
+from maze.outcome import Handling
+from maze.result import GenerationResult
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 

@@ -35,8 +35,10 @@ from maze.backends.base import FINISHED_LENGTH, Cancellation, Completion, OnText
 from maze.config import MazeConfig
 from maze.engine.embedded import EmbeddedEngine
 from maze.errors import EngineUnavailableError, Status
+from maze.options import GenerationOptions, PromptForm, Role
 from maze.orchestrator import Orchestrator
-from maze.types import ConstraintIR, GenerationOptions, GenerationResult, Intent, PromptForm, Role
+from maze.result import GenerationResult
+from maze.types import ConstraintIR, Intent
 
 INTENT = Intent("List fruits.")
 DIFFERENT = ConstraintIR(json_schema='{"type":"array","items":{"type":"string"},"uniqueItems":true}')

@@ -15,6 +15,7 @@ from scripted_backend import ScriptedBackend
 
 from maze.check.layout import laid_out
 from maze.check.validation import validate
+from maze.compiled import CompiledConstraints
 from maze.config import MazeConfig, config_from_environment
 from maze.errors import (
     ConfigurationError,
@@ -31,19 +32,10 @@ from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.model import Cfg, Literal, Nonterminal
 from maze.grammar.cfg.occurrence import with_some
 from maze.grammar.languages.syntax import find_syntax
+from maze.options import BraidGrammar, ConstraintOptions, GenerationOptions, OnConflict, OnUnenforceable
 from maze.orchestrator import Orchestrator
-from maze.types import (
-    BraidGrammar,
-    CompiledConstraints,
-    ConstraintIR,
-    ConstraintOptions,
-    GenerationOptions,
-    Handling,
-    Intent,
-    OnConflict,
-    OnUnenforceable,
-    TokenMaskRules,
-)
+from maze.outcome import Handling
+from maze.types import ConstraintIR, Intent, TokenMaskRules
 
 EXTRACTS = [
     json.loads(line) for line in (Path(__file__).parent / "data" / "braid" / "extracts.jsonl").read_text().splitlines()

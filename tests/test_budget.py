@@ -30,8 +30,9 @@ from maze.grammar.schema.keywords import walk
 from maze.grammar.schema.regex_cost import regex_steps
 from maze.grammar.schema.validator import make_validator
 from maze.orchestrator import Orchestrator
+from maze.outcome import Handling
 from maze.threads import TakesLongError
-from maze.types import ConstraintIR, Handling
+from maze.types import ConstraintIR
 
 TESTS = Path(__file__).parent
 FINDINGS = TESTS / "fuzz" / "findings" / "grammar"

@@ -9,9 +9,9 @@ import pytest
 
 from maze.backends.base import Deadline
 from maze.cache import ConstraintCache
+from maze.compiled import CompiledConstraints, EngineGrammar
 from maze.errors import InvalidConstraintError, TimedOutError
 from maze.grammar.budget import MAX_QUICK_STEPS, Budget
-from maze.types import CompiledConstraints, EngineGrammar
 
 
 def made_of(text: str) -> CompiledConstraints:

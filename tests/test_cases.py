@@ -13,7 +13,8 @@ from maze.check.validation import validate
 from maze.errors import MazeError
 from maze.grammar import compile_constraints
 from maze.grammar.llguidance import Matcher
-from maze.types import ConstraintIR, Handling
+from maze.outcome import Handling
+from maze.types import ConstraintIR
 
 CASES = Path(__file__).parent / "data" / "cases" / "holding.jsonl"
 """A line each: `kind` and `constraint`, a `text`, and what is `expected`: a verdict, or the class of an error.

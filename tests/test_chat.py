@@ -16,7 +16,7 @@ from thinking_model import write_thinking_model
 from maze import ConstraintIR, GenerationOptions, GenerationResult, Intent, MazeConfig, Orchestrator
 from maze.backends.base import Deadline, Prompt
 from maze.backends.prompt_tokens import most_tokens
-from maze.config import Secret
+from maze.compiled import TokenMask
 from maze.engine import EmbeddedEngine
 from maze.errors import (
     BadResponseError,
@@ -29,7 +29,8 @@ from maze.errors import (
     UnsupportedConstraintError,
 )
 from maze.grammar import compile_constraints
-from maze.types import Message, PromptForm, Role, TokenMask
+from maze.options import Message, PromptForm, Role
+from maze.secret import Secret
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 

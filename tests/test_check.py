@@ -17,24 +17,15 @@ from schema_walks import constraints_of
 
 import maze.check.validation
 from maze.check.validation import MAX_CHECK_SECS, MAX_TEXT_BYTES, TimeLimit, validate
+from maze.compiled import CompiledConstraints, ConstraintPart, EngineGrammar, JointCheck
 from maze.errors import ContradictionError, LimitExceededError, TimedOutError
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.schema.lower import lower_schema
 from maze.json_text import JsonValue
-from maze.outcome import validation_error
+from maze.outcome import ConstraintKind, ConstraintOutcome, Handling, ValidationResult, validation_error
 from maze.threads import run_with_big_stack
-from maze.types import (
-    CompiledConstraints,
-    ConstraintIR,
-    ConstraintKind,
-    ConstraintOutcome,
-    ConstraintPart,
-    EngineGrammar,
-    Handling,
-    JointCheck,
-    ValidationResult,
-)
+from maze.types import ConstraintIR
 
 
 def checked(schema: JsonValue, text: str | bytes) -> ConstraintOutcome:

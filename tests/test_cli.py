@@ -32,11 +32,11 @@ from maze._version import __version__
 from maze.cli import app
 from maze.cli.exit_codes import EXIT_CODES, INTERRUPTED, MEANINGS, OUTPUT_LOST
 from maze.cli.generating import generate
-from maze.config import Secret
 from maze.errors import Status
+from maze.options import GenerationOptions
 from maze.report import report_call
+from maze.secret import Secret
 from maze.service.settings import ServiceSettings
-from maze.types import GenerationOptions
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.usefixtures("as_in_a_new_shell")

@@ -12,6 +12,7 @@ from grammar_texts import accepts, random_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from maze.compiled import CompiledConstraints, EngineGrammar
 from maze.errors import (
     ContradictionError,
     InvalidArgumentError,
@@ -22,15 +23,9 @@ from maze.errors import (
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.compose.reading import MAX_PARTS, MAX_PATTERN_CHARACTERS_TOGETHER
-from maze.types import (
-    CompiledConstraints,
-    ConstraintIR,
-    ConstraintOptions,
-    EngineGrammar,
-    Handling,
-    OnUnenforceable,
-    TokenMaskRules,
-)
+from maze.options import ConstraintOptions, OnUnenforceable
+from maze.outcome import Handling
+from maze.types import ConstraintIR, TokenMaskRules
 
 IR = ConstraintIR
 REPORT = ConstraintOptions(on_unenforceable=OnUnenforceable.REPORT)

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, ModalConfig, Secret, config_from_environment, read_config
+from maze.config import ENVIRONMENT_VARIABLES, MazeConfig, ModalConfig, config_from_environment, read_config
 from maze.errors import ConfigurationError
+from maze.secret import Secret
 
 HEADER = Path(__file__).parent.parent / "include" / "maze.h"
 SOURCES = (Path(__file__).parent.parent / "maze").rglob("*.py")

@@ -8,11 +8,12 @@ import pytest
 
 from maze.check.grammar_check import grammar_violation
 from maze.check.validation import validate
+from maze.compiled import CompiledConstraints, EngineGrammar
 from maze.errors import ContradictionError
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.continuation import after, rest_after
-from maze.types import CompiledConstraints, ConstraintIR, EngineGrammar
+from maze.types import ConstraintIR
 
 TEXT = '{"type":"string"}'
 SHORT = '{"type":"string","minLength":1,"maxLength":2}'

@@ -16,9 +16,12 @@ from maze.backends.base import FINISHED_LENGTH
 from maze.check import cut_off as cut_off_module
 from maze.check.cut_off import judge
 from maze.check.validation import TimeLimit, validate
+from maze.compiled import CompiledConstraints
 from maze.errors import Status
 from maze.grammar import compile_constraints
-from maze.types import CompiledConstraints, GenerationResult, PromptForm, ValidationResult
+from maze.options import PromptForm
+from maze.outcome import ValidationResult
+from maze.result import GenerationResult
 
 
 def pattern(*texts: str) -> ConstraintIR:

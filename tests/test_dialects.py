@@ -16,7 +16,8 @@ from service_runner import running_service
 from maze.backends.base import Deadline, Prompt, Request
 from maze.backends.dialects.base import id_ranges
 from maze.backends.dialects.llama_cpp import LlamaCppDialect
-from maze.config import DEFAULT_MODAL_MODEL, Secret
+from maze.compiled import EngineGrammar, TokenMask
+from maze.config import DEFAULT_MODAL_MODEL
 from maze.errors import (
     BadResponseError,
     CancelledError,
@@ -27,7 +28,7 @@ from maze.errors import (
     UnsupportedConstraintError,
 )
 from maze.grammar.llguidance import engine_text
-from maze.types import EngineGrammar, TokenMask
+from maze.secret import Secret
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 

@@ -25,6 +25,7 @@ from maze import ConstraintIR, GenerationOptions, Intent, MazeConfig, Orchestrat
 from maze.backends.base import FINISHED_COMPLETED, FINISHED_LENGTH, FINISHED_STOP, Completion, OnText, Request
 from maze.check.cut_off import judge
 from maze.check.validation import validate
+from maze.compiled import CompiledConstraints, TokenMask
 from maze.errors import (
     CancelledError,
     ConstraintViolatedError,
@@ -44,8 +45,10 @@ from maze.grammar.cfg.shortest import ShortestTexts, shortest_text
 from maze.grammar.continuation import rest_after
 from maze.grammar.llguidance import Matcher
 from maze.grammar.pattern.tree import Chars, Node, Repeat, alt, cat, literal
+from maze.options import WhenCutOff
+from maze.outcome import Handling
+from maze.result import GenerationResult
 from maze.threads import run_with_big_stack
-from maze.types import CompiledConstraints, GenerationResult, Handling, TokenMask, WhenCutOff
 
 DIGITS = ConstraintIR(regex_patterns=("^[0-9]+$",))
 EMOJI = ConstraintIR(regex_patterns=("^[😀-😎]{3,30}$",))

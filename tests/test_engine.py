@@ -34,6 +34,7 @@ from maze.backends.base import (
     Request,
     WrittenTokens,
 )
+from maze.compiled import EngineGrammar, TokenMask
 from maze.engine import EmbeddedEngine, bundled_model
 from maze.engine.embedded import CONTEXT_TOKENS, SLOTS
 from maze.engine.gguf import special_tokens
@@ -48,7 +49,6 @@ from maze.errors import (
     TimedOutError,
     UnsupportedConstraintError,
 )
-from maze.types import EngineGrammar, TokenMask
 
 DIGITS = EngineGrammar("start: /[0-9]{3}/\n")
 STORY = "Tell a long story about the sea."

@@ -22,8 +22,8 @@ from fault_server import (
 from http_calls import ask, backend_for, generate
 
 from maze.backends.base import Deadline
-from maze.config import Secret
 from maze.errors import EngineUnavailableError, MazeError, RateLimitedError, Status
+from maze.secret import Secret
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 

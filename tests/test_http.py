@@ -33,7 +33,7 @@ from http_calls import KEY, ask, backend_for, generate
 from maze.backends import connect
 from maze.backends.base import Deadline
 from maze.backends.http import asking
-from maze.config import ModalConfig, Secret
+from maze.config import ModalConfig
 from maze.errors import (
     BadResponseError,
     ConfigurationError,
@@ -42,6 +42,7 @@ from maze.errors import (
     MazeError,
     TimedOutError,
 )
+from maze.secret import Secret
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 

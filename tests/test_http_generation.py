@@ -32,7 +32,7 @@ from test_dialects import choice, llama, llama_end, models
 from maze import ConstraintIR, GenerationOptions, Intent, MazeConfig, Orchestrator
 from maze.backends.http.limits import Limits
 from maze.errors import CancelledError, RequestRejectedError, TimedOutError, TruncatedError
-from maze.types import PromptForm
+from maze.options import PromptForm
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 

@@ -12,7 +12,7 @@ from benchmarks.grammar_judges import braid_judge, gbnf_judge, lark_judge, synta
 from benchmarks.judged_generations import sets
 from benchmarks.judges import Judge, pattern_judge, python_pattern, readings, schema_judge
 from maze.grammar import compile_constraints
-from maze.types import Handling
+from maze.outcome import Handling
 
 SUM = 'root ::= term ([-+] term){0,2} # a sum\nterm ::= "0" | [1-9] [0-9]*\n'
 LARK = '%llguidance {}\nstart: NAME ("," NAME)* ";"\nNAME: /[a-z]+/\n%ignore / /\n'

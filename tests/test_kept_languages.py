@@ -9,6 +9,7 @@ from zipfile import ZipFile
 import pytest
 from renew_languages import SYNTAX, grammars, taken
 
+from maze.compiled import EngineGrammar
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
@@ -22,7 +23,7 @@ from maze.grammar.pattern.parser import parse_whole
 from maze.grammar.read import grammar_text
 from maze.grammar.read.lark import lower_lark, whole_languages
 from maze.grammar.read.lark.whole_languages import archive_of, kept_language, whole_language
-from maze.types import ConstraintIR, EngineGrammar
+from maze.types import ConstraintIR
 
 NARROWED = {
     "zig": "%language zig\n%forbid names eval\n%allow imports std",

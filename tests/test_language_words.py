@@ -13,7 +13,8 @@ from maze.check import language_words
 from maze.errors import Status
 from maze.grammar.budget import Budget
 from maze.orchestrator import Orchestrator
-from maze.types import ConstraintIR, ConstraintOutcome
+from maze.outcome import ConstraintOutcome
+from maze.types import ConstraintIR
 
 
 def found_in(text: str, grammar: str) -> ConstraintOutcome:

@@ -15,6 +15,7 @@ import pytest
 from grammar_texts import LANGUAGES, accepts, random_text
 from tree_sitter import Language, Parser
 
+from maze.compiled import EngineGrammar
 from maze.errors import InvalidConstraintError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
@@ -23,7 +24,6 @@ from maze.grammar.cfg.model import Cfg, Literal, Terminal
 from maze.grammar.languages import ALIASES, find_language
 from maze.grammar.languages.language import TOKEN_CLASSES
 from maze.grammar.read.grammar_text import lower_grammar
-from maze.types import EngineGrammar
 
 CLEWS_LANGUAGES = [
     "typescript",

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from maze.compiled import EngineGrammar
 from maze.config import MazeConfig
 from maze.errors import (
     ContradictionError,
@@ -19,7 +20,7 @@ from maze.grammar.cfg.lowered import LoweredGrammar
 from maze.grammar.llguidance import engine_text
 from maze.grammar.read.grammar_text import lower_grammar
 from maze.orchestrator import Orchestrator
-from maze.types import ConstraintIR, EngineGrammar
+from maze.types import ConstraintIR
 
 PATH = "constraints[0].grammar"
 

@@ -12,12 +12,13 @@ from llguidance import LLParserLimits
 
 import maze
 from maze.check.validation import validate
+from maze.compiled import EngineGrammar
 from maze.errors import ContradictionError, InvalidConstraintError, LimitExceededError, MazeError
 from maze.grammar import compile_constraints, llguidance
 from maze.grammar.budget import Budget
 from maze.grammar.llguidance import ENGINE_LIMITS, GuidanceError, Matcher, Outcome, check_grammar, engine_text
 from maze.threads import run_with_big_stack
-from maze.types import ConstraintIR, EngineGrammar
+from maze.types import ConstraintIR
 
 
 def schema(**keywords: object) -> EngineGrammar:

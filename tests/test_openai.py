@@ -16,7 +16,8 @@ from llama_server import API_KEY, llama_server
 from maze import ConstraintIR, Intent, MazeConfig, Orchestrator
 from maze.backends.base import Completion, Deadline, Prompt, Request
 from maze.backends.dialects.strict_schema import ANTHROPIC_RULES, OPENAI_RULES, strict_schema
-from maze.config import Secret, config_from_environment
+from maze.compiled import TokenMask
+from maze.config import config_from_environment
 from maze.errors import (
     BadResponseError,
     ConfigurationError,
@@ -25,7 +26,10 @@ from maze.errors import (
     RequestRejectedError,
     UnsupportedConstraintError,
 )
-from maze.types import GenerationOptions, GenerationResult, Handling, Message, PromptForm, Role, TokenLogprob, TokenMask
+from maze.options import GenerationOptions, Message, PromptForm, Role
+from maze.outcome import Handling
+from maze.result import GenerationResult, TokenLogprob
+from maze.secret import Secret
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 

@@ -24,16 +24,10 @@ from maze.backends.base import FINISHED_LENGTH, Cancellation, Deadline, Request
 from maze.batch import MAX_CONCURRENT_BATCH
 from maze.config import MazeConfig
 from maze.errors import EngineUnavailableError, InvalidArgumentError, InvalidConstraintError, Status, TimedOutError
+from maze.options import ConstraintOptions, GenerationOptions, OnConflict, OnUnenforceable
 from maze.orchestrator import Orchestrator
-from maze.types import (
-    ConstraintIR,
-    ConstraintOptions,
-    GenerationOptions,
-    Handling,
-    Intent,
-    OnConflict,
-    OnUnenforceable,
-)
+from maze.outcome import Handling
+from maze.types import ConstraintIR, Intent
 
 ROOT = Path(__file__).parent.parent
 INTENT = Intent("write it")

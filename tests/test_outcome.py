@@ -1,4 +1,4 @@
-"""maze.outcome and the results of maze.types: what they are as a truth, as an exception and in short."""
+"""maze.outcome and maze.result: what they are as a truth, as an exception and in short."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scripted_backend import ScriptedBackend, raising
 
 from maze import ConstraintIR, Intent, MazeConfig, MazeError, Orchestrator, Status
 from maze.errors import ConstraintViolatedError, RateLimitedError, UnsupportedConstraintError, error_of
-from maze.types import ConstraintOptions, GenerationOptions, OnUnenforceable
+from maze.options import ConstraintOptions, GenerationOptions, OnUnenforceable
 
 COLOUR = [ConstraintIR(regex_patterns=("^(red|blue)$",), name="colour")]
 REPORT = ConstraintOptions(on_unenforceable=OnUnenforceable.REPORT)

@@ -18,10 +18,11 @@ from test_detect import VLLM_MODELS
 from maze import Intent, MazeConfig, Orchestrator
 from maze.backends.base import Deadline
 from maze.backends.http.proxy import proxy_for
-from maze.config import Secret, config_from_environment
+from maze.config import config_from_environment
 from maze.errors import ConfigurationError, EngineUnavailableError, MazeError, TimedOutError, UnauthorizedError
+from maze.options import GenerationOptions
 from maze.proxies import Proxies, Proxy
-from maze.types import GenerationOptions
+from maze.secret import Secret
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 

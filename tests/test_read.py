@@ -11,6 +11,7 @@ from grammar_texts import accepts, random_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from maze.compiled import EngineGrammar
 from maze.errors import ContradictionError, InvalidConstraintError, LimitExceededError, UnsupportedConstraintError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg import lark_writer
@@ -20,7 +21,6 @@ from maze.grammar.llguidance import engine_text
 from maze.grammar.read import braid as braid_reader
 from maze.grammar.read import gbnf, lark
 from maze.grammar.read.grammar_text import lower_grammar
-from maze.types import EngineGrammar
 
 PATH = "constraints[3].grammar"
 Rules: TypeAlias = Mapping[str, list[list[str]]]

@@ -9,8 +9,8 @@ from fault_server import STREAM_HEAD, Answer, Exchange, FaultServer, Play, answe
 from http_calls import KEY, ask, backend_for, generate, server_context, trusting
 
 from maze.backends.base import Deadline
-from maze.config import Secret
 from maze.errors import BadResponseError, EngineUnavailableError, RequestRejectedError
+from maze.secret import Secret
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 

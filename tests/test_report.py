@@ -14,7 +14,7 @@ from maze import ConstraintIR, GenerationOptions, Intent, MazeConfig, Orchestrat
 from maze.backends.base import Health
 from maze.errors import InvalidArgumentError, RateLimitedError
 from maze.report import encode, report_call
-from maze.types import GenerationMetadata, GenerationResult, TokenLogprob
+from maze.result import GenerationMetadata, GenerationResult, TokenLogprob
 
 COLOUR = [ConstraintIR(regex_patterns=("^(red|blue)$",), name="colour")]
 

@@ -14,7 +14,7 @@ from maze.backends.http.backend import HttpBackend
 from maze.backends.http.limits import Call
 from maze.backends.http.route import Route
 from maze.config import ModalConfig, config_from_environment
-from maze.types import PromptForm
+from maze.options import PromptForm
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 

@@ -10,16 +10,12 @@ from typing import Any
 import pytest
 from grammar_texts import LANGUAGES, accepts, random_text
 
+from maze.compiled import CompiledConstraints
 from maze.errors import ContradictionError, InvalidConstraintError, UnsupportedConstraintError
 from maze.grammar import compile_constraints
-from maze.types import (
-    CompiledConstraints,
-    ConstraintIR,
-    ConstraintOptions,
-    Handling,
-    OnUnenforceable,
-    TokenMaskRules,
-)
+from maze.options import ConstraintOptions, OnUnenforceable
+from maze.outcome import Handling
+from maze.types import ConstraintIR, TokenMaskRules
 
 SAMPLES: dict[str, dict[str, Any]] = {
     path.stem: json.loads(path.read_text())

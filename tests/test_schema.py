@@ -17,6 +17,7 @@ from llguidance import LLMatcher, LLTokenizer
 from schema_walks import checked_by_us, grammar_text, independent_value, mutations, random_text
 
 from benchmarks.schema_texts import can_write
+from maze.compiled import EngineGrammar
 from maze.errors import (
     ContradictionError,
     InvalidConstraintError,
@@ -37,7 +38,6 @@ from maze.grammar.schema.reading import (
 from maze.grammar.schema.references import MAX_SCHEMA_CHAIN
 from maze.grammar.schema.validator import make_validator
 from maze.json_text import JsonValue
-from maze.types import EngineGrammar
 
 BRAID = Path(__file__).parent / "data" / "braid"
 PATH = "constraints[2].json_schema"

@@ -17,7 +17,8 @@ from maze.grammar.llguidance import Matcher
 from maze.grammar.schema.arrays import most_distinct
 from maze.grammar.schema.lower import LoweredSchema, lower_schema
 from maze.json_text import JsonValue
-from maze.types import ConstraintIR, Handling
+from maze.outcome import Handling
+from maze.types import ConstraintIR
 
 ITEMS: list[JsonValue] = [
     0,

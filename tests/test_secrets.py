@@ -20,11 +20,12 @@ from service_runner import running_service
 
 from maze import Intent, MazeConfig, Orchestrator
 from maze.cli import main
-from maze.config import DIALECTS, Secret
+from maze.config import DIALECTS
 from maze.errors import MazeError
 from maze.log import TRACE, configure_logging
+from maze.options import GenerationOptions
+from maze.secret import Secret
 from maze.service.settings import ServiceSettings
-from maze.types import GenerationOptions
 
 SECRETS = {
     "MODAL_API_KEY": "sk-api-8Hq2vTz0",

@@ -19,25 +19,17 @@ from service_runner import POST_HEAD, RunningService, events, metric, post, post
 
 from maze._version import __version__
 from maze.backends.base import FINISHED_LENGTH, Completion, Deadline, Health, OnText, Request
-from maze.config import DEFAULT_MODAL_MODEL, MazeConfig, Secret
+from maze.config import DEFAULT_MODAL_MODEL, MazeConfig
 from maze.engine import EmbeddedEngine
 from maze.errors import ConstraintViolatedError, EngineUnavailableError, MazeError, Status, TruncatedError
+from maze.options import BraidGrammar, GenerationOptions, Message, OnConflict, PromptForm, Role, WhenCutOff
 from maze.orchestrator import Orchestrator
+from maze.secret import Secret
 from maze.service.connections import ClientConnection
 from maze.service.contract import RequestLimits, read_request
 from maze.service.refusal import HTTP_STATUS, RETRYABLE, Refusal
 from maze.service.settings import ServiceSettings
-from maze.types import (
-    BraidGrammar,
-    ConstraintIR,
-    GenerationOptions,
-    Intent,
-    Message,
-    OnConflict,
-    PromptForm,
-    Role,
-    WhenCutOff,
-)
+from maze.types import ConstraintIR, Intent
 
 KEY = "a-key"
 BEARER = {"Authorization": f"Bearer {KEY}"}

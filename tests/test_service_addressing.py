@@ -20,8 +20,8 @@ from scripted_backend import ScriptedBackend
 from service_runner import RunningService, post, running_service
 
 from maze.backends.base import Deadline, Health
-from maze.config import NO_SECRET, Secret
 from maze.errors import InvalidArgumentError
+from maze.secret import NO_SECRET, Secret
 from maze.service.server import allowed_hosts
 from maze.service.settings import ServiceSettings
 

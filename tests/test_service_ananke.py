@@ -13,9 +13,10 @@ from scripted_backend import ScriptedBackend
 from service_runner import RunningService, events, post, running_service
 
 from maze.backends.base import Deadline, Prompt
-from maze.config import NO_SECRET
+from maze.compiled import EngineGrammar
 from maze.engine import EmbeddedEngine
-from maze.types import EngineGrammar, PromptForm
+from maze.options import PromptForm
+from maze.secret import NO_SECRET
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 

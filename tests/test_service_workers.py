@@ -12,9 +12,10 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from scripted_backend import ScriptedBackend
@@ -22,7 +23,10 @@ from service_runner import RunningService, metric, post, raw_request, running_se
 from worker_tasks import Break, Burn, EndBy, Grow, Tell
 
 from maze.check.cut_off import Judgement
+from maze.compiled import CompiledConstraints
 from maze.errors import EngineUnavailableError, InvalidConstraintError, LimitExceededError
+from maze.grammar import compile_constraints
+from maze.outcome import ValidationResult
 from maze.service import nursery as nursery_module
 from maze.service import worker as worker_module
 from maze.service import workers as workers_module
@@ -32,7 +36,6 @@ from maze.service.refusal import Refusal
 from maze.service.settings import ServiceSettings
 from maze.service.worker import CheckTask, Compiled, CompileTask
 from maze.service.workers import MAX_HEAVY_WAITING, TRIED_AT_ONCE, WorkerDefect, Workers
-from maze.types import ValidationResult
 
 _Result = TypeVar("_Result")
 
@@ -315,6 +318,18 @@ def test_what_the_service_keeps_of_constraints_and_checks_has_none_of_their_part
         assert violated == [f"constraints[0].regex_patterns[{number}]" for number in (0, 2)], "as b has a b in it"
 
     with_workers(use)
+
+
+@pytest.mark.parametrize(("patterns", "says"), [([".*", "a"], True), ([".*"], False)])
+def test_the_service_keeps_whether_constraints_say_anything(
+    patterns: list[str], says: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unenforced(*given: Any) -> CompiledConstraints:  # noqa: ANN401 - what compile_constraints() takes
+        return replace(compile_constraints(*given), grammar=None)
+
+    monkeypatch.setattr(worker_module, "compile_constraints", unenforced)
+    compiled = CompileTask(json.dumps({"regex_patterns": patterns}), None).run()
+    assert compiled.for_engine.says_something is pickle.loads(compiled.whole).says_something is says
 
 
 def test_compilations_of_a_client_that_leaves_are_ended(service: RunningService) -> None:

@@ -9,10 +9,11 @@ from timeit import timeit
 import pytest
 from grammar_texts import LANGUAGES
 
+from maze.compiled import EngineGrammar
 from maze.grammar import compile_constraints
 from maze.grammar.llguidance import Matcher
 from maze.grammar.special_tokens import may_spell_special_token, may_spell_usual_special_token
-from maze.types import ConstraintIR, EngineGrammar
+from maze.types import ConstraintIR
 
 SPECIAL = (
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|eot_id|>", "<|begin_of_text|>", "<repo_name>", "<file_sep>",

@@ -28,8 +28,9 @@ from test_dialects import USAGE, choice, llama, llama_end, models
 from maze import ConstraintIR, GenerationOptions, Intent, MazeConfig, Orchestrator
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP
 from maze.backends.stop_texts import StopTexts
+from maze.compiled import TokenMask
 from maze.errors import BadResponseError, CancelledError, ConstraintViolatedError, EngineUnavailableError, Status
-from maze.types import GenerationResult, TokenMask
+from maze.result import GenerationResult
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 

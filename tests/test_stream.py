@@ -10,8 +10,9 @@ from scripted_backend import ScriptedBackend
 from maze.backends.base import Request
 from maze.config import MazeConfig
 from maze.errors import Status
+from maze.options import GenerationOptions
 from maze.orchestrator import Orchestrator
-from maze.types import ConstraintIR, GenerationOptions, Intent
+from maze.types import ConstraintIR, Intent
 
 INTENT = Intent("write it")
 DIGITS = ConstraintIR(regex_patterns=("^[0-9]+$",), name="digits")

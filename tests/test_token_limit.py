@@ -11,8 +11,8 @@ from test_dialects import USAGE, choice, llama, llama_end, models
 
 from maze import GenerationOptions, Intent, MazeConfig, Orchestrator
 from maze.backends.token_limit import MAX_TOKEN_BYTES
+from maze.compiled import TokenMask
 from maze.errors import BadResponseError, Status
-from maze.types import TokenMask
 
 pytestmark = pytest.mark.usefixtures("backends_are_closed")
 

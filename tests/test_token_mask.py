@@ -3,10 +3,12 @@ from __future__ import annotations
 import pytest
 
 from maze.backends.vocabulary import check_vocabulary
+from maze.compiled import TokenMask
 from maze.errors import ContradictionError, InvalidConstraintError, UnsupportedConstraintError
 from maze.grammar import compile_constraints
 from maze.grammar.token_mask import MaskPart, combine_masks, is_vacuous, with_possible_ids
-from maze.types import ConstraintIR, Handling, TokenMask, TokenMaskRules
+from maze.outcome import Handling
+from maze.types import ConstraintIR, TokenMaskRules
 
 
 def combined(*rules: TokenMaskRules) -> TokenMask | None:

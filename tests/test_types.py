@@ -1,4 +1,4 @@
-"""maze.types and maze.ranges: what goes in checks itself when it is made, and says what is wrong with which field."""
+"""maze.types, maze.options and maze.ranges: what goes in checks itself, and says what is wrong with which field."""
 
 from __future__ import annotations
 
@@ -9,17 +9,9 @@ from typing import Any
 import pytest
 
 from maze.errors import InvalidArgumentError
+from maze.options import OPTION_RANGES, GenerationOptions, Message, OnUnenforceable, Role
 from maze.ranges import MAX_STOP_TEXT_BYTES
-from maze.types import (
-    OPTION_RANGES,
-    ConstraintIR,
-    GenerationOptions,
-    Intent,
-    Message,
-    OnUnenforceable,
-    Role,
-    TokenMaskRules,
-)
+from maze.types import ConstraintIR, Intent, TokenMaskRules
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ from maze.grammar.read.lark.language_names import is_name_of_language, is_restri
 from maze.grammar.read.lark.parts import parts_of
 from maze.grammar.read.lark.syntax import Reference, is_terminal
 from maze.orchestrator import Orchestrator
-from maze.types import ConstraintIR, Handling
+from maze.outcome import Handling
+from maze.types import ConstraintIR
 
 PYTHON = """import os
 

@@ -10,7 +10,8 @@ from test_chat import CITY, CODE
 from maze import ConstraintIR, GenerationOptions, Intent, Orchestrator
 from maze.config import environment, read_config
 from maze.errors import Status
-from maze.types import PromptForm, TokenMaskRules
+from maze.options import PromptForm
+from maze.types import TokenMaskRules
 
 
 @pytest.fixture(scope="module")

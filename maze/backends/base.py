@@ -10,8 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from maze.backends.prompt_tokens import most_tokens
+from maze.compiled import EngineGrammar, TokenMask
 from maze.errors import CancelledError, TimedOutError
-from maze.types import EngineGrammar, Message, PromptForm, Role, TokenLogprob, TokenMask
+from maze.options import Message, PromptForm, Role
+from maze.result import TokenLogprob
 
 _LONGEST_SECS = threading.TIMEOUT_MAX / 2
 """A century or so: locks cannot be waited for longer."""

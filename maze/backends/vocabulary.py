@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from maze.compiled import TokenMask
 from maze.errors import UnsupportedConstraintError
-from maze.types import TokenMask
 
 MAX_NAMED_IDS = 10
 

@@ -43,8 +43,6 @@ class Judgement:
     could_go_on: bool = True
     """Of a text that satisfies its constraints and may have been cut off: whether more text could have followed, as far
     as that can be told."""
-    is_constrained: bool = True
-    """Whether the constraints say anything."""
 
 
 def judge(
@@ -54,7 +52,7 @@ def judge(
     time_limit = TimeLimit(ends_at)
     validation = validate(text, compiled, time_limit)
     if not may_be_cut_off or not compiled.says_something:
-        return Judgement(validation, is_constrained=compiled.says_something)
+        return Judgement(validation)
     if validation.all_satisfied:
         return Judgement(validation, could_go_on=_could_go_on(text, compiled, time_limit))
     broken = [

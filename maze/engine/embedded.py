@@ -17,7 +17,7 @@ from maze.backends.dialects.llama_cpp import LlamaCppDialect
 from maze.backends.http.backend import HttpBackend
 from maze.backends.http.limits import Limits
 from maze.backends.http.transport import SocketTransport
-from maze.config import ModalConfig, Secret
+from maze.config import ModalConfig
 from maze.engine.process import END_SECS, EngineProcess, Facts, Settings
 from maze.errors import (
     BadResponseError,
@@ -30,6 +30,7 @@ from maze.errors import (
     TimedOutError,
 )
 from maze.scarcity import shortage
+from maze.secret import Secret
 
 _log = logging.getLogger(__name__)
 

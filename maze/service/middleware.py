@@ -10,7 +10,7 @@ from time import perf_counter
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from maze.config import Secret
+from maze.secret import Secret
 from maze.service.addressing import refuse_foreign, refuse_pages, take_whole_address
 from maze.service.contract import checked_request_id, new_request_id
 from maze.service.metrics import Metrics

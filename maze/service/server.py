@@ -15,9 +15,10 @@ import uvicorn
 from starlette.applications import Starlette
 
 from maze.backends.base import Deadline
-from maze.config import MazeConfig, Secret, allowed_hosts_from_environment
+from maze.config import MazeConfig, allowed_hosts_from_environment
 from maze.errors import ConfigurationError, InvalidArgumentError, MazeError
 from maze.orchestrator import Orchestrator
+from maze.secret import Secret
 from maze.service.addressing import canonical, host_name, is_address
 from maze.service.app import create_app
 from maze.service.connections import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from maze.config import NO_SECRET, Secret
+from maze.secret import NO_SECRET, Secret
 
 EMBEDDED_CONCURRENCY = 4
 """Generations at once that the embedded engine is asked for by default."""

@@ -87,8 +87,13 @@ class CompileTask:
     def run(self) -> Compiled:
         compiled = compile_constraints(constraints_of(self.constraints), self.language, self.options)
         # Unpickling many parts takes the service a while, in which it answers nobody.
-        schemas = tuple(replace(part, check_grammar=None) for part in compiled.parts if part.check_schema is not None)
-        for_engine = replace(compiled, parts=schemas, joint_check=None, warnings=(), report_json=b"{}")
+        telling = next((part for part in compiled.parts if part.says_something), None)
+        parts = tuple(
+            replace(part, check_grammar=None)
+            for part in compiled.parts
+            if part.check_schema is not None or part is telling
+        )
+        for_engine = replace(compiled, parts=parts, joint_check=None, warnings=(), report_json=b"{}")
         whole = pickle.dumps(compiled, pickle.HIGHEST_PROTOCOL)
         return Compiled(for_engine, whole, size_of(for_engine) + len(whole))
 
@@ -98,7 +103,8 @@ class Compiled:
     """What compiling gave."""
 
     for_engine: CompiledConstraints
-    """What a generation needs of them: of the parts, the schema that an engine without grammars can be asked for."""
+    """What a generation needs of them: of the parts, the schemas that an engine without grammars can be asked for,
+    and one that says something, so that it is known that they do."""
     whole: bytes
     """All of them, for the worker that checks the text."""
     size: int

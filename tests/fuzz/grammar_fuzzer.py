@@ -19,7 +19,7 @@ import atheris  # type: ignore[import-untyped]
 with atheris.instrument_imports(include=["maze"]):
     import maze.check.validation
     from maze.grammar import compile_constraints
-    from maze.types import ConstraintOptions
+    from maze.options import ConstraintOptions
 
 import jsonschema
 import regex

@@ -28,7 +28,7 @@ from maze.backends.dialects.sglang import SglangDialect
 from maze.backends.dialects.unenforcing import GO_ON
 from maze.errors import UnsupportedConstraintError
 from maze.grammar.llguidance import engine_text
-from maze.types import Message, PromptForm, Role
+from maze.options import Message, PromptForm, Role
 
 DEFAULT_MODEL = "default"
 """What Ananke calls the model of a service that has but one."""

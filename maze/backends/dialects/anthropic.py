@@ -15,7 +15,7 @@ from maze.backends.dialects.strict_schema import ANTHROPIC_RULES
 from maze.backends.dialects.unenforcing import GO_ON, REFUSED, UnenforcingDialect
 from maze.backends.dialects.words import CALLS_A_TOOL, content_of, end_by_count, end_of, usage_of
 from maze.errors import UnsupportedConstraintError
-from maze.types import PromptForm
+from maze.options import PromptForm
 
 API_VERSION = "2023-06-01"
 """Value of the header `anthropic-version`."""

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Request
+from maze.compiled import EngineGrammar, TokenMask
 from maze.errors import TruncatedError, UnsupportedConstraintError
-from maze.types import EngineGrammar, PromptForm, TokenLogprob, TokenMask
+from maze.options import PromptForm
+from maze.result import TokenLogprob
 
 Event = dict[str, Any]
 """One JSON object of an answer."""

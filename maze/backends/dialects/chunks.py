@@ -19,7 +19,7 @@ from maze.backends.dialects.base import (
     text_of,
     token_ids_of,
 )
-from maze.types import TokenLogprob
+from maze.result import TokenLogprob
 
 
 def listed_models(answer: object) -> tuple[str, ...]:

@@ -8,10 +8,11 @@ from maze.backends.base import Request
 from maze.backends.dialects.base import AnswerReader, Dialect, mask_grammar
 from maze.backends.dialects.chunks import ChatReader, CompletionReader, listed_models
 from maze.backends.thoughts_in_text import END_OF_THOUGHT
+from maze.compiled import EngineGrammar
 from maze.errors import UnsupportedConstraintError
 from maze.grammar.llguidance import engine_text
 from maze.grammar.special_tokens import may_spell_usual_special_token
-from maze.types import EngineGrammar, PromptForm
+from maze.options import PromptForm
 
 
 class GrammarServerDialect(Dialect):

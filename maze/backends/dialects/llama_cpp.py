@@ -20,10 +20,10 @@ from maze.backends.dialects.base import (
 )
 from maze.backends.dialects.chunks import listed_models, logprob_of
 from maze.backends.vocabulary import check_vocabulary
+from maze.compiled import TokenMask
 from maze.errors import ConstraintViolatedError, ContradictionError, UnsupportedConstraintError
 from maze.grammar.llguidance import engine_text
 from maze.grammar.special_tokens import may_spell_special_token
-from maze.types import TokenMask
 
 _FORBIDDEN_BIAS = -1e9
 """Logit bias of a forbidden token: no other token, however unlikely, loses to it.

@@ -18,8 +18,8 @@ from maze.backends.dialects.base import (
 from maze.config import DEFAULT_MODAL_MODEL
 from maze.errors import ConstraintViolatedError, TruncatedError
 from maze.grammar.llguidance import engine_text
+from maze.options import PromptForm
 from maze.shown import tokens_in_words
-from maze.types import PromptForm
 
 
 class MazeDialect(Dialect):

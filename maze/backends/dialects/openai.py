@@ -13,7 +13,7 @@ from maze.backends.dialects.chunks import ChatReader, ChunkReader, CompletionRea
 from maze.backends.dialects.strict_schema import OPENAI_RULES
 from maze.backends.dialects.unenforcing import GO_ON, REFUSED, ResponseFormat, UnenforcingDialect
 from maze.backends.dialects.words import CALLS_A_TOOL, choice_of, end_by_count, end_of, piece_of, usage_of
-from maze.types import PromptForm
+from maze.options import PromptForm
 
 MAX_STOP_TEXTS_SENT = 4
 """OpenAI takes no more. The text is cut at each of them here, wherever the service ends it."""

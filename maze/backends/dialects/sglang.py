@@ -7,7 +7,7 @@ from typing import Any
 from maze.backends.base import Request
 from maze.backends.dialects.grammar_server import GrammarServerDialect
 from maze.errors import UnsupportedConstraintError
-from maze.types import PromptForm
+from maze.options import PromptForm
 
 
 class SglangDialect(GrammarServerDialect):

@@ -18,7 +18,7 @@ from maze.backends.dialects.concessions import Concessions
 from maze.backends.dialects.strict_schema import StrictRules, may_be_object, strict_schema
 from maze.backends.dialects.words import listed_models
 from maze.errors import UnsupportedConstraintError
-from maze.types import PromptForm
+from maze.options import PromptForm
 
 GO_ON = (
     "Your answer was cut off. Go on exactly where it ends: write only what comes next, without repeating anything and "

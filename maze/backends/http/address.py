@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from maze.backends.dialects.ananke import AnankeChatDialect, AnankeModalDialect
 from maze.backends.dialects.anthropic import API_VERSION, AnthropicDialect
 from maze.backends.dialects.openai import OpenAiDialect
-from maze.config import Secret
+from maze.secret import Secret
 
 _ENDPOINTS = ("/chat/completions", "/messages", "/completions")
 """Paths that people copy along with the address."""

@@ -27,7 +27,7 @@ from maze.backends.http.template import Template, question
 from maze.backends.thoughts_in_text import END_OF_THOUGHT, THINK
 from maze.errors import InvalidArgumentError, MazeError
 from maze.native_json import dumps
-from maze.types import PromptForm
+from maze.options import PromptForm
 
 _log = logging.getLogger(__name__)
 

@@ -33,8 +33,8 @@ from maze.backends.semaphore import Semaphore
 from maze.config import ModalConfig
 from maze.errors import MazeError, OutOfMemoryError, RequestRejectedError, TimedOutError
 from maze.memory import THREAD_BYTES, memory_for
+from maze.options import PromptForm
 from maze.threads import leave_signals_to_the_host
-from maze.types import PromptForm
 
 _log = logging.getLogger(__name__)
 

@@ -27,7 +27,8 @@ from maze.backends.stop_texts import StopTexts
 from maze.backends.thoughts_in_text import ThoughtsInText
 from maze.backends.token_limit import check_token_limit
 from maze.errors import CancelledError, MazeError
-from maze.types import PromptForm, TokenLogprob
+from maze.options import PromptForm
+from maze.result import TokenLogprob
 
 _log = logging.getLogger(__name__)
 

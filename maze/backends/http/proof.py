@@ -18,6 +18,7 @@ from maze.backends.http.asking import Asker
 from maze.backends.http.failures import Failures
 from maze.backends.http.limits import Call
 from maze.backends.http.retry import Again, FailedAttempt, error_in
+from maze.compiled import EngineGrammar
 from maze.errors import (
     BadResponseError,
     EngineUnavailableError,
@@ -26,7 +27,6 @@ from maze.errors import (
     TimedOutError,
     TruncatedError,
 )
-from maze.types import EngineGrammar
 
 _log = logging.getLogger(__name__)
 
