@@ -386,6 +386,13 @@ def test_signs_of_one_operator_stay_together_and_others_apart(language: str, tex
         ("javascript", "if (a) /b  c/.test(d / e  / f)\n", "if (a) /b  c/.test(d / e / f);\n"),
         ("typescript", "let a: A<B<C> > = 1;\n", "let a: A<B<C>> = 1;\n"),
         ("typescript", "z = x !== y!\n", "z = x !== y!;\n"),
+        ("typescript", "z = new A<B<C> >(d)\n", "z = new A<B<C>>(d);\n"),
+        ("typescript", "interface A {\n  a: B<C>\n  (d): typeof e\n  <F>(g: F): h\n  i?: <J>\n  (k) => l\n}\n",
+         "interface A {\n    a: B<C>;\n    (d): typeof e;\n    <F>(g: F): h;\n    i?: <J>(k) => l;\n}\n"),
+        ("typescript", "const a: {\n  (b): c\n  (d): e\n  f(): g\n  [h.i]: j\n} = k\n",
+         "const a: {\n    (b): c;\n    (d): e;\n    f(): g;\n    [h.i]: j\n} = k;\n"),
+        ("zig", "fn f() void {\n    asm (\"\" ::: .{ .memory = true });\n}\n",
+         "fn f() void {\n    asm (\"\" ::: .{ .memory = true });\n}\n"),
         ("typescript", "z = x! == y ? .5 : x?.5:a?.b\n", "z = x! == y ? .5 : x ? .5 : a?.b;\n"),
         ("javascript", "z ||= a>>>b\n", "z ||= a >>> b;\n"),
         ("c", "char * *p;\n", "char **p;\n"),
@@ -423,6 +430,11 @@ def test_what_has_no_layout_without_being_another_program_is_refused(language: s
         ("typescript", "type\nA=1"),
         ("typescript", "abstract\nclass A{}"),
         ("typescript", "let a=b> >c;"),
+        ("typescript", "a < b > > (c)"),
+        ("typescript", "a < this < b > > (c)"),
+        ("typescript", "a < b(c) < d > > (e)"),
+        ("typescript", "a < -b < c > > (d)"),
+        ("typescript", "interface A { a: (b = () => { c ? d : e\n[f] })\n(g): h }"),
         ("typescript", "class A{\n a=1\n ['b']=2}"),
         ("sql", "select a\xa0b;"),
         ("sql", "select ? 1;"),
@@ -455,6 +467,16 @@ def test_what_is_printed_is_read_anew_apart_from_the_printer(language: str, text
     for at in range(len(printed)):  # whatever is lost is seen, but blanks and semicolons
         if printed[at] not in " \n;":
             assert difference(text, printed[:at] + printed[at + 1 :], language) is not None, printed[at - 9 : at + 9]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["type\nA = { a() { b ? c : d\n(e) } }", "interface A { a\n(b): c }", "interface A { a: b; c\n(d): e }",
+     "interface A { a: <B>\n(c) => d }", "class A { a: b\n[c] }", "x = { type: { a: b\n(c) } }"],
+)  # fmt: skip
+def test_a_member_of_a_type_ends_before_a_bracket_only_where_its_type_is_complete(text: str) -> None:
+    at = max(text.rfind("\n("), text.rfind("\n["))
+    assert difference(text, text[:at] + ";" + text[at:], "typescript") is not None
 
 
 def test_what_is_outside_of_a_grammar_is_not_laid_out_and_its_place_is_told() -> None:

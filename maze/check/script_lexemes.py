@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from maze.check.lexemes import Lexeme
 
@@ -39,6 +40,32 @@ _STAYING_ON_LINE = frozenset(("++", "--", "=>", "!", "as", "satisfies", "is"))
 """Before which a line break counts."""
 _GOES_ON = frozenset("([`*/%,.?:=&|^<>+-")
 """What a statement may go on with, so that no semicolon is meant before it."""
+_NO_TYPE_YET = frozenset(
+    ("keyof", "typeof", "infer", "readonly", "unique", "extends", "is", "asserts", "new", "abstract", "import")
+)
+"""Words behind which a type is still to come."""
+_NO_NAME_OF_A_TYPE = frozenset(
+    (
+        "this",
+        "super",
+        "null",
+        "true",
+        "false",
+        "new",
+        "typeof",
+        "void",
+        "delete",
+        "await",
+        "yield",
+        "in",
+        "instanceof",
+        "as",
+    )
+)
+"""Words after which `<` compares, or begins no list of types."""
+_BEFORE_TYPES = frozenset((("type", "="), ("const", ":"), ("let", ":"), ("var", ":")))
+"""What stands around a name before a brace that begins a type."""
+_NAME = re.compile(r"[A-Za-z_$][\w$]*")
 
 
 class UnclearError(Exception):
@@ -110,12 +137,13 @@ def difference_of_scripts(text: str, printed: str) -> int | None:
     """
     wanted, got = list(script_lexemes(text)), list(script_lexemes(printed))
     end = Lexeme("", len(text), is_first=True)
+    members = set(_members_of_types(wanted))
     place = 0
     for number, token in enumerate([*wanted, end]):
         before = wanted[number - 1].text if number else ""
         is_ended = False
         if place < len(got) and got[place].text == ";" != token.text:
-            if not _ends_here(wanted, number, token, before):
+            if number not in members and not _ends_here(wanted, number, token, before):
                 return token.offset
             place, is_ended = place + 1, True
         if token is end:
@@ -135,7 +163,83 @@ def _is_parted(wanted: Sequence[Lexeme], number: int, text: str) -> bool:
     """Whether several `>` end lists of types, as no operand follows them."""
     ends = [each.text for each in wanted[number : number + len(text)]]
     behind = "".join(each.text for each in wanted[number + len(text) : number + len(text) + 1])
-    return len(text) > 1 and ends == [">"] * len(text) == list(text) and not re.match(r"[\w$\"'`(#]", behind)
+    if len(text) < 2 or not ends == [">"] * len(text) == list(text):
+        return False
+    return not re.match(r"[\w$\"'`(#]", behind) or (behind == "(" and _are_lists_of_types(wanted, number, len(text)))
+
+
+def _are_lists_of_types(tokens: Sequence[Lexeme], number: int, count: int) -> bool:
+    """Whether the `>` from `number` on close as many `<`, with names between that no comparison has there."""
+    for at in reversed(range(number)):
+        text, before = tokens[at].text, tokens[at - 1].text if at else ""
+        if text == "<":
+            if not _NAME.fullmatch(before) or before in _NO_NAME_OF_A_TYPE:
+                return False
+            count -= 1
+            if not count:
+                return True
+        elif text == ">":
+            count += 1
+        elif text not in (",", ".") and (not _NAME.fullmatch(text) or text in _NO_NAME_OF_A_TYPE):
+            return False
+    return False
+
+
+@dataclass(slots=True)
+class _Bracket:
+    """One that is open in a body of types."""
+
+    sign: str
+    before: str
+    """What stood before it."""
+    has_type: bool = False
+    """Whether the type of the member that was begun in it was, too."""
+
+
+def _members_of_types(tokens: Sequence[Lexeme]) -> Iterator[int]:
+    """Where a line of an object type begins another member by a bracket: no type goes on with one on another line."""
+    opened: list[_Bracket] = []
+    awaited = False  # whether the next brace begins a body of types
+    closed = _Bracket("", "")  # which ended last
+    before = Lexeme("", 0)
+    for number, token in enumerate(tokens):
+        text = token.text
+        follows_name = _NAME.fullmatch(text) is not None and not token.is_first
+        awaited = awaited or (follows_name and before.text == "interface")
+        head = (
+            tuple(each.text for each in tokens[max(number - 3, 0) : number : 2])
+            if text == "{" and not tokens[number - 2].is_first
+            else ()
+        )
+        awaited = awaited or head in _BEFORE_TYPES
+        if not opened and not (awaited and text == "{"):
+            before = token
+            continue
+        awaited = False
+        if opened and text == "=" and opened[-1].sign != "<":
+            return  # an initial value, in which there may be statements
+        if opened and opened[-1].sign == "{":
+            has_ended = _ends_a_type(before.text, closed)
+            if token.is_first and has_ended and re.match(r"[\w$#\"'\[(<]", text):
+                if opened[-1].has_type and text in ("(", "[", "<"):
+                    yield number
+                opened[-1].has_type = False
+            opened[-1].has_type = (opened[-1].has_type or text == ":") and text not in (";", ",")
+        if text in ("(", "[", "{", "<"):
+            opened.append(_Bracket(text, before.text))
+        elif text in (")", "]", "}") or text.startswith(">"):
+            for sign in text.rstrip("="):
+                if not opened or opened[-1].sign + sign not in ("()", "[]", "{}", "<>"):
+                    return
+                closed = opened.pop()
+        before = token
+
+
+def _ends_a_type(text: str, closed: _Bracket) -> bool:
+    """Whether a type may be complete with a token; `closed` is the bracket that it closes, if it is one."""
+    if text.startswith(">"):
+        return _NAME.fullmatch(closed.before) is not None and closed.before not in _NO_TYPE_YET
+    return text not in _NO_TYPE_YET and re.match(r"[\w$\"'`)\]}]", text) is not None
 
 
 def _line_counts(tokens: Sequence[Lexeme], number: int) -> bool:

@@ -21,7 +21,7 @@ _NO_OPERATORS = {
     "c": "** **=",
     "python": "++ --",
     "typescript": ">> >= >>= >>> >>>=",
-    "zig": "--",
+    "zig": "-- ::",
 }
 """Of these, what means the same as its signs, such as those of a pointer to pointers, or behind lists of types."""
 _BEFORE_A_BREAK = frozenset(("return", "break", "continue", "throw", "yield", "async"))
