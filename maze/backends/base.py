@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from maze.backends.prompt_tokens import most_tokens
 from maze.compiled import EngineGrammar, TokenMask
@@ -309,6 +309,18 @@ OnText = Callable[[str], bool | None]
 """Receives text as it arrives, in whole characters; returns False, and nothing else, to cancel."""
 
 
+class ModelNames(tuple[str, ...]):
+    """Names of models, and whether the service has more than these."""
+
+    is_cut: bool
+
+    def __new__(cls, names: Iterable[str], *, is_cut: bool = False) -> Self:
+        """Take the names in their order."""
+        made = super().__new__(cls, names)
+        made.is_cut = is_cut
+        return made
+
+
 class Backend(Protocol):
     """An inference engine. Safe for use from many threads at once.
 
@@ -340,7 +352,7 @@ class Backend(Protocol):
         """
 
     def models(self, deadline: Deadline) -> tuple[str, ...]:
-        """Names of the models that can be asked for."""
+        """Names of the models that can be asked for; ModelNames where there may be more of them."""
 
     def close(self) -> None:
         """Release sockets, threads and memory. Calls under way are cancelled by their owner before."""
