@@ -151,6 +151,19 @@ class Prompt:
         *messages, last = first, *others
         return replace(self, system=None, messages=tuple(messages), text=last.text)
 
+    def with_alternating_turns(self) -> Prompt:
+        """The same in a chat, with neighbouring turns of one role as one."""
+        if self.form is not PromptForm.CHAT:
+            return self
+        turns: list[Message] = []
+        for turn in (*self.messages, Message(Role.USER, self.text)):
+            if turns and turns[-1].role is turn.role:
+                turns[-1] = replace(turn, text=f"{turns[-1].text}\n\n{turn.text}")
+            else:
+                turns.append(turn)
+        *messages, last = turns
+        return replace(self, messages=tuple(messages), text=last.text)
+
     def conversation(self) -> list[dict[str, str]]:
         """All turns as chat endpoints take them."""
         turns = [*self.messages, Message(Role.USER, self.turn())]
