@@ -103,6 +103,7 @@ def test_what_is_no_program_is_refused(language: str, text: str) -> None:
     ("language", "text"),
     [
         ("c", "weak_alias(f, g);\n"),
+        ("c", "TEST_IMPL(f) {\n    return 0;\n}\nstatic BENCHMARK_IMPL(g) {}\n"),
         ("c", "#define F(a,b)  (a)\n"),
         ("c", "double complex f(double complex z) {\n    unsigned __int64 t;\n}\n"),
         ("c", "int (f)() {\n    #ifdef A\n    return !*(int *)f;\n    #else\n    *(char **)f = 0;\n    #endif\n}\n"),
