@@ -412,6 +412,9 @@ def test_what_has_no_layout_without_being_another_program_is_refused(language: s
     with pytest.raises(LayoutError) as raised:
         laid_out(text, language)
     assert raised.value.offset == place
+    with pytest.raises(LayoutError) as raised:
+        laid_out(f"\ufeff{text}", language)
+    assert raised.value.offset == place + 1, "of the text as it was given"
 
 
 @pytest.mark.parametrize(
