@@ -168,7 +168,7 @@ for number in range(6):
 
 
 def compile_ms(name: str) -> str:
-    """CPU time of a language's first compilation in a process, of those that follow, and of the engine alone in these.
+    """CPU time of a language's first compilation in a process, of those that follow, and of an engine that takes it.
 
     Each is the least of some, as other programs only add to it; the cache knows nothing of any.
     """
@@ -185,7 +185,7 @@ def compile_ms(name: str) -> str:
             Matcher(grammar, ENGINE_LIMITS).next_bytes()
         alone.append(1e3 * (time.process_time() - started))
     first, later = min(each[0] for each in times), min(ms for each in times for ms in each[1:])
-    return f"first {first:.0f}, then {later:.0f}, of which the engine {min(alone):.0f}"
+    return f"first {first:.0f}, then {later:.0f}; an engine takes {min(alone):.0f}"
 
 
 def masks(grammar: EngineGrammar, texts: Sequence[str], tokenizer: LLTokenizer) -> str:

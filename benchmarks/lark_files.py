@@ -14,7 +14,7 @@ from pathlib import Path
 from maze.errors import MazeError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
-from maze.grammar.cfg.model import LoweredGrammar
+from maze.grammar.cfg.lowered import LoweredGrammar
 from maze.grammar.llguidance import check_grammar, is_bearable
 from maze.grammar.read.lark import lower_lark
 from maze.grammar.read.lark.source import LarkSource

@@ -13,11 +13,13 @@ from maze.compiled import EngineGrammar
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
-from maze.grammar.cfg.model import LoweredGrammar
+from maze.grammar.cfg.lowered import LoweredGrammar
 from maze.grammar.cfg.packing import unpacked
 from maze.grammar.compose import enforcement
 from maze.grammar.languages.syntax import TAKEN, syntax_names, syntax_text, taken_grammars
 from maze.grammar.llguidance import VERSION, Matcher, check_grammar, digest_of_text
+from maze.grammar.naming import apply_naming
+from maze.grammar.pattern.parser import parse_whole
 from maze.grammar.read import grammar_text
 from maze.grammar.read.lark import lower_lark, whole_languages
 from maze.grammar.read.lark.whole_languages import archive_of, kept_language, whole_language
@@ -55,6 +57,20 @@ def contents(data: bytes) -> dict[str, object]:
             cfg = unpacked(held) if name.endswith(".cfg") else None
             found[name] = held if cfg is None else (cfg.start, list(cfg.rules.items()))
     return found
+
+
+def assert_same_texts(spliced: EngineGrammar, anew: EngineGrammar) -> None:
+    """Both take the same characters at each place of a text."""
+    check_grammar(spliced, Budget())
+    left, right = Matcher(spliced), Matcher(anew)
+    for _ in range(40):
+        following = left.next_bytes()
+        assert set(following) == set(right.next_bytes())
+        if not following:
+            break
+        byte = bytes([min(following, key=lambda each: (each * 7919) % 127)])
+        assert (left.consume(byte), right.consume(byte)) == (1, 1)
+    assert left.can_end() == right.can_end()
 
 
 def lowered(text: str) -> LoweredGrammar:
@@ -125,16 +141,17 @@ def test_what_is_built_upon_a_language_is_the_same_value_packed_and_written(name
     again = unpacked(made.written.packed)
     assert (again.start, list(again.rules.items())) == (made.cfg.start, list(made.cfg.rules.items()))
     spliced, anew = EngineGrammar(made.written.rules), cfg_to_lark(made.cfg, Budget())
-    check_grammar(spliced, Budget())
-    left, right = Matcher(spliced), Matcher(anew)
-    for _ in range(40):  # both take the same characters at each place of a text
-        following = left.next_bytes()
-        assert set(following) == set(right.next_bytes())
-        if not following:
-            break
-        byte = bytes([min(following, key=lambda each: (each * 7919) % 127)])
-        assert (left.consume(byte), right.consume(byte)) == (1, 1)
-    assert left.can_end() == right.can_end()
+    assert_same_texts(spliced, anew)
+
+
+@pytest.mark.parametrize("text", ["%language python", "%language sql\n%forbid names eval", NARROWED["json"]])
+def test_rules_for_names_are_written_beside_a_language(text: str) -> None:
+    named = apply_naming(lowered(text), [parse_whole("[a-m_]{2,9}")], "them", Budget())
+    assert named.written is not None
+    again = unpacked(named.written.packed)
+    assert (again.start, list(again.rules.items())) == (named.cfg.start, list(named.cfg.rules.items()))
+    assert named.identifier_terminals <= named.cfg.terminals().keys()
+    assert_same_texts(EngineGrammar(named.written.rules), cfg_to_lark(named.cfg, Budget()))
 
 
 def test_a_text_of_a_terminal_that_no_name_is_left_of_is_not_begun() -> None:

@@ -19,7 +19,8 @@ from maze.compiled import EngineGrammar
 from maze.errors import InvalidConstraintError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
-from maze.grammar.cfg.model import Cfg, Literal, LoweredGrammar, Terminal
+from maze.grammar.cfg.lowered import LoweredGrammar
+from maze.grammar.cfg.model import Cfg, Literal, Terminal
 from maze.grammar.languages import ALIASES, find_language
 from maze.grammar.languages.language import TOKEN_CLASSES
 from maze.grammar.read.grammar_text import lower_grammar

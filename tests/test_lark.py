@@ -16,7 +16,7 @@ from maze.errors import (
 )
 from maze.grammar import compile_constraints
 from maze.grammar.budget import Budget
-from maze.grammar.cfg.model import LoweredGrammar
+from maze.grammar.cfg.lowered import LoweredGrammar
 from maze.grammar.llguidance import engine_text
 from maze.grammar.read.grammar_text import lower_grammar
 from maze.orchestrator import Orchestrator

@@ -15,7 +15,7 @@ from grammar_texts import accepts, random_text
 from maze.errors import ContradictionError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
-from maze.grammar.cfg.model import LoweredGrammar
+from maze.grammar.cfg.lowered import LoweredGrammar
 from maze.grammar.read.grammar_text import lower_grammar
 
 Expression = tuple[Any, ...]

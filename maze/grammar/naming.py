@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from maze.errors import LimitExceededError, UnsupportedConstraintError
+from maze.errors import ContradictionError, LimitExceededError, UnsupportedConstraintError
 from maze.grammar.budget import Budget, OverBudgetError
+from maze.grammar.cfg.analysis import pruned
 from maze.grammar.cfg.known_rules import narrowed
-from maze.grammar.cfg.model import Cfg, LoweredGrammar, Pattern, Symbol
+from maze.grammar.cfg.lowered import LoweredGrammar, written_beside
+from maze.grammar.cfg.model import Cfg, Pattern, Symbol
 from maze.grammar.pattern.automaton import is_empty, without_intersections
 from maze.grammar.pattern.code_points import complement, intersection
 from maze.grammar.pattern.derivative import Derivatives
@@ -74,25 +77,37 @@ def _with_keywords(name: Node) -> Node:
 
 def has_names(lowered: LoweredGrammar, languages: Sequence[Node], paths: str, budget: Budget) -> bool:
     """Whether some name is in all languages."""
-    return any(name is not None for name in _narrowed(lowered, languages, paths, budget).values())
+    return any(name is not None for name in _narrowed(lowered, languages, paths, budget)[1].values())
 
 
-def apply_naming(lowered: LoweredGrammar, languages: Sequence[Node], paths: str, budget: Budget) -> Cfg:
-    """The grammar with only such names as all languages have. It has no text if it needs a name and none is left.
+def apply_naming(lowered: LoweredGrammar, languages: Sequence[Node], paths: str, budget: Budget) -> LoweredGrammar:
+    """The grammar with only such names as all languages have.
 
-    Raises UnsupportedConstraintError if a language cannot be written as a regular expression of bearable size;
-    `paths` is what the error calls them.
+    Raises ContradictionError if it needs a name and none is left, UnsupportedConstraintError if a language cannot be
+    written as a regular expression of bearable size; `paths` is what the errors call them.
     """
-    named = _narrowed(lowered, languages, paths, budget)
+    wanted, named = _narrowed(lowered, languages, paths, budget)
     budget.spend(sum(1 + len(rhs) for productions in lowered.cfg.rules.values() for rhs in productions))
-    return Cfg(lowered.cfg.start, narrowed(lowered.cfg.rules, named))
+    changes = dict[Symbol, Pattern | None](named.items())
+    cfg = pruned(Cfg(lowered.cfg.start, narrowed(lowered.cfg.rules, changes)))
+    if not cfg.rules[cfg.start]:
+        raise ContradictionError(f"no text has names as {paths} together want them; change or drop one of them")
+    written = lowered.written
+    if written is not None and lowered.identifier_terminals.isdisjoint(written.own.terminals()):
+        by_name = {before.name: None if left is None else tuple(wanted) for before, left in named.items()}
+        beside = tuple(each.narrowed_further(by_name) for each in written.beside)
+        written = written_beside(cfg, written.own.rules, beside, budget)
+    else:
+        written = None
+    names = frozenset(filter(None, named.values()))
+    return replace(lowered, cfg=cfg, whole=None, read_whole=None, identifier_terminals=names, written=written)
 
 
 def _narrowed(
     lowered: LoweredGrammar, languages: Sequence[Node], paths: str, budget: Budget
-) -> dict[Symbol, Pattern | None]:
-    """Each terminal for names with only those of its texts that all languages have; None where none is left."""
-    named: dict[Symbol, Pattern | None] = {}
+) -> tuple[list[Node], dict[Pattern, Pattern | None]]:
+    """What names must be, and each terminal for names with only those of its texts; None where none is left."""
+    named: dict[Pattern, Pattern | None] = {}
     try:
         plain = [language if is_plain(language) else without_intersections(language, budget) for language in languages]
         wanted = [cat(_BLANK, language) for language in plain]
@@ -107,4 +122,4 @@ def _narrowed(
         raise UnsupportedConstraintError(
             f"{paths}: patterns that describe names are too complicated to be applied to them; make them simpler"
         ) from None
-    return named
+    return wanted, named

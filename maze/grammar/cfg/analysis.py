@@ -137,15 +137,17 @@ def pruned(cfg: Cfg, alive: Collection[str] | None = None) -> Cfg:
     A start rule that describes no text is left with no productions. `alive` are the rules with a text, if known.
     """
     alive = productive(cfg.rules) if alive is None else alive
-    rules = {
-        name: tuple(
-            production
-            for production in productions
-            if all(not isinstance(symbol, Nonterminal) or symbol.name in alive for symbol in production)
-        )
-        for name, productions in cfg.rules.items()
-        if name in alive or name == cfg.start
-    }
+    rules = cfg.rules
+    if len(alive) < len(rules):
+        rules = {
+            name: tuple(
+                production
+                for production in productions
+                if all(not isinstance(symbol, Nonterminal) or symbol.name in alive for symbol in production)
+            )
+            for name, productions in rules.items()
+            if name in alive or name == cfg.start
+        }
     kept = reachable(cfg.start, {name: references_of(productions) for name, productions in rules.items()})
     return Cfg(cfg.start, {name: productions for name, productions in rules.items() if name in kept})
 

@@ -11,13 +11,11 @@ from maze.grammar.pattern.tree import Literal, Node, Nonterminal, alt, literal
 __all__ = [
     "Cfg",
     "Literal",
-    "LoweredGrammar",
     "Nonterminal",
     "Pattern",
     "Production",
     "Symbol",
     "Terminal",
-    "WrittenGrammar",
     "one_of",
 ]
 
@@ -79,46 +77,3 @@ class Cfg:
 def references_of(productions: Iterable[Production]) -> list[str]:
     """The rules that productions refer to, each once, in their order."""
     return list(dict.fromkeys(symbol.name for rhs in productions for symbol in rhs if isinstance(symbol, Nonterminal)))
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenGrammar:
-    """What the compiler makes of a grammar that nothing is multiplied with."""
-
-    rules: str
-    """As cfg_to_lark() writes them."""
-    packed: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class LoweredGrammar:
-    """What became of the text of a grammar."""
-
-    cfg: Cfg
-    """The grammar, to be enforced with others."""
-    whole: Cfg | None = None
-    """All texts, where `cfg` leaves some out that nobody should generate, such as endless white space."""
-    read_whole: Cfg | None = None
-    """Where an engine could not bear `cfg` alone: a grammar that it reads by its longest match, which leaves out more.
-
-    It is no grammar to be worked on, as its texts are those of `cfg` that this way of reading finds.
-    """
-    warnings: tuple[str, ...] = ()
-    """Each begins with the path of the constraint."""
-    identifier_terminals: frozenset[Pattern] = frozenset()
-    """The terminals of `cfg` that are names in the language; naming patterns apply to them."""
-    options: tuple[str, ...] = ()
-    """Options of llguidance that the caller has switched on."""
-    is_of_languages: bool = False
-    """Whether whole languages are in it, whose rules and terminals have names that say what they are."""
-    is_of_braid: bool = False
-    """Whether it is Braid's JSON, beside which stand patterns that Braid has found in a source."""
-    asks_for: tuple[str, ...] | None = None
-    """Of Braid's grammar of token classes, those that begin a construct and are asked for; None for other grammars."""
-    written: WrittenGrammar | None = None
-    """What is made of `cfg`, where that is known already."""
-
-    @property
-    def checked(self) -> Cfg:
-        """What finished texts are checked against."""
-        return self.whole or self.cfg

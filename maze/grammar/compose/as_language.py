@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from maze.compiled import EngineGrammar
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
-from maze.grammar.cfg.model import Cfg, Literal, LoweredGrammar, Nonterminal, Pattern, Symbol
+from maze.grammar.cfg.lowered import LoweredGrammar
+from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Pattern, Symbol
 from maze.grammar.cfg.occurrence import with_some
 from maze.grammar.languages import find_language
 from maze.grammar.languages.language import Language

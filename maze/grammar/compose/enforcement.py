@@ -11,7 +11,8 @@ from maze.compiled import EngineGrammar, JointCheck
 from maze.errors import InternalError, LimitExceededError
 from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.lark_writer import cfg_to_lark
-from maze.grammar.cfg.model import Cfg, WrittenGrammar
+from maze.grammar.cfg.lowered import WrittenGrammar
+from maze.grammar.cfg.model import Cfg
 from maze.grammar.cfg.packing import packed
 from maze.grammar.compose.groups import Group, PatternGroup, cfg_of, grammar_of
 from maze.grammar.compose.structures import GrammarStructure, SchemaStructure, Structure, products
@@ -171,13 +172,12 @@ def _reason_of_pattern(base: Structure) -> str:
 def _alone(base: Structure, budget: Budget) -> Enforced:
     """The grammar of one structure without anything beside it."""
     if isinstance(base, GrammarStructure):
-        cfg = base.group.cfg(budget)
-        written = base.group.parts[0].check_grammar
-        if written is not None and base.group.is_as_checked:
-            return Enforced(written, cfg, base.group.lowered.written)
-        if (named := base.group.named_as_checked) is not None:
-            return Enforced(named, cfg)
-        return Enforced(cfg_to_lark(base.group.lowered.read_whole or cfg, budget), cfg)
+        named = base.group.named(budget)
+        if (checked := base.group.checked_by) is not None and named.checked is named.cfg and named.read_whole is None:
+            return Enforced(checked, named.cfg, named.written)
+        if named.written is not None:
+            return Enforced(EngineGrammar(named.written.rules), named.cfg, named.written)
+        return Enforced(cfg_to_lark(named.read_whole or named.cfg, budget), named.cfg)
     if not isinstance(base, SchemaStructure):
         raise InternalError(f"{base.path} is neither a schema nor a grammar")
     try:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 
 from maze.compiled import ConstraintPart, EngineGrammar
 from maze.errors import ContradictionError, LimitExceededError
 from maze.grammar.budget import Budget
-from maze.grammar.cfg.analysis import pruned
 from maze.grammar.cfg.lark_writer import cfg_to_lark
-from maze.grammar.cfg.model import Cfg, LoweredGrammar, Pattern
+from maze.grammar.cfg.lowered import LoweredGrammar
+from maze.grammar.cfg.model import Cfg, Pattern
 from maze.grammar.naming import apply_naming, has_names
 from maze.grammar.pattern.derivative import without_empty
 from maze.grammar.pattern.printer import needs_parts, to_terminal
@@ -102,34 +103,32 @@ class GrammarGroup(Group):
     describes_names: dict[str, bool] = field(default_factory=dict)
     """What was found out about patterns that may describe them, by their text."""
 
-    _named: Cfg | None = None
+    _named: dict[tuple[Node, ...], LoweredGrammar] = field(default_factory=dict)
+    """By the languages of its names."""
 
-    def cfg(self, budget: Budget) -> Cfg:
+    def with_names(self, languages: Sequence[Node], paths: str, budget: Budget) -> LoweredGrammar:
+        """The grammar with such names as are in all languages; raises as apply_naming()."""
+        key = tuple(languages)
+        if key not in self._named:
+            self._named[key] = apply_naming(self.lowered, key, paths, budget)
+        return self._named[key]
+
+    def named(self, budget: Budget) -> LoweredGrammar:
         """The grammar with its names as the naming patterns want them."""
         if not self.naming:
-            return self.lowered.cfg
-        if self._named is None:
-            namings = [group for _, group in sorted(self.naming.items())]
-            paths = ", ".join([self.path, *(group.path for group in namings)])
-            named = pruned(apply_naming(self.lowered, [group.language for group in namings], paths, budget))
-            if not named.rules[named.start]:
-                message = f"no text has names as {paths} together want them; change or drop one of them"
-                raise ContradictionError(message).between(self.paths, *(group.paths for group in namings))
-            self._named = named
-        return self._named
+            return self.lowered
+        namings = [group for _, group in sorted(self.naming.items())]
+        paths = ", ".join([self.path, *(group.path for group in namings)])
+        try:
+            return self.with_names([group.language for group in namings], paths, budget)
+        except ContradictionError as conflict:
+            raise conflict.between(self.paths, *(group.paths for group in namings)) from None
 
     @property
-    def named_as_checked(self) -> EngineGrammar | None:
-        """What the names are checked by, where that is also the grammar to decode with."""
-        if len(self.naming) != 1 or self.lowered.read_whole is not None:
-            return None
-        return next(iter(self.naming.values())).parts[0].check_grammar
-
-    @property
-    def is_as_checked(self) -> bool:
-        """Whether the grammar of finished texts is also the one to decode with."""
-        lowered = self.lowered
-        return lowered.checked is lowered.cfg and lowered.read_whole is None and not self.naming
+    def checked_by(self) -> EngineGrammar | None:
+        """What finished texts and their names are checked by; None where that is more than one grammar."""
+        groups: list[Group] = list(self.naming.values()) or [self]
+        return groups[0].parts[0].check_grammar if len(groups) == 1 else None
 
     def leaves_no_names(self, budget: Budget) -> bool:
         """Whether the naming patterns together leave no name at all, so that only texts without names remain."""

@@ -16,15 +16,14 @@ from maze.errors import (
     UnsupportedConstraintError,
 )
 from maze.grammar.budget import Budget, OverBudgetError
-from maze.grammar.cfg.analysis import pruned
-from maze.grammar.cfg.lark_writer import cfg_to_lark
-from maze.grammar.cfg.model import Cfg, LoweredGrammar
+from maze.grammar.cfg.lowered import LoweredGrammar
+from maze.grammar.cfg.model import Cfg
 from maze.grammar.cfg.product import Product
 from maze.grammar.compose.as_language import Construct, constructs, text_of_language
 from maze.grammar.compose.groups import GrammarGroup, Part, PatternGroup, SchemaGroup, check_grammar_of, grammar_of
 from maze.grammar.compose.left_out import LeftOut
 from maze.grammar.llguidance import engine_text
-from maze.grammar.naming import apply_naming, describes_names, has_names, may_describe_names
+from maze.grammar.naming import describes_names, has_names, may_describe_names
 from maze.grammar.pattern.parser import parse_pattern
 from maze.grammar.pattern.questions import Questions
 from maze.grammar.pattern.tree import Node, alt, negation, nullable
@@ -300,11 +299,13 @@ class Reading:
             if canonical in grammar.naming:
                 part.check_grammar = grammar.naming[canonical].parts[0].check_grammar
             else:
-                named = self._lowered(part, partial(apply_naming, grammar.lowered, [language], part.path, self._budget))
+                try:
+                    named = self._lowered(part, partial(grammar.with_names, [language], part.path, self._budget))
+                except ContradictionError:
+                    named = grammar.lowered  # refuse_contradictions() knows of all that exclude each other
                 if named is None:
                     continue
-                left = pruned(named)  # as it is enforced
-                part.check_grammar = cfg_to_lark(left if left.rules[left.start] else named, self._budget)
+                part.check_grammar = check_grammar_of(named, part.path, self._budget)
             new = PatternGroup(ConstraintKind.REGEX, canonical, language=language)
             grammar.naming.setdefault(canonical, new).parts.append(part)
 

@@ -144,7 +144,7 @@ class GrammarStructure(Structure):
 
     def _make_cfg(self, spelling: Spelling) -> Cfg | None:
         whole = self.group.lowered.whole
-        return self.group.cfg(self._budget) if spelling is Spelling.USUAL or whole is None else whole
+        return self.group.named(self._budget).cfg if spelling is Spelling.USUAL or whole is None else whole
 
     def _own(self, spelling: Spelling) -> Spelling:
         """All texts where that which should be generated has not what is wanted."""

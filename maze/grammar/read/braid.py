@@ -13,7 +13,8 @@ from maze.errors import InvalidConstraintError, LimitExceededError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import NAMES_IN_A_WARNING, unreachable_warnings, without_dead_rules
 from maze.grammar.cfg.longest_match import split_literals
-from maze.grammar.cfg.model import Cfg, Literal, LoweredGrammar, Nonterminal, Production, Symbol
+from maze.grammar.cfg.lowered import LoweredGrammar
+from maze.grammar.cfg.model import Cfg, Literal, Nonterminal, Production, Symbol
 from maze.grammar.cfg.recursion import with_repetition
 from maze.grammar.languages import NAMES, find_language
 from maze.grammar.languages.language import TOKEN_CLASSES, Language

@@ -9,7 +9,7 @@ from typing import NoReturn
 from maze.errors import InvalidConstraintError, LimitExceededError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import unreachable_warnings, without_dead_rules
-from maze.grammar.cfg.model import LoweredGrammar
+from maze.grammar.cfg.lowered import LoweredGrammar
 from maze.grammar.cfg.productions import to_cfg
 from maze.grammar.pattern.code_points import ANY, LAST_CODE_POINT, complement, intersection, union
 from maze.grammar.pattern.tree import Chars, Node, Nonterminal, alt, cat, literal, repeat

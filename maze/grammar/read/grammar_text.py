@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from maze.errors import InvalidConstraintError, LimitExceededError, MazeError
 from maze.grammar.budget import Budget
-from maze.grammar.cfg.model import LoweredGrammar
+from maze.grammar.cfg.lowered import LoweredGrammar
 from maze.grammar.read.braid import lower_braid
 from maze.grammar.read.gbnf import lower_gbnf
 from maze.grammar.read.lark import lower_lark

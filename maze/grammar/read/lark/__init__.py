@@ -9,9 +9,9 @@ from __future__ import annotations
 from maze.errors import InvalidConstraintError, LimitExceededError
 from maze.grammar.budget import Budget
 from maze.grammar.cfg.analysis import chain_is_longer, listed, without_dead_rules
-from maze.grammar.cfg.lark_writer import MAX_DEPTH, cfg_to_lark_beside
-from maze.grammar.cfg.model import Cfg, LoweredGrammar, WrittenGrammar
-from maze.grammar.cfg.packing import packed
+from maze.grammar.cfg.lark_writer import MAX_DEPTH
+from maze.grammar.cfg.lowered import LoweredGrammar, written_beside
+from maze.grammar.cfg.model import Cfg
 from maze.grammar.cfg.productions import to_cfg
 from maze.grammar.pattern.tree import Node, alt, repeat
 from maze.grammar.read.lark.decoding import grammar_of_whole_terminals, reads_by_characters
@@ -52,7 +52,7 @@ def lower_lark(text: str, path: str, budget: Budget) -> LoweredGrammar:
         )
     options = tuple(sorted(definitions.options))
     warnings: list[str] = []
-    beside = narrowed_languages(definitions, budget)
+    beside = tuple(narrowed_languages(definitions, budget))
     made = token_rules(definitions, budget, warnings)
     because = f" (no text is in {shown_names(dict.fromkeys(made.without_texts))})" if made.without_texts else ""
     written = {name for name, each in definitions.by_name.items() if not is_terminal(name) and not each.parameters}
@@ -74,14 +74,13 @@ def lower_lark(text: str, path: str, budget: Budget) -> LoweredGrammar:
         own = grammar_by_longest_match(made, budget)
         known = {name: productions for each in beside for name, productions in each.rules().items()}
         cfg = alive(Cfg(own.start, own.rules | known))
-        own = Cfg(own.start, {name: productions for name, productions in cfg.rules.items() if name in own.rules})
         return LoweredGrammar(
             cfg,
             warnings=tuple(dict.fromkeys(warnings)),
             identifier_terminals=names_in_languages(cfg),
             is_of_languages=True,
             options=options,
-            written=WrittenGrammar(cfg_to_lark_beside(cfg, beside, budget).rules, packed(own, beside)),
+            written=written_beside(cfg, own.rules, beside, budget),
         )
     whole = in_any_way(without_end(made.ignored))
     read_whole = grammar_of_whole_terminals(made, budget) if reads_by_characters(whole, made) else None

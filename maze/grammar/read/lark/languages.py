@@ -59,6 +59,8 @@ _DETOUR = parse_whole(
     r"|([^\n]*/)?(\.|[^/.\n][^/\n]*|\.[^/.\n][^/\n]*|\.\.[^/\n]+)/\.\./(.|\n)*)"
 )
 """A path that can be written shorter, or without escapes, and so another spelling of any other."""
+_COMPUTED = literal("import")
+"""Called as a function it imports what no grammar knows."""
 _FROM_HERE = parse_whole(r"(\.{1,2}/)*")
 _SEARCHED = ("c", "zig")
 """The languages in which a path that begins with dots may name the same as one without."""
@@ -160,7 +162,7 @@ def _left_by(restriction: Restriction, language: str, reading: Terminals) -> Nod
         if restriction.is_allowed:
             return alt(cat(texts, _WITHIN), cat(_PATH_OPENING, texts, _PATH_WITHIN))
         opening = cat(_PATH_OPENING, _FROM_HERE) if language in _SEARCHED else _PATH_OPENING
-        return negation(alt(cat(texts, _WITHIN), cat(opening, texts, _PATH_ALL), _DETOUR))
+        return negation(alt(cat(texts, _WITHIN), cat(opening, texts, _PATH_ALL), _DETOUR, _COMPUTED))
     texts = cat(_BLANK, alt(texts, cat(_OPENING, texts, _CLOSING)))
     if restriction.kind == "names":
         texts = cat(texts, _BEHIND)
