@@ -18,8 +18,8 @@ from maze.grammar.read.lark.language_names import (
     KINDS,
     PREFIX,
     full_name,
-    is_about,
     is_name_of_language,
+    is_restricted_by,
     is_text_with_names,
     own_name,
 )
@@ -98,7 +98,7 @@ def import_from_language(statement: Import, found: Definitions) -> None:
         found.define(Definition(alias, statement.place, (), {}, OfLanguage(there, statement.place)))
 
 
-def narrowed_languages(definitions: Definitions, budget: Budget) -> list[NarrowedRules]:
+def narrowed_rules(definitions: Definitions, budget: Budget) -> list[NarrowedRules]:
     """The rules of all languages as the restrictions leave them, and what they leave of terminals in `definitions`."""
     reading = Terminals(definitions, budget)
     derivatives = Derivatives(budget.construction())
@@ -113,9 +113,9 @@ def narrowed_languages(definitions: Definitions, budget: Budget) -> list[Narrowe
         narrowing: dict[str, Narrowing | None] = {}
         for terminal in terminals:
             texts = terminal.language
-            left = tuple(texts for restriction, texts in parts if is_about(restriction.kind, terminal.name))
+            left = tuple(texts for restriction, texts in parts if is_restricted_by(terminal.name, restriction.kind))
             is_text = is_text_with_names(terminal.name)
-            if is_about("imports", terminal.name):
+            if is_restricted_by(terminal.name, "imports"):
                 forbidden = [texts for each, texts in parts if each.kind == "names" and not each.is_allowed]
                 left += tuple(negation(cat(_AROUND, both(_WORD, negation(each)), _WITHIN)) for each in forbidden)
             if left:
@@ -147,7 +147,7 @@ def _refuse_meaningless(restriction: Restriction, definitions: Definitions, term
         source.fail(place, f"{kind!r} is nothing that is restricted; these are {', '.join(KINDS)}")
     if not restriction.texts:
         source.fail(place, f"no {kind} are given")
-    if not any(is_about(kind, name) for name in terminals):
+    if not any(is_restricted_by(name, kind) for name in terminals):
         of = ", ".join(definitions.languages) or "a text without %language or %import language.NAME.START"
         source.fail(place, f"the grammar of {of} knows no {kind.replace('_', ' ')}")
 
