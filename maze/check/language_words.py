@@ -212,10 +212,10 @@ def _word(terminal: Terminal) -> str:
         return _shown_text(terminal.text)
     if re.match("NAME_[A-Z_]+ of ", terminal.name):
         return "a name"
-    texts = listed_texts(terminal.language)
+    texts = None if _is_name(terminal) else listed_texts(terminal.language)
     if texts is not None and len(alike := dict.fromkeys(map(_shown_text, texts))) <= _MAX_TEXTS:
         return listed_as_choice(list(alike))
-    own = terminal.name.partition(" of ")[0]
+    own = re.sub(r"(?<=_NAME)_[A-Z_]+", "", terminal.name.partition(" of ")[0])
     name = own.lower().replace("_", " ")
     try:
         work = Budget().construction()
