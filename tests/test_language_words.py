@@ -101,7 +101,7 @@ def test_what_is_narrowed_is_told_in_words_too() -> None:
 
 def test_a_program_that_takes_too_much_work_is_told_the_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(language_words, "MAX_WORDING_STEPS", 100)
-    assert language_words.expected_after(b"x = ", "%language python", lambda _: range(256), Budget()) is None
+    assert language_words.expected_after(b"x = ", "%language python", lambda _: range(256), Budget(), may_end=True) is None
     outcome = found_in("x = 'abc\n", "%language python")
     assert outcome.offset == 8
     assert "other characters" in outcome.expected

@@ -91,6 +91,14 @@ def asked(play: Play, dialect: str | None = "openai", **changes: Any) -> tuple[C
         return completion, posted(server)
 
 
+def delta(fields: str, finish_reason: str = "null") -> bytes:
+    """An event as a service spells it, whose escapes may be halves of characters."""
+    return b'data: {"model": "m", "choices": [{"delta": {%s}, "finish_reason": %s}]}\n\n' % (
+        fields.encode(),
+        finish_reason.encode(),
+    )
+
+
 # ------------------------------------------------------------------------------------------------ what is sent
 
 
@@ -933,3 +941,62 @@ def test_the_real_server_tells_log_probabilities_in_its_own_dialect(real_server:
         assert "".join(each.text for each in completion.logprobs) == completion.text
         assert {len(each.top) for each in completion.logprobs} == {most}
     assert generate(backend, ask(max_tokens=6))[0].logprobs is None
+
+
+# ------------------------------------------------------------------------------------------------ halves of characters
+
+
+def test_a_character_that_comes_as_two_halves_is_one() -> None:
+    play = stream(
+        delta(r'"reasoning": "\ud83d"'),
+        delta(r'"reasoning": "\uDE01"'),
+        delta(r'"content": "a\ud83d"'),
+        delta(r'"content": ""'),
+        delta(r'"content": "\ude00\ud83d"'),
+        delta(r'"content": "\ude01b"'),
+        delta("", '"stop"'),
+        DONE,
+    )
+    with FaultServer(service(play)) as server:
+        completion, pieces = generate(backend_for(server.url, dialect="openai"), ask(reasoning_tokens=5))
+    assert (completion.text, completion.reasoning) == ("a😀😁b", "😁")
+    assert "".join(pieces) == completion.text
+    assert all(piece.isprintable() for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    ("events", "partial_text"),
+    [
+        ((delta(r'"content": "a\ud83d"'), delta("", '"stop"')), "a"),
+        ((delta(r'"content": "a\ud83d"', '"stop"'),), "a"),
+        ((delta(r'"content": "a\ude00b"'), delta("", '"stop"')), "a"),
+        ((delta(r'"content": "a\ud83d"'), delta(r'"content": "\ud83d\ude00"'), delta("", '"stop"')), "a"),
+    ],
+)
+def test_half_a_character_without_the_other_is_an_error_that_says_so(
+    events: tuple[bytes, ...], partial_text: str
+) -> None:
+    with pytest.raises(BadResponseError, match=r"half of a surrogate pair, U\+D[8E]") as caught:
+        asked(service(stream(*events, DONE)))
+    assert caught.value.partial_text == partial_text
+
+
+def test_half_a_character_in_one_answer_is_an_error_that_says_so() -> None:
+    whole = rb'{"choices": [{"message": {"content": "a\ud83d"}, "finish_reason": "stop"}]}'
+    with pytest.raises(BadResponseError, match=r"half of a surrogate pair, U\+D83D") as caught:
+        asked(service(answer(200, whole)))
+    assert caught.value.partial_text == "a"
+
+
+def test_half_a_character_at_the_end_of_max_tokens_was_cut_off() -> None:
+    completion, _ = asked(service(stream(delta(r'"content": "a\ud83d"'), delta("", '"length"'), DONE)))
+    assert (completion.text, completion.finish_reason) == ("a\N{REPLACEMENT CHARACTER}", "length")
+
+
+def test_other_words_of_a_service_have_whole_characters() -> None:
+    play = stream(
+        rb'data: {"model": "m\ud83d", "choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}' + b"\n\n",
+        DONE,
+    )
+    completion, _ = asked(service(play))
+    assert completion.model == "m\N{REPLACEMENT CHARACTER}"

@@ -252,6 +252,9 @@ def test_only_some_imports_are_allowed() -> None:
         ("javascript", "import '\tb/c.js';"),
         ("javascript", 'import "b/it\'s.js";'),
         ("typescript", "let c: import('a/%2e%2e/b').C;"),
+        ("javascript", "import('b');"),
+        ("javascript", "const a = await import(`b`);"),
+        ("typescript", "f(import('b' + c));"),
         ("zig", 'const a = @import("\\x62");'),
         ("zig", 'const a = @import("./b");'),
         ("zig", 'const a = @import("c/../b");'),
@@ -421,6 +424,9 @@ def test_what_has_no_layout_without_being_another_program_is_refused(language: s
     with pytest.raises(LayoutError) as raised:
         laid_out(text, language)
     assert raised.value.offset == place
+    with pytest.raises(LayoutError) as raised:
+        laid_out(f"\ufeff{text}", language)
+    assert raised.value.offset == place + 1, "of the text as it was given"
 
 
 @pytest.mark.parametrize(

@@ -68,14 +68,16 @@ Following: TypeAlias = Callable[[bytes], Collection[int]]
 """The bytes with which the beginning of a text may go on."""
 
 
-def expected_after(beginning: bytes, grammar: str, following: Following, budget: Budget) -> str | None:
-    """What may come after the beginning of a text of a grammar with whole languages.
+def expected_after(
+    beginning: bytes, grammar: str, following: Following, budget: Budget, *, may_end: bool
+) -> str | None:
+    """What may come after the beginning of a text of a grammar with whole languages, or whether it `may_end` there.
 
     None where finding the words takes too much work. Raises as Budget.spend() and `following` do.
     """
     text = beginning.decode(errors="ignore")
     try:
-        words = run_with_big_stack(lambda: _Place(text, grammar, following, budget).words())
+        words = run_with_big_stack(lambda: _Place(text, grammar, following, budget, may_end=may_end).words())
     except OverBudgetError:
         return None
     return listed_as_choice(words) if words else None
@@ -94,8 +96,9 @@ def lacks_a_blank(beginning: bytes, rest: bytes, following: Following) -> bool:
 class _Place:
     """The end of the beginning of a text."""
 
-    def __init__(self, text: str, grammar: str, following: Following, budget: Budget) -> None:
+    def __init__(self, text: str, grammar: str, following: Following, budget: Budget, *, may_end: bool) -> None:
         self._following = following
+        self._may_end = may_end
         work = budget.construction(MAX_WORDING_STEPS)
         self._tables = Tables(_cfg(grammar), work)
         self._chart = Chart(self._tables, work)
@@ -105,15 +108,15 @@ class _Place:
 
     def words(self) -> list[str]:
         """What may come, each once."""
-        before, ended = self._new(), self._chart.may_end
+        before = self._new()
         self._read(self._blanks)
         if self._chart.offset < len(self._text):
             return []
         new, begun = self._new(), self._begun()
         if self._blanks and not new and begun.keys() <= before.keys():
             # Blanks belong to what comes behind them.
-            return self._shown(before, ended=ended)
-        words = self._shown([*new, *(each for each in begun if isinstance(each, Literal))], ended=self._chart.may_end)
+            return self._shown(before, ended=self._may_end)
+        words = self._shown([*new, *(each for each in begun if isinstance(each, Literal))], ended=self._may_end)
         words += _collected(_more_of(each) for each in begun if not isinstance(each, Literal))
         if _LINE_BREAK in words:
             self._read("\n")
@@ -121,7 +124,7 @@ class _Place:
                 words[words.index(_LINE_BREAK)] = f"{_LINE_BREAK} and {indentation}"
         elif begun and not new:
             self._read(" ")
-            if behind := self._shown(self._new(), ended=self._chart.may_end):
+            if behind := self._shown(self._new(), ended=False):
                 return [f"{A_BLANK} and then {listed_as_choice(behind)}"]
         return words
 

@@ -9,6 +9,8 @@ _NAME = re.compile(r"((?P<role>[A-Z]+)_)?NAME(?P<more>_[A-Z_]+)?")
 """A terminal for names, their role as far as the grammar knows it, and behind it what else sets them apart."""
 _IMPORT = re.compile(r"IMPORT(_[A-Z]+)?")
 """A terminal for what is imported: a dotted name, or a text in quotes or angle brackets."""
+_IMPORT_COMPUTED = "NAME_IMPORT"
+"""A terminal for the word, called as a function, that imports what is known only when a program runs."""
 _TEXT = re.compile(r"DEFINE|PRAGMA")
 """A terminal for text in which any word may come to be a name, as a macro's does."""
 _ROLES = ("function", "type", "variable", "constant", "parameter")
@@ -69,7 +71,7 @@ def is_about(kind: str, name: str) -> bool:
     if own is None:
         return False
     if kind == "imports":
-        return _IMPORT.fullmatch(own) is not None
+        return _IMPORT.fullmatch(own) is not None or own == _IMPORT_COMPUTED
     if kind == "names" and is_text_with_names(name):
         return True
     if kind == "names" and name == SIGNED_PARAMETER:
