@@ -144,7 +144,10 @@ def test_what_is_no_program_is_refused(language: str, text: str) -> None:
             "SELECT a.b, replace(c, 'd', 'e') FROM t a, (SELECT 1) b LEFT JOIN u c ON c.d = a.d WHERE first = 1;\n",
         ),
         ("zig", "const A = *align(a.b:1:c) u8;\n"),
-        ("zig", 'fn f() void {\n    asm volatile (\n        \\\\nop\n        : [a] "=r" (b),\n        : [c] "r" (d));\n}\n'),
+        (
+            "zig",
+            'fn f() void {\n    asm volatile (\n        \\\\nop\n        : [a] "=r" (b),\n        : [c] "r" (d));\n}\n',
+        ),
         ("zig", "const f: fn (\n    a: u8,\n    *T,\n) void = g;\n"),
         ("zig", 'extern "c" fn f(*T, u8) void;\n'),
         ("zig", "fn f() error{A}!?struct { u8, []const u8 } {\n    try switch (a) {};\n    return null;\n}\n"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from service_runner import post, running_service
 from maze.check import language_words
 from maze.errors import Status
 from maze.grammar.budget import Budget
+from maze.grammar.languages.syntax import syntax_names
+from maze.grammar.read.grammar_text import lower_grammar
 from maze.orchestrator import Orchestrator
 from maze.outcome import ConstraintOutcome
 from maze.types import ConstraintIR
@@ -94,6 +97,35 @@ def test_rules_built_upon_a_language_are_told_in_its_words_too() -> None:
     assert found_in("reply: 1", grammar).expected == "'answer:'"
 
 
+@pytest.mark.parametrize(
+    ("rules", "text", "expected"),
+    [
+        ("start: expression expression", "ab", "an expression, "),  # and not the end of the text, which is found
+        ('start: expression "x"', "ax", "a logical operator, "),
+        ('start: "v" NUM "=" expression\nNUM: /[0-9]+/', "v=a", "NUM"),
+        ('start: %json {"type": "integer"} ":" expression', "a", "a text such as '1'"),
+    ],
+)
+def test_what_stands_beside_a_language_is_told_truly(rules: str, text: str, expected: str) -> None:
+    told = found_in(text, f"%import language.python.expression\n{rules}").expected
+    assert told == expected or (expected.endswith(", ") and told.startswith(expected))
+    assert "the end of the text" not in told
+
+
+@pytest.mark.parametrize("language", syntax_names())
+def test_terminals_have_words_that_people_say(language: str) -> None:
+    for terminal in lower_grammar(f"%language {language}", None, "it", Budget()).checked.terminals():
+        word = language_words.word_of(terminal)
+        assert word[0] == "'" or re.fullmatch(
+            r"an? (#define|[a-z]+ (name|operator|sign|string|literal|function)|test for NULL|name|string|number|integer"
+            r"|fraction"
+            r"|character|blank|line break|quote|format|conversion|operator|value|length|blob|constant|template|pragma"
+            r"|function specifier|qualifier|modifier|regular expression|text of several lines)"
+            r"|(a line break and )?indentation of .*",
+            word,
+        ), (terminal, word)
+
+
 def test_what_is_narrowed_is_told_in_words_too() -> None:
     outcome = found_in("eval(1)\n", "%language python\n%forbid names eval exec")
     assert (outcome.offset, outcome.found, outcome.expected) == (4, "'('", "more of a name")
@@ -101,7 +133,9 @@ def test_what_is_narrowed_is_told_in_words_too() -> None:
 
 def test_a_program_that_takes_too_much_work_is_told_the_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(language_words, "MAX_WORDING_STEPS", 100)
-    assert language_words.expected_after(b"x = ", "%language python", lambda _: range(256), Budget()) is None
+    assert (
+        language_words.expected_after(b"x = ", "%language python", lambda _: range(256), Budget(), may_end=True) is None
+    )
     outcome = found_in("x = 'abc\n", "%language python")
     assert outcome.offset == 8
     assert "other characters" in outcome.expected

@@ -76,6 +76,16 @@ def test_a_language_takes_its_programs_and_no_others() -> None:
         ("%language python\n%allow imports", "no imports are given"),
         ("%language python\n%ignore / /", "drop %ignore"),
         ('start: "a"\n%forbid names a', "a text without %language"),
+        (
+            "%language python\n%forbid names os.system",
+            "a name has no dots in it: give the parts of os.system",
+        ),
+        ('%language python\n%forbid names "os.system"', "column 15: no name of python is ever 'os.system'"),
+        ("%language python\n%forbid function_names /[0-9]+/", "no function name of python is ever"),
+        ('%language python\n%forbid names ""', "no name of python is ever ''"),
+        ('%language python\n%allow imports "os/path"', "no import of python is ever 'os/path'"),
+        ("%language python\n%allow imports math .os", "column 21: a dotted name has no blanks in it"),
+        ("%language python\n%allow imports math, os", "with blanks between, and not ','"),
     ],
 )
 def test_what_is_not_there_is_said_with_what_is(grammar: str, problem: str) -> None:
@@ -182,6 +192,8 @@ def test_a_forbidden_name_is_forbidden_in_quotes_and_in_capitals_where_these_are
         "#define a(b) (eval(b))",
         "#define a ev##al",
         "#define a b; ev\\\nal(c)",
+        "#define a ev\\\n\\\nal",
+        "#define a ev#\\\n#al",
         "#pragma redefine_extname a eval",
         "#pragma eval",
         "#undef eval",

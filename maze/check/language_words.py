@@ -11,11 +11,12 @@ from maze.check.expectation import END_OF_TEXT, listed_as_choice
 from maze.grammar.budget import Budget, Construction, OverBudgetError
 from maze.grammar.cfg.earley import Chart, Tables
 from maze.grammar.cfg.model import Cfg, Literal, Terminal
-from maze.grammar.pattern.code_points import Ranges
+from maze.grammar.pattern.code_points import Ranges, ignoring_case, single
 from maze.grammar.pattern.questions import listed_texts
 from maze.grammar.pattern.shortest import shortest_of
 from maze.grammar.pattern.tree import Chars, Not, Repeat, both, cat, literal
 from maze.grammar.read.grammar_text import lower_grammar
+from maze.grammar.read.lark.language_names import own_name
 from maze.threads import run_with_big_stack
 
 MAX_WORDING_STEPS = 300_000
@@ -34,8 +35,41 @@ _NOUNS = {
     "null test": "test for NULL",
     "function": "function name",
     "multiline": "text of several lines",
-    "insert": "INSERT INTO",
-    "drop": "DROP TABLE, INDEX, VIEW or TRIGGER",
+    "import from": "imported name",
+    "insert": "'INSERT INTO'",
+    "drop": "'DROP TABLE', 'DROP INDEX', 'DROP VIEW' or 'DROP TRIGGER'",
+    "before": "'BEFORE', 'AFTER' or 'INSTEAD OF'",
+    "commit": "'COMMIT', 'END' or 'ROLLBACK'",
+    "direction": "'ASC' or 'DESC'",
+    "nulls": "'NULLS FIRST' or 'NULLS LAST'",
+    "frame": "'ROWS', 'RANGE' or 'GROUPS'",
+    "maintenance": "'ANALYZE' or 'REINDEX'",
+    "table options": "'WITHOUT ROWID' or 'STRICT'",
+    "action": "'ON DELETE' or 'ON UPDATE'",
+    "conflict": "'ON CONFLICT'",
+    "steps": "'BEGIN'",
+    "as query": "'AS'",
+    "each row": "'FOR EACH ROW'",
+    "first when": "'WHEN'",
+    "or else": "'OR'",
+    "builtin name": "function name",
+    "outer": "'global' or 'nonlocal'",
+    "leave to": "'break :' or 'continue :'",
+    "leave with": "'break' or 'continue' with a value",
+    "reading": "'@import(', '@cInclude(' or '@embedFile('",
+    "builtin": "builtin function",
+    "assembly": "'__asm__'",
+    "pointing": "qualifier",
+    "separator": "';' or ','",
+    "optionality": "'?'",
+    **dict.fromkeys(("bits", "hexadecimal", "signed"), "number"),
+    **dict.fromkeys(("sign", "stepped", "word"), "prefix operator"),
+    **dict.fromkeys(("test operator", "field operator"), "operator"),
+    **dict.fromkeys(("bytes", "bytes next"), "bytes literal"),
+    **dict.fromkeys(("singles", "doubles"), "quote"),
+    "hexfraction": "fraction",
+    "format more": "format",
+    "mapped modifier": "modifier",
     "define": "#define",
     "inlining": "function specifier",
     "linkage": "storage class",
@@ -48,7 +82,13 @@ _NOUNS = {
     "primitive": "primitive type",
     "prefix": "prefix operator",
     "storage": "storage class",
-    **dict.fromkeys(("f double inside", "f single inside", "text next"), "string"),
+    **dict.fromkeys(("f double inside", "f single inside", "text next", "f empty"), "string"),
+    **{
+        f"f {form}{kind}{more}": "string"
+        for form in ("", "raw ", "long ")
+        for kind in ("single", "double")
+        for more in ("", " next", " text")
+    },
     **dict.fromkeys(("template head", "template middle", "template tail"), "template"),
     **dict.fromkeys(("regex", "uregex"), "regular expression"),
     **dict.fromkeys(("logical", "boolean"), "logical operator"),
@@ -68,14 +108,16 @@ Following: TypeAlias = Callable[[bytes], Collection[int]]
 """The bytes with which the beginning of a text may go on."""
 
 
-def expected_after(beginning: bytes, grammar: str, following: Following, budget: Budget) -> str | None:
-    """What may come after the beginning of a text of a grammar with whole languages.
+def expected_after(
+    beginning: bytes, grammar: str, following: Following, budget: Budget, *, may_end: bool
+) -> str | None:
+    """What may come after the beginning of a text of a grammar with whole languages, or whether it `may_end` there.
 
     None where finding the words takes too much work. Raises as Budget.spend() and `following` do.
     """
     text = beginning.decode(errors="ignore")
     try:
-        words = run_with_big_stack(lambda: _Place(text, grammar, following, budget).words())
+        words = run_with_big_stack(lambda: _Place(text, grammar, following, budget, may_end=may_end).words())
     except OverBudgetError:
         return None
     return listed_as_choice(words) if words else None
@@ -94,8 +136,9 @@ def lacks_a_blank(beginning: bytes, rest: bytes, following: Following) -> bool:
 class _Place:
     """The end of the beginning of a text."""
 
-    def __init__(self, text: str, grammar: str, following: Following, budget: Budget) -> None:
+    def __init__(self, text: str, grammar: str, following: Following, budget: Budget, *, may_end: bool) -> None:
         self._following = following
+        self._may_end = may_end
         work = budget.construction(MAX_WORDING_STEPS)
         self._tables = Tables(_cfg(grammar), work)
         self._chart = Chart(self._tables, work)
@@ -105,15 +148,15 @@ class _Place:
 
     def words(self) -> list[str]:
         """What may come, each once."""
-        before, ended = self._new(), self._chart.may_end
+        before = self._new()
         self._read(self._blanks)
         if self._chart.offset < len(self._text):
             return []
         new, begun = self._new(), self._begun()
         if self._blanks and not new and begun.keys() <= before.keys():
             # Blanks belong to what comes behind them.
-            return self._shown(before, ended=ended)
-        words = self._shown([*new, *(each for each in begun if isinstance(each, Literal))], ended=self._chart.may_end)
+            return self._shown(before, ended=self._may_end)
+        words = self._shown([*new, *(each for each in begun if isinstance(each, Literal))], ended=self._may_end)
         words += _collected(_more_of(each) for each in begun if not isinstance(each, Literal))
         if _LINE_BREAK in words:
             self._read("\n")
@@ -121,7 +164,7 @@ class _Place:
                 words[words.index(_LINE_BREAK)] = f"{_LINE_BREAK} and {indentation}"
         elif begun and not new:
             self._read(" ")
-            if behind := self._shown(self._new(), ended=self._chart.may_end):
+            if behind := self._shown(self._new(), ended=False):
                 return [f"{A_BLANK} and then {listed_as_choice(behind)}"]
         return words
 
@@ -158,7 +201,7 @@ class _Place:
                 if fits and firsts & left.keys():
                     words.append(_VALUE if name == "expression of language.json" else word)
                     left = {each: None for each in left if each not in firsts and not _is_name(each)}
-        words += sorted(_collected(map(_word, left)), key=lambda each: (each not in _ENDS, each.startswith("'")))
+        words += sorted(_collected(map(word_of, left)), key=lambda each: (each not in _ENDS, each.startswith("'")))
         return words
 
 
@@ -179,7 +222,7 @@ def _collected(words: Iterable[str]) -> list[str]:
 
 
 def _more_of(terminal: Terminal) -> str:
-    word = _word(terminal)
+    word = word_of(terminal)
     return word if word.startswith("'") else f"more of {word}"
 
 
@@ -207,15 +250,16 @@ def _is_name(terminal: Terminal) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _word(terminal: Terminal) -> str:
+def word_of(terminal: Terminal) -> str:
+    """What a person calls a terminal."""
     if isinstance(terminal, Literal):
         return _shown_text(terminal.text)
     if re.match("NAME_[A-Z_]+ of ", terminal.name):
         return "a name"
-    texts = listed_texts(terminal.language)
+    texts = None if _is_name(terminal) else listed_texts(terminal.language)
     if texts is not None and len(alike := dict.fromkeys(map(_shown_text, texts))) <= _MAX_TEXTS:
         return listed_as_choice(list(alike))
-    own = terminal.name.partition(" of ")[0]
+    own = re.sub(r"(?<=_NAME)_[A-Z_]+", "", terminal.name.partition(" of ")[0])
     name = own.lower().replace("_", " ")
     try:
         work = Budget().construction()
@@ -223,8 +267,8 @@ def _word(terminal: Terminal) -> str:
         if not example.strip():
             return _shown_text(example)
         if name == example.strip().lower() or not re.fullmatch(r"[A-Z][A-Z_0-9]*", own):
-            capitals = cat(_BLANKS, literal(example.strip().upper()), _BLANKS)
-            if shortest_of(both(terminal.language, capitals), work) is not None:
+            any_case = cat(*(Chars(ignoring_case(single(ord(each)))) for each in example.strip()))
+            if shortest_of(both(terminal.language, Not(cat(_BLANKS, any_case, _BLANKS))), work) is None:
                 return _quoted(example.strip().upper())
         if name == example.strip().lower():
             return _quoted(name)
@@ -236,7 +280,11 @@ def _word(terminal: Terminal) -> str:
         example = ""
     if not re.fullmatch(r"[A-Z][A-Z_0-9]*", own):
         return f"a text such as {_quoted(example.strip())}" if example else "other text"
+    if own_name(terminal.name) is None:
+        return terminal.name  # the caller's own
     name = _NOUNS.get(name, name)
+    if name.startswith("'"):
+        return name
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 

@@ -148,7 +148,8 @@ class _Check:
             beginning = self.text[: finding.offset]
             if lacks_a_blank(beginning, self.text[finding.offset :], following):
                 return replace(finding, expected=A_BLANK)
-            words = expected_after(beginning, language_grammar, following, self._time_limit.budget())
+            may_end = finding.expected.startswith(END_OF_TEXT)
+            words = expected_after(beginning, language_grammar, following, self._time_limit.budget(), may_end=may_end)
         except (LimitExceededError, TimedOutError):
             return finding
         return replace(finding, expected=words) if words else finding
