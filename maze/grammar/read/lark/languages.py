@@ -116,6 +116,13 @@ def import_from_language(statement: Import, found: Definitions) -> None:
     for name, alias in statement.names.items():
         if name not in offered:
             found.source.fail(statement.place, f"{language} has no {name!r}; it has {', '.join(filter(None, offered))}")
+        if alias in found.by_name:
+            begins = ", and write one rule 'start' of them" if alias == "start" else ""
+            found.source.fail(
+                statement.place,
+                f"there is a rule or terminal {alias!r} already; import this one under another name, "
+                f"%import {PREFIX}{language}.{name} -> a_name{begins}",
+            )
         there = full_name(name, language)
         used.add(there)
         found.define(Definition(alias, statement.place, (), {}, OfLanguage(there, statement.place)))
