@@ -128,7 +128,23 @@ def test_terminals_have_words_that_people_say(language: str) -> None:
 
 def test_what_is_narrowed_is_told_in_words_too() -> None:
     outcome = found_in("eval(1)\n", "%language python\n%forbid names eval exec")
-    assert (outcome.offset, outcome.found, outcome.expected) == (4, "'('", "more of a name")
+    assert (outcome.offset, outcome.found, outcome.expected) == (4, "'('", "more of a name, by %forbid names eval exec")
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "by"),
+    [
+        ("python", "import os\n", "%forbid imports os"),
+        ("python", "def Ab(c):\n    pass\n", "%allow function_names /[a-z]+/"),
+        ("python", "def Ab(c:\n", "%allow function_names /[a-z]+/"),  # what is wrong first
+        ("python", "def ab(c:\n", None),
+        ("c", "int Ab(void);\n", "%allow function_names /[a-z]+/"),
+    ],
+)
+def test_the_rule_that_a_right_program_breaks_is_told(language: str, text: str, by: str | None) -> None:
+    rules = "%allow function_names /[a-z]+/\n%forbid names xyz\n%forbid imports os"
+    expected = found_in(text, f"%language {language}\n{rules}").expected
+    assert expected.endswith(f", by {by}") if by else ", by %" not in expected
 
 
 def test_a_program_that_takes_too_much_work_is_told_the_characters(monkeypatch: pytest.MonkeyPatch) -> None:

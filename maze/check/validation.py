@@ -17,6 +17,7 @@ from maze.check.explanation import MAX_FINDINGS
 from maze.check.grammar_check import bytes_after, grammar_violation
 from maze.check.json_check import JsonCheck
 from maze.check.language_words import A_BLANK, expected_after, lacks_a_blank
+from maze.check.restriction_words import broken_restrictions
 from maze.compiled import CompiledConstraints, ConstraintPart, EngineGrammar, JointCheck
 from maze.errors import LimitExceededError, TimedOutError
 from maze.grammar.budget import Budget
@@ -150,9 +151,12 @@ class _Check:
                 return replace(finding, expected=A_BLANK)
             may_end = finding.expected.startswith(END_OF_TEXT)
             words = expected_after(beginning, language_grammar, following, self._time_limit.budget(), may_end=may_end)
+            budget, in_time = self._time_limit.budget(), self._time_limit.in_time
+            broken = broken_restrictions(self.text, finding.offset, language_grammar, budget, in_time)
         except (LimitExceededError, TimedOutError):
             return finding
-        return replace(finding, expected=words) if words else finding
+        expected = words or finding.expected
+        return replace(finding, expected=f"{expected}, by {' and '.join(broken)}" if broken else expected)
 
     def try_together(self, joint: JointCheck) -> None:
         """Spare the single checks if all of them would find nothing."""
