@@ -16,7 +16,13 @@ from maze.check.expectation import END_OF_TEXT
 from maze.check.explanation import MAX_FINDINGS
 from maze.check.grammar_check import bytes_after, grammar_violation
 from maze.check.json_check import JsonCheck
-from maze.check.language_words import A_BLANK, expected_after, lacks_a_blank
+from maze.check.language_words import (
+    A_BLANK,
+    A_TEXT_WITHOUT_COMMENTS,
+    begins_with_a_comment,
+    expected_after,
+    lacks_a_blank,
+)
 from maze.check.restriction_words import broken_restrictions
 from maze.compiled import CompiledConstraints, ConstraintPart, EngineGrammar, JointCheck
 from maze.errors import LimitExceededError, TimedOutError
@@ -146,6 +152,8 @@ class _Check:
             return found or frozenset()
 
         try:
+            if begins_with_a_comment(self.text, finding.offset, language_grammar):
+                return replace(finding, found="a comment", expected=A_TEXT_WITHOUT_COMMENTS)
             beginning = self.text[: finding.offset]
             if lacks_a_blank(beginning, self.text[finding.offset :], following):
                 return replace(finding, expected=A_BLANK)
