@@ -84,6 +84,8 @@ def found_in(text: str, grammar: str) -> ConstraintOutcome:
         ("json", '{"a":1}', (5, 1, 6), "a blank"),
         ("python", "x++\n", (1, 1, 2), "a line break, "),  # and not a blank, which makes it no better
         ("python", "x==1\n", (1, 1, 2), "a blank"),
+        ("sql", "SELECT 1\n", (9, 2, 1), "';', a set operator, "),
+        ("sql", "SELECT a FROM (SELECT 1;\n", (23, 1, 24), "')', a set operator, "),
         ("python", "if x\n    y\n", (4, 1, 5), "':', "),
         ("python", "for i in x\n    y\n", (10, 1, 11), "':', "),
         ("python", "x = f'{}'\n", (7, 1, 8), "a number, a name, a string, 'None', 'True', 'False', '(', "),

@@ -21,9 +21,9 @@ from maze.grammar.read.lark.language_files import for_the_printer
 from maze.grammar.read.lark.language_names import own_name
 from maze.threads import run_with_big_stack
 
-MAX_WORDING_STEPS = 300_000
-"""Most steps to find the words for what a place expects: a second, for about 15 KB of a program. Beyond, its characters
-are told."""
+MAX_WORDING_STEPS = 600_000
+"""Most steps to find the words for what a place expects: two seconds, for about 30 KB of a program. Beyond, its
+characters are told."""
 _MAX_TEXTS = 4
 """Most texts of a terminal that are told all."""
 _STARTS = {"statement": "a statement", "expression": "an expression", "type": "a type"}
