@@ -369,6 +369,61 @@ def test_a_model_without_a_system_turn_is_told_the_system_prompt_in_the_first_tu
     assert turns[1:] == [["Be kind.\n\na", "b", "Say hey."], ["Be kind.\n\nSay hey."], ["Be kind.", "b", "Say hey."]]
 
 
+@pytest.mark.parametrize("dialect", ["openai", "vllm"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Conversation roles must alternate user/assistant/user/assistant/...",
+        'messages: roles must alternate between "user" and "assistant", but found multiple "user" roles in a row',
+        "After the (optional) system message(s), user and assistant roles should be alternating.",
+        "Please ensure that multiturn requests alternate between user and model.",
+        "deepseek-reasoner does not support successive user or assistant messages (messages[1] and messages[2])",
+        "Unexpected role 'user' after role 'user'",
+    ],
+)
+def test_a_model_whose_turns_must_alternate_gets_neighbours_of_one_role_as_one(said: str, dialect: str) -> None:
+    refusal = answer(400, {"error": {"message": said}})
+    twice = (Message(Role.USER, "a"), Message(Role.USER, "b"), Message(Role.ASSISTANT, "c"), Message(Role.USER, "d"))
+    with FaultServer(service(refusal, says("hey"))) as server:
+        backend = backend_for(server.url, dialect=dialect)
+        for messages, turns in ((twice, "merged"), (twice[1:3], None), ((), None)):
+            prompt = Prompt("Say hey.", system="Be kind.", messages=messages)
+            completion = generate(backend, ask(prompt=prompt, grammar=None))[0]
+            assert (completion.text, completion.engine.get("turns")) == ("hey", turns)
+            assert "system" not in completion.engine
+        sent = [[turn["content"] for turn in each["messages"]] for each in posted(server)]
+    assert sent[1:] == [
+        ["Be kind.", "a\n\nb", "c", "d\n\nSay hey."],
+        ["Be kind.", "b", "c", "Say hey."],
+        ["Be kind.", "Say hey."],
+    ]
+
+
+def test_a_template_that_takes_the_system_turn_for_one_of_those_that_alternate_gets_none() -> None:
+    def play(exchange: Exchange) -> None:
+        if exchange.received.method == "GET":
+            ONE_MODEL(exchange)
+            return
+        roles = [turn["role"] for turn in exchange.received.json()["messages"]]
+        alternate = ["user", "assistant"] * len(roles)
+        if roles == alternate[: len(roles)]:
+            says("hey")(exchange)
+        else:
+            problem = "Conversation roles must alternate user/assistant/user/assistant/..."
+            answer(500, {"error": {"message": problem}})(exchange)
+
+    with FaultServer(play) as server:
+        backend = backend_for(server.url, dialect="openai")
+        prompt = Prompt("c", system="s", messages=(Message(Role.USER, "a"), Message(Role.USER, "b")))
+        completion = generate(backend, ask(prompt=prompt))[0]
+        assert (completion.engine["turns"], completion.engine["system"]) == ("merged", "in the first turn")
+        assert [len(each["messages"]) for each in posted(server)] == [4, 2, 1]
+        assert posted(server)[-1]["messages"] == [{"role": "user", "content": "s\n\na\n\nb\n\nc"}]
+        opened = Prompt("b", messages=(Message(Role.ASSISTANT, "a"),))
+        with pytest.raises(EngineUnavailableError, match="must alternate"):  # there is nothing to put otherwise
+            generate(backend, ask(prompt=opened))
+
+
 def test_formats_are_stepped_down_and_the_service_is_not_asked_again() -> None:
     refusal = recorded("openai_json_schema.json")
     with FaultServer(service(refusal, refusal, refusal, says('{"name":"a"}'))) as server:

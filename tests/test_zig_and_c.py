@@ -50,6 +50,22 @@ ZIG_FUNCTIONS = (
     }
     _ = &n;
 }""",
+    # assembly with a text of several lines, a pointer into bits, a loop that ends in a jump
+    """fn trap(comptime T: type, bits: *align(8:4:@bitSizeOf(T)) addrspace(.gs) T) void {
+    const n = for (0..3) |i| {
+        if (i == 2) break i;
+    } else return;
+    if (n == 1) asm volatile ("int " ++ "3") else asm volatile (
+        \\\\ syscall
+        \\\\ ud2
+        : [out] "={rax}" (-> u64),
+        : [in] "r" (!comptime f(T)),
+        : .{ .rcx = true }
+    );
+    comptime switch (T) {
+        .a, _ => {},
+    };
+}""",
 )
 
 C_FUNCTIONS = (
@@ -117,6 +133,12 @@ def test_a_function_as_zig_fmt_prints_it_is_zig(text: str) -> None:
     assert laid_out(text, "zig", "function") == text
 
 
+def test_a_macro_with_a_name_may_stand_before_a_block_in_c() -> None:
+    text = "TEST(first) {\n    a();\n}\n\nTEST(second) {}\n"
+    assert JUDGES["c"]([text]) == [None]
+    assert laid_out(text, "c") == text
+
+
 @pytest.mark.parametrize("text", C_FUNCTIONS)
 def test_a_function_as_people_print_it_is_c(text: str) -> None:
     assert JUDGES["c"]([text]) == [None]
@@ -131,6 +153,8 @@ def test_a_function_as_people_print_it_is_c(text: str) -> None:
     [
         ("zig", "expression", "a == b == c"),
         ("zig", "expression", "a +b"),
+        ("zig", "type", "*align(a:int:{}) u8"),
+        ("zig", "type", "*align(a:b > int:{}) u8"),
         ("zig", "expression", "if (a) b else"),
         ("zig", "expression", "[_]u8{1}.len"),
         ("zig", "statement", "const fn = 1;"),
@@ -140,6 +164,8 @@ def test_a_function_as_people_print_it_is_c(text: str) -> None:
         ("zig", "function", "fn f() {}"),
         ("zig", "file", "usingnamespace x;\n"),
         ("c", "expression", "a + b = c"),
+        ("c", "statement", "do\n    case 1:;\nwhile (a);"),
+        ("c", "file", "TEST(a, b) {}\n"),
         ("c", "expression", "a b"),
         ("c", "statement", "int long x;"),
         ("c", "statement", "if (a) else b;"),

@@ -15,7 +15,7 @@ from maze.grammar.cfg.model import Cfg
 from maze.grammar.cfg.productions import to_cfg
 from maze.grammar.pattern.tree import Node, alt, repeat
 from maze.grammar.read.lark.decoding import grammar_of_whole_terminals, reads_by_characters
-from maze.grammar.read.lark.languages import narrowed_languages
+from maze.grammar.read.lark.languages import narrowed_rules
 from maze.grammar.read.lark.longest_match import grammar_by_longest_match, names_in_languages
 from maze.grammar.read.lark.parts import parts_of, shown_names
 from maze.grammar.read.lark.rules import token_rules
@@ -52,7 +52,7 @@ def lower_lark(text: str, path: str, budget: Budget) -> LoweredGrammar:
         )
     options = tuple(sorted(definitions.options))
     warnings: list[str] = []
-    beside = tuple(narrowed_languages(definitions, budget))
+    beside = tuple(narrowed_rules(definitions, budget))
     made = token_rules(definitions, budget, warnings)
     because = f" (no text is in {shown_names(dict.fromkeys(made.without_texts))})" if made.without_texts else ""
     written = {name for name, each in definitions.by_name.items() if not is_terminal(name) and not each.parameters}

@@ -65,8 +65,8 @@ def is_restricted(name: str) -> bool:
     return own is not None and (_NAME.fullmatch(own) or _IMPORT.fullmatch(own)) is not None
 
 
-def is_about(kind: str, name: str) -> bool:
-    """Whether a restriction of some kind is about a terminal."""
+def is_restricted_by(name: str, kind: str) -> bool:
+    """Whether a restriction of that kind is about a terminal."""
     own = own_name(name)
     if own is None:
         return False

@@ -21,8 +21,8 @@ from maze.grammar.read.lark.language_names import (
     PREFIX,
     SIGNED_PARAMETER,
     full_name,
-    is_about,
     is_name_of_language,
+    is_restricted_by,
     is_text_with_names,
     may_go_on,
     own_name,
@@ -128,7 +128,7 @@ def import_from_language(statement: Import, found: Definitions) -> None:
         found.define(Definition(alias, statement.place, (), {}, OfLanguage(there, statement.place)))
 
 
-def narrowed_languages(definitions: Definitions, budget: Budget) -> list[NarrowedRules]:
+def narrowed_rules(definitions: Definitions, budget: Budget) -> list[NarrowedRules]:
     """The rules of all languages as the restrictions leave them, and what they leave of terminals in `definitions`."""
     reading = Terminals(definitions, budget)
     derivatives = Derivatives(budget.construction())
@@ -143,10 +143,10 @@ def narrowed_languages(definitions: Definitions, budget: Budget) -> list[Narrowe
         narrowing: dict[str, Narrowing | None] = {}
         for terminal in terminals:
             texts = terminal.language
-            about_it = [each for each in definitions.restrictions if is_about(each.kind, terminal.name)]
+            about_it = [each for each in definitions.restrictions if is_restricted_by(terminal.name, each.kind)]
             left = tuple(_left_by(each, terminal.name, language, reading) for each in about_it)
             is_text = is_text_with_names(terminal.name)
-            if is_about("imports", terminal.name):
+            if is_restricted_by(terminal.name, "imports"):
                 for each in definitions.restrictions:
                     if each.kind == "names" and not each.is_allowed:
                         refused = both(_WORD, negation(_left_by(each, terminal.name, language, reading)))
@@ -182,7 +182,7 @@ def _refuse_meaningless(restriction: Restriction, definitions: Definitions, term
         source.fail(place, f"{kind!r} is nothing that is restricted; these are {', '.join(KINDS)}")
     if not restriction.texts:
         source.fail(place, f"no {kind} are given")
-    if not any(is_about(kind, name) for name in terminals):
+    if not any(is_restricted_by(name, kind) for name in terminals):
         of = ", ".join(definitions.languages) or "a text without %language or %import language.NAME.START"
         source.fail(place, f"the grammar of {of} knows no {kind.replace('_', ' ')}")
 
@@ -208,7 +208,7 @@ def _refuse_without_effect(
             is_without_texts(both(each.language, _left_by(alone, each.name, language, reading)), derivatives)
             for language, terminals in about.items()
             for each in terminals
-            if is_about(restriction.kind, each.name) and not is_text_with_names(each.name)
+            if is_restricted_by(each.name, restriction.kind) and not is_text_with_names(each.name)
         ):
             thing = "import" if restriction.kind == "imports" else restriction.kind.replace("_", " ").removesuffix("s")
             source.fail(place, f"no {thing} of {', '.join(about)} is ever {shown!r}")
