@@ -85,6 +85,7 @@ def found_in(text: str, grammar: str) -> ConstraintOutcome:
         ("python", "x++\n", (1, 1, 2), "a line break, "),  # and not a blank, which makes it no better
         ("python", "x==1\n", (1, 1, 2), "a blank"),
         ("sql", "SELECT 1\n", (9, 2, 1), "';', a set operator, "),
+        ("c", "void f(int a int b) {\n}\n", (13, 1, 14), "')', "),
         ("sql", "SELECT a FROM (SELECT 1;\n", (23, 1, 24), "')', a set operator, "),
         ("python", "if x\n    y\n", (4, 1, 5), "':', "),
         ("python", "for i in x\n    y\n", (10, 1, 11), "':', "),

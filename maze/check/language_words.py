@@ -104,6 +104,7 @@ _BLANK = 0x20
 _WORD_OR_SIGN = re.compile(rb"\w{1,100}|([^\w\s])\1*")
 _OF_WORDS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _BLANKS = Repeat(Chars(((0x09, 0x0A), (0x20, 0x20))), 0, None)
+_CLOSING = frozenset(")]},;:")
 _CLOSERS = (")", "]", "}", ">")
 _LIST_END = cat(Repeat(Chars(((0x2C, 0x2C), (0x3B, 0x3B))), 0, 1), _BLANKS)
 
@@ -161,6 +162,7 @@ class _Place:
     def words(self) -> list[str]:
         """What may come, each once."""
         before = self._new()
+        closing = {each: None for each in before if isinstance(each, Literal) and each.text[0] in _CLOSING}
         self._read(self._blanks)
         if self._chart.offset < len(self._text):
             return []
@@ -168,6 +170,8 @@ class _Place:
         if self._blanks and not new and begun.keys() <= before.keys():
             # Blanks belong to what comes behind them.
             return self._shown(before, ended=self._may_end)
+        # Where a blank before something optional was read, what would have closed is not told by what is behind blanks.
+        new |= closing if self._blanks == " " else {}
         words = self._shown([*new, *(each for each in begun if isinstance(each, Literal))], ended=self._may_end)
         words += _collected(_more_of(each) for each in begun if not isinstance(each, Literal))
         if _LINE_BREAK in words:
