@@ -162,7 +162,9 @@ class _Place:
     def words(self) -> list[str]:
         """What may come, each once."""
         before = self._new()
-        closing = {each: None for each in before if isinstance(each, Literal) and each.text[0] in _CLOSING}
+        closing: dict[Terminal, None] = {
+            each: None for each in before if isinstance(each, Literal) and each.text[0] in _CLOSING
+        }
         self._read(self._blanks)
         if self._chart.offset < len(self._text):
             return []
@@ -171,7 +173,8 @@ class _Place:
             # Blanks belong to what comes behind them.
             return self._shown(before, ended=self._may_end)
         # Where a blank before something optional was read, what would have closed is not told by what is behind blanks.
-        new |= closing if self._blanks == " " else {}
+        if self._blanks == " ":
+            new |= closing
         words = self._shown([*new, *(each for each in begun if isinstance(each, Literal))], ended=self._may_end)
         words += _collected(_more_of(each) for each in begun if not isinstance(each, Literal))
         if _LINE_BREAK in words:
