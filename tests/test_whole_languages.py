@@ -76,6 +76,19 @@ def test_a_language_takes_its_programs_and_no_others() -> None:
         ("%language python\n%allow imports", "no imports are given"),
         ("%language python\n%ignore / /", "drop %ignore"),
         ('start: "a"\n%forbid names a', "a text without %language"),
+        ('%import language.json.expression\n%ignore " "\nstart: expression', "line 2, column 9: .*drop %ignore"),
+        (
+            "%import language.json\nstart: json",
+            "which rule\\? Such as %import language.json.file -> json",
+        ),
+        (
+            "%language python\n%language json",
+            "%import language.json.file -> a_name, and write one rule 'start'",
+        ),
+        ("%import language.c.type\n%import language.zig.type\nstart: type", "%import language.zig.type -> a_name"),
+        ("%language c\n%forbid imports <stdio.h>", "column 17: <stdio.h> is no name; .*stand in double quotes"),
+        ("%language c\n%forbid imports sys/types.h", "column 20: .*paths, .*stand in double quotes"),
+        ("%language javascript\n%allow imports @a/b", "column 16: @a is no name; .*stand in double quotes"),
         (
             "%language python\n%forbid names os.system",
             "a name has no dots in it: give the parts of os.system",
@@ -94,6 +107,7 @@ def test_what_is_not_there_is_said_with_what_is(grammar: str, problem: str) -> N
 
 
 def test_lark_text_builds_upon_a_language() -> None:
+    assert holds("%import language.json.expression -> start", "[1]")
     grammar = '%import language.python.expression\nstart: "answer = " expression "\\n"'
     assert holds(grammar, "answer = [x + 1 for x in y]\n")
     assert not holds(grammar, "answer = [x + 1 for x in]\n")

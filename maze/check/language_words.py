@@ -11,22 +11,25 @@ from maze.check.expectation import END_OF_TEXT, listed_as_choice
 from maze.grammar.budget import Budget, Construction, OverBudgetError
 from maze.grammar.cfg.earley import Chart, Tables
 from maze.grammar.cfg.model import Cfg, Literal, Terminal
+from maze.grammar.languages.syntax import find_syntax
 from maze.grammar.pattern.code_points import Ranges, ignoring_case, single
 from maze.grammar.pattern.questions import listed_texts
 from maze.grammar.pattern.shortest import shortest_of
-from maze.grammar.pattern.tree import Chars, Not, Repeat, both, cat, literal
+from maze.grammar.pattern.tree import Chars, Node, Not, Repeat, both, cat, literal, text_of
 from maze.grammar.read.grammar_text import lower_grammar
+from maze.grammar.read.lark.language_files import for_the_printer
 from maze.grammar.read.lark.language_names import own_name
 from maze.threads import run_with_big_stack
 
-MAX_WORDING_STEPS = 300_000
-"""Most steps to find the words for what a place expects: a second, for about 15 KB of a program. Beyond, its characters
-are told."""
+MAX_WORDING_STEPS = 600_000
+"""Most steps to find the words for what a place expects: two seconds, for about 30 KB of a program. Beyond, its
+characters are told."""
 _MAX_TEXTS = 4
 """Most texts of a terminal that are told all."""
 _STARTS = {"statement": "a statement", "expression": "an expression", "type": "a type"}
 """The rules of languages that are told by their names, the widest first."""
 A_BLANK = "a blank"
+A_TEXT_WITHOUT_COMMENTS = "none, as the grammar has no comments (maze format leaves them out)"
 _VALUE = "a value"
 _NOUNS = {
     "import": "imported name",
@@ -95,11 +98,13 @@ _NOUNS = {
     **dict.fromkeys(("assignment", "assign operator", "change"), "assignment operator"),
 }
 """For the names of terminals in the files of languages that are not what a person calls them."""
+_LANGUAGES = re.compile(r"%language[ \t]+(\w+)|%import[ \t]+language\.(\w+)")
 _LONGEST_SIGN = 16
 _BLANK = 0x20
-_WORD_OR_SIGN = re.compile(rb"\w{1,100}|[^\w\s]")
+_WORD_OR_SIGN = re.compile(rb"\w{1,100}|([^\w\s])\1*")
 _OF_WORDS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _BLANKS = Repeat(Chars(((0x09, 0x0A), (0x20, 0x20))), 0, None)
+_CLOSING = frozenset(")]},;:")
 _CLOSERS = (")", "]", "}", ">")
 _LIST_END = cat(Repeat(Chars(((0x2C, 0x2C), (0x3B, 0x3B))), 0, 1), _BLANKS)
 
@@ -121,6 +126,14 @@ def expected_after(
     except OverBudgetError:
         return None
     return listed_as_choice(words) if words else None
+
+
+def begins_with_a_comment(text: bytes, offset: int, grammar: str) -> bool:
+    """Whether a comment of a language in the grammar begins at a place, behind blanks, or with the sign before it."""
+    places = [text[at:].decode(errors="replace").lstrip(" \t") for at in {offset, max(offset - 1, 0)}]
+    languages = {find_syntax("".join(each)) for each in _LANGUAGES.findall(grammar)}
+    comments = [for_the_printer(each).get("comment") for each in languages if each]
+    return any(re.match(comment, place) for comment in comments if comment for place in places)
 
 
 def lacks_a_blank(beginning: bytes, rest: bytes, following: Following) -> bool:
@@ -149,6 +162,9 @@ class _Place:
     def words(self) -> list[str]:
         """What may come, each once."""
         before = self._new()
+        closing: dict[Terminal, None] = {
+            each: None for each in before if isinstance(each, Literal) and each.text[0] in _CLOSING
+        }
         self._read(self._blanks)
         if self._chart.offset < len(self._text):
             return []
@@ -156,6 +172,9 @@ class _Place:
         if self._blanks and not new and begun.keys() <= before.keys():
             # Blanks belong to what comes behind them.
             return self._shown(before, ended=self._may_end)
+        # Where a blank before something optional was read, what would have closed is not told by what is behind blanks.
+        if self._blanks == " ":
+            new |= closing
         words = self._shown([*new, *(each for each in begun if isinstance(each, Literal))], ended=self._may_end)
         words += _collected(_more_of(each) for each in begun if not isinstance(each, Literal))
         if _LINE_BREAK in words:
@@ -201,7 +220,8 @@ class _Place:
                 if fits and firsts & left.keys():
                     words.append(_VALUE if name == "expression of language.json" else word)
                     left = {each: None for each in left if each not in firsts and not _is_name(each)}
-        words += sorted(_collected(map(word_of, left)), key=lambda each: (each not in _ENDS, each.startswith("'")))
+        ends = _ENDS.union(word_of(each) for each in left if isinstance(each, Literal) and each.text == ":")
+        words += sorted(_collected(map(word_of, left)), key=lambda each: (each not in ends, each.startswith("'")))
         return words
 
 
@@ -217,8 +237,13 @@ def _begins_with(characters: Ranges, following: Collection[int]) -> bool:
 
 def _collected(words: Iterable[str]) -> list[str]:
     """Each once, and names of a role only where there are no others."""
-    found = dict.fromkeys(words)
+    found = dict.fromkeys(part for word in words for part in _alternatives(word))
     return [each for each in found if each.endswith("a name") or not (each.endswith(" name") and _NAMES & found.keys())]
+
+
+def _alternatives(word: str) -> list[str]:
+    """The texts of a word that lists some."""
+    return _QUOTED.findall(word) if _CHOICE.fullmatch(word) else [word]
 
 
 def _more_of(terminal: Terminal) -> str:
@@ -238,6 +263,8 @@ def _indentation(blanks: Iterable[str]) -> str:
     return f"indentation of {listed_as_choice([str(size) for size in sorted({len(each) for each in blanks})])} blanks"
 
 
+_QUOTED = re.compile(r"'[^']+'")
+_CHOICE = re.compile(r"'[^']+'(, '[^']+')* or '[^']+'")
 _IN_QUOTES = cat(Chars(((0x22, 0x22), (0x27, 0x27))), Repeat(Chars(((0, 0x10FFFF),)), 0, None))
 _NAMES = frozenset(("a name", "more of a name"))
 _LINE_BREAK = "a line break"
@@ -266,15 +293,17 @@ def word_of(terminal: Terminal) -> str:
         example = shortest_of(terminal.language, work) or ""
         if not example.strip():
             return _shown_text(example)
-        if name == example.strip().lower() or not re.fullmatch(r"[A-Z][A-Z_0-9]*", own):
-            any_case = cat(*(Chars(ignoring_case(single(ord(each)))) for each in example.strip()))
-            if shortest_of(both(terminal.language, Not(cat(_BLANKS, any_case, _BLANKS))), work) is None:
+        any_case = cat(*(Chars(ignoring_case(single(ord(each)))) for each in example.strip()))
+        is_named = re.fullmatch(r"[A-Z][A-Z_0-9]*", own) is not None
+        if name == example.strip().lower() or (not is_named and _is_all_but_blanks(any_case, terminal, work)):
+            capitals = cat(_BLANKS, literal(example.strip().upper()), _BLANKS)
+            if shortest_of(both(terminal.language, capitals), work) is not None:
                 return _quoted(example.strip().upper())
         if name == example.strip().lower():
             return _quoted(name)
         if own == "IMPORT" and shortest_of(both(terminal.language, Not(_IN_QUOTES)), work) is None:
             return "a string"
-        if len(example) < _LONGEST_SIGN and _is_all_but_blanks(example.strip(), terminal, work):
+        if len(example) < _LONGEST_SIGN and _is_all_but_blanks(literal(example.strip()), terminal, work):
             return _quoted(example.strip())
     except OverBudgetError:
         example = ""
@@ -288,11 +317,11 @@ def word_of(terminal: Terminal) -> str:
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
-def _is_all_but_blanks(text: str, terminal: Terminal, work: Construction) -> bool:
-    """Whether a terminal has no other texts than this one with blanks around it, or what ends a list before it."""
+def _is_all_but_blanks(texts: Node, terminal: Terminal, work: Construction) -> bool:
+    """Whether a terminal has no other texts than these with blanks around, or what ends a list before them."""
     if isinstance(terminal, Literal):
         return True
-    padded = cat(_LIST_END if text in _CLOSERS else _BLANKS, literal(text), _BLANKS)
+    padded = cat(_LIST_END if text_of(texts) in _CLOSERS else _BLANKS, texts, _BLANKS)
     return shortest_of(both(terminal.language, Not(padded)), work) is None
 
 

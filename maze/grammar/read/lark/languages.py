@@ -80,6 +80,8 @@ _FROM_HERE = parse_whole(r"((\./)*|(\.{1,2}/)*(\.\./|/)([^\"'<>\n]*/)?)")
 """What is before a path where there are several places to look, from which it may lead to the same."""
 _COMPUTED = literal("import")
 """Called as a function it imports what no grammar knows."""
+_DOTTED = ("python",)
+"""The languages that import by dotted names, not by paths."""
 _SEARCHED = ("c", "zig")
 """The languages in which a path that begins with dots or a slash may name the same as one without."""
 _SIGN = repeat(parse_whole("[:@$]"), 0, 1)
@@ -116,6 +118,13 @@ def import_from_language(statement: Import, found: Definitions) -> None:
     for name, alias in statement.names.items():
         if name not in offered:
             found.source.fail(statement.place, f"{language} has no {name!r}; it has {', '.join(filter(None, offered))}")
+        if alias in found.by_name:
+            begins = ", and write one rule 'start' of them" if alias == "start" else ""
+            found.source.fail(
+                statement.place,
+                f"there is a rule or terminal {alias!r} already; import this one under another name, "
+                f"%import {PREFIX}{language}.{name} -> a_name{begins}",
+            )
         there = full_name(name, language)
         used.add(there)
         found.define(Definition(alias, statement.place, (), {}, OfLanguage(there, statement.place)))
@@ -238,11 +247,14 @@ def _imports_left(
     bare = [_without_quotes(each) if isinstance(each, QuotedText) else each for each in written]
     texts = alt(*(reading.language(each, restriction.place) for each in bare))
     texts = alt(texts, _behind_node(texts))
-    opening = cat(_PATH_OPENING, _FROM_HERE) if language in _SEARCHED else _PATH_OPENING
-    refused = [cat(texts, _WITHIN), cat(opening, texts, _PATH_ALL), _DETOUR, _OTHER_SPELLING, _COMPUTED]
-    if own_name(terminal) == "IMPORT_FROM":
-        refused.append(_modules_around(texts))
-    return negation(alt(*refused))
+    if language in _DOTTED:
+        refused = [cat(texts, _WITHIN)]
+        if own_name(terminal) == "IMPORT_FROM":
+            refused.append(_modules_around(texts))
+    else:
+        opening = cat(_PATH_OPENING, _FROM_HERE) if language in _SEARCHED else _PATH_OPENING
+        refused = [alt(texts, cat(opening, texts, _PATH_ALL)), _DETOUR, _OTHER_SPELLING, _COMPUTED]
+    return both(*map(negation, refused))
 
 
 def _behind_node(texts: Node) -> Node:
