@@ -651,7 +651,9 @@ MAZE_API MazeStatus maze_clear_cache(void);
  */
 MAZE_API GenerationResultFFI *maze_health_check(void);
 
-/** \return A result whose maze_result_json() has "models": ["...", ...]. */
+/**
+ * \return A result whose maze_result_json() has "models": ["...", ...], and "models_cut": whether the engine has more.
+ */
 MAZE_API GenerationResultFFI *maze_list_models(void);
 
 /**

@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, fields
 from typing import Any, TypeAlias
 
-from maze.backends.base import Health
+from maze.backends.base import Health, ModelNames
 from maze.compiled import CompiledConstraints
 from maze.errors import MazeError, Status
 from maze.grammar.llguidance import engine_text
@@ -40,6 +40,11 @@ def report_of(outcome: GenerationResult | ValidationResult | CompiledConstraints
 def report_call(status: Status, error: str | None = None, **more: object) -> Report:
     """What every report says, and what is to be said beside it."""
     return {"status": name_of(status), "success": status is Status.OK, "error": error, **more}
+
+
+def report_models(names: tuple[str, ...]) -> Report:
+    """The report of a list of models."""
+    return report_call(Status.OK, models=tuple(names), models_cut=isinstance(names, ModelNames) and names.is_cut)
 
 
 def report_generation(result: GenerationResult) -> Report:

@@ -426,7 +426,21 @@ FAULTS = [
     ),
     Fault(
         "half of a surrogate pair",
-        (stream(b'data: {"token": "\\ud83d", "done": false}\n\n', DONE),),
+        (stream(token("a"), b'data: {"token": "b\\ud83d", "done": false}\n\n', token("c"), summary(), DONE),),
+        BadResponseError,
+        r"half of a surrogate pair, U\+D83D, without the other",
+        partial_text="ab",
+    ),
+    Fault(
+        "the second half of a surrogate pair alone",
+        (stream(b'data: {"token": "a\\ude00", "done": false}\n\n', summary(), DONE),),
+        BadResponseError,
+        r"half of a surrogate pair, U\+DE00, without the other",
+        partial_text="a",
+    ),
+    Fault(
+        "half of a surrogate pair in what is no JSON",
+        (stream(b'data: {"token": "\\ud83d", "n": NaN, "done": false}\n\n', DONE),),
         BadResponseError,
         r"not JSON",
     ),

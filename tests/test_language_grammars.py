@@ -89,6 +89,7 @@ def test_a_program_gets_the_layout_of_its_language(language: str, text: str, lay
         ("c", "void f() {\n    int a[static 3];\n}\n"),
         ("c", 'void f() {\n    __asm__(L"nop");\n}\n'),
         ("c", 'char *s = L"a" u"b";\n'),
+        ("zig", "const A = *align(a:b > c:{}) u8;\n"),
         ("zig", "const S = struct { fn () u8 };\n"),
         ("zig", "fn f() void {\n    comptime if (a) {}\n}\n"),
     ],
@@ -103,6 +104,7 @@ def test_what_is_no_program_is_refused(language: str, text: str) -> None:
     ("language", "text"),
     [
         ("c", "weak_alias(f, g);\n"),
+        ("c", "TEST_IMPL(f) {\n    return 0;\n}\nstatic BENCHMARK_IMPL(g) {}\n"),
         ("c", "#define F(a,b)  (a)\n"),
         ("c", "double complex f(double complex z) {\n    unsigned __int64 t;\n}\n"),
         ("c", "int (f)() {\n    #ifdef A\n    return !*(int *)f;\n    #else\n    *(char **)f = 0;\n    #endif\n}\n"),
@@ -140,6 +142,11 @@ def test_what_is_no_program_is_refused(language: str, text: str) -> None:
         (
             "sql",
             "SELECT a.b, replace(c, 'd', 'e') FROM t a, (SELECT 1) b LEFT JOIN u c ON c.d = a.d WHERE first = 1;\n",
+        ),
+        ("zig", "const A = *align(a.b:1:c) u8;\n"),
+        (
+            "zig",
+            'fn f() void {\n    asm volatile (\n        \\\\nop\n        : [a] "=r" (b),\n        : [c] "r" (d));\n}\n',
         ),
         ("zig", "const f: fn (\n    a: u8,\n    *T,\n) void = g;\n"),
         ("zig", 'extern "c" fn f(*T, u8) void;\n'),

@@ -91,6 +91,14 @@ def asked(play: Play, dialect: str | None = "openai", **changes: Any) -> tuple[C
         return completion, posted(server)
 
 
+def delta(fields: str, finish_reason: str = "null") -> bytes:
+    """An event as a service spells it, whose escapes may be halves of characters."""
+    return b'data: {"model": "m", "choices": [{"delta": {%s}, "finish_reason": %s}]}\n\n' % (
+        fields.encode(),
+        finish_reason.encode(),
+    )
+
+
 # ------------------------------------------------------------------------------------------------ what is sent
 
 
@@ -359,6 +367,61 @@ def test_a_model_without_a_system_turn_is_told_the_system_prompt_in_the_first_tu
         turns = [[turn["content"] for turn in each["messages"]] for each in posted(server)]
     assert turns[0] == ["Be kind.", "a", "b", "Say hey."]
     assert turns[1:] == [["Be kind.\n\na", "b", "Say hey."], ["Be kind.\n\nSay hey."], ["Be kind.", "b", "Say hey."]]
+
+
+@pytest.mark.parametrize("dialect", ["openai", "vllm"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Conversation roles must alternate user/assistant/user/assistant/...",
+        'messages: roles must alternate between "user" and "assistant", but found multiple "user" roles in a row',
+        "After the (optional) system message(s), user and assistant roles should be alternating.",
+        "Please ensure that multiturn requests alternate between user and model.",
+        "deepseek-reasoner does not support successive user or assistant messages (messages[1] and messages[2])",
+        "Unexpected role 'user' after role 'user'",
+    ],
+)
+def test_a_model_whose_turns_must_alternate_gets_neighbours_of_one_role_as_one(said: str, dialect: str) -> None:
+    refusal = answer(400, {"error": {"message": said}})
+    twice = (Message(Role.USER, "a"), Message(Role.USER, "b"), Message(Role.ASSISTANT, "c"), Message(Role.USER, "d"))
+    with FaultServer(service(refusal, says("hey"))) as server:
+        backend = backend_for(server.url, dialect=dialect)
+        for messages, turns in ((twice, "merged"), (twice[1:3], None), ((), None)):
+            prompt = Prompt("Say hey.", system="Be kind.", messages=messages)
+            completion = generate(backend, ask(prompt=prompt, grammar=None))[0]
+            assert (completion.text, completion.engine.get("turns")) == ("hey", turns)
+            assert "system" not in completion.engine
+        sent = [[turn["content"] for turn in each["messages"]] for each in posted(server)]
+    assert sent[1:] == [
+        ["Be kind.", "a\n\nb", "c", "d\n\nSay hey."],
+        ["Be kind.", "b", "c", "Say hey."],
+        ["Be kind.", "Say hey."],
+    ]
+
+
+def test_a_template_that_takes_the_system_turn_for_one_of_those_that_alternate_gets_none() -> None:
+    def play(exchange: Exchange) -> None:
+        if exchange.received.method == "GET":
+            ONE_MODEL(exchange)
+            return
+        roles = [turn["role"] for turn in exchange.received.json()["messages"]]
+        alternate = ["user", "assistant"] * len(roles)
+        if roles == alternate[: len(roles)]:
+            says("hey")(exchange)
+        else:
+            problem = "Conversation roles must alternate user/assistant/user/assistant/..."
+            answer(500, {"error": {"message": problem}})(exchange)
+
+    with FaultServer(play) as server:
+        backend = backend_for(server.url, dialect="openai")
+        prompt = Prompt("c", system="s", messages=(Message(Role.USER, "a"), Message(Role.USER, "b")))
+        completion = generate(backend, ask(prompt=prompt))[0]
+        assert (completion.engine["turns"], completion.engine["system"]) == ("merged", "in the first turn")
+        assert [len(each["messages"]) for each in posted(server)] == [4, 2, 1]
+        assert posted(server)[-1]["messages"] == [{"role": "user", "content": "s\n\na\n\nb\n\nc"}]
+        opened = Prompt("b", messages=(Message(Role.ASSISTANT, "a"),))
+        with pytest.raises(EngineUnavailableError, match="must alternate"):  # there is nothing to put otherwise
+            generate(backend, ask(prompt=opened))
 
 
 def test_formats_are_stepped_down_and_the_service_is_not_asked_again() -> None:
@@ -933,3 +996,62 @@ def test_the_real_server_tells_log_probabilities_in_its_own_dialect(real_server:
         assert "".join(each.text for each in completion.logprobs) == completion.text
         assert {len(each.top) for each in completion.logprobs} == {most}
     assert generate(backend, ask(max_tokens=6))[0].logprobs is None
+
+
+# ------------------------------------------------------------------------------------------------ halves of characters
+
+
+def test_a_character_that_comes_as_two_halves_is_one() -> None:
+    play = stream(
+        delta(r'"reasoning": "\ud83d"'),
+        delta(r'"reasoning": "\uDE01"'),
+        delta(r'"content": "a\ud83d"'),
+        delta(r'"content": ""'),
+        delta(r'"content": "\ude00\ud83d"'),
+        delta(r'"content": "\ude01b"'),
+        delta("", '"stop"'),
+        DONE,
+    )
+    with FaultServer(service(play)) as server:
+        completion, pieces = generate(backend_for(server.url, dialect="openai"), ask(reasoning_tokens=5))
+    assert (completion.text, completion.reasoning) == ("a😀😁b", "😁")
+    assert "".join(pieces) == completion.text
+    assert all(piece.isprintable() for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    ("events", "partial_text"),
+    [
+        ((delta(r'"content": "a\ud83d"'), delta("", '"stop"')), "a"),
+        ((delta(r'"content": "a\ud83d"', '"stop"'),), "a"),
+        ((delta(r'"content": "a\ude00b"'), delta("", '"stop"')), "a"),
+        ((delta(r'"content": "a\ud83d"'), delta(r'"content": "\ud83d\ude00"'), delta("", '"stop"')), "a"),
+    ],
+)
+def test_half_a_character_without_the_other_is_an_error_that_says_so(
+    events: tuple[bytes, ...], partial_text: str
+) -> None:
+    with pytest.raises(BadResponseError, match=r"half of a surrogate pair, U\+D[8E]") as caught:
+        asked(service(stream(*events, DONE)))
+    assert caught.value.partial_text == partial_text
+
+
+def test_half_a_character_in_one_answer_is_an_error_that_says_so() -> None:
+    whole = rb'{"choices": [{"message": {"content": "a\ud83d"}, "finish_reason": "stop"}]}'
+    with pytest.raises(BadResponseError, match=r"half of a surrogate pair, U\+D83D") as caught:
+        asked(service(answer(200, whole)))
+    assert caught.value.partial_text == "a"
+
+
+def test_half_a_character_at_the_end_of_max_tokens_was_cut_off() -> None:
+    completion, _ = asked(service(stream(delta(r'"content": "a\ud83d"'), delta("", '"length"'), DONE)))
+    assert (completion.text, completion.finish_reason) == ("a\N{REPLACEMENT CHARACTER}", "length")
+
+
+def test_other_words_of_a_service_have_whole_characters() -> None:
+    play = stream(
+        rb'data: {"model": "m\ud83d", "choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}' + b"\n\n",
+        DONE,
+    )
+    completion, _ = asked(service(play))
+    assert completion.model == "m\N{REPLACEMENT CHARACTER}"

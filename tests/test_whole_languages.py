@@ -76,6 +76,29 @@ def test_a_language_takes_its_programs_and_no_others() -> None:
         ("%language python\n%allow imports", "no imports are given"),
         ("%language python\n%ignore / /", "drop %ignore"),
         ('start: "a"\n%forbid names a', "a text without %language"),
+        ('%import language.json.expression\n%ignore " "\nstart: expression', "line 2, column 9: .*drop %ignore"),
+        (
+            "%import language.json\nstart: json",
+            "which rule\\? Such as %import language.json.file -> json",
+        ),
+        (
+            "%language python\n%language json",
+            "%import language.json.file -> a_name, and write one rule 'start'",
+        ),
+        ("%import language.c.type\n%import language.zig.type\nstart: type", "%import language.zig.type -> a_name"),
+        ("%language c\n%forbid imports <stdio.h>", "column 17: <stdio.h> is no name; .*stand in double quotes"),
+        ("%language c\n%forbid imports sys/types.h", "column 20: .*paths, .*stand in double quotes"),
+        ("%language javascript\n%allow imports @a/b", "column 16: @a is no name; .*stand in double quotes"),
+        (
+            "%language python\n%forbid names os.system",
+            "a name has no dots in it: give the parts of os.system",
+        ),
+        ('%language python\n%forbid names "os.system"', "column 15: no name of python is ever 'os.system'"),
+        ("%language python\n%forbid function_names /[0-9]+/", "no function name of python is ever"),
+        ('%language python\n%forbid names ""', "no name of python is ever ''"),
+        ('%language python\n%allow imports "os/path"', "no import of python is ever 'os/path'"),
+        ("%language python\n%allow imports math .os", "column 21: a dotted name has no blanks in it"),
+        ("%language python\n%allow imports math, os", "with blanks between, and not ','"),
     ],
 )
 def test_what_is_not_there_is_said_with_what_is(grammar: str, problem: str) -> None:
@@ -84,6 +107,7 @@ def test_what_is_not_there_is_said_with_what_is(grammar: str, problem: str) -> N
 
 
 def test_lark_text_builds_upon_a_language() -> None:
+    assert holds("%import language.json.expression -> start", "[1]")
     grammar = '%import language.python.expression\nstart: "answer = " expression "\\n"'
     assert holds(grammar, "answer = [x + 1 for x in y]\n")
     assert not holds(grammar, "answer = [x + 1 for x in]\n")
@@ -182,6 +206,8 @@ def test_a_forbidden_name_is_forbidden_in_quotes_and_in_capitals_where_these_are
         "#define a(b) (eval(b))",
         "#define a ev##al",
         "#define a b; ev\\\nal(c)",
+        "#define a ev\\\n\\\nal",
+        "#define a ev#\\\n#al",
         "#pragma redefine_extname a eval",
         "#pragma eval",
         "#undef eval",
@@ -240,6 +266,9 @@ def test_only_some_imports_are_allowed() -> None:
         ("javascript", "import '\tb/c.js';"),
         ("javascript", 'import "b/it\'s.js";'),
         ("typescript", "let c: import('a/%2e%2e/b').C;"),
+        ("javascript", "import('b');"),
+        ("javascript", "const a = await import(`b`);"),
+        ("typescript", "f(import('b' + c));"),
         ("zig", 'const a = @import("\\x62");'),
         ("zig", 'const a = @import("./b");'),
         ("zig", 'const a = @import("c/../b");'),
@@ -416,6 +445,9 @@ def test_what_has_no_layout_without_being_another_program_is_refused(language: s
     with pytest.raises(LayoutError) as raised:
         laid_out(text, language)
     assert raised.value.offset == place
+    with pytest.raises(LayoutError) as raised:
+        laid_out(f"\ufeff{text}", language)
+    assert raised.value.offset == place + 1, "of the text as it was given"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from maze.options import GenerationOptions
 from maze.orchestrator import Orchestrator
 from maze.outcome import validation_error
 from maze.proxies import PROXY_VARIABLES
-from maze.report import encode, grammar_text, report_call, report_health, report_validation
+from maze.report import encode, grammar_text, report_health, report_models, report_validation
 from maze.threads import favour_quick_calls
 from maze.types import Intent
 
@@ -226,7 +226,7 @@ class _Library:
         return self.write.result(status, error=report["error"], report=encode(report))
 
     def list_models(self) -> Pointer:
-        return self.write.result(Status.OK, report=encode(report_call(Status.OK, models=self._running().models())))
+        return self.write.result(Status.OK, report=encode(report_models(self._running().models())))
 
     # ------------------------------------------------------------------------------------------ life
 

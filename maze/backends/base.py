@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from maze.backends.prompt_tokens import most_tokens
 from maze.compiled import EngineGrammar, TokenMask
@@ -150,6 +150,19 @@ class Prompt:
             first = Message(Role.USER, self.system)
         *messages, last = first, *others
         return replace(self, system=None, messages=tuple(messages), text=last.text)
+
+    def with_alternating_turns(self) -> Prompt:
+        """The same in a chat, with neighbouring turns of one role as one."""
+        if self.form is not PromptForm.CHAT:
+            return self
+        turns: list[Message] = []
+        for turn in (*self.messages, Message(Role.USER, self.text)):
+            if turns and turns[-1].role is turn.role:
+                turns[-1] = replace(turn, text=f"{turns[-1].text}\n\n{turn.text}")
+            else:
+                turns.append(turn)
+        *messages, last = turns
+        return replace(self, messages=tuple(messages), text=last.text)
 
     def conversation(self) -> list[dict[str, str]]:
         """All turns as chat endpoints take them."""
@@ -309,6 +322,18 @@ OnText = Callable[[str], bool | None]
 """Receives text as it arrives, in whole characters; returns False, and nothing else, to cancel."""
 
 
+class ModelNames(tuple[str, ...]):
+    """Names of models, and whether the service has more than these."""
+
+    is_cut: bool
+
+    def __new__(cls, names: Iterable[str], *, is_cut: bool = False) -> Self:
+        """Take the names in their order."""
+        made = super().__new__(cls, names)
+        made.is_cut = is_cut
+        return made
+
+
 class Backend(Protocol):
     """An inference engine. Safe for use from many threads at once.
 
@@ -340,7 +365,7 @@ class Backend(Protocol):
         """
 
     def models(self, deadline: Deadline) -> tuple[str, ...]:
-        """Names of the models that can be asked for."""
+        """Names of the models that can be asked for; ModelNames where there may be more of them."""
 
     def close(self) -> None:
         """Release sockets, threads and memory. Calls under way are cancelled by their owner before."""

@@ -42,6 +42,8 @@ class Endpoint:
         """Whether the model has a chat template, as far as that is known."""
         self.lacks_system: set[str | None] = set()
         """Models whose template knows no system turn."""
+        self.wants_alternation: set[str | None] = set()
+        """Models whose template takes no two turns of one role in a row."""
         self.thinks_unasked: set[str | None] = set()
         """Models that think in chats also where they are asked not to."""
         self.tokens_before: dict[str | None, int | None] = {}

@@ -11,21 +11,25 @@ from maze.check.expectation import END_OF_TEXT, listed_as_choice
 from maze.grammar.budget import Budget, Construction, OverBudgetError
 from maze.grammar.cfg.earley import Chart, Tables
 from maze.grammar.cfg.model import Cfg, Literal, Terminal
-from maze.grammar.pattern.code_points import Ranges
+from maze.grammar.languages.syntax import find_syntax
+from maze.grammar.pattern.code_points import Ranges, ignoring_case, single
 from maze.grammar.pattern.questions import listed_texts
 from maze.grammar.pattern.shortest import shortest_of
-from maze.grammar.pattern.tree import Chars, Not, Repeat, both, cat, literal
+from maze.grammar.pattern.tree import Chars, Node, Not, Repeat, both, cat, literal, text_of
 from maze.grammar.read.grammar_text import lower_grammar
+from maze.grammar.read.lark.language_files import for_the_printer
+from maze.grammar.read.lark.language_names import own_name
 from maze.threads import run_with_big_stack
 
-MAX_WORDING_STEPS = 300_000
-"""Most steps to find the words for what a place expects: a second, for about 15 KB of a program. Beyond, its characters
-are told."""
+MAX_WORDING_STEPS = 600_000
+"""Most steps to find the words for what a place expects: two seconds, for about 30 KB of a program. Beyond, its
+characters are told."""
 _MAX_TEXTS = 4
 """Most texts of a terminal that are told all."""
 _STARTS = {"statement": "a statement", "expression": "an expression", "type": "a type"}
 """The rules of languages that are told by their names, the widest first."""
 A_BLANK = "a blank"
+A_TEXT_WITHOUT_COMMENTS = "none, as the grammar has no comments (maze format leaves them out)"
 _VALUE = "a value"
 _NOUNS = {
     "import": "imported name",
@@ -34,8 +38,41 @@ _NOUNS = {
     "null test": "test for NULL",
     "function": "function name",
     "multiline": "text of several lines",
-    "insert": "INSERT INTO",
-    "drop": "DROP TABLE, INDEX, VIEW or TRIGGER",
+    "import from": "imported name",
+    "insert": "'INSERT INTO'",
+    "drop": "'DROP TABLE', 'DROP INDEX', 'DROP VIEW' or 'DROP TRIGGER'",
+    "before": "'BEFORE', 'AFTER' or 'INSTEAD OF'",
+    "commit": "'COMMIT', 'END' or 'ROLLBACK'",
+    "direction": "'ASC' or 'DESC'",
+    "nulls": "'NULLS FIRST' or 'NULLS LAST'",
+    "frame": "'ROWS', 'RANGE' or 'GROUPS'",
+    "maintenance": "'ANALYZE' or 'REINDEX'",
+    "table options": "'WITHOUT ROWID' or 'STRICT'",
+    "action": "'ON DELETE' or 'ON UPDATE'",
+    "conflict": "'ON CONFLICT'",
+    "steps": "'BEGIN'",
+    "as query": "'AS'",
+    "each row": "'FOR EACH ROW'",
+    "first when": "'WHEN'",
+    "or else": "'OR'",
+    "builtin name": "function name",
+    "outer": "'global' or 'nonlocal'",
+    "leave to": "'break :' or 'continue :'",
+    "leave with": "'break' or 'continue' with a value",
+    "reading": "'@import(', '@cInclude(' or '@embedFile('",
+    "builtin": "builtin function",
+    "assembly": "'__asm__'",
+    "pointing": "qualifier",
+    "separator": "';' or ','",
+    "optionality": "'?'",
+    **dict.fromkeys(("bits", "hexadecimal", "signed"), "number"),
+    **dict.fromkeys(("sign", "stepped", "word"), "prefix operator"),
+    **dict.fromkeys(("test operator", "field operator"), "operator"),
+    **dict.fromkeys(("bytes", "bytes next"), "bytes literal"),
+    **dict.fromkeys(("singles", "doubles"), "quote"),
+    "hexfraction": "fraction",
+    "format more": "format",
+    "mapped modifier": "modifier",
     "define": "#define",
     "inlining": "function specifier",
     "linkage": "storage class",
@@ -48,18 +85,26 @@ _NOUNS = {
     "primitive": "primitive type",
     "prefix": "prefix operator",
     "storage": "storage class",
-    **dict.fromkeys(("f double inside", "f single inside", "text next"), "string"),
+    **dict.fromkeys(("f double inside", "f single inside", "text next", "f empty"), "string"),
+    **{
+        f"f {form}{kind}{more}": "string"
+        for form in ("", "raw ", "long ")
+        for kind in ("single", "double")
+        for more in ("", " next", " text")
+    },
     **dict.fromkeys(("template head", "template middle", "template tail"), "template"),
     **dict.fromkeys(("regex", "uregex"), "regular expression"),
     **dict.fromkeys(("logical", "boolean"), "logical operator"),
     **dict.fromkeys(("assignment", "assign operator", "change"), "assignment operator"),
 }
 """For the names of terminals in the files of languages that are not what a person calls them."""
+_LANGUAGES = re.compile(r"%language[ \t]+(\w+)|%import[ \t]+language\.(\w+)")
 _LONGEST_SIGN = 16
 _BLANK = 0x20
-_WORD_OR_SIGN = re.compile(rb"\w{1,100}|[^\w\s]")
+_WORD_OR_SIGN = re.compile(rb"\w{1,100}|([^\w\s])\1*")
 _OF_WORDS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _BLANKS = Repeat(Chars(((0x09, 0x0A), (0x20, 0x20))), 0, None)
+_CLOSING = frozenset(")]},;:")
 _CLOSERS = (")", "]", "}", ">")
 _LIST_END = cat(Repeat(Chars(((0x2C, 0x2C), (0x3B, 0x3B))), 0, 1), _BLANKS)
 
@@ -68,17 +113,27 @@ Following: TypeAlias = Callable[[bytes], Collection[int]]
 """The bytes with which the beginning of a text may go on."""
 
 
-def expected_after(beginning: bytes, grammar: str, following: Following, budget: Budget) -> str | None:
-    """What may come after the beginning of a text of a grammar with whole languages.
+def expected_after(
+    beginning: bytes, grammar: str, following: Following, budget: Budget, *, may_end: bool
+) -> str | None:
+    """What may come after the beginning of a text of a grammar with whole languages, or whether it `may_end` there.
 
     None where finding the words takes too much work. Raises as Budget.spend() and `following` do.
     """
     text = beginning.decode(errors="ignore")
     try:
-        words = run_with_big_stack(lambda: _Place(text, grammar, following, budget).words())
+        words = run_with_big_stack(lambda: _Place(text, grammar, following, budget, may_end=may_end).words())
     except OverBudgetError:
         return None
     return listed_as_choice(words) if words else None
+
+
+def begins_with_a_comment(text: bytes, offset: int, grammar: str) -> bool:
+    """Whether a comment of a language in the grammar begins at a place, behind blanks, or with the sign before it."""
+    places = [text[at:].decode(errors="replace").lstrip(" \t") for at in {offset, max(offset - 1, 0)}]
+    languages = {find_syntax("".join(each)) for each in _LANGUAGES.findall(grammar)}
+    comments = [for_the_printer(each).get("comment") for each in languages if each]
+    return any(re.match(comment, place) for comment in comments if comment for place in places)
 
 
 def lacks_a_blank(beginning: bytes, rest: bytes, following: Following) -> bool:
@@ -94,8 +149,9 @@ def lacks_a_blank(beginning: bytes, rest: bytes, following: Following) -> bool:
 class _Place:
     """The end of the beginning of a text."""
 
-    def __init__(self, text: str, grammar: str, following: Following, budget: Budget) -> None:
+    def __init__(self, text: str, grammar: str, following: Following, budget: Budget, *, may_end: bool) -> None:
         self._following = following
+        self._may_end = may_end
         work = budget.construction(MAX_WORDING_STEPS)
         self._tables = Tables(_cfg(grammar), work)
         self._chart = Chart(self._tables, work)
@@ -105,15 +161,21 @@ class _Place:
 
     def words(self) -> list[str]:
         """What may come, each once."""
-        before, ended = self._new(), self._chart.may_end
+        before = self._new()
+        closing: dict[Terminal, None] = {
+            each: None for each in before if isinstance(each, Literal) and each.text[0] in _CLOSING
+        }
         self._read(self._blanks)
         if self._chart.offset < len(self._text):
             return []
         new, begun = self._new(), self._begun()
         if self._blanks and not new and begun.keys() <= before.keys():
             # Blanks belong to what comes behind them.
-            return self._shown(before, ended=ended)
-        words = self._shown([*new, *(each for each in begun if isinstance(each, Literal))], ended=self._chart.may_end)
+            return self._shown(before, ended=self._may_end)
+        # Where a blank before something optional was read, what would have closed is not told by what is behind blanks.
+        if self._blanks == " ":
+            new |= closing
+        words = self._shown([*new, *(each for each in begun if isinstance(each, Literal))], ended=self._may_end)
         words += _collected(_more_of(each) for each in begun if not isinstance(each, Literal))
         if _LINE_BREAK in words:
             self._read("\n")
@@ -121,7 +183,7 @@ class _Place:
                 words[words.index(_LINE_BREAK)] = f"{_LINE_BREAK} and {indentation}"
         elif begun and not new:
             self._read(" ")
-            if behind := self._shown(self._new(), ended=self._chart.may_end):
+            if behind := self._shown(self._new(), ended=False):
                 return [f"{A_BLANK} and then {listed_as_choice(behind)}"]
         return words
 
@@ -158,7 +220,8 @@ class _Place:
                 if fits and firsts & left.keys():
                     words.append(_VALUE if name == "expression of language.json" else word)
                     left = {each: None for each in left if each not in firsts and not _is_name(each)}
-        words += sorted(_collected(map(_word, left)), key=lambda each: (each not in _ENDS, each.startswith("'")))
+        ends = _ENDS.union(word_of(each) for each in left if isinstance(each, Literal) and each.text == ":")
+        words += sorted(_collected(map(word_of, left)), key=lambda each: (each not in ends, each.startswith("'")))
         return words
 
 
@@ -174,12 +237,17 @@ def _begins_with(characters: Ranges, following: Collection[int]) -> bool:
 
 def _collected(words: Iterable[str]) -> list[str]:
     """Each once, and names of a role only where there are no others."""
-    found = dict.fromkeys(words)
+    found = dict.fromkeys(part for word in words for part in _alternatives(word))
     return [each for each in found if each.endswith("a name") or not (each.endswith(" name") and _NAMES & found.keys())]
 
 
+def _alternatives(word: str) -> list[str]:
+    """The texts of a word that lists some."""
+    return _QUOTED.findall(word) if _CHOICE.fullmatch(word) else [word]
+
+
 def _more_of(terminal: Terminal) -> str:
-    word = _word(terminal)
+    word = word_of(terminal)
     return word if word.startswith("'") else f"more of {word}"
 
 
@@ -195,6 +263,8 @@ def _indentation(blanks: Iterable[str]) -> str:
     return f"indentation of {listed_as_choice([str(size) for size in sorted({len(each) for each in blanks})])} blanks"
 
 
+_QUOTED = re.compile(r"'[^']+'")
+_CHOICE = re.compile(r"'[^']+'(, '[^']+')* or '[^']+'")
 _IN_QUOTES = cat(Chars(((0x22, 0x22), (0x27, 0x27))), Repeat(Chars(((0, 0x10FFFF),)), 0, None))
 _NAMES = frozenset(("a name", "more of a name"))
 _LINE_BREAK = "a line break"
@@ -207,22 +277,25 @@ def _is_name(terminal: Terminal) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _word(terminal: Terminal) -> str:
+def word_of(terminal: Terminal) -> str:
+    """What a person calls a terminal."""
     if isinstance(terminal, Literal):
         return _shown_text(terminal.text)
     if re.match("NAME_[A-Z_]+ of ", terminal.name):
         return "a name"
-    texts = listed_texts(terminal.language)
+    texts = None if _is_name(terminal) else listed_texts(terminal.language)
     if texts is not None and len(alike := dict.fromkeys(map(_shown_text, texts))) <= _MAX_TEXTS:
         return listed_as_choice(list(alike))
-    own = terminal.name.partition(" of ")[0]
+    own = re.sub(r"(?<=_NAME)_[A-Z_]+", "", terminal.name.partition(" of ")[0])
     name = own.lower().replace("_", " ")
     try:
         work = Budget().construction()
         example = shortest_of(terminal.language, work) or ""
         if not example.strip():
             return _shown_text(example)
-        if name == example.strip().lower() or not re.fullmatch(r"[A-Z][A-Z_0-9]*", own):
+        any_case = cat(*(Chars(ignoring_case(single(ord(each)))) for each in example.strip()))
+        is_named = re.fullmatch(r"[A-Z][A-Z_0-9]*", own) is not None
+        if name == example.strip().lower() or (not is_named and _is_all_but_blanks(any_case, terminal, work)):
             capitals = cat(_BLANKS, literal(example.strip().upper()), _BLANKS)
             if shortest_of(both(terminal.language, capitals), work) is not None:
                 return _quoted(example.strip().upper())
@@ -230,21 +303,25 @@ def _word(terminal: Terminal) -> str:
             return _quoted(name)
         if own == "IMPORT" and shortest_of(both(terminal.language, Not(_IN_QUOTES)), work) is None:
             return "a string"
-        if len(example) < _LONGEST_SIGN and _is_all_but_blanks(example.strip(), terminal, work):
+        if len(example) < _LONGEST_SIGN and _is_all_but_blanks(literal(example.strip()), terminal, work):
             return _quoted(example.strip())
     except OverBudgetError:
         example = ""
     if not re.fullmatch(r"[A-Z][A-Z_0-9]*", own):
         return f"a text such as {_quoted(example.strip())}" if example else "other text"
+    if own_name(terminal.name) is None:
+        return terminal.name  # the caller's own
     name = _NOUNS.get(name, name)
+    if name.startswith("'"):
+        return name
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
-def _is_all_but_blanks(text: str, terminal: Terminal, work: Construction) -> bool:
-    """Whether a terminal has no other texts than this one with blanks around it, or what ends a list before it."""
+def _is_all_but_blanks(texts: Node, terminal: Terminal, work: Construction) -> bool:
+    """Whether a terminal has no other texts than these with blanks around, or what ends a list before them."""
     if isinstance(terminal, Literal):
         return True
-    padded = cat(_LIST_END if text in _CLOSERS else _BLANKS, literal(text), _BLANKS)
+    padded = cat(_LIST_END if text_of(texts) in _CLOSERS else _BLANKS, texts, _BLANKS)
     return shortest_of(both(terminal.language, Not(padded)), work) is None
 
 

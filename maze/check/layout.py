@@ -37,7 +37,10 @@ _BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
 class LayoutError(InvalidArgumentError):
-    """A text has no layout in the grammar of its language. `offset` is the place of the token that does not fit."""
+    """A text has no layout in the grammar of its language.
+
+    `offset` is the place of the token that does not fit, in characters of the text as it was given.
+    """
 
     def __init__(self, message: str, offset: int) -> None:
         super().__init__(message)
@@ -49,7 +52,14 @@ def laid_out(text: str, language: str, start: str = "file") -> str:
 
     Raises LayoutError where the grammar does not take its tokens, or what is printed would be read as others.
     """
-    text = text.removeprefix(_BYTE_ORDER_MARK)
+    program = text.removeprefix(_BYTE_ORDER_MARK)
+    try:
+        return _laid_out(program, language, start)
+    except LayoutError as error:
+        raise LayoutError(str(error), error.offset + len(text) - len(program)) from None
+
+
+def _laid_out(text: str, language: str, start: str) -> str:
     known = find_language(language)
     layout = _Layout(
         text,

@@ -16,7 +16,14 @@ from maze.check.expectation import END_OF_TEXT
 from maze.check.explanation import MAX_FINDINGS
 from maze.check.grammar_check import bytes_after, grammar_violation
 from maze.check.json_check import JsonCheck
-from maze.check.language_words import A_BLANK, expected_after, lacks_a_blank
+from maze.check.language_words import (
+    A_BLANK,
+    A_TEXT_WITHOUT_COMMENTS,
+    begins_with_a_comment,
+    expected_after,
+    lacks_a_blank,
+)
+from maze.check.restriction_words import broken_restrictions
 from maze.compiled import CompiledConstraints, ConstraintPart, EngineGrammar, JointCheck
 from maze.errors import LimitExceededError, TimedOutError
 from maze.grammar.budget import Budget
@@ -145,13 +152,19 @@ class _Check:
             return found or frozenset()
 
         try:
+            if begins_with_a_comment(self.text, finding.offset, language_grammar):
+                return replace(finding, found="a comment", expected=A_TEXT_WITHOUT_COMMENTS)
             beginning = self.text[: finding.offset]
             if lacks_a_blank(beginning, self.text[finding.offset :], following):
                 return replace(finding, expected=A_BLANK)
-            words = expected_after(beginning, language_grammar, following, self._time_limit.budget())
+            may_end = finding.expected.startswith(END_OF_TEXT)
+            words = expected_after(beginning, language_grammar, following, self._time_limit.budget(), may_end=may_end)
+            budget, in_time = self._time_limit.budget(), self._time_limit.in_time
+            broken = broken_restrictions(self.text, finding.offset, language_grammar, budget, in_time)
         except (LimitExceededError, TimedOutError):
             return finding
-        return replace(finding, expected=words) if words else finding
+        expected = words or finding.expected
+        return replace(finding, expected=f"{expected}, by {' and '.join(broken)}" if broken else expected)
 
     def try_together(self, joint: JointCheck) -> None:
         """Spare the single checks if all of them would find nothing."""

@@ -30,7 +30,7 @@ from maze.cli.serving import serve
 from maze.errors import ConfigurationError, EngineUnavailableError, InvalidArgumentError, Status
 from maze.orchestrator import Orchestrator
 from maze.outcome import validation_error, what_is_wrong
-from maze.report import grammar_text, report_call, report_of
+from maze.report import grammar_text, report_call, report_models, report_of
 
 app = typer.Typer(
     name="maze",
@@ -219,12 +219,15 @@ def models(as_json: Json = False) -> None:
     """List the models that the engine offers."""
     with failing(as_json), Orchestrator() as maze, waiting("asking the engine", as_json):
         names = maze.models()
+    report = report_models(names)
     if as_json:
-        print_json(report_call(Status.OK, models=names))
+        print_json(report)
     else:
         # Whoever runs the service chose the names; they are not to steer a terminal.
         shown = ("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name) for name in names)
         sys.stdout.write("".join(f"{name}\n" for name in shown))
+        if report["models_cut"]:
+            stderr().print(Text("warning: the service has more models than these", "yellow"))
 
 
 @app.command(epilog=_epilog("maze doctor"))

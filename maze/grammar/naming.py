@@ -15,6 +15,7 @@ from maze.grammar.pattern.automaton import is_empty, without_intersections
 from maze.grammar.pattern.code_points import complement, intersection
 from maze.grammar.pattern.derivative import Derivatives
 from maze.grammar.pattern.tree import (
+    ANYTHING,
     Alt,
     Both,
     Node,
@@ -30,9 +31,12 @@ from maze.grammar.pattern.tree import (
     repeat,
 )
 from maze.grammar.pattern.trial import has_text_by_trial
+from maze.grammar.read.lark.language_names import may_go_on
 
 _BLANK = repeat(literal(" "), 0, 1)
 """Belongs to a name that follows another without a word between."""
+_MORE = repeat(cat(literal(" "), ANYTHING), 0, 1)
+"""What some terminals of languages take behind a name."""
 
 
 def may_describe_names(lowered: LoweredGrammar, language: Node) -> bool:
@@ -94,13 +98,18 @@ def apply_naming(lowered: LoweredGrammar, languages: Sequence[Node], paths: str,
         raise ContradictionError(f"no text has names as {paths} together want them; change or drop one of them")
     written = lowered.written
     if written is not None and lowered.identifier_terminals.isdisjoint(written.own.terminals()):
-        by_name = {before.name: None if left is None else tuple(wanted) for before, left in named.items()}
+        by_name = {before.name: None if left is None else _wanted_of(before, wanted) for before, left in named.items()}
         beside = tuple(each.narrowed_further(by_name) for each in written.beside)
         written = written_beside(cfg, written.own.rules, beside, budget)
     else:
         written = None
     names = frozenset(filter(None, named.values()))
     return replace(lowered, cfg=cfg, whole=None, read_whole=None, identifier_terminals=names, written=written)
+
+
+def _wanted_of(terminal: Pattern, wanted: Sequence[Node]) -> tuple[Node, ...]:
+    """What the names are to be, for a terminal that may take more behind them."""
+    return tuple(cat(each, _MORE) for each in wanted) if may_go_on(terminal.name) else tuple(wanted)
 
 
 def _narrowed(
@@ -113,7 +122,8 @@ def _narrowed(
         wanted = [cat(_BLANK, language) for language in plain]
         derivatives = Derivatives(budget.construction())
         for terminal in sorted(lowered.identifier_terminals, key=lambda each: each.name):
-            texts = both(terminal.language, *wanted)
+            own = _wanted_of(terminal, wanted)
+            texts = both(terminal.language, *own)
             has_text = has_text_by_trial(texts, derivatives)
             if has_text is None:
                 has_text = not is_empty(texts, budget)

@@ -33,6 +33,7 @@ class AnthropicDialect(UnenforcingDialect):
     """`POST /v1/messages`."""
 
     name = "anthropic"
+    page_parameter = "after_id"
     generate_path = "/v1/messages"
     ends_with_done = False
     optional_fields = ("temperature", "top_p", "top_k", "stop_sequences", "thinking")

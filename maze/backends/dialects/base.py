@@ -61,6 +61,8 @@ class Dialect(Protocol):
     where its list of models is all that it says."""
     models_path: str = "/v1/models"
     """Empty where it lists none."""
+    page_parameter: str = "after"
+    """What takes the last model of a page, for the next one, where that is no link."""
     version_path: str | None = None
     """Where the service tells its version, in the field `version_field`."""
     version_field: str = "version"

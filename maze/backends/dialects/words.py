@@ -272,6 +272,25 @@ def lists_more(answer: object) -> bool:
     return answer.get("has_more") is True or any(answer.get(name) for name in ("next", "next_page", "nextPageToken"))
 
 
+def next_page(answer: object, parameter: str) -> str | dict[str, str]:
+    """Where the next page of a list of models is: a link, or what is added to the query of the first.
+
+    `parameter` takes the last model of the page before, where the service gives neither a link nor a token.
+    """
+    said = answer if type(answer) is dict else {}
+    for name in ("next", "next_page"):
+        if type(link := said.get(name)) is str and link.startswith(("/", "?", "http:", "https:")):
+            return link
+    if type(token := said.get("nextPageToken")) is str and token:
+        return {"pageToken": token}
+    last = said.get("last_id")
+    if said.get("has_more") is True and type(last) is not str:
+        last = next(reversed(listed_models(answer)), None)
+    if type(last) is not str or not last:
+        raise MalformedError("its list of models has more pages, and does not say where")
+    return {parameter: last}
+
+
 def _name_of_model(entry: object) -> str:
     if type(entry) is dict:
         entry = next((entry[key] for key in ("id", "name", "model") if entry.get(key)), None)

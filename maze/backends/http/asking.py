@@ -48,6 +48,12 @@ _NO_SYSTEM = re.compile(
     re.IGNORECASE,
 )
 """What the templates of models without a system turn say, such as Gemma's."""
+_MUST_ALTERNATE = re.compile(
+    r"(?:roles?|turns?|multiturn|messages?|conversation)\b[^.]{0,80}\balternat(?:e|es|ing)\b"
+    r"|successive user or assistant|unexpected role '?(?:user|assistant)'? after role",
+    re.IGNORECASE,
+)
+"""What templates (of Mistral, Llama 2, Gemma) and services (Bedrock, Gemini, DeepSeek) say of two turns of one role."""
 
 
 class Asker:
@@ -64,6 +70,8 @@ class Asker:
         self._call = call
         self._lowered: dict[str, int] = {}
         """Numbers of tokens that were asked for in place of those of the request."""
+        self._told: dict[str, str] = {}
+        """How the turns were put otherwise than in the request."""
 
     def generate(self, request: Request, on_text: OnText) -> Completion:
         """Generate. Raises FailedAttempt and MazeError."""
@@ -71,10 +79,10 @@ class Asker:
             completion = self._generate_for(request, on_text)
         except (FailedAttempt, MazeError) as caught:
             error = error_in(caught)
-            error.engine = error.engine | self._lowered
+            error.engine = error.engine | self._lowered | self._told
             raise
         max_tokens = self._lowered.get("max_tokens")
-        return replace(completion, engine=completion.engine | self._lowered, max_tokens=max_tokens)
+        return replace(completion, engine=completion.engine | self._lowered | self._told, max_tokens=max_tokens)
 
     def end_thoughts(self) -> bool:
         """End the model's thoughts in chats before they begin; returns whether that can be done.
@@ -94,18 +102,41 @@ class Asker:
         self._endpoint.thinks_unasked.discard(self._model)
 
     def _generate_for(self, request: Request, on_text: OnText) -> Completion:
-        """Generate; a model without a system turn is told the system prompt in the first turn of the user."""
-        endpoint = self._endpoint
-        if self._model not in endpoint.lacks_system:
+        """Generate; the turns are put as the model's template takes them, once it has said so."""
+        while True:
+            prompt = self._as_taken(request.prompt)
             try:
-                return self._generate(request, on_text)
+                return self._generate(replace(request, prompt=prompt), on_text)
             except FailedAttempt as failed:
-                is_final = request.prompt.system is None or failed.error.partial_text
-                if is_final or not _NO_SYSTEM.search(f"{failed} {failed.said}"):
+                if failed.error.partial_text or not self._concede_turns(prompt, f"{failed} {failed.said}"):
                     raise
-            _log.info("%s: the model has no system turn; its text goes into the first turn", endpoint.url)
-            endpoint.lacks_system.add(self._model)
-        return self._generate(replace(request, prompt=request.prompt.without_system()), on_text)
+
+    def _as_taken(self, prompt: Prompt) -> Prompt:
+        """The prompt with turns that the model's template takes."""
+        endpoint, taken = self._endpoint, prompt
+        if self._model in endpoint.lacks_system:
+            taken = taken.without_system()
+        if self._model in endpoint.wants_alternation:
+            taken = taken.with_alternating_turns()
+        if taken.system != prompt.system:
+            self._told["system"] = "in the first turn"
+        if len(taken.messages) < len(prompt.messages):
+            self._told["turns"] = "merged"
+        return taken
+
+    def _concede_turns(self, prompt: Prompt, said: str) -> bool:
+        """Take account of a template that refuses the turns; returns whether other ones are worth a try."""
+        endpoint, must_alternate = self._endpoint, _MUST_ALTERNATE.search(said) is not None
+        if must_alternate and prompt.with_alternating_turns() != prompt:
+            _log.info("%s: turns must alternate; neighbours of one role are merged", endpoint.url)
+            endpoint.wants_alternation.add(self._model)
+            return True
+        if prompt.without_system() == prompt or not (must_alternate or _NO_SYSTEM.search(said)):
+            return False
+        # Some templates take a system turn for one of the turns that must alternate.
+        _log.info("%s: the model has no system turn; its text goes into the first turn", endpoint.url)
+        endpoint.lacks_system.add(self._model)
+        return True
 
     def _generate(self, request: Request, on_text: OnText) -> Completion:
         if request.token_mask is not None:

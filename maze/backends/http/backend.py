@@ -13,14 +13,15 @@ from typing import Any, TypeVar
 
 import httpx
 
-from maze.backends.base import Cancellation, Completion, Deadline, Health, OnText, Request
-from maze.backends.dialects.base import Dialect, MalformedError
+from maze.backends.base import Cancellation, Completion, Deadline, Health, ModelNames, OnText, Request
+from maze.backends.dialects.base import Dialect
 from maze.backends.endpoints import Endpoint, Endpoints
 from maze.backends.http.asking import Asker
 from maze.backends.http.client import Client
 from maze.backends.http.detect import DIALECTS, detect
 from maze.backends.http.failures import Failures
 from maze.backends.http.limits import Call, Limits
+from maze.backends.http.model_pages import list_models
 from maze.backends.http.proof import make_it_generate, prove
 from maze.backends.http.proxy import secrets_of
 from maze.backends.http.recognition import recognise
@@ -135,11 +136,11 @@ class HttpBackend:
             raise shortages[0]
         return Health(ready, self.name, reports)
 
-    def models(self, deadline: Deadline) -> tuple[str, ...]:
+    def models(self, deadline: Deadline) -> ModelNames:
         """The models of all endpoints together, which are asked at once. Fails only if no endpoint answers."""
         deadline = deadline.of_question()
 
-        def list_models(endpoint: Endpoint, asking: Cancellation) -> tuple[str, ...] | MazeError:
+        def list_at(endpoint: Endpoint, asking: Cancellation) -> ModelNames | MazeError:
             try:
                 call = Call(deadline, asking)
                 only = Endpoints([endpoint])
@@ -147,12 +148,13 @@ class HttpBackend:
             except MazeError as error:
                 return error
 
-        answers = self._ask_each(list_models)
-        names = dict.fromkeys(name for names in answers if not isinstance(names, MazeError) for name in names)
+        answers = self._ask_each(list_at)
+        lists = [names for names in answers if not isinstance(names, MazeError)]
+        names = dict.fromkeys(name for names in lists for name in names)
         failure = next((failure for failure in answers if isinstance(failure, MazeError)), None)
         if failure is not None and not names:
             raise failure
-        return tuple(names)
+        return ModelNames(names, is_cut=any(each.is_cut for each in lists))
 
     def close(self) -> None:
         """Close the idle connections, and end what is asked of the endpoints."""
@@ -222,15 +224,12 @@ class HttpBackend:
         more = ", ..." if len(endpoint.models) > MAX_LISTED_MODELS else ""
         return self._redaction.line(", ".join(endpoint.models[:MAX_LISTED_MODELS])) + more
 
-    def _list_models(self, endpoint: Endpoint, call: Call) -> tuple[str, ...]:
+    def _list_models(self, endpoint: Endpoint, call: Call) -> ModelNames:
         dialect = self._detect(endpoint, call)
         if not dialect.models_path:
-            return ()
-        answer = self._client.get_json(endpoint, dialect.models_path, call)
-        try:
-            return tuple(map(self._redaction.text, dialect.model_names(answer)))
-        except MalformedError as error:
-            raise self._failures.bad(endpoint.url, error) from None
+            return ModelNames(())
+        listed = list_models(self._client, endpoint, dialect, call)
+        return ModelNames(map(self._redaction.text, listed), is_cut=listed.is_cut)
 
     def _report(self, endpoint: Endpoint, call: Call, shortages: list[OutOfMemoryError]) -> dict[str, Any]:
         """What `Health` says of an endpoint; what this process is short of for asking it, is added to `shortages`."""

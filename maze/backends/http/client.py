@@ -6,7 +6,7 @@ they would bring the request along, or what the service said, and with it the ke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 
 import httpx
@@ -98,6 +98,12 @@ class Client:
     def get_json(self, endpoint: Endpoint, path: str, call: Call, *, may_lack: bool = False) -> object:
         """GET something small that is JSON; None if the service has nothing at that path and may lack it."""
         return self._json(endpoint, path, lambda: self.get(endpoint, path, call), may_lack=may_lack)
+
+    def get_page(self, endpoint: Endpoint, path: str, page: str | Mapping[str, str], call: Call) -> object:
+        """GET a further page of a list, as route.get_page() makes it. Raises MalformedError, too."""
+        route = self._routes[endpoint.url]
+        asked = RedirectedRequest(route, route.get_page(path, page, call), path, call)
+        return self._json(endpoint, path, lambda: self._small(endpoint, asked), may_lack=False)
 
     def takes_posts(self, endpoint: Endpoint, path: str, call: Call) -> bool:
         """Whether there is something that takes a POST, and no GET."""

@@ -17,6 +17,7 @@ from maze.backends.base import FINISHED_LENGTH, FINISHED_STOP, Completion, OnTex
 from maze.backends.dialects.base import AnswerReader, Dialect, Event, MalformedError
 from maze.backends.dialects.words import error_within
 from maze.backends.endpoints import Endpoint
+from maze.backends.halves import Halves, ends_with_first_half, together
 from maze.backends.http.client import Client, body, limited
 from maze.backends.http.failures import error_of
 from maze.backends.http.limits import Call, Limits
@@ -92,12 +93,13 @@ class GenerationAttempt:
             error.tokens_generated, error.prompt_tokens = self._tokens(reader), reader.prompt_tokens
             error.first_token_ms = self.first_text_ms
             error.model, error.engine = self._model(reader), self._engine(reader)
-            error.reasoning, error.reasoning_tokens = reader.reasoning, reader.reasoning_tokens
+            error.reasoning, error.reasoning_tokens = _reasoning(reader), reader.reasoning_tokens
             raise
 
     def _read_with(self, reader: AnswerReader, response: httpx.Response) -> Completion:
         """Read an answer to its end, or to a stop text; hand out its text and look at the whole."""
         call, request = self.call, self.request
+        halves = Halves()
         stops = StopTexts(request.stop)
         thoughts = self._thoughts_in_text()
         is_told = self.dialect.may_repeat_beginning and request.prompt.form is PromptForm.CHAT
@@ -117,9 +119,13 @@ class GenerationAttempt:
                     call.raise_if_over()  # much may have arrived before
                     if self.first_text_ms is None:
                         self.first_text_ms = (time.monotonic() - self.started) * 1000
-                    characters += len(piece)
                 if piece or len(reader.reasoning or "") > thought:
                     self.pieces += 1
+                piece = halves.take(piece)
+                if reader.finish_reason is not None:
+                    piece += halves.rest(was_cut_off=reader.finish_reason == FINISHED_LENGTH)
+                reader.problem = halves.problem or reader.problem
+                characters += len(piece)
                 answer = repeated.take(_without_thoughts(thoughts, reader, piece))
                 if reader.finish_reason is not None:
                     answer += repeated.rest(is_finished=reader.finish_reason == FINISHED_STOP)
@@ -169,7 +175,7 @@ class GenerationAttempt:
             model=self._model(reader),
             prompt_tokens=reader.prompt_tokens,
             first_token_ms=self.first_text_ms,
-            reasoning=reader.reasoning,
+            reasoning=_reasoning(reader),
             reasoning_tokens=reader.reasoning_tokens,
             unenforced=self.dialect.unenforced(request, self.model),
             token_ids=reader.token_ids if thoughts is None and finish_reason == FINISHED_LENGTH else None,
@@ -361,8 +367,13 @@ def _within(logprobs: Sequence[TokenLogprob], text: str, thought: int) -> tuple[
             break
         if length >= 0:
             kept.append(each)
-        length += len(each.text)
+        length += len(each.text) - ends_with_first_half(each.text)
     return tuple(kept)
+
+
+def _reasoning(reader: AnswerReader) -> str | None:
+    """What the model thought, whose pieces may be halves of characters."""
+    return None if reader.reasoning is None else together(reader.reasoning)
 
 
 def _not_a_stream(content_type: str) -> MalformedError:

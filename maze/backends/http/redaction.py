@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
+from maze.backends.halves import together
+
 SHOWN_OF_SECRET = 6
 """Most characters of a key that an error may show: "sk-" and the like are no secret, and occur in other words."""
 MAX_READ_CHARACTERS = 2000
@@ -31,7 +33,8 @@ class Redaction:
         self._shown = [shown for secret in secrets for shown in {secret, repr(secret)[1:-1], quote(secret, safe="")}]
 
     def text(self, text: str) -> str:
-        """`text`, which a service said, with *** in place of every key."""
+        """`text`, which a service said, with *** in place of every key, and of whole characters."""
+        text = together(text)
         for shown in self._shown:
             text = _without(shown, text)
         return text

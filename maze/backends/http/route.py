@@ -5,9 +5,12 @@ Requests go to the origins of the configured endpoints and nowhere else, also wh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import httpx
 
 from maze._version import __version__
+from maze.backends.dialects.base import MalformedError
 from maze.backends.http.address import key_headers, read_address, version_headers
 from maze.backends.http.limits import Call
 from maze.config import ModalConfig
@@ -55,6 +58,23 @@ class Route:
     def get_redirected(self, url: httpx.URL, call: Call) -> httpx.Request:
         """A GET of what an answer redirected to, which may_lead_to() allows."""
         return _request("GET", url, httpx.Headers(_host_header(url) | self._common), b"", call)
+
+    def get_page(self, path: str, page: str | Mapping[str, str], call: Call) -> httpx.Request:
+        """A GET of a further page of the list at `path`: by a link, or with more in its query.
+
+        Raises MalformedError for a link to another origin, which is not given the keys.
+        """
+        first = self._at(path)
+        if not isinstance(page, str):
+            return self.get_redirected(first.copy_merge_params(dict(page)), call)
+        try:
+            there = first.join(page)
+            is_here = origin_of(there) == origin_of(first) and not there.userinfo
+        except (httpx.InvalidURL, ValueError):
+            is_here = False
+        if not is_here:
+            raise MalformedError("its next page is at another origin, which is not asked")
+        return self.get_redirected(there, call)
 
     def may_lead_to(self, url: httpx.URL) -> bool:
         """Whether `url` is of the origin of a configured endpoint."""

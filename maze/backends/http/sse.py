@@ -13,9 +13,8 @@ from typing import NamedTuple
 import orjson
 
 from maze.backends.dialects.base import Event, MalformedError
-from maze.backends.http.answer_json import read_json
+from maze.backends.http.answer_json import read_json_with_halves
 from maze.json_text import TooDeepError
-from maze.native_json import loads
 
 DONE = b"[DONE]"
 """The data that ends a stream."""
@@ -87,7 +86,7 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[tuple[list[bytes], bool]]:
 def parsed(data: bytes) -> Event:
     """The JSON object of an event, or of a whole answer."""
     try:
-        event = read_json(data)
+        event = read_json_with_halves(data)
     except orjson.JSONDecodeError:
         pass
     except TooDeepError as error:
@@ -107,7 +106,9 @@ def parsed(data: bytes) -> Event:
 
 def _is_json(data: bytes) -> bool:
     try:
-        loads(data)
+        read_json_with_halves(data)
     except orjson.JSONDecodeError:
         return False
+    except TooDeepError:
+        return True
     return True

@@ -16,6 +16,7 @@ from maze.grammar.budget import MAX_CONSTRUCTION_STEPS, Budget, Construction, Ov
 from maze.grammar.pattern.code_points import ANY, LAST_CODE_POINT, Ranges, intersection, single, union
 from maze.grammar.pattern.elimination import Ways, expression_of
 from maze.grammar.pattern.tree import (
+    NOTHING,
     Alt,
     Both,
     Cat,
@@ -435,6 +436,33 @@ def is_empty(node: Node, budget: Budget) -> bool:
     """Whether no text is accepted. Raises OverBudgetError."""
     construction = budget.construction()
     return make_dfa(node, Alphabet([node], construction), construction).is_empty
+
+
+def beginnings(node: Node, ending: Node, budget: Construction) -> Node:
+    """The texts that make one of `node` with one of `ending` behind them. Raises OverBudgetError."""
+    alphabet = Alphabet([node, ending], budget)
+    whole, tail = make_dfa(node, alphabet, budget), make_dfa(ending, alphabet, budget)
+    accepting = {state for state in range(len(whole.next)) if _can_end(whole, state, tail, budget)}
+    if not accepting:
+        return NOTHING
+    dfa = trimmed([list(row) for row in whole.next], accepting, budget)
+    return ways_between(0, dfa.accepting, dict(enumerate(dfa.moves())), alphabet, budget)
+
+
+def _can_end(whole: Dfa, state: int, tail: Dfa, budget: Construction) -> bool:
+    """Whether some text of `tail` leads from a state of `whole` to its end."""
+    pending = [(state, 0)]
+    seen = set(pending)
+    while pending:
+        here, there = pending.pop()
+        if here in whole.accepting and there in tail.accepting:
+            return True
+        budget.spend(len(whole.next[here]))
+        moves = zip(whole.next[here], tail.next[there], strict=True)
+        new = {each for each in moves if DEAD not in each} - seen
+        seen |= new
+        pending += new
+    return False
 
 
 def without_intersections(node: Node, budget: Budget, steps: int = MAX_CONSTRUCTION_STEPS) -> Node:

@@ -21,7 +21,7 @@ _MAX_KEPT_CHARACTERS = 4_000
 _GBNF_ROOT = re.compile(r"^[ \t]*root[ \t]*::=", re.MULTILINE)
 _GBNF_RULE = re.compile(r"^[ \t]*[A-Za-z0-9_-]+[ \t]*::=", re.MULTILINE)
 _LARK_START = re.compile(r"^[ \t]*[?!]?start[ \t]*(?:\.-?\d+)?[ \t]*(?:\[[^\]\n]*\])?[ \t]*:", re.MULTILINE)
-_LANGUAGE = re.compile(r"^[ \t]*%language\b", re.MULTILINE)
+_LANGUAGE = re.compile(r"^[ \t]*%(?:language\b|import[ \t]+language\.)", re.MULTILINE)
 _LARK_RULE = re.compile(r"^[ \t]*[?!]?[A-Za-z_]\w*[ \t]*(?:\.-?\d+)?[ \t]*(?:\[[^\]\n]*\])?[ \t]*:(?!:=)", re.MULTILINE)
 
 

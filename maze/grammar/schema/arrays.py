@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import comb
 from typing import TypeAlias
@@ -20,6 +20,7 @@ from maze.grammar.schema.conditions import (
     Unique,
     Unsure,
 )
+from maze.grammar.schema.rules import RulesOfValues
 
 MAX_DISTINCT = 512
 """Most sets of values that the items so far may be where no two may be equal: there is a rule for each."""
@@ -138,20 +139,10 @@ _State: TypeAlias = tuple[int, _Left, int]
 class ArrayRules:
     """Writes the rules of one shape."""
 
-    def __init__(
-        self,
-        shape: Shape,
-        distinct: Distinct | None,
-        conditions: Conditions,
-        value: Callable[[Condition], Nonterminal],
-        new_rule: Callable[[], str],
-        rules: dict[str, tuple[Production, ...]],
-    ) -> None:
+    def __init__(self, shape: Shape, distinct: Distinct | None, conditions: Conditions, rules: RulesOfValues) -> None:
         self._shape = shape
         self._distinct = distinct
         self._conditions = conditions
-        self._value = value
-        self._new_rule = new_rule
         self._rules = rules
         self._repeated: dict[tuple[Condition, int, int | None], Nonterminal] = {}
         self._states: dict[_State, Nonterminal] = {}
@@ -167,33 +158,28 @@ class ArrayRules:
         if shape.high == 0:
             return tuple(productions)
         first = shape.prefix[0] if shape.prefix else shape.rest
-        productions.append((Literal("["), self._value(first), *self._from(1), Literal("]")))
+        productions.append((Literal("["), self._rules.value(first), *self._from(1), Literal("]")))
         return tuple(productions)
 
     def _from(self, index: int) -> Production:
         """The items from an index on, each after its comma."""
         shape = self._shape
         if index < len(shape.prefix):
-            item: Production = (Literal(","), self._value(shape.prefix[index]), *self._from(index + 1))
+            item: Production = (Literal(","), self._rules.value(shape.prefix[index]), *self._from(index + 1))
             if index < shape.low:
                 return item
-            return (self._rule([(), item]),)
+            return (self._rules.write([(), item]),)
         low = max(0, shape.low - index)
         high = None if shape.high is None else shape.high - index
         return () if high == 0 else (self._times(shape.rest, low, high),)
-
-    def _rule(self, productions: Sequence[Production]) -> Nonterminal:
-        rule = Nonterminal(self._new_rule())
-        self._rules[rule.name] = tuple(productions)
-        return rule
 
     def _times(self, condition: Condition, low: int, high: int | None) -> Nonterminal:
         """So many items, each after a comma. Halved, so that rules are few and each number is read in one way."""
         key = (condition, low, high)
         if key in self._repeated:
             return self._repeated[key]
-        rule = self._repeated[key] = Nonterminal(self._new_rule())
-        item: Production = (Literal(","), self._value(condition))
+        rule = self._repeated[key] = self._rules.name_one()
+        item: Production = (Literal(","), self._rules.value(condition))
         productions: list[Production]
         if high is None:
             productions = (
@@ -213,7 +199,7 @@ class ArrayRules:
             )
         else:
             productions = [(*self._exactly(condition, low), self._times(condition, 0, high - low))]
-        self._rules[rule.name] = tuple(productions)
+        self._rules.by_name[rule.name] = tuple(productions)
         return rule
 
     def _exactly(self, condition: Condition, count: int) -> Production:
@@ -234,7 +220,7 @@ class ArrayRules:
             if len(self._states) > MAX_PREFIX + (0 if self._distinct is None else MAX_DISTINCT):
                 raise TooManyError
             key = self._pending.pop()
-            self._rules[self._states[key].name] = tuple(dict.fromkeys(self._after(*key)))
+            self._rules.by_name[self._states[key].name] = tuple(dict.fromkeys(self._after(*key)))
         return ((Literal("["), inner, Literal("]")),)
 
     def _state(self, index: int, left: _Left, used: int) -> Nonterminal:
@@ -246,7 +232,7 @@ class ArrayRules:
             index = min(index, max(places))
         key = (index, left, used)
         if key not in self._states:
-            self._states[key] = Nonterminal(self._new_rule())
+            self._states[key] = self._rules.name_one()
             self._pending.append(key)
         return self._states[key]
 
@@ -259,7 +245,7 @@ class ArrayRules:
         comma: Production = (Literal(","),) if index else ()
         for condition, used_then in self._items(index, used):
             for way, left_then in self._ways(index, condition, left):
-                yield (*comma, self._value(way), self._state(index + 1, left_then, used_then))
+                yield (*comma, self._rules.value(way), self._state(index + 1, left_then, used_then))
 
     def _items(self, index: int, used: int) -> list[tuple[Condition, int]]:
         """What the item of an index may be, and which of the distinct values have come with it."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from maze.grammar.cfg.model import Literal, Nonterminal, Pattern, Production
 from maze.grammar.pattern.tree import Node, cat, literal
 from maze.grammar.schema.conditions import ALWAYS, NEVER, Condition, TooManyError
 from maze.grammar.schema.objects import Name, Objects, OtherNames
+from maze.grammar.schema.rules import RulesOfValues
 from maze.grammar.schema.strings import quoted, quoted_language
 
 MAX_STATES = 2_000
@@ -37,18 +38,10 @@ def _other(names: Node, value: Nonterminal) -> Production:
 class FreeObject:
     """An object whose properties come or do not come without regard to each other."""
 
-    def __init__(
-        self,
-        objects: Objects,
-        value: Callable[[Condition], Nonterminal],
-        new_rule: Callable[[], str],
-        rules: dict[str, tuple[Production, ...]],
-    ) -> None:
+    def __init__(self, objects: Objects, rules: RulesOfValues) -> None:
         self._names = [name for name in objects.names if name.condition != NEVER]
         self._others = [names for names in objects.others if names.condition != NEVER]
         self._run = max(_RUN, len(self._names) // _RUNS)
-        self._value = value
-        self._new_rule = new_rule
         self._rules = rules
 
     def productions(self) -> tuple[Production, ...]:
@@ -61,8 +54,8 @@ class FreeObject:
             item = (Literal(","), *self._property(name))
             behind = following[-1]
             if index % self._run == 0 and len(behind) > 1:
-                behind = (self._rule((behind,)),)
-            following.append((*(item if name.required else (self._rule(((), item)),)), *behind))
+                behind = (self._rules.write((behind,)),)
+            following.append((*(item if name.required else (self._rules.write(((), item)),)), *behind))
         following.reverse()
         return ((Literal("{"), self._first(following), Literal("}")),)
 
@@ -76,19 +69,19 @@ class FreeObject:
         for index in reversed(range(len(self._names) if required is None else required + 1)):
             behind = following[index]
             if len(behind) > 1:
-                behind = (self._rule((behind,)),)
+                behind = (self._rules.write((behind,)),)
             productions.append((*self._property(self._names[index]), *behind))
             if len(productions) > self._run:
-                productions = [(self._rule(productions),)]
-        return self._rule(productions[::-1])
+                productions = [(self._rules.write(productions),)]
+        return self._rules.write(productions[::-1])
 
     def _with_others(self) -> Production:
         """Properties of names that the schema does not know, each after a comma."""
         if not self._others:
             return ()
         if self._tail is None:
-            self._tail = Nonterminal(self._new_rule())
-            self._rules[self._tail.name] = (
+            self._tail = self._rules.name_one()
+            self._rules.by_name[self._tail.name] = (
                 (),
                 *((Literal(","), *self._other(names), self._tail) for names in self._others),
             )
@@ -97,30 +90,17 @@ class FreeObject:
     _tail: Nonterminal | None = None
 
     def _property(self, name: Name) -> Production:
-        return _property(name.text, self._value(name.condition))
+        return _property(name.text, self._rules.value(name.condition))
 
     def _other(self, names: OtherNames) -> Production:
-        return _other(names.language, self._value(names.condition))
-
-    def _rule(self, productions: Sequence[Production]) -> Nonterminal:
-        rule = Nonterminal(self._new_rule())
-        self._rules[rule.name] = tuple(productions)
-        return rule
+        return _other(names.language, self._rules.value(names.condition))
 
 
 class ObjectRules:
     """Writes the rules of one condition on objects."""
 
-    def __init__(
-        self,
-        objects: Objects,
-        value: Callable[[Condition], Nonterminal],
-        new_rule: Callable[[], str],
-        rules: dict[str, tuple[Production, ...]],
-    ) -> None:
+    def __init__(self, objects: Objects, rules: RulesOfValues) -> None:
         self._objects = objects
-        self._value = value
-        self._new_rule = new_rule
         self._rules = rules
         self._states: dict[tuple[int, bool, Condition], Nonterminal] = {}
         self._pending: list[tuple[int, bool, Condition]] = []
@@ -131,20 +111,20 @@ class ObjectRules:
         if any(name.required and name.condition == NEVER for name in objects.names):
             return ()
         if objects.formula == ALWAYS:
-            return FreeObject(objects, self._value, self._new_rule, self._rules).productions()
+            return FreeObject(objects, self._rules).productions()
         inner = self._state(0, any_yet=False, formula=objects.formula)
         while self._pending:
             if len(self._states) > MAX_STATES:
                 raise TooManyError
             self._objects.spend(4)
             key = self._pending.pop()
-            self._rules[self._states[key].name] = tuple(self._after(*key))
+            self._rules.by_name[self._states[key].name] = tuple(self._after(*key))
         return ((Literal("{"), inner, Literal("}")),)
 
     def _state(self, index: int, *, any_yet: bool, formula: Condition) -> Nonterminal:
         key = (index, any_yet, formula)
         if key not in self._states:
-            self._states[key] = Nonterminal(self._new_rule())
+            self._states[key] = self._rules.name_one()
             self._pending.append(key)
         return self._states[key]
 
@@ -156,7 +136,7 @@ class ObjectRules:
             name = objects.names[index]
             for way in objects.ways(name, formula):
                 behind = self._state(index + 1, any_yet=True, formula=way.rest)
-                yield (*comma, *_property(name.text, self._value(way.condition)), behind)
+                yield (*comma, *_property(name.text, self._rules.value(way.condition)), behind)
             if not name.required and (left := objects.without(name, formula)) != NEVER:
                 yield (self._state(index + 1, any_yet=any_yet, formula=left),)
             return
@@ -166,4 +146,4 @@ class ObjectRules:
             for way in objects.ways(names, formula):
                 objects.note_count(formula)
                 behind = self._state(index, any_yet=True, formula=way.rest)
-                yield (*comma, *_other(names.language, self._value(way.condition)), behind)
+                yield (*comma, *_other(names.language, self._rules.value(way.condition)), behind)

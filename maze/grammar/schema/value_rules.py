@@ -36,6 +36,7 @@ from maze.grammar.schema.emptiness import has_no_text
 from maze.grammar.schema.finite_values import FiniteValues
 from maze.grammar.schema.meaning import Meanings
 from maze.grammar.schema.object_rules import ObjectRules
+from maze.grammar.schema.rules import RulesOfValues
 from maze.grammar.schema.satisfiable import WORDS, Satisfiable, Term
 from maze.grammar.schema.strings import quoted_language
 
@@ -80,14 +81,14 @@ class _Writing:
         self._satisfiable = Satisfiable(meanings)
         self._of_kind = self._satisfiable.of_kind
         self._finite = FiniteValues(meanings, self._satisfiable)
-        self._rules: dict[str, tuple[Production, ...]] = {}
+        self._written = RulesOfValues(self._value)
+        self._rules = self._written.by_name
         self._values: dict[Condition, Nonterminal] = {}
         self._pending: deque[Condition] = deque()
         self._notes: dict[str, set[int]] = {}
         """By the name of the rule of a value."""
         self._exact: dict[tuple[Condition, Kind], tuple[Production, ...]] = {}
         """Of the values of a kind, where nothing is left to the check."""
-        self._count = 0
         self._numbers: dict[Node, Nonterminal] = {}
         self._has_numbers_in_rules = False
         self._tried: dict[Node, bool] = {}
@@ -112,14 +113,10 @@ class _Writing:
         cfg = pruned(Cfg(start.name, self._rules))
         return ValueRules(cfg, tuple(sorted(set().union(*(self._notes.get(name, ()) for name in cfg.rules)))))
 
-    def _new_rule(self) -> str:
-        self._count += 1
-        return f"json {self._count}"
-
     def _value(self, condition: Condition) -> Nonterminal:
         condition = self._meanings.resolved(condition)
         if condition not in self._values:
-            self._values[condition] = Nonterminal(self._new_rule())
+            self._values[condition] = self._written.name_one()
             self._pending.append(condition)
         return self._values[condition]
 
@@ -240,7 +237,7 @@ class _Writing:
         if kind is Kind.ARRAY:
             return self._arrays(self._satisfiable.terms(condition, kind), notes)
         objects = self._satisfiable.objects(condition)
-        productions = ObjectRules(objects, self._value, self._new_rule, self._rules).productions()
+        productions = ObjectRules(objects, self._written).productions()
         notes |= objects.notes
         if objects.repetition_matters:
             notes.add(self._meanings.note_on(whole, "that no name comes twice"))
@@ -303,9 +300,8 @@ class _Writing:
 
     def _number_in_rules(self, language: Node) -> Nonterminal:
         if language not in self._numbers:
-            name = self._new_rule()
-            self._rules.update(as_rules(language, name, self._budget.construction()))
-            self._numbers[language] = Nonterminal(name)
+            number = self._numbers[language] = self._written.name_one()
+            self._rules.update(as_rules(language, number.name, self._budget.construction()))
         return self._numbers[language]
 
     def _put_numbers_in_rules(self) -> None:
@@ -347,7 +343,7 @@ class _Writing:
                     distinct = self._finite.distinct(shape)
                     if distinct is None and not self._differ(shape):
                         notes.add(shape.unique.note)
-                rules = arrays.ArrayRules(shape, distinct, self._conditions, self._value, self._new_rule, self._rules)
+                rules = arrays.ArrayRules(shape, distinct, self._conditions, self._written)
                 productions.extend(rules.productions())
         return tuple(productions)
 

@@ -15,14 +15,14 @@ from maze.grammar.cfg.model import Cfg
 from maze.grammar.cfg.productions import to_cfg
 from maze.grammar.pattern.tree import Node, alt, repeat
 from maze.grammar.read.lark.decoding import grammar_of_whole_terminals, reads_by_characters
-from maze.grammar.read.lark.languages import narrowed_languages
+from maze.grammar.read.lark.languages import narrowed_rules
 from maze.grammar.read.lark.longest_match import grammar_by_longest_match, names_in_languages
-from maze.grammar.read.lark.parts import shown_names
+from maze.grammar.read.lark.parts import parts_of, shown_names
 from maze.grammar.read.lark.rules import token_rules
 from maze.grammar.read.lark.skipping import MAX_SKIPPED_IN_A_ROW, bounded, rules_of_texts, without_end
 from maze.grammar.read.lark.source import LarkSource
 from maze.grammar.read.lark.statements import definitions_of
-from maze.grammar.read.lark.syntax import is_terminal
+from maze.grammar.read.lark.syntax import QuotedText, Reference, Regex, is_terminal
 
 MAX_LARK_CHARACTERS = 1_000_000
 """Longest Lark text."""
@@ -52,7 +52,7 @@ def lower_lark(text: str, path: str, budget: Budget) -> LoweredGrammar:
         )
     options = tuple(sorted(definitions.options))
     warnings: list[str] = []
-    beside = tuple(narrowed_languages(definitions, budget))
+    beside = tuple(narrowed_rules(definitions, budget))
     made = token_rules(definitions, budget, warnings)
     because = f" (no text is in {shown_names(dict.fromkeys(made.without_texts))})" if made.without_texts else ""
     written = {name for name, each in definitions.by_name.items() if not is_terminal(name) and not each.parameters}
@@ -70,7 +70,9 @@ def lower_lark(text: str, path: str, budget: Budget) -> LoweredGrammar:
 
     if definitions.languages:
         if made.ignored:
-            source.fail(0, "the grammars of languages hold their blanks, and nothing more is ignored; drop %ignore")
+            parts = (part for each in definitions.ignored for part in parts_of(each))
+            place = next((part.place for part in parts if isinstance(part, QuotedText | Regex | Reference)), 0)
+            source.fail(place, "the grammars of languages hold their blanks, and nothing more is ignored; drop %ignore")
         own = grammar_by_longest_match(made, budget)
         known = {name: productions for each in beside for name, productions in each.rules().items()}
         cfg = alive(Cfg(own.start, own.rules | known))

@@ -135,21 +135,32 @@ class _Parser(ExpressionParser):
             token = self._taken()
             match token.kind:
                 case "name":
-                    dotted = token.text
-                    while self._sign("."):
-                        dotted += f".{self._name('a name').text}"
-                    texts.append(QuotedText(dotted, ignores_case=False, place=token.place))
+                    name = self._dotted(token)
+                    if name != token.text and kind != "imports":
+                        self._fail(f"a name has no dots in it: give the parts of {name} that are meant", token)
+                    texts.append(QuotedText(name, ignores_case=False, place=token.place))
                 case "text":
                     texts.append(self._text(token))
                 case "regex":
                     texts.append(self._regex(token))
                 case _:
                     self._fail(
-                        f"after {directive.text} {kind} stand names, texts in quotes and regular expressions, and not "
-                        f"{shown_token(token)}",
+                        f"after {directive.text} {kind} stand names, texts in double quotes and regular expressions, "
+                        f"with blanks between, and not {shown_token(token)}; write what is no name in quotes",
                         token,
                     )
         return Restriction(directive.text == "%allow", kind, tuple(texts), directive.place)
+
+    def _dotted(self, first: LarkToken) -> str:
+        """A name with those that follow it behind dots, without blanks between."""
+        dotted = first.text
+        while self._next.text == "." and self._next.kind == "sign":
+            dot, end = self._taken(), first.place + len(dotted)
+            name = self._name("a name")
+            if (dot.place, name.place) != (end, end + 1):
+                self._fail("a dotted name has no blanks in it; write one that begins with a dot in quotes", dot)
+            dotted += f".{name.text}"
+        return dotted
 
     def _definition(self) -> Definition:
         while self._sign("?") or self._sign("!"):

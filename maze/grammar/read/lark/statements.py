@@ -8,6 +8,7 @@ from dataclasses import replace
 from maze.grammar.budget import Budget
 from maze.grammar.read.lark.definitions import Definitions
 from maze.grammar.read.lark.imported import GRAMMARS
+from maze.grammar.read.lark.language_names import PREFIX
 from maze.grammar.read.lark.languages import import_from_language, is_of_language
 from maze.grammar.read.lark.parser import statements_of
 from maze.grammar.read.lark.parts import parts_of, with_names
@@ -68,6 +69,9 @@ def definitions_of(source: LarkSource, budget: Budget) -> Definitions:
 
 def _imported(statement: Import, source: LarkSource, budget: Budget) -> Iterator[Definition]:
     """The definitions that a statement asks for and those that they need, the latter under names nobody can write."""
+    if statement.grammar == PREFIX.removesuffix("."):
+        language = next(iter(statement.names))
+        source.fail(statement.place, f"which rule? Such as %import language.{language}.file -> {language}")
     if statement.grammar not in GRAMMARS:
         source.fail(
             statement.place,

@@ -27,6 +27,7 @@ _TOKEN = re.compile(
     |(?P<sign>->|\.\.|::|[][(){}:|,.*+?!~&=])""",
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
+_IN_QUOTES = "; paths, and what else is no plain name, stand in double quotes"
 _WITH_JSON = {"%json": "schema", "%regex": "regex extension", "%llguidance": "options"}
 
 
@@ -48,12 +49,14 @@ def tokens_of(source: LarkSource, budget: Budget) -> Iterator[LarkToken]:
         budget.spend(2)
         found = _TOKEN.match(text, at)
         if found is None:
-            source.fail(at, _what_is_wrong(text, at))
+            source.fail(at, _what_is_wrong(text, at) + (_IN_QUOTES if _is_restriction(text, at) else ""))
         at = found.end()
         kind = found.lastgroup or ""
         match kind:
             case "space" | "comment":
                 continue
+            case "special" | "reference" if _is_restriction(text, found.start()):
+                source.fail(found.start(), f"{found[0]} is no name{_IN_QUOTES}")
             case "special":
                 source.fail(
                     found.start(),
@@ -73,6 +76,11 @@ def tokens_of(source: LarkSource, budget: Budget) -> Iterator[LarkToken]:
         yield LarkToken(kind, found[0], found.start())
     yield LarkToken("line", "\n", len(text))
     yield LarkToken("end", "", len(text))
+
+
+def _is_restriction(text: str, at: int) -> bool:
+    """Whether a place is in a line that says which names or imports there may be."""
+    return text[text.rfind("\n", 0, at) + 1 : at].lstrip().startswith(("%forbid", "%allow"))
 
 
 def _what_is_wrong(text: str, at: int) -> str:
