@@ -251,7 +251,7 @@ def _internal_errors(url: str, dialect: str | None) -> list[Exception]:
     calls: tuple[Callable[[], object], ...] = (
         lambda: orjson.dumps(generate(backend, ask(model="m"))[0].engine),
         lambda: orjson.dumps(backend.health(Deadline(20_000)).endpoints),
-        lambda: orjson.dumps(backend.models(Deadline(20_000))),
+        lambda: orjson.dumps(list(backend.models(Deadline(20_000)))),
     )
     for call in calls:
         try:
