@@ -410,6 +410,8 @@ def test_signs_of_one_operator_stay_together_and_others_apart(language: str, tex
     [
         ("javascript", "function f() { return\nx }\n", "function f() {\n    return;\n    x;\n}\n"),
         ("javascript", "x\n++\ny\n", "x;\n++y;\n"),
+        ("javascript", "if(a){!b||c;++d}\n", "if (a) {\n    !b || c;\n    ++d;\n}\n"),
+        ("javascript", "switch(a){case 1:--b}\n", "switch (a) {\n    case 1:\n    --b;\n}\n"),
         ("javascript", "a = b\n(c)\n", "a = b(c);\n"),
         ("javascript", "x = typeof /a  b/\n", "x = typeof /a  b/;\n"),
         ("javascript", "if (a) /b  c/.test(d / e  / f)\n", "if (a) /b  c/.test(d / e / f);\n"),

@@ -38,6 +38,8 @@ _STAYING_BEFORE_WORDS = frozenset(
 """Words that are names where a line ends behind them, and else say what follows."""
 _STAYING_ON_LINE = frozenset(("++", "--", "=>", "!", "as", "satisfies", "is"))
 """Before which a line break counts."""
+_NOTHING_ENDS_WITH = frozenset(("", "{", ";", ":"))
+"""Behind which something new begins, on whatever line."""
 _GOES_ON = frozenset("([`*/%,.?:=&|^<>+-")
 """What a statement may go on with, so that no semicolon is meant before it."""
 _NO_TYPE_YET = frozenset(
@@ -248,6 +250,8 @@ def _line_counts(tokens: Sequence[Lexeme], number: int) -> bool:
     before = tokens[number - 1].text if number else ""
     is_property = number > 1 and tokens[number - 2].text in (".", "?.")
     if is_property or token in (";", "}", ")", "]", ",", ":", "="):
+        return False
+    if before in _NOTHING_ENDS_WITH:
         return False
     is_word = re.match(r"[\w$#\"'{\[*]", token) is not None
     return before in _STAYING or token in _STAYING_ON_LINE or (before in _STAYING_BEFORE_WORDS and is_word)

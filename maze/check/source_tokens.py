@@ -28,6 +28,8 @@ _BEFORE_A_BREAK = frozenset(("return", "break", "continue", "throw", "yield", "a
 """Words of JavaScript behind which a line break ends the statement."""
 _BEHIND_NO_BREAK = frozenset(("++", "--", "=>"))
 """Signs of JavaScript before which a line break ends the statement, or must not stand."""
+_NOTHING_ENDS_WITH = frozenset(("", "{", ";", ":"))
+"""Behind which something new begins, on whatever line."""
 _BEFORE_A_VALUE = frozenset(
     (
         "return",
@@ -102,7 +104,8 @@ def _with_restrictions(tokens: Iterator[SourceToken]) -> Iterator[SourceToken]:
     """With the places where a line break ends a statement of JavaScript."""
     before = ""
     for token in tokens:
-        if before in _BEFORE_A_BREAK or token.text in _BEHIND_NO_BREAK:
+        begins = before in _NOTHING_ENDS_WITH
+        if before in _BEFORE_A_BREAK or (token.text in _BEHIND_NO_BREAK and not begins):
             yield replace(token, breaks="\n" in token.gap)
         else:
             yield token
