@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 from test_whole_languages import holds
 
+from maze.errors import LimitExceededError
+from maze.grammar import compile_constraints
+from maze.types import ConstraintIR
+
 
 @pytest.mark.parametrize(
     ("language", "forbidden", "text"),
@@ -33,6 +37,18 @@ from test_whole_languages import holds
 def test_no_other_way_to_write_it_imports_what_is_forbidden(language: str, forbidden: str, text: str) -> None:
     assert holds(f"%language {language}", f"{text}\n")
     assert not holds(f"%language {language}\n%forbid imports {forbidden}", f"{text}\n")
+
+
+def test_many_imports_may_be_forbidden() -> None:
+    grammar = "%language python\n%forbid imports " + " ".join(f"module{number}.part" for number in range(2_000))
+    assert not holds(grammar, "from module7 import part\n")
+    assert holds(grammar, "import module1999.other\nfrom other import part\n")
+    assert not holds(grammar, "import module1999.part\n")
+
+
+def test_a_pattern_of_imports_that_is_too_large_is_told_with_its_place() -> None:
+    with pytest.raises(LimitExceededError, match="line 2, column 1: a pattern of what is not imported is too large"):
+        compile_constraints([ConstraintIR(grammar="%language python\n%forbid imports /(a|b)*a(a|b){12}/")])
 
 
 @pytest.mark.parametrize(

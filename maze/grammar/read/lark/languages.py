@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from maze.grammar.budget import Budget
+from maze.errors import LimitExceededError
+from maze.grammar.budget import Budget, OverBudgetError
 from maze.grammar.cfg.analysis import reachable
 from maze.grammar.cfg.known_rules import KnownRules, NarrowedRules, Narrowing, patterns_of
 from maze.grammar.cfg.model import Pattern
@@ -14,7 +15,7 @@ from maze.grammar.languages.syntax import STARTS, find_syntax, syntax_names
 from maze.grammar.pattern.automaton import beginnings
 from maze.grammar.pattern.derivative import Derivatives
 from maze.grammar.pattern.parser import parse_whole
-from maze.grammar.pattern.tree import ANYTHING, NOTHING, Node, alt, both, cat, literal, negation, repeat
+from maze.grammar.pattern.tree import ANYTHING, NOTHING, Node, alt, both, cat, literal, negation, repeat, text_of
 from maze.grammar.read.lark.definitions import Definitions
 from maze.grammar.read.lark.language_names import (
     KINDS,
@@ -89,7 +90,8 @@ _WITHOUT_NAME = parse_whole(r"\?[0-9]*")
 """What parameters of SQL are without a name."""
 _PRAGMA_BY_NAME = parse_whole(r"(.|\n)*_Pragma(.|\n)*")
 """What may import as a line `#pragma` would."""
-_WORD = parse_whole(r"[A-Za-z_][A-Za-z0-9_]*")
+_A_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WORD = parse_whole(_A_NAME.pattern)
 _BEFORE_WORD = parse_whole(r"(#[ \t]*define(.|\n)*[^A-Za-z0-9_]|[^#](.|\n)*[^A-Za-z0-9_])?")
 """What stands before a word in the text of a macro or a pragma, without the `define`."""
 _BEHIND_WORD = parse_whole(r"([^A-Za-z0-9_](.|\n)*)?")
@@ -139,6 +141,17 @@ def narrowed_rules(definitions: Definitions, budget: Budget) -> list[NarrowedRul
     for restriction in definitions.restrictions:
         _refuse_meaningless(restriction, definitions, [each.name for some in about.values() for each in some])
         _refuse_without_effect(restriction, definitions.source, about, reading, derivatives)
+
+    def left_by(restriction: Restriction, terminal: Pattern, language: str) -> Node:
+        try:
+            return _left_by(restriction, terminal.name, language, reading)
+        except OverBudgetError:
+            definitions.source.fail(
+                restriction.place,
+                "a pattern of what is not imported is too large; write the names themselves, or a simpler pattern",
+                LimitExceededError,
+            )
+
     found = []
     for language, terminals in about.items():
         name_alone = next((each.language for each in terminals if own_name(each.name) == "NAME"), NOTHING)
@@ -146,12 +159,12 @@ def narrowed_rules(definitions: Definitions, budget: Budget) -> list[NarrowedRul
         for terminal in terminals:
             texts = terminal.language
             about_it = [each for each in definitions.restrictions if is_restricted_by(terminal.name, each.kind)]
-            left = tuple(_left_by(each, terminal.name, language, reading) for each in about_it)
+            left = tuple(left_by(each, terminal, language) for each in about_it)
             is_text = is_text_with_names(terminal.name)
             if is_restricted_by(terminal.name, "imports"):
                 for each in definitions.restrictions:
                     if each.kind == "names" and not each.is_allowed:
-                        refused = both(_WORD, negation(_left_by(each, terminal.name, language, reading)))
+                        refused = both(_WORD, negation(left_by(each, terminal, language)))
                         left += (negation(cat(_AROUND, refused, _WITHIN)),)
             left = tuple(_with_names_of(each, name_alone) for each in left) if is_text else left
             if is_text and any(each.kind == "imports" for each in definitions.restrictions):
@@ -245,12 +258,13 @@ def _imports_left(
         texts = alt(*(reading.language(each, restriction.place) for each in written))
         return alt(cat(texts, _WITHIN), cat(_PATH_OPENING, texts, _PATH_WITHIN))
     bare = [_without_quotes(each) if isinstance(each, QuotedText) else each for each in written]
-    texts = alt(*(reading.language(each, restriction.place) for each in bare))
-    texts = alt(texts, _behind_node(texts))
+    some = [reading.language(each, restriction.place) for each in bare]
+    some.append(_behind_node(alt(*some)))
+    texts = alt(*some)
     if language in _DOTTED:
         refused = [cat(texts, _WITHIN)]
         if own_name(terminal) == "IMPORT_FROM":
-            refused.append(_modules_around(texts))
+            refused.append(alt(*map(_modules_around, some)))
     else:
         opening = cat(_PATH_OPENING, _FROM_HERE) if language in _SEARCHED else _PATH_OPENING
         refused = [alt(texts, cat(opening, texts, _PATH_ALL)), _DETOUR, _OTHER_SPELLING, _COMPUTED]
@@ -267,6 +281,9 @@ def _behind_node(texts: Node) -> Node:
 
 def _modules_around(texts: Node) -> Node:
     """The modules in which a forbidden one is, as `from a import b` imports `a.b`. Raises OverBudgetError."""
+    if (name := text_of(texts)) is not None:
+        around, dot, last = name.rpartition(".")
+        return alt(literal(around), literal(around + dot)) if dot and _A_NAME.fullmatch(last) else NOTHING
     budget = Budget().construction()
     return alt(
         beginnings(texts, cat(literal("."), _WORD), budget),
