@@ -8,8 +8,9 @@ from pathlib import Path
 
 from maze.compiled import EngineGrammar
 from maze.grammar.budget import Budget
+from maze.grammar.compose.report import digest_of
 from maze.grammar.languages.syntax import STARTS, TAKEN, syntax_names
-from maze.grammar.llguidance import ENGINE_LIMITS, VERSION, Matcher, digest_of_text
+from maze.grammar.llguidance import ENGINE_LIMITS, VERSION, Matcher
 from maze.grammar.read.lark import lower_lark
 from maze.grammar.read.lark.language_names import full_name
 from maze.grammar.read.lark.whole_languages import archive_of, whole_language
@@ -33,8 +34,8 @@ def taken() -> str:
     digests = []
     for grammar in grammars():
         run_with_big_stack(Matcher(grammar, ENGINE_LIMITS).next_bytes)
-        digests.append(digest_of_text(grammar))
-    return json.dumps({"llguidance": VERSION, "sha256": digests}, indent=2) + "\n"
+        digests.append(digest_of(grammar, None))
+    return json.dumps({"llguidance": VERSION, "digests": digests}, indent=2) + "\n"
 
 
 def main() -> None:

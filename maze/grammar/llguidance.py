@@ -5,7 +5,6 @@ No other module imports it. Its errors are read here and nowhere else.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import random
 import re
@@ -61,11 +60,6 @@ def engine_text(grammar: EngineGrammar, *, forced_tokens: bool = True) -> str:
     switched_on = sorted({*grammar.options, *(() if forced_tokens else ("no_forcing",))})
     options = ",".join(f'"{option}":true' for option in switched_on)
     return f"%llguidance {{{options}}}\n{grammar.rules}"
-
-
-def digest_of_text(grammar: EngineGrammar) -> str:
-    """Of the grammar as engines read it, for taken_grammars()."""
-    return hashlib.sha256(engine_text(grammar).encode()).hexdigest()
 
 
 # ------------------------------------------------------------------------------------------------ errors

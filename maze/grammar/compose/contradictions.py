@@ -56,7 +56,6 @@ def refuse_contradictions(
             continue
         grammar = structure.group
         budget.where = shown_paths([grammar, *(each.group for each in regular)])
-        grammar.named(budget)  # raises where no text has such names
         if grammar.leaves_no_names(budget):
             paths = ", ".join(sorted(naming.path for naming in grammar.naming.values()))
             warnings.append(f"{paths}: no name satisfies all; {grammar.path} is left with texts without names")

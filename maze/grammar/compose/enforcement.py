@@ -15,6 +15,7 @@ from maze.grammar.cfg.lowered import WrittenGrammar
 from maze.grammar.cfg.model import Cfg
 from maze.grammar.cfg.packing import packed
 from maze.grammar.compose.groups import Group, PatternGroup, cfg_of, grammar_of
+from maze.grammar.compose.report import digest_of
 from maze.grammar.compose.structures import GrammarStructure, SchemaStructure, Structure, products
 from maze.grammar.languages.syntax import taken_grammars
 from maze.grammar.llguidance import (
@@ -22,7 +23,6 @@ from maze.grammar.llguidance import (
     VERSION,
     GuidanceError,
     check_grammar,
-    digest_of_text,
     is_bearable,
 )
 from maze.grammar.pattern.bearable import is_bearable_for_llguidance
@@ -276,7 +276,7 @@ def _product(structures: Sequence[Structure], patterns: Sequence[PatternGroup], 
 
 def _refuse_unusable(grammar: EngineGrammar, groups: Sequence[Group], budget: Budget) -> None:
     """Raise if an engine does not take a grammar, or no text begins to satisfy it."""
-    if digest_of_text(grammar) in taken_grammars(VERSION):
+    if digest_of(grammar, None) in taken_grammars(VERSION):
         return  # finding it out again is half of what compiling a whole language takes
     try:
         check_grammar(grammar, budget)

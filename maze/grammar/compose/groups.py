@@ -11,7 +11,7 @@ from maze.grammar.budget import Budget
 from maze.grammar.cfg.lark_writer import cfg_to_lark
 from maze.grammar.cfg.lowered import LoweredGrammar
 from maze.grammar.cfg.model import Cfg, Pattern
-from maze.grammar.naming import apply_naming, has_names
+from maze.grammar.naming import apply_naming
 from maze.grammar.pattern.derivative import without_empty
 from maze.grammar.pattern.printer import needs_parts, to_terminal
 from maze.grammar.pattern.tree import EMPTY, NOTHING, Node, nullable
@@ -131,9 +131,11 @@ class GrammarGroup(Group):
         return groups[0].parts[0].check_grammar if len(groups) == 1 else None
 
     def leaves_no_names(self, budget: Budget) -> bool:
-        """Whether the naming patterns together leave no name at all, so that only texts without names remain."""
-        languages = [group.language for group in self.naming.values()]
-        return bool(languages) and not has_names(self.lowered, languages, self.path, budget)
+        """Whether the naming patterns together leave no name at all, so that only texts without names remain.
+
+        Raises ContradictionError where there are none either.
+        """
+        return bool(self.naming) and not self.named(budget).identifier_terminals
 
 
 def grammar_of(language: Node, budget: Budget) -> EngineGrammar:

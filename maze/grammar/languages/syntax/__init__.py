@@ -39,6 +39,9 @@ def syntax_text(name: str) -> str:
 
 @cache
 def taken_grammars(version: str) -> frozenset[str]:
-    """The digests of what whole languages are for engines, which this version of llguidance has been seen to take."""
+    """The digests of what whole languages are for engines, which this version of llguidance has been seen to take.
+
+    They are those of compiled constraints that are nothing else.
+    """
     found = json.loads((files(__name__) / TAKEN).read_text(encoding="utf-8"))
-    return frozenset(found["sha256"]) if found["llguidance"] == version else frozenset()
+    return frozenset(found["digests"]) if found["llguidance"] == version else frozenset()

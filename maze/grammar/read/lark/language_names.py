@@ -35,21 +35,24 @@ SIGNED_PARAMETER = full_name("PARAMETER_NAME", "sql")
 
 def is_name_of_language(name: str) -> bool:
     """Whether a terminal that was imported is one for names, with a role or without."""
+    return _as_name(name) is not None
+
+
+def _as_name(name: str) -> re.Match[str] | None:
+    """The parts of what a terminal for names is called; None of another one."""
     own = own_name(name)
-    return own is not None and _NAME.fullmatch(own) is not None
+    return None if own is None else _NAME.fullmatch(own)
 
 
 def is_declared_name(name: str) -> bool:
     """Whether a terminal is one for names of a role, where a text gives them to what it declares."""
-    own = own_name(name)
-    found = None if own is None else _NAME.fullmatch(own)
+    found = _as_name(name)
     return found is not None and found["role"] not in (None, "BUILTIN")  # which a text cannot declare
 
 
 def may_go_on(name: str) -> bool:
     """Whether a terminal for names may take a blank and more behind the name."""
-    own = own_name(name)
-    found = None if own is None else _NAME.fullmatch(own)
+    found = _as_name(name)
     return found is not None and found["more"] is not None
 
 
@@ -76,5 +79,5 @@ def is_restricted_by(name: str, kind: str) -> bool:
         return True
     if kind == "names" and name == SIGNED_PARAMETER:
         return False
-    found = _NAME.fullmatch(own)
+    found = _as_name(name)
     return found is not None and kind in ("names", f"{(found['role'] or '').lower()}_names")
